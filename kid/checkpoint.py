@@ -1,0 +1,87 @@
+"""Save, find and load checkpoints without frozen weights; export what was trained for others to load."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import deepspeed
+import torch
+from torch import nn
+
+from kid.errors import InputError
+from kid.run_directory import write_atomically
+
+KEPT = 2  # older checkpoints are removed; the exports under adapters/ all stay
+MARKER = "complete.json"  # written last: a checkpoint without it was cut off
+
+
+def newest_checkpoint(run: Path) -> Path | None:
+    """The checkpoint with the highest step among the complete ones."""
+    complete = [path.parent for path in (run / "checkpoints").glob(f"step-*/{MARKER}")]
+    return max(complete, key=lambda path: int(path.name.removeprefix("step-")), default=None)
+
+
+def check_world_size(checkpoint: Path, world_size: int) -> None:
+    """Raises InputError if another number of ranks wrote it: its optimizer states are split among them."""
+    written_by = json.loads((checkpoint / MARKER).read_text())["world_size"]
+    if written_by != world_size:
+        raise InputError(
+            f"{checkpoint} was written by {written_by} ranks and this job has {world_size}; launch {written_by}"
+        )
+
+
+def save_checkpoint(engine, run: Path, step: int) -> None:
+    """Optimizer states and trained weights after `step` steps; called on every rank."""
+    folder = run / "checkpoints"
+    name = f"step-{step}"
+    # An incomplete one of the same step may be left of a run that was killed while it saved.
+    if torch.distributed.get_rank() == 0:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    torch.distributed.barrier()
+    engine.save_checkpoint(str(folder), tag=name, save_latest=False, exclude_frozen_parameters=True)
+    torch.distributed.barrier()
+    if torch.distributed.get_rank() == 0:
+        marker = {"step": step, "world_size": torch.distributed.get_world_size()}
+        write_atomically(folder / name / MARKER, json.dumps(marker))
+        steps = sorted(int(path.parent.name.removeprefix("step-")) for path in folder.glob(f"step-*/{MARKER}"))
+        for old in steps[:-KEPT]:
+            shutil.rmtree(folder / f"step-{old}")
+
+
+def load_checkpoint(engine, checkpoint: Path) -> int:
+    """Restore the engine; returns the number of steps done. Frozen weights are not in it and stay as loaded."""
+    loaded, _ = engine.load_checkpoint(str(checkpoint.parent), tag=checkpoint.name, load_module_strict=False)
+    if loaded is None:
+        raise InputError(f"{checkpoint} cannot be loaded; remove it to go on from an earlier one")
+    return json.loads((checkpoint / MARKER).read_text())["step"]
+
+
+def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Trained weights by name, on the CPU of rank 0 (elsewhere empty); one is gathered at a time, on every rank."""
+    state = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            with deepspeed.zero.GatheredParameters([parameter]):
+                if torch.distributed.get_rank() == 0:
+                    state[name] = parameter.detach().cpu().clone()
+    return state
+
+
+def export_trained(model: nn.Module, tokenizer, folder: Path) -> None:
+    """What was trained, in the form others load: a PEFT directory (LoRA) or a model's folder (all weights).
+
+    Args:
+        model: the PEFT model or the causal language model inside the engine.
+        folder: replaced as a whole, so that it is never half written.
+    """
+    state = gather_trained(model)
+    if torch.distributed.get_rank() == 0:
+        temporary = folder.with_name(folder.name + ".tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        model.save_pretrained(temporary, state_dict=state)
+        tokenizer.save_pretrained(temporary)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.replace(folder)
+    torch.distributed.barrier()

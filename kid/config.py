@@ -1,0 +1,227 @@
+"""One validated configuration for a run: read from YAML, overridden by flags, checked before any model is loaded."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import yaml
+
+from kid.data.benchmarks import BENCHMARKS
+from kid.errors import InputError
+from kid.methods import METHODS
+
+DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd")
+# A run may be resumed under other values of these; every other key must be as it was.
+FREE_ON_RESUME = ("output", "resume")
+
+
+def option(default: Any, help: str, *, group: str, choices=None, low=None, high=None) -> Any:
+    """A field with its help text, its --help group and what is allowed: `choices`, or `low` <= value <= `high`."""
+    return field(default=default, metadata={"help": help, "group": group, "choices": choices, "low": low, "high": high})
+
+
+MODELS, DATA, LOSS, REWRITE, OPTIMISATION, RUN = "models", "data", "loss", "imperfect data", "optimisation", "the run"
+# Groups that mean something only where there is a teacher: train/sft.py leaves their flags out.
+DISTILLATION_ONLY = ("method", "teacher", "teacher_deepspeed", "divergence", "temperature", "kd_weight", "mle_weight")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run depends on. Each field is a YAML key and, with dashes for underscores, a flag."""
+
+    method: str = option("kid", "a row of the paper's Table 1", group=LOSS, choices=tuple(METHODS))
+    student: str = option("", "folder or hub id of the student's base model", group=MODELS)
+    teacher: str = option("", "folder or hub id of the fine-tuned teacher (not for sft)", group=MODELS)
+    dtype: str = option("bf16", "weights and activations", group=MODELS, choices=("fp32", "bf16"))
+    attention: str = option(
+        "auto",
+        "auto: flash_attention_2 where it is installed, else sdpa",
+        group=MODELS,
+        choices=("auto", "sdpa", "flash_attention_2"),
+    )
+    lora_rank: int = option(64, "rank of the student's LoRA; 0 trains all weights", group=MODELS, low=0, high=4096)
+    lora_alpha: float = option(32.0, "LoRA's alpha", group=MODELS, low=1e-9)
+    lora_dropout: float = option(0.0, "dropout before LoRA's A", group=MODELS, low=0.0, high=0.99)
+
+    benchmark: str = option("spider", "whose files lie in --data", group=DATA, choices=tuple(BENCHMARKS))
+    data: str = option("", "the benchmark's folder", group=DATA)
+    missing_database: str = option(
+        "error",
+        "a question whose database is absent: error, or skip (left out and counted)",
+        group=DATA,
+        choices=("error", "skip"),
+    )
+    max_prompt_length: int = option(
+        1024, "tokens; a longer prompt loses the start of its schema part", group=DATA, low=1
+    )
+    max_completion_length: int = option(
+        128, "tokens with EOS; a longer gold SQL is left out of training", group=DATA, low=1
+    )
+
+    divergence: str | None = option(
+        None, "teacher || student divergence instead of the method's own", group=LOSS, choices=DIVERGENCE_NAMES
+    )
+    temperature: float = option(
+        1.0, "both logits of the divergence are divided by it, the loss times its square", group=LOSS, low=1e-6
+    )
+    kd_weight: float = option(1.0, "weight of the divergence", group=LOSS, low=0.0)
+    mle_weight: float = option(1.0, "weight of the maximum-likelihood loss", group=LOSS, low=0.0)
+    reduction: str = option(
+        "sequence",
+        "sequence: mean over a sequence's tokens, then over sequences (Eq. 2); token: mean over all tokens",
+        group=LOSS,
+        choices=("sequence", "token"),
+    )
+
+    mask_ratio: float = option(
+        0.2, "alpha: share of the output's tokens that the student rewrites (kid)", group=REWRITE, low=0.0, high=1.0
+    )
+    mask_token: str | None = option(
+        None, "default: the tokenizer's mask, bos, unk, pad or eos token, in that order", group=REWRITE
+    )
+
+    epochs: int = option(8, "passes over the training set", group=OPTIMISATION, low=1)
+    max_steps: int | None = option(
+        None, "stop after so many optimizer steps; the schedule ends there too", group=OPTIMISATION, low=1
+    )
+    batch_size: int = option(16, "sequences per optimizer step, over all ranks", group=OPTIMISATION, low=1)
+    micro_batch_size: int = option(2, "sequences per rank and forward pass", group=OPTIMISATION, low=1)
+    lr: float = option(2e-4, "peak learning rate", group=OPTIMISATION, low=0.0)
+    warmup_ratio: float = option(
+        0.05, "share of the steps over which lr rises; it then falls along a cosine", group=OPTIMISATION, low=0, high=1
+    )
+    weight_decay: float = option(0.0, "AdamW's decoupled weight decay", group=OPTIMISATION, low=0.0)
+    max_grad_norm: float = option(1.0, "gradients are clipped to this norm; 0: never", group=OPTIMISATION, low=0.0)
+    seed: int = option(0, "of everything random", group=OPTIMISATION, low=0, high=2**31 - 1)
+
+    output: str = option("", "the run's directory", group=RUN)
+    deepspeed: str = option("ds_configs/student_zero3.json", "the student's DeepSpeed configuration", group=RUN)
+    teacher_deepspeed: str = option("ds_configs/teacher_zero3.json", "the teacher's DeepSpeed configuration", group=RUN)
+    save_steps: int | None = option(
+        None, "checkpoint, and adapters/step-N/, every so many steps (default: at the end only)", group=RUN, low=1
+    )
+    eval_steps: int | None = option(
+        None, "validation loss on the first questions of dev every so many steps", group=RUN, low=1
+    )
+    resume: bool = option(False, "go on from the newest good checkpoint, or start if there is none", group=RUN)
+
+    @property
+    def resolved_divergence(self) -> str | None:
+        """The divergence in use: the flag's, else the method's; None for a method without a teacher."""
+        method = METHODS[self.method]
+        return (self.divergence or method.divergence) if method.needs_teacher else None
+
+
+def field_type(name: str) -> tuple[type, bool]:
+    """(type, may it be None) of a field."""
+    hint = get_type_hints(RunConfig)[name]
+    options = [part for part in get_args(hint) if part is not type(None)] or [hint]
+    return options[0], type(None) in get_args(hint)
+
+
+def closest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+
+
+def convert(name: str, value: Any, where: str) -> Any:
+    """`value` as the field's type. Text is read as a number where one is due: YAML takes 2e-4 for a string.
+
+    Raises:
+        InputError: naming the key, the value and what is allowed.
+    """
+    kind, optional = field_type(name)
+    meta = RunConfig.__dataclass_fields__[name].metadata
+    if value is None and optional:
+        return None
+    expected = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[kind]
+    wrong = InputError(f"{where}: {name} = {value!r} is not {expected}")
+    if isinstance(value, bool) != (kind is bool):
+        raise wrong
+    if kind in (int, float):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise wrong from None
+        if not math.isfinite(number) or (kind is int and number != int(number)):
+            raise wrong
+        value = int(value) if kind is int and isinstance(value, str) and value.strip().isdigit() else kind(number)
+    elif not isinstance(value, kind):
+        raise wrong
+    if meta["choices"] and value not in meta["choices"]:
+        raise InputError(f"{where}: {name} = {value!r} is unknown; choose one of {', '.join(meta['choices'])}")
+    low, high = meta["low"], meta["high"]
+    if (low is not None and value < low) or (high is not None and value > high):
+        allowed = f"from {low:g} to {high:g}" if high is not None else f"{low:g} or more"
+        raise InputError(f"{where}: {name} = {value:g} is out of range; it must be {allowed}")
+    return value
+
+
+def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A recipe's keys and values; those of the file named by its key `base` (relative to it) come first."""
+    path = Path(path)
+    if path.resolve() in seen:
+        raise InputError(f"{path}: recipes name one another as base in a circle; take one base out")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise InputError(f"recipe {path} does not exist; give an existing one with --config") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected lines of KEY: VALUE")
+    base = values.pop("base", None)
+    inherited = read_recipe(path.parent / base, (*seen, path.resolve())) if base else {}
+    known = [f.name for f in fields(RunConfig)]
+    for key in values:
+        if key not in known:
+            raise InputError(f"{path}: unknown key {key!r}; {closest(str(key), known)}")
+    return inherited | {key: convert(key, value, str(path)) for key, value in values.items()}
+
+
+def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
+    """The run's configuration: defaults, overridden by the recipe, overridden by flags.
+
+    Args:
+        recipe: a YAML file, or None.
+        flags: field name -> value, as text or typed; only those the user gave.
+
+    Raises:
+        InputError: unknown key, wrong type, value out of range, or keys that do not go together.
+    """
+    values = read_recipe(recipe) if recipe else {}
+    values |= {name: convert(name, value, f"--{name.replace('_', '-')}") for name, value in flags.items()}
+    config = RunConfig(**values)
+    for name in ("student", "data", "output"):
+        if not getattr(config, name):
+            raise InputError(f"--{name} is missing; give it as a flag or in the recipe ({name}: ...)")
+    method = METHODS[config.method]
+    if method.needs_teacher and not config.teacher:
+        raise InputError(f"--teacher is missing; method {config.method} distils from one")
+    if not method.needs_teacher and config.teacher:
+        raise InputError(f"--teacher {config.teacher}: method {config.method} has no teacher; leave it out")
+    if not method.needs_teacher and config.divergence:
+        raise InputError(f"--divergence {config.divergence}: method {config.method} has none; leave it out")
+    return config
+
+
+def dump_config(config: RunConfig) -> str:
+    """YAML text of every key, as `config.yaml` in the run directory holds it."""
+    return yaml.safe_dump(asdict(config), sort_keys=False)
+
+
+def accumulation_steps(config: RunConfig, world_size: int) -> int:
+    """Micro-batches per rank and optimizer step. Raises InputError with the nearest batch sizes that divide."""
+    per_pass = config.micro_batch_size * world_size
+    if config.batch_size % per_pass:
+        below = config.batch_size // per_pass * per_pass
+        near = " or ".join(str(size) for size in (below, below + per_pass) if size)
+        raise InputError(
+            f"--batch-size {config.batch_size} is not micro-batch-size x ranks x accumulation "
+            f"({config.micro_batch_size} x {world_size} x ...); the nearest that are: {near}"
+        )
+    return config.batch_size // per_pass

@@ -1,0 +1,95 @@
+"""DeepSpeed engines out of the files in ds_configs/ and the run's configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import deepspeed
+import torch
+from transformers import get_cosine_schedule_with_warmup
+
+from kid.config import RunConfig, accumulation_steps
+from kid.errors import InputError
+from kid.models import ResponseModel, add_lora, load_causal_lm
+
+# These follow from the run's configuration; a second place for them could only disagree.
+SET_BY_THE_RUN = (
+    "train_batch_size",
+    "train_micro_batch_size_per_gpu",
+    "gradient_accumulation_steps",
+    "gradient_clipping",
+    "scheduler",
+    "bf16",
+    "fp16",
+    "tensorboard",
+)
+STUDENT_FLAG, TEACHER_FLAG = "--deepspeed", "--teacher-deepspeed"
+
+
+def read_deepspeed_config(path: str, flag: str) -> dict:
+    """A file of ds_configs/.
+
+    Raises:
+        InputError: missing, not JSON, without a ZeRO stage, or with a key that the run sets.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{flag} {path} does not exist; see ds_configs/ for some") from None
+    except ValueError as error:
+        raise InputError(f"{flag} {path} is not valid JSON: {error}") from None
+    for key in SET_BY_THE_RUN:
+        if key in values:
+            raise InputError(f"{flag} {path}: take out {key!r}; it follows from the run's own flags")
+    stage = values.get("zero_optimization", {}).get("stage")
+    allowed = (0, 3) if flag == TEACHER_FLAG else (0, 1, 2, 3)
+    if stage not in allowed:
+        raise InputError(f"{flag} {path}: zero_optimization.stage is {stage}; it must be one of {allowed}")
+    return values
+
+
+def complete_deepspeed_config(values: dict, config: RunConfig, world_size: int, student: bool) -> dict:
+    """The file's values plus what follows from the run: batch, dtype and, for the student, optimizer and monitor."""
+    accumulation = accumulation_steps(config, world_size) if student else 1
+    completed = {
+        **values,
+        "train_micro_batch_size_per_gpu": config.micro_batch_size,
+        "gradient_accumulation_steps": accumulation,
+        "train_batch_size": config.micro_batch_size * accumulation * world_size,
+        "bf16": {"enabled": config.dtype == "bf16"},
+    }
+    if not student:
+        return {key: value for key, value in completed.items() if key != "optimizer"}
+    optimizer = values.get("optimizer", {"type": "AdamW", "params": {}})
+    completed["optimizer"] = {
+        **optimizer,
+        "params": {"weight_decay": config.weight_decay, **optimizer.get("params", {}), "lr": config.lr},
+    }
+    completed["gradient_clipping"] = config.max_grad_norm
+    completed["tensorboard"] = {"enabled": True, "output_path": config.output, "job_name": "tensorboard"}
+    return completed
+
+
+def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: int):
+    """The student with its optimizer and its warm-up and cosine schedule, in an engine of its own."""
+    ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=True)
+    model = load_causal_lm(folder, config.dtype, config.attention, ds_config)
+    if config.lora_rank:
+        model = add_lora(model, config.lora_rank, config.lora_alpha, config.lora_dropout, config.seed)
+    warmup = round(config.warmup_ratio * total_steps)
+    engine, *_ = deepspeed.initialize(
+        model=ResponseModel(model),
+        model_parameters=[parameter for parameter in model.parameters() if parameter.requires_grad],
+        config=ds_config,
+        lr_scheduler=lambda optimizer: get_cosine_schedule_with_warmup(optimizer, warmup, total_steps),
+    )
+    return engine
+
+
+def teacher_engine(config: RunConfig, folder: Path, values: dict):
+    """The frozen teacher in an engine of its own, without an optimizer."""
+    ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=False)
+    model = load_causal_lm(folder, config.dtype, config.attention, ds_config).requires_grad_(False)
+    engine, *_ = deepspeed.initialize(model=ResponseModel(model), config=ds_config)
+    return engine.eval()

@@ -1,0 +1,70 @@
+"""A tokenizer trained on the spot and tiny untrained Qwen2 models: the demo's and the tests' stand-ins for Qwen1.5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from kid.data.batching import schema_texts
+from kid.data.benchmarks import load_questions
+from kid.data.prompt import completion_text, question_part
+
+EOS, PAD = "<|endoftext|>", "<|pad|>"
+# A word with the blank before it, a number digit by digit, or a run of other signs: values are copied piece by piece.
+PIECES = r" ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]|\s"
+
+
+def benchmark_texts(benchmark: str, split: str, data: Path) -> list[str]:
+    """Every schema part once, every question and every gold SQL of a split."""
+    questions = load_questions(benchmark, split, data)
+    schemas = schema_texts(benchmark, split, data, questions)
+    return list(schemas.values()) + [question_part(q.question) + completion_text(q.query) for q in questions]
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer with `vocab_size` entries at most; like Qwen's it has no BOS and no unknown token."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[EOS, PAD],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=EOS, pad_token=PAD)
+
+
+def write_tiny_model(
+    folder: Path, tokenizer: PreTrainedTokenizerFast, *, hidden: int, layers: int, heads: int, seed: int
+) -> int:
+    """An untrained Qwen2 in `folder`, with its tokenizer; returns its number of parameters."""
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=-(-len(tokenizer) // 64) * 64,  # padded, as real vocabularies are
+        hidden_size=hidden,
+        intermediate_size=hidden * 3,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=2048,
+        rope_theta=10000.0,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = Qwen2ForCausalLM(config)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return model.num_parameters()

@@ -1,0 +1,255 @@
+"""The loop: one optimizer step after another, from the batch to the line of metrics."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import deepspeed
+import numpy as np
+import torch
+import transformers
+from deepspeed.accelerator import get_accelerator
+from deepspeed.utils.timer import SynchronizedWallClockTimer
+from torch import Tensor
+from tqdm import tqdm
+
+from kid.checkpoint import check_world_size, export_trained, load_checkpoint, newest_checkpoint, save_checkpoint
+from kid.config import RunConfig, accumulation_steps
+from kid.data.batching import Batch, Dataset, collate, load_dataset, micro_batches, sample_weights, steps_per_epoch
+from kid.divergence import divergence, negative_log_likelihood
+from kid.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config, student_engine, teacher_engine
+from kid.errors import InputError
+from kid.imperfect import find_mask_token
+from kid.methods import METHODS
+from kid.models import check_same_tokenizer, find_model, load_tokenizer
+from kid.run_directory import Metrics, check_run_directory, create_run_directory, remove_events
+from kid.sources import make_output
+
+VALIDATION_SAMPLES = 64
+# Sums over the global batch, in the order of the tensor that is reduced over the ranks once a step.
+TOTALS = ("loss", "kd", "mle", "changed", "masked", "output_tokens", "tokens")
+PARTS = ("rewrite", "teacher", "student", "backward", "update")
+
+
+@dataclass
+class Inputs:
+    """Everything the user gave, checked and read; nothing has been written yet."""
+
+    student: Path
+    teacher: Path | None
+    student_deepspeed: dict
+    teacher_deepspeed: dict | None
+    tokenizer: object
+    mask_token_id: int
+    train: Dataset
+    validation: Dataset | None
+    total_steps: int
+    checkpoint: Path | None
+
+
+def read_inputs(config: RunConfig) -> Inputs:
+    """Check and read what the run needs, cheapest first. Raises InputError; writes nothing."""
+    if "RANK" not in os.environ:
+        raise InputError("start this script with the launcher: deepspeed --num_gpus N train/distill.py ...")
+    world_size = int(os.environ["WORLD_SIZE"])
+    accumulation_steps(config, world_size)
+    check_run_directory(config)
+    distils = METHODS[config.method].needs_teacher
+    student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
+    teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG) if distils else None
+    checkpoint = newest_checkpoint(Path(config.output)) if config.resume else None
+    if checkpoint:
+        check_world_size(checkpoint, world_size)
+    student = find_model(config.student, "--student")
+    tokenizer = load_tokenizer(student, "--student")
+    try:
+        mask_token_id = find_mask_token(tokenizer, config.mask_token)
+    except ValueError as error:
+        raise InputError(f"--mask-token {error}; name one that is") from None
+    teacher = find_model(config.teacher, "--teacher") if distils else None
+    if teacher:
+        check_same_tokenizer(tokenizer, load_tokenizer(teacher, "--teacher"), config.student, config.teacher)
+    train = load_dataset(config, "train", tokenizer)
+    if not train.samples:
+        raise InputError(f"--max-completion-length {config.max_completion_length} leaves no training sample; raise it")
+    validation = load_dataset(config, "dev", tokenizer, first=VALIDATION_SAMPLES) if config.eval_steps else None
+    total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
+    total = min(total, config.max_steps) if config.max_steps else total
+    return Inputs(
+        student, teacher, student_deepspeed, teacher_deepspeed, tokenizer, mask_token_id,
+        train, validation, total, checkpoint,
+    )  # fmt: skip
+
+
+def pad_id(tokenizer) -> int:
+    """Padding is masked everywhere, so any id serves."""
+    return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+
+
+def seed_dropout(config: RunConfig, step: int, batch: Batch) -> None:
+    """Dropout depends on (seed, step, place of the micro-batch in the global batch), not on what ran before."""
+    place = batch.positions[0] // config.micro_batch_size
+    torch.manual_seed(int(np.random.SeedSequence([config.seed, step, place]).generate_state(1)[0]))
+
+
+def micro_batch_loss(
+    config: RunConfig, student, teacher, batch: Batch, step: int, mask_token_id: int, timers
+) -> tuple[Tensor, Tensor]:
+    """One micro-batch's share of the global batch's loss (Eq. 2 plus MLE), from one student forward with gradient.
+
+    Returns:
+        (the loss, a scalar with gradient; float64 [len(TOTALS)] without).
+    """
+    timers("rewrite").start()
+    output, chosen = make_output(config, student, batch, step, mask_token_id)
+    inputs = (batch.with_completion(output), batch.attention_mask, batch.position_ids, batch.rows)
+    timers("rewrite").stop()
+    timers("teacher").start()
+    if teacher:
+        with torch.no_grad():
+            teacher_logits = teacher(*inputs)
+    timers("teacher").stop()
+    timers("student").start()
+    seed_dropout(config, step, batch)
+    student_logits = student(*inputs)
+    gold = batch.completion_ids[batch.completion_mask]
+    mle = (negative_log_likelihood(student_logits, gold) * batch.row_weights).sum()
+    loss, kd = config.mle_weight * mle, mle.new_zeros(())
+    if teacher:
+        rows = divergence(config.resolved_divergence, student_logits, teacher_logits, config.temperature)
+        kd = (rows * batch.row_weights).sum()
+        loss = config.kd_weight * kd + loss
+    timers("student").stop()
+    counts = [(output != batch.completion_ids)[chosen].sum(), chosen.sum(), sum(max(0, n - 1) for n in batch.lengths)]
+    totals = [loss.detach(), kd.detach(), mle.detach(), *counts, batch.attention_mask.sum()]
+    return loss, torch.stack([torch.as_tensor(t, dtype=torch.float64, device=loss.device) for t in totals])
+
+
+def train_step(
+    config: RunConfig, student, teacher, batches: list[Batch], step: int, mask_token_id: int, timers
+) -> dict[str, float]:
+    """One optimizer step; returns the global batch's sums (TOTALS), the same on every rank."""
+    totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=student.device)
+    for batch in batches:
+        loss, shares = micro_batch_loss(config, student, teacher, batch.to(student.device), step, mask_token_id, timers)
+        timers("backward").start()
+        # Weights already sum to 1 over the global batch; the engine will average over ranks.
+        student.backward(loss * torch.distributed.get_world_size(), scale_wrt_gas=False)
+        timers("backward").stop()
+        timers("update").start()
+        student.step()
+        timers("update").stop()
+        totals += shares
+    torch.distributed.all_reduce(totals)
+    return dict(zip(TOTALS, totals.tolist(), strict=True))
+
+
+@torch.no_grad()
+def validation_loss(config: RunConfig, student, dataset: Dataset, pad_token_id: int) -> float:
+    """Negative log-likelihood of the gold SQL: mean over a sequence's tokens, then over sequences. On every rank."""
+    rank, world_size, size = torch.distributed.get_rank(), torch.distributed.get_world_size(), config.micro_batch_size
+    samples = list(dataset.samples)
+    # Every rank runs as many forwards: under ZeRO-3 each is a collective.
+    samples += [None] * (-len(samples) % (size * world_size))
+    weights = sample_weights([len(sample.completion_ids) if sample else 0 for sample in samples], "sequence")
+    total = torch.zeros((), dtype=torch.float64, device=student.device)
+    student.eval()
+    for at in range(rank * size, len(samples), size * world_size):
+        batch = collate(samples[at : at + size], weights[at : at + size], [], pad_token_id).to(student.device)
+        logits = student(batch.input_ids, batch.attention_mask, batch.position_ids, batch.rows)
+        gold = batch.completion_ids[batch.completion_mask]
+        total += (negative_log_likelihood(logits, gold) * batch.row_weights).sum()
+    student.train()
+    torch.distributed.all_reduce(total)
+    return total.item()
+
+
+def metrics_row(config: RunConfig, sums: dict[str, float], step: int, epoch: float, lr: float, student) -> dict:
+    """The line of metrics.jsonl after step `step` (from 1), timings aside."""
+    row = {"step": step, "epoch": epoch, "loss": sums["loss"], "kd": sums["kd"], "mle": sums["mle"]}
+    row["error_rate"] = sums["changed"] / max(1.0, sums["output_tokens"])
+    row["masked_error_rate"] = sums["changed"] / max(1.0, sums["masked"])
+    row["lr"] = lr
+    row["grad_norm"] = float(student.get_global_grad_norm() or 0.0)
+    row["tokens"] = int(sums["tokens"])
+    return row
+
+
+def train(config: RunConfig) -> None:
+    """A whole run, from checked inputs to the exported student.
+
+    Raises:
+        InputError: anything the user gave is wrong; nothing has been written then.
+    """
+    keep_quiet()
+    inputs = read_inputs(config)
+    get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
+    deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
+    run, leads = Path(config.output), torch.distributed.get_rank() == 0
+    if leads:
+        create_run_directory(config)
+        remove_events(run)
+        say_what_was_read(config, inputs)
+    teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if inputs.teacher else None
+    student = student_engine(config, inputs.student, inputs.student_deepspeed, inputs.total_steps)
+    done = load_checkpoint(student, inputs.checkpoint) if inputs.checkpoint else 0
+    metrics = Metrics(run, student.monitor, done) if leads else None
+    kind = "adapter" if config.lora_rank else "model"
+    pad_token_id = pad_id(inputs.tokenizer)
+    per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
+    timers = SynchronizedWallClockTimer()
+    rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    student.train()
+    # A bar that redraws ten times a second suits a terminal, not a log file.
+    pace = 0.1 if sys.stderr.isatty() else 10.0
+    bar = tqdm(
+        desc=config.method, unit="step", total=inputs.total_steps, initial=done, disable=not leads, mininterval=pace
+    )
+    for step in range(done, inputs.total_steps):
+        started = time.perf_counter()
+        lr = student.get_lr()[0]
+        batches = micro_batches(inputs.train, config, step, rank, world_size, pad_token_id)
+        sums = train_step(config, student, teacher, batches, step, inputs.mask_token_id, timers)
+        row = metrics_row(config, sums, step + 1, (step + 1) / per_epoch, lr, student)
+        row["seconds"] = time.perf_counter() - started
+        row |= {f"seconds_{part}": timers(part).elapsed(reset=True) / 1000 for part in PARTS}
+        last = step + 1 == inputs.total_steps
+        if inputs.validation and (last or (step + 1) % config.eval_steps == 0):
+            row["validation_loss"] = validation_loss(config, student, inputs.validation, pad_token_id)
+        if leads:
+            metrics.write(row)
+            bar.update()
+            bar.set_postfix(loss=f"{row['loss']:.4f}", refresh=False)
+        if last or (config.save_steps and (step + 1) % config.save_steps == 0):
+            save_checkpoint(student, run, step + 1)
+            export_trained(student.module.model, inputs.tokenizer, run / f"{kind}s" / f"step-{step + 1}")
+    bar.close()
+    export_trained(student.module.model, inputs.tokenizer, run / kind)
+    if leads:
+        print(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student", flush=True)
+
+
+def keep_quiet() -> None:
+    """Of what the libraries print on every rank, leave the warnings a user can act on."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
+    transformers.utils.logging.disable_progress_bar()
+
+
+def say_what_was_read(config: RunConfig, inputs: Inputs) -> None:
+    """Counts of what will be trained on, and of all that was cut or left out."""
+    data = inputs.train
+    text = f"{config.benchmark}: {len(data.samples)} training samples, {inputs.total_steps} steps"
+    if data.without_database:
+        text += f"; {data.without_database} questions left out for want of their database"
+    if data.cut_prompts:
+        text += f"; {data.cut_prompts} prompts over {config.max_prompt_length} tokens lost the start of their schema"
+    if data.dropped_completions:
+        text += f"; {data.dropped_completions} outputs over {config.max_completion_length} tokens left out"
+    print(text, flush=True)
+    if inputs.checkpoint:
+        print(f"going on from {inputs.checkpoint}", flush=True)

@@ -1,0 +1,55 @@
+"""The command line of train/*.py: every key of kid.config.RunConfig is a flag of the same name."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+
+from kid.config import DISTILLATION_ONLY, REWRITE, RunConfig, field_type, resolve_config
+from kid.errors import InputError
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Complains as everything else here does: in one line."""
+
+    def error(self, message: str) -> None:
+        raise InputError(f"{message}; see --help")
+
+
+def describe(name: str) -> str:
+    meta = RunConfig.__dataclass_fields__[name].metadata
+    default = RunConfig.__dataclass_fields__[name].default
+    allowed = f" {{{', '.join(meta['choices'])}}}" if meta["choices"] else ""
+    return (meta["help"] + allowed + (f" [{default}]" if default not in ("", None, False) else "")).replace("%", "%%")
+
+
+def build_parser(description: str, epilog: str, distils: bool) -> argparse.ArgumentParser:
+    """Flags for all keys of RunConfig; without those that only mean something beside a teacher if not `distils`."""
+    parser = OneLineParser(
+        description=description,
+        epilog=epilog,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("--config", metavar="R.yaml", help="a recipe; flags override its keys")
+    parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # the launcher adds it
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for field in fields(RunConfig):
+        group = field.metadata["group"]
+        if not distils and (field.name in DISTILLATION_ONLY or group == REWRITE):
+            continue
+        section = groups.setdefault(group, parser.add_argument_group(group) if group not in groups else None)
+        flag = f"--{field.name.replace('_', '-')}"
+        if field_type(field.name)[0] is bool:
+            section.add_argument(flag, action="store_true", help=describe(field.name))
+        else:
+            section.add_argument(flag, metavar=field_type(field.name)[0].__name__.upper(), help=describe(field.name))
+    return parser
+
+
+def read_config(parser: argparse.ArgumentParser, **fixed: str) -> RunConfig:
+    """The run's configuration out of recipe and flags; `fixed` keys are the script's own."""
+    flags = vars(parser.parse_args())
+    flags.pop("local_rank", None)
+    return resolve_config(flags.pop("config", None), {**flags, **fixed})

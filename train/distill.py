@@ -1,0 +1,21 @@
+"""Distil a teacher into a LoRA student by one of the methods of the paper's Table 1."""
+
+from cli import build_parser, read_config
+
+from kid.errors import run_script
+
+EXAMPLE = """example:
+  deepspeed --num_gpus 8 train/distill.py --method kid --student Qwen/Qwen1.5-0.5B --teacher runs/teacher/merged \\
+      --benchmark spider --data spider --output runs/kid
+"""
+
+
+def main() -> None:
+    config = read_config(build_parser(__doc__, EXAMPLE, distils=True))
+    from kid.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
+
+    train(config)
+
+
+if __name__ == "__main__":
+    run_script(main)
