@@ -92,4 +92,5 @@ def teacher_engine(config: RunConfig, folder: Path, values: dict):
     ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=False)
     model = load_causal_lm(folder, config.dtype, config.attention, ds_config).requires_grad_(False)
     engine, *_ = deepspeed.initialize(model=ResponseModel(model), config=ds_config)
-    return engine.eval()
+    engine.eval()  # the engine's own eval returns nothing
+    return engine

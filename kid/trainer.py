@@ -72,7 +72,7 @@ def read_inputs(config: RunConfig) -> Inputs:
     except ValueError as error:
         raise InputError(f"--mask-token {error}; name one that is") from None
     teacher = find_model(config.teacher, "--teacher") if distils else None
-    if teacher:
+    if teacher is not None:
         check_same_tokenizer(tokenizer, load_tokenizer(teacher, "--teacher"), config.student, config.teacher)
     train = load_dataset(config, "train", tokenizer)
     if not train.samples:
@@ -110,7 +110,7 @@ def micro_batch_loss(
     inputs = (batch.with_completion(output), batch.attention_mask, batch.position_ids, batch.rows)
     timers("rewrite").stop()
     timers("teacher").start()
-    if teacher:
+    if teacher is not None:
         with torch.no_grad():
             teacher_logits = teacher(*inputs)
     timers("teacher").stop()
@@ -120,7 +120,7 @@ def micro_batch_loss(
     gold = batch.completion_ids[batch.completion_mask]
     mle = (negative_log_likelihood(student_logits, gold) * batch.row_weights).sum()
     loss, kd = config.mle_weight * mle, mle.new_zeros(())
-    if teacher:
+    if teacher is not None:
         rows = divergence(config.resolved_divergence, student_logits, teacher_logits, config.temperature)
         kd = (rows * batch.row_weights).sum()
         loss = config.kd_weight * kd + loss
@@ -195,7 +195,8 @@ def train(config: RunConfig) -> None:
         create_run_directory(config)
         remove_events(run)
         say_what_was_read(config, inputs)
-    teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if inputs.teacher else None
+    distils = inputs.teacher is not None
+    teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if distils else None
     student = student_engine(config, inputs.student, inputs.student_deepspeed, inputs.total_steps)
     done = load_checkpoint(student, inputs.checkpoint) if inputs.checkpoint else 0
     metrics = Metrics(run, student.monitor, done) if leads else None
@@ -236,7 +237,7 @@ def train(config: RunConfig) -> None:
 
 def keep_quiet() -> None:
     """Of what the libraries print on every rank, leave the warnings a user can act on."""
-    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
+    warnings.filterwarnings("ignore", category=FutureWarning)
     transformers.utils.logging.disable_progress_bar()
 
 

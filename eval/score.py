@@ -1,0 +1,126 @@
+"""Score predicted SQL against a benchmark's gold SQL by execution."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from kid.data.benchmarks import find_databases, load_questions
+from kid.errors import InputError, run_script
+from kid.evaluation.execution import default_workers
+from kid.evaluation.execution_accuracy import Verdict, gold_failures, percent, score_predictions
+from kid.evaluation.worker import Limits
+
+EXAMPLE = """\
+example:
+  python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --json scores/dev.json
+
+  preds.sql holds one SQL query a line, in the order of the benchmark's questions; what follows a tab is ignored, and
+  an empty line is a wrong prediction. A prediction is right (EX) if its result equals the gold query's: rows in any
+  order unless the gold query has ORDER BY, columns in any order, DISTINCT ignored. Queries run read-only.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the flags in one line, like every other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see python eval/score.py --help")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = Parser(description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--benchmark", required=True, help="which benchmark: spider")
+    parser.add_argument("--data", required=True, metavar="DIR", help="the benchmark's folder")
+    parser.add_argument("--split", default="dev", help="which questions: dev (default), seen, train")
+    parser.add_argument("--predictions", required=True, metavar="FILE", type=Path, help="one SQL query a line")
+    parser.add_argument("--questions", metavar="FILE", help="questions of the split, instead of the file in DIR")
+    databases_help = "folder with DB_ID/DB_ID.sqlite, instead of DIR's own; may be repeated, the first that has it wins"
+    parser.add_argument("--databases", metavar="DIR", action="append", help=databases_help)
+    parser.add_argument("--workers", metavar="N", type=int, default=default_workers(), help="default: number of cores")
+    timeout_help = f"seconds each query may take (default: {Limits.seconds:g})"
+    parser.add_argument("--timeout", metavar="S", type=float, default=Limits.seconds, help=timeout_help)
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures and every verdict to this file")
+    arguments = parser.parse_args()
+    for name in ("workers", "timeout"):
+        if not 0 < getattr(arguments, name) < float("inf"):
+            raise InputError(f"--{name} {getattr(arguments, name)} is out of range; give a number above 0")
+    return arguments
+
+
+def read_predictions(path: Path, expected: int) -> list[str]:
+    """One query a line, up to the first tab, stripped. Raises InputError if there are not `expected` lines."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read predictions {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"predictions {path} are not UTF-8 ({error}); write them again as UTF-8") from None
+    # Only \n ends a line: str.splitlines would also cut at characters that may stand inside a string literal.
+    lines = text.removesuffix("\n").split("\n") if text else []
+    if len(lines) != expected:
+        raise InputError(
+            f"{path} has {len(lines)} lines but the split has {expected} questions; give one prediction a line"
+        )
+    return [line.split("\t")[0].strip() for line in lines]
+
+
+def prepare_json(path: Path) -> None:
+    """Create the folder of `path` now, so that a wrong path is met before the work and not after it."""
+    if path.is_dir():
+        raise InputError(f"--json {path} is a folder; name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--json {path}: cannot create its folder: {error.strerror}") from None
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write whole or not at all: a reader never meets half a file."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def show(benchmark: str, split: str, verdicts: list[Verdict]) -> None:
+    """Print the figures, and the questions whose gold query failed."""
+    failed = gold_failures(verdicts)
+    timeouts = sum(verdict.error == "timeout" for verdict in verdicts)
+    errors = sum(verdict.error is not None for verdict in verdicts) - timeouts - len(failed)
+    table = Table()
+    for name in ("benchmark", "split", "n", "EX %", "time-outs", "errors", "gold failed"):
+        table.add_column(name, justify="left" if name in ("benchmark", "split") else "right")
+    counts = map(str, (timeouts, errors, len(failed)))
+    table.add_row(benchmark, split, str(len(verdicts)), f"{percent(verdicts):.2f}", *counts)
+    console = Console()
+    console.print(table)
+    for verdict in failed:
+        console.print(f"question {verdict.index} (counted as wrong): {verdict.error}", markup=False, highlight=False)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    questions = load_questions(arguments.benchmark, arguments.split, arguments.data, arguments.questions)
+    db_ids = [question.db_id for question in questions]
+    paths = find_databases(arguments.benchmark, arguments.split, arguments.data, db_ids, arguments.databases)
+    predictions = read_predictions(arguments.predictions, len(questions))
+    if arguments.json:
+        prepare_json(arguments.json)
+    databases = {db_id: [path] for db_id, path in paths.items()}
+    limits = Limits(seconds=arguments.timeout)
+    verdicts = score_predictions(questions, predictions, databases, arguments.workers, limits)
+    show(arguments.benchmark, arguments.split, verdicts)
+    if arguments.json:
+        records = [{"index": v.index, "ex": v.correct, "ts": None, "error": v.error} for v in verdicts]
+        head = {"benchmark": arguments.benchmark, "split": arguments.split, "n": len(verdicts)}
+        write_json(arguments.json, head | {"ex": percent(verdicts), "ts": None, "verdicts": records})
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from kid.data.benchmarks import Question
+from kid.evaluation.execution_accuracy import Verdict, gold_failures, percent, score_predictions
+from kid.evaluation.worker import Limits
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+
+def score(database, *pairs, databases=None, limits=None):
+    questions = [Question(i, "concert", "?", gold) for i, (gold, _) in enumerate(pairs)]
+    predictions = [prediction for _, prediction in pairs]
+    return score_predictions(questions, predictions, {"concert": databases or [database]}, 2, limits)
+
+
+@pytest.mark.parametrize(
+    ("gold", "prediction", "correct"),
+    [
+        ("SELECT name, age FROM singer", "SELECT age, name FROM singer ORDER BY id DESC", True),
+        ("SELECT name FROM singer ORDER BY id", "SELECT name FROM singer ORDER BY id DESC", False),
+        ("SELECT DISTINCT country FROM singer", "SELECT country FROM singer", True),
+        ("SELECT count(DISTINCT country) FROM singer", "SELECT count(country) FROM singer", True),
+        ("SELECT id FROM singer WHERE age >= 50", "SELECT id FROM singer WHERE age > = 50", True),
+        ("SELECT 1 FROM singer WHERE id = 99", "SELECT name, age FROM singer WHERE id = 98", True),
+        ("SELECT 1", "SELECT 1.0", True),
+        ("SELECT 1", "SELECT '1'", False),
+        ("SELECT NULL", "SELECT age FROM singer WHERE id = 4", True),
+        ("SELECT name FROM singer WHERE id = 4", "SELECT 'Jo'", True),
+        ("SELECT 2020", "SELECT YEAR(CURDATE())", True),
+        ("SELECT 1; DROP TABLE singer", "SELECT 1; SELECT 2", True),
+    ],
+)
+def test_verdict(database, gold, prediction, correct):
+    assert score(database, (gold, prediction)) == [Verdict(0, correct)]
+
+
+def test_errors_are_wrong_and_said(database):
+    count = "SELECT count(*) FROM singer"
+    verdicts = score(
+        database,
+        (count, "SELECT count(*) FROM singers"),
+        (count, ENDLESS),
+        (count, ""),
+        ("SELECT x FROM singer", count),
+        (ENDLESS, count),
+        ("SELECT x FROM singer", " "),
+        ("SELECT 1 FROM singer WHERE id = 99", "DELETE FROM singer"),
+        (count, "SELECT 4"),
+        limits=Limits(seconds=1),
+    )
+    assert verdicts == [
+        Verdict(0, False, "no such table: singers"),
+        Verdict(1, False, "timeout"),
+        Verdict(2, False, "empty prediction"),
+        Verdict(3, False, "gold failed: no such column: x"),
+        Verdict(4, False, "gold failed: timeout"),
+        Verdict(5, False, "gold failed: no such column: x"),
+        Verdict(6, False, "not authorized"),
+        Verdict(7, True),
+    ]
+    assert [verdict.index for verdict in gold_failures(verdicts)] == [3, 4, 5]
+    assert percent(verdicts) == 12.5
+
+
+def test_results_must_agree_on_every_database(database):
+    other = database.with_name("other.sqlite")
+    shutil.copy(database, other)
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("INSERT INTO singer VALUES (5, 'Eve', 20, 'US')")
+        connection.commit()
+    pair = ("SELECT count(*) FROM singer", "SELECT 4")
+    assert score(database, pair)[0].correct
+    assert not score(database, pair, databases=[database, other])[0].correct
+    same = ("SELECT count(*) FROM singer", "SELECT count(id) FROM singer")
+    assert score(database, same, databases=[database, other])[0].correct
+
+
+def test_progress_goes_to_stderr(database, capfd):
+    score(database, ("SELECT 1", "SELECT 1"))
+    out, err = capfd.readouterr()
+    assert out == "" and "scoring: 100%" in err
