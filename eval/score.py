@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 from rich.table import Table
 
-from kid.data.benchmarks import find_databases, load_questions
-from kid.errors import InputError, run_script
+from kid.data.benchmarks import BENCHMARKS, find_databases, load_questions
+from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers
 from kid.evaluation.execution_accuracy import Verdict, gold_failures, percent, score_predictions
 from kid.evaluation.worker import Limits
+from kid.files import write_atomically
 
 EXAMPLE = """\
 example:
@@ -27,18 +26,14 @@ example:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong with the flags in one line, like every other bad input."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see python eval/score.py --help")
-
-
 def parse_arguments() -> argparse.Namespace:
-    parser = Parser(description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--benchmark", required=True, help="which benchmark: spider")
+    parser = OneLineParser(
+        description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--benchmark", required=True, help=f"one of {', '.join(BENCHMARKS)}")
     parser.add_argument("--data", required=True, metavar="DIR", help="the benchmark's folder")
-    parser.add_argument("--split", default="dev", help="which questions: dev (default), seen, train")
+    splits = "; ".join(f"{name}: {', '.join(rows)}" for name, rows in BENCHMARKS.items())
+    parser.add_argument("--split", default="dev", help=f"which questions (default: dev); {splits}")
     parser.add_argument("--predictions", required=True, metavar="FILE", type=Path, help="one SQL query a line")
     parser.add_argument("--questions", metavar="FILE", help="questions of the split, instead of the file in DIR")
     databases_help = "folder with DB_ID/DB_ID.sqlite, instead of DIR's own; may be repeated, the first that has it wins"
@@ -81,13 +76,6 @@ def prepare_json(path: Path) -> None:
         raise InputError(f"--json {path}: cannot create its folder: {error.strerror}") from None
 
 
-def write_json(path: Path, content: dict) -> None:
-    """Write whole or not at all: a reader never meets half a file."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
-
-
 def show(benchmark: str, split: str, verdicts: list[Verdict]) -> None:
     """Print the figures, and the questions whose gold query failed."""
     failed = gold_failures(verdicts)
@@ -101,7 +89,12 @@ def show(benchmark: str, split: str, verdicts: list[Verdict]) -> None:
     console = Console()
     console.print(table)
     for verdict in failed:
-        console.print(f"question {verdict.index} (counted as wrong): {verdict.error}", markup=False, highlight=False)
+        console.print(
+            f"question {verdict.index} (counted as wrong): {verdict.error}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def main() -> None:
@@ -119,7 +112,8 @@ def main() -> None:
     if arguments.json:
         records = [{"index": v.index, "ex": v.correct, "ts": None, "error": v.error} for v in verdicts]
         head = {"benchmark": arguments.benchmark, "split": arguments.split, "n": len(verdicts)}
-        write_json(arguments.json, head | {"ex": percent(verdicts), "ts": None, "verdicts": records})
+        content = head | {"ex": percent(verdicts), "ts": None, "verdicts": records}
+        write_atomically(arguments.json, json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

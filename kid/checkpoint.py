@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from kid.errors import InputError
-from kid.run_directory import write_atomically
+from kid.files import write_atomically
 
 KEPT = 2  # older checkpoints are removed; the exports under adapters/ all stay
 MARKER = "complete.json"  # written last: a checkpoint without it was cut off

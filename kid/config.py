@@ -105,7 +105,7 @@ class RunConfig:
         None, "checkpoint, and adapters/step-N/, every so many steps (default: at the end only)", group=RUN, low=1
     )
     eval_steps: int | None = option(
-        None, "validation loss on the first questions of dev every so many steps", group=RUN, low=1
+        None, "validation loss on a fixed part of dev every so many steps", group=RUN, low=1
     )
     resume: bool = option(False, "go on from the newest good checkpoint, or start if there is none", group=RUN)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
@@ -14,6 +15,13 @@ OTHER_RANKS_WAIT_SECONDS = 10
 
 class InputError(ValueError):
     """Something the user gave is wrong. The message is one line: what is wrong, where, and what to do."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Complains about a flag as everything else here does: in one line."""
+
+    def error(self, message: str) -> None:
+        raise InputError(f"{message}; see --help")
 
 
 def run_script(main: Callable[[], None]) -> None:

@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-MASK_TOKEN_ORDER = ("mask_token_id", "bos_token_id", "unk_token_id", "pad_token_id", "eos_token_id")
-
 
 def sample_generator(seed: int, step: int, position: int) -> np.random.Generator:
     """The generator of one sample of one optimizer step; `position` counts within the global batch."""
@@ -68,17 +66,3 @@ def rewrite(
     """
     masked = completion_ids.masked_fill(chosen, mask_token_id)
     return completion_ids.masked_scatter(chosen, predict(masked, chosen))
-
-
-def find_mask_token(tokenizer, name: str | None) -> int:
-    """Id of the mask token: `name` if given, else the tokenizer's mask, bos, unk, pad or eos token, in that order.
-
-    Raises:
-        ValueError: `name` is not one token of the vocabulary.
-    """
-    if name is not None:
-        token_id = tokenizer.get_vocab().get(name)
-        if token_id is None:
-            raise ValueError(f"{name!r} is not a token of the student's vocabulary")
-        return token_id
-    return next(value for value in (getattr(tokenizer, key) for key in MASK_TOKEN_ORDER) if value is not None)

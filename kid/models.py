@@ -13,7 +13,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from kid.errors import InputError
@@ -21,51 +21,6 @@ from kid.errors import InputError
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # A reader gives rows [start, end) of one tensor in a checkpoint; (None, None) the whole tensor.
 Reader = Callable[[int | None, int | None], Tensor]
-
-
-def find_model(name: str, flag: str) -> Path:
-    """The folder of a model: `name` itself, or the hub's snapshot of it, fetched where it is not cached.
-
-    Raises:
-        InputError: neither a folder with a config.json nor a model the hub can give.
-    """
-    folder = Path(name)
-    if (folder / "config.json").is_file():
-        return folder
-    if folder.is_dir():
-        raise InputError(f"{flag} {name} has no config.json; give a folder written by save_pretrained")
-    if folder.is_absolute() or name.startswith(".") or len(folder.parts) > 2:
-        raise InputError(f"{flag} {name} does not exist; give a model's folder or a hub id")
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.bin", "*.model", "*.txt"]))
-    except Exception as error:  # the hub client raises a dozen kinds; each means that the model cannot be had
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(f"{flag} {name} is no folder, and the hub does not give it ({reason})") from None
-
-
-def load_tokenizer(folder: Path, flag: str):
-    """The tokenizer in a model's folder. Raises InputError if it cannot be loaded or has no EOS token."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(f"{flag} {folder}: its tokenizer cannot be loaded ({reason})") from None
-    if tokenizer.eos_token_id is None:
-        raise InputError(f"{flag} {folder}: its tokenizer has no EOS token; outputs could not end")
-    return tokenizer
-
-
-def check_same_tokenizer(student, teacher, student_name: str, teacher_name: str) -> None:
-    """Raises InputError unless every id means the same to both; the loss compares distributions id by id."""
-    ours, theirs = student.get_vocab(), teacher.get_vocab()
-    if ours != theirs or student.eos_token_id != teacher.eos_token_id:
-        differ = len(set(ours.items()) ^ set(theirs.items()))
-        raise InputError(
-            f"--teacher {teacher_name} has another tokenizer than --student {student_name} "
-            f"({len(theirs)} and {len(ours)} tokens, {differ} entries differ); take a pair of one model family"
-        )
 
 
 def checkpoint_readers(folder: Path) -> dict[str, Reader]:

@@ -15,6 +15,7 @@ import yaml
 
 from kid.config import FREE_ON_RESUME, RunConfig, dump_config
 from kid.errors import InputError
+from kid.files import write_atomically
 
 PACKAGES = ("torch", "transformers", "peft", "deepspeed", "datasets", "sqlglot")
 
@@ -58,17 +59,9 @@ def describe_environment() -> dict:
     }
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """The file is either as it was or complete, also if the process is killed in between."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def create_run_directory(config: RunConfig) -> None:
     """Called on rank 0, once everything the user gave has been checked."""
     folder = Path(config.output)
-    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "environment.json", json.dumps(describe_environment(), indent=2) + "\n")
     write_atomically(folder / "config.yaml", dump_config(config))
 

@@ -24,9 +24,8 @@ from kid.data.batching import Batch, Dataset, collate, load_dataset, micro_batch
 from kid.divergence import divergence, negative_log_likelihood
 from kid.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config, student_engine, teacher_engine
 from kid.errors import InputError
-from kid.imperfect import find_mask_token
 from kid.methods import METHODS
-from kid.models import check_same_tokenizer, find_model, load_tokenizer
+from kid.pretrained import check_same_tokenizer, find_mask_token, find_model, load_tokenizer, padding_token
 from kid.run_directory import Metrics, check_run_directory, create_run_directory, remove_events
 from kid.sources import make_output
 
@@ -67,28 +66,20 @@ def read_inputs(config: RunConfig) -> Inputs:
         check_world_size(checkpoint, world_size)
     student = find_model(config.student, "--student")
     tokenizer = load_tokenizer(student, "--student")
-    try:
-        mask_token_id = find_mask_token(tokenizer, config.mask_token)
-    except ValueError as error:
-        raise InputError(f"--mask-token {error}; name one that is") from None
+    mask_token_id = find_mask_token(tokenizer, config.mask_token)
     teacher = find_model(config.teacher, "--teacher") if distils else None
     if teacher is not None:
         check_same_tokenizer(tokenizer, load_tokenizer(teacher, "--teacher"), config.student, config.teacher)
     train = load_dataset(config, "train", tokenizer)
     if not train.samples:
         raise InputError(f"--max-completion-length {config.max_completion_length} leaves no training sample; raise it")
-    validation = load_dataset(config, "dev", tokenizer, first=VALIDATION_SAMPLES) if config.eval_steps else None
+    validation = load_dataset(config, "dev", tokenizer, at_most=VALIDATION_SAMPLES) if config.eval_steps else None
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
     total = min(total, config.max_steps) if config.max_steps else total
     return Inputs(
         student, teacher, student_deepspeed, teacher_deepspeed, tokenizer, mask_token_id,
         train, validation, total, checkpoint,
     )  # fmt: skip
-
-
-def pad_id(tokenizer) -> int:
-    """Padding is masked everywhere, so any id serves."""
-    return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
 
 
 def seed_dropout(config: RunConfig, step: int, batch: Batch) -> None:
@@ -201,7 +192,7 @@ def train(config: RunConfig) -> None:
     done = load_checkpoint(student, inputs.checkpoint) if inputs.checkpoint else 0
     metrics = Metrics(run, student.monitor, done) if leads else None
     kind = "adapter" if config.lora_rank else "model"
-    pad_token_id = pad_id(inputs.tokenizer)
+    pad_token_id = padding_token(inputs.tokenizer)
     per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
     timers = SynchronizedWallClockTimer()
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()

@@ -6,14 +6,7 @@ import argparse
 from dataclasses import fields
 
 from kid.config import DISTILLATION_ONLY, REWRITE, RunConfig, field_type, resolve_config
-from kid.errors import InputError
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Complains as everything else here does: in one line."""
-
-    def error(self, message: str) -> None:
-        raise InputError(f"{message}; see --help")
+from kid.errors import OneLineParser
 
 
 def describe(name: str) -> str:

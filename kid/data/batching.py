@@ -96,20 +96,21 @@ def encode_prompts(tokenizer, questions: list[Question], schemas: dict[str, str]
     return prompts, cut
 
 
-def load_dataset(config, split: str, tokenizer, first: int | None = None) -> Dataset:
+def load_dataset(config, split: str, tokenizer, at_most: int | None = None) -> Dataset:
     """Questions of a split as samples.
 
     Args:
         config: the run's `RunConfig`: benchmark, data and the two length limits.
         split: "train" or "dev".
         tokenizer: the student's.
-        first: only so many questions from the start of the split.
+        at_most: only so many questions, evenly spaced over the split (dev is sorted by database).
 
     Raises:
         InputError: missing or damaged files.
     """
     data = Path(config.data)
-    everything = load_questions(config.benchmark, split, data)[:first]
+    everything = load_questions(config.benchmark, split, data)
+    everything = everything[:: -(-len(everything) // at_most)] if at_most else everything
     schemas = schema_texts(config.benchmark, split, data, everything, config.missing_database)
     questions = [question for question in everything if question.db_id in schemas]
     prompts, cut = encode_prompts(tokenizer, questions, schemas, config.max_prompt_length)

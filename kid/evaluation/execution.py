@@ -39,12 +39,15 @@ class _Worker:
         command = [sys.executable, "-c", f"from kid.evaluation.worker import serve; serve({theirs.fileno()})"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
         theirs.close()
-        self.pipe.send(self.limits)
+        self._send(self.limits)
 
     def give(self, index: int, function: Callable, arguments: tuple) -> None:
         self.job, self.stage = index, None
-        with contextlib.suppress(BrokenPipeError):  # it died while idle: reading from it will tell
-            self.pipe.send((function, arguments))
+        self._send((function, arguments))
+
+    def _send(self, message: object) -> None:
+        with contextlib.suppress(OSError):  # it has died: reading from its pipe will tell
+            self.pipe.send(message)
 
     def end(self) -> int:
         """Kill the process if it still runs, and return its exit status."""

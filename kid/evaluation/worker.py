@@ -80,10 +80,10 @@ def fetch_rows(database: Path | str, sql: str, max_rows: int) -> list[tuple]:
             if cursor.description is None:
                 raise QueryError("not a query: it gives no result set")
             rows = cursor.fetchmany(max_rows + 1)
-    except MemoryError:
+    except (MemoryError, QueryError):
         raise
     except Exception as error:  # sqlite3 raises far more than sqlite3.Error on odd text (NUL, surrogates, parameters)
-        raise error if isinstance(error, QueryError) else QueryError(f"{error}") from error
+        raise QueryError(str(error)) from error
     if len(rows) > max_rows:
         raise QueryError(f"more than {max_rows} rows")
     return rows

@@ -14,8 +14,12 @@ from kid.data.benchmarks import load_questions
 from kid.data.prompt import completion_text, question_part
 
 EOS, PAD = "<|endoftext|>", "<|pad|>"
-# A word with the blank before it, a number digit by digit, or a run of other signs: values are copied piece by piece.
-PIECES = r" ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]|\s"
+# The prompt's fixed phrases are one piece each, which halves its length; then a word with the blank before it, one or
+# two digits, any other sign: names and values are copied piece by piece.
+PIECES = (
+    r" \( (?:number|text|time)(?: \| primary key)? \| values :| \)(?: ,| \])|, columns = \["
+    r"| ?\p{L}+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}]|\s"
+)
 
 
 def benchmark_texts(benchmark: str, split: str, data: Path) -> list[str]:

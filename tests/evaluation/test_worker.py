@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 
 import pytest
 
+from kid.evaluation import worker
 from kid.evaluation.worker import QueryError, fetch_rows
 
 
@@ -38,6 +40,12 @@ def test_refused(database, tmp_path, monkeypatch, sql, reason):
         fetch_rows(database, sql, max_rows=10)
     assert database.read_bytes() == before
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["concert", "concert.sqlite", "database"]
+
+
+def test_database_is_read_only_even_without_the_authorizer(database, monkeypatch):
+    monkeypatch.setattr(worker, "_allow_reading", lambda *_: sqlite3.SQLITE_OK)
+    with pytest.raises(QueryError, match="readonly database"):
+        fetch_rows(database, "DROP TABLE singer", max_rows=10)
 
 
 def test_missing_database_is_not_created(tmp_path):

@@ -1,0 +1,80 @@
+"""Where a pretrained model lies, and its tokenizer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from kid.errors import InputError
+
+MASK_TOKEN_ORDER = ("mask_token_id", "bos_token_id", "unk_token_id", "pad_token_id", "eos_token_id")
+MODEL_FILES = ["*.json", "*.safetensors", "*.bin", "*.model", "*.txt"]
+
+
+def find_model(name: str, flag: str) -> Path:
+    """The folder of a model: `name` itself, or the hub's snapshot of it, fetched where it is not cached.
+
+    Raises:
+        InputError: neither a folder with a config.json nor a model the hub can give.
+    """
+    folder = Path(name)
+    if (folder / "config.json").is_file():
+        return folder
+    if folder.is_dir():
+        raise InputError(f"{flag} {name} has no config.json; give a folder written by save_pretrained")
+    if folder.is_absolute() or name.startswith(".") or len(folder.parts) > 2:
+        raise InputError(f"{flag} {name} does not exist; give a model's folder or a hub id")
+    try:
+        return Path(snapshot_download(name, allow_patterns=MODEL_FILES))
+    except Exception as error:  # the hub client raises a dozen kinds; each means that the model cannot be had
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"{flag} {name} is no folder, and the hub does not give it ({reason})") from None
+
+
+def load_tokenizer(folder: Path, flag: str):
+    """The tokenizer in a model's folder. Raises InputError if it cannot be loaded or has no EOS token."""
+    try:
+        saved = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        # AutoTokenizer takes the class of the model's family even where the folder says that its tokenizer is a generic
+        # one, and would cut text otherwise than the tokenizer.json beside it.
+        generic = saved.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
+        tokenizer = (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"{flag} {folder}: its tokenizer cannot be loaded ({reason})") from None
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"{flag} {folder}: its tokenizer has no EOS token; outputs could not end")
+    return tokenizer
+
+
+def check_same_tokenizer(student, teacher, student_name: str, teacher_name: str) -> None:
+    """Raises InputError unless every id means the same to both; the loss compares distributions id by id."""
+    ours, theirs = student.get_vocab(), teacher.get_vocab()
+    if ours != theirs or student.eos_token_id != teacher.eos_token_id:
+        differ = len(set(ours.items()) ^ set(theirs.items()))
+        raise InputError(
+            f"--teacher {teacher_name} has another tokenizer than --student {student_name} "
+            f"({len(theirs)} and {len(ours)} tokens, {differ} entries differ); take a pair of one model family"
+        )
+
+
+def find_mask_token(tokenizer, name: str | None) -> int:
+    """Id of the mask token: `name` if given, else the tokenizer's mask, bos, unk, pad or eos token, in that order.
+
+    Raises:
+        InputError: `name` is not one token of the vocabulary.
+    """
+    if name is None:
+        return next(value for value in (getattr(tokenizer, key) for key in MASK_TOKEN_ORDER) if value is not None)
+    token_id = tokenizer.get_vocab().get(name)
+    if token_id is None:
+        raise InputError(f"--mask-token {name!r} is not one token of the student's vocabulary; name one that is")
+    return token_id
+
+
+def padding_token(tokenizer) -> int:
+    """Padding is masked everywhere, so any id serves where the tokenizer has none of its own."""
+    return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id

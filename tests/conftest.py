@@ -1,0 +1,71 @@
+"""What the tests share: minibench, tiny models on it, the real data where KID_DATA says they are, and the launcher."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+os.environ.setdefault("DS_ACCELERATOR", "cpu")
+
+
+@pytest.fixture(scope="session")
+def minibench(tmp_path_factory) -> Path:
+    from kid.minibench.build import build_minibench
+
+    folder = tmp_path_factory.mktemp("minibench") / "data"
+    build_minibench(folder, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_models(minibench, tmp_path_factory) -> Path:
+    """A folder with `student`, `teacher`, and `stranger`, a model with another tokenizer."""
+    from kid.minibench.tiny_models import benchmark_texts, train_tokenizer, write_tiny_model
+
+    folder = tmp_path_factory.mktemp("models")
+    texts = benchmark_texts("spider", "train", minibench)
+    tokenizer = train_tokenizer(texts, 600)
+    write_tiny_model(folder / "student", tokenizer, hidden=32, layers=2, heads=2, seed=0)
+    write_tiny_model(folder / "teacher", tokenizer, hidden=48, layers=2, heads=2, seed=1)
+    write_tiny_model(folder / "stranger", train_tokenizer(texts, 500), hidden=32, layers=1, heads=2, seed=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder that holds spider/ and eval_reference/."""
+    folder = os.environ.get("KID_DATA")
+    if not folder:
+        pytest.skip("KID_DATA is not set; it names the folder with the real benchmarks")
+    return Path(folder)
+
+
+def launch_command(ranks: int, *arguments: str | Path) -> list[str]:
+    """deepspeed's command line on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    launcher = [sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", str(ranks), "--master_port", str(port)]
+    return [*launcher, *map(str, arguments)]
+
+
+@pytest.fixture(scope="session")
+def launch():
+    """launch(ranks, script, *flags) -> the finished process, its output as text."""
+
+    def run(ranks: int, *arguments: str | Path) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            launch_command(ranks, *arguments),
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,84 @@
+"""Which samples make up a step, how they are weighted, and how a micro-batch is padded."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from kid.data.batching import Dataset, Sample, collate, global_batch, micro_batches, sample_weights, steps_per_epoch
+
+
+def dataset(count: int) -> Dataset:
+    samples = [Sample(list(range(10, 13 + i % 4)), [*range(20, 21 + i % 3), 1]) for i in range(count)]
+    return Dataset(samples, 0, 0, 0)
+
+
+def run(**changes):
+    return SimpleNamespace(**{"batch_size": 8, "micro_batch_size": 2, "seed": 3, "reduction": "sequence", **changes})
+
+
+def test_an_epoch_holds_every_sample_once_and_fills_up_with_nothing():
+    seen = [index for step in range(steps_per_epoch(11, 4)) for index in global_batch(11, 4, seed=0, step=step)]
+    assert Counter(seen) == Counter({**dict.fromkeys(range(11), 1), None: 1})
+    assert seen[-1] is None
+
+
+def test_order_changes_with_epoch_and_seed_only():
+    first = [global_batch(11, 4, 0, step) for step in range(3)]
+    assert first == [global_batch(11, 4, 0, step) for step in range(3)]
+    assert first != [global_batch(11, 4, 0, step) for step in range(3, 6)]
+    assert first != [global_batch(11, 4, 1, step) for step in range(3)]
+
+
+@pytest.mark.parametrize("reduction", ["sequence", "token"])
+def test_token_weights_sum_to_one(reduction):
+    lengths = [3, 1, 0, 7]
+    weights = sample_weights(lengths, reduction)
+    assert sum(w * n for w, n in zip(weights, lengths, strict=True)) == pytest.approx(1.0)
+    assert weights[2] == 0
+    if reduction == "sequence":
+        assert weights == [1 / 9, 1 / 3, 0, 1 / 21]
+    else:
+        assert weights == [1 / 11, 1 / 11, 0, 1 / 11]
+
+
+def test_a_batch_without_any_output_weighs_nothing():
+    assert sample_weights([0, 0], "sequence") == [0, 0]
+    assert sample_weights([0, 0], "token") == [0, 0]
+
+
+def test_collate_pads_prompts_left_and_outputs_right():
+    samples = [Sample([11, 12, 13], [21, 1]), Sample([14], [22, 23, 1]), None]
+    batch = collate(samples, [0.25, 0.5, 0.0], [4, 5, 6], pad_token_id=9)
+    assert batch.input_ids.tolist() == [[11, 12, 13, 21, 1, 9], [9, 9, 14, 22, 23, 1], [9, 9, 9, 9, 9, 9]]
+    assert batch.attention_mask.tolist() == [[1, 1, 1, 1, 1, 0], [0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 0, 0]]
+    assert batch.position_ids[1].tolist() == [0, 0, 0, 1, 2, 3]
+    # Logits at a row predict the token after it: the last prompt token predicts the first output token.
+    following = batch.input_ids.flatten()[batch.rows + 1]
+    assert following.tolist() == [21, 1, 22, 23, 1] == batch.completion_ids[batch.completion_mask].tolist()
+    assert batch.row_weights.tolist() == [0.25, 0.25, 0.5, 0.5, 0.5]
+    assert batch.lengths == [2, 3, 0]
+
+
+def test_with_completion_changes_output_tokens_and_no_padding():
+    batch = collate([Sample([11, 12], [21, 1]), Sample([14], [22, 23, 1])], [1.0, 1.0], [0, 1], pad_token_id=9)
+    ids = batch.with_completion(torch.full_like(batch.completion_ids, 50))
+    assert ids.tolist() == [[11, 12, 50, 50, 9], [9, 14, 50, 50, 50]]
+
+
+def test_a_micro_batch_of_fillers_has_no_rows():
+    batch = collate([None, None], [0.0, 0.0], [6, 7], pad_token_id=9)
+    assert batch.rows.shape == (0,) and batch.attention_mask.sum() == 2
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_ranks_share_the_global_batch_and_one_rank_sees_the_same_micro_batches(step):
+    data = dataset(11)  # step 1 is the last of the epoch: 3 samples and 5 fillers
+    alone = micro_batches(data, run(), step, rank=0, world_size=1, pad_token_id=9)
+    shared = [micro_batches(data, run(), step, rank=rank, world_size=2, pad_token_id=9) for rank in (0, 1)]
+    woven = [batch for pair in zip(*shared, strict=True) for batch in pair]
+    assert [b.positions for b in alone] == [b.positions for b in woven] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    for ours, theirs in zip(alone, woven, strict=True):
+        assert torch.equal(ours.input_ids, theirs.input_ids) and torch.equal(ours.row_weights, theirs.row_weights)
+    assert sum(batch.row_weights.sum().item() for batch in alone) == pytest.approx(1.0)

@@ -1,0 +1,82 @@
+"""The configuration: where values come from, and that every bad one is refused by name."""
+
+from dataclasses import fields
+
+import pytest
+import yaml
+
+from kid.config import RunConfig, accumulation_steps, dump_config, resolve_config
+from kid.errors import InputError
+
+GOOD = {"method": "kid", "student": "s", "teacher": "t", "data": "d", "output": "o"}
+
+
+def test_flags_override_the_recipe_which_overrides_its_base(tmp_path):
+    (tmp_path / "base.yaml").write_text("lr: 2e-4\nepochs: 4\nseed: 1\n")
+    (tmp_path / "r.yaml").write_text("base: base.yaml\nepochs: 5\nseed: 2\n")
+    config = resolve_config(tmp_path / "r.yaml", {**GOOD, "seed": "3"})
+    assert (config.lr, config.epochs, config.seed) == (2e-4, 5, 3)
+
+
+def test_dumped_config_reads_back(tmp_path):
+    config = resolve_config(None, {**GOOD, "mask_ratio": "0.3", "max_steps": "7"})
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config))
+    assert resolve_config(path, {}) == config
+    assert set(yaml.safe_load(path.read_text())) == {f.name for f in fields(RunConfig)}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"mask_ratio": "1.2"}, "--mask-ratio: mask_ratio = 1.2 is out of range; it must be from 0 to 1"),
+        ({"mask_ratio": "-0.1"}, "from 0 to 1"),
+        ({"mask_ratio": "nan"}, "is not a number"),
+        ({"method": "kd"}, "choose one of sft, rkd, kid"),
+        ({"epochs": "2.5"}, "is not a whole number"),
+        ({"epochs": "0"}, "it must be 1 or more"),
+        ({"lr": "fast"}, "lr = 'fast' is not a number"),
+        ({"dtype": "fp16"}, "choose one of fp32, bf16"),
+        ({"teacher": ""}, "--teacher is missing"),
+        ({"student": ""}, "--student is missing"),
+        ({"method": "sft"}, "has no teacher"),
+        ({"method": "sft", "teacher": "", "divergence": "rkl"}, "--divergence rkl"),
+    ],
+)
+def test_bad_values_are_named(flags, message):
+    with pytest.raises(InputError, match=message.replace("(", r"\(")):
+        resolve_config(None, {**GOOD, **flags})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mask_ration: 0.2", "unknown key 'mask_ration'; did you mean mask_ratio?"),
+        ("epochs: [1]", "epochs = .* is not a whole number"),
+        ("resume: 1", "is not true or false"),
+        ("seed: true", "is not a whole number"),
+        ("- a list", "KEY: VALUE"),
+        ("a: b: c", "not valid YAML"),
+        ("base: gone.yaml", "gone.yaml does not exist"),
+        ("base: r.yaml", "in a circle"),
+    ],
+)
+def test_bad_recipes_are_named(tmp_path, text, message):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        resolve_config(tmp_path / "r.yaml", GOOD)
+
+
+def test_batch_size_is_micro_times_ranks_times_accumulation():
+    config = resolve_config(None, {**GOOD, "batch_size": 16, "micro_batch_size": 2})
+    assert accumulation_steps(config, 2) == 4
+    with pytest.raises(InputError, match=r"the nearest that are: 12 or 18"):
+        accumulation_steps(config, 3)
+    with pytest.raises(InputError, match=r"the nearest that are: 32$"):
+        accumulation_steps(config, 16)
+
+
+def test_divergence_is_the_methods_unless_given():
+    assert resolve_config(None, GOOD).resolved_divergence == "rkl"
+    assert resolve_config(None, {**GOOD, "divergence": "jsd"}).resolved_divergence == "jsd"
+    assert resolve_config(None, {**GOOD, "method": "sft", "teacher": ""}).resolved_divergence is None
