@@ -39,7 +39,7 @@ class RunConfig:
     dtype: str = option("bf16", "weights and activations", group=MODELS, choices=("fp32", "bf16"))
     attention: str = option(
         "auto",
-        "auto: flash_attention_2 where it is installed, else sdpa",
+        "auto: flash_attention_2 where it is installed, else sdpa where the architecture has it",
         group=MODELS,
         choices=("auto", "sdpa", "flash_attention_2"),
     )

@@ -81,12 +81,12 @@ def fill_parameter(param: nn.Parameter, read: Reader, name: str) -> None:
     partition[: end - start].copy_(tensor.reshape(-1)[start - first * row : end - first * row])
 
 
-def choose_attention(attention: str, dtype: str) -> str:
-    """What "auto" stands for on this machine."""
+def choose_attention(attention: str, dtype: str) -> str | None:
+    """What "auto" stands for on this machine; None leaves it to transformers: SDPA where the architecture has it."""
     if attention != "auto":
         return attention
     usable = dtype == "bf16" and torch.cuda.is_available() and importlib.util.find_spec("flash_attn")
-    return "flash_attention_2" if usable else "sdpa"
+    return "flash_attention_2" if usable else None
 
 
 def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None = None) -> PreTrainedModel:
@@ -108,10 +108,13 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
         config = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}/config.json: {str(error).splitlines()[0]}") from None
-    with deepspeed.zero.Init(config_dict_or_path=zero) if partitioned else nullcontext(), no_init_weights():
-        model = AutoModelForCausalLM.from_config(
-            config, dtype=DTYPES[dtype], attn_implementation=choose_attention(attention, dtype)
-        )
+    implementation = choose_attention(attention, dtype)
+    try:
+        with deepspeed.zero.Init(config_dict_or_path=zero) if partitioned else nullcontext(), no_init_weights():
+            model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype], attn_implementation=implementation)
+    except (ImportError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder} with --attention {attention}: {reason}; try --attention auto") from None
     model.tie_weights()  # left out with the initialisation
     missing = []
     for name, param in model.named_parameters():

@@ -1,0 +1,28 @@
+# make demo and make test need Python 3.11 or newer and g++; they set up everything else in .venv by themselves.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DS_ACCELERATOR ?= $(if $(shell command -v nvidia-smi),,cpu)
+READY := .venv/.ready
+
+.PHONY: setup demo test lint
+
+setup: $(READY)
+
+$(READY): requirements.txt pyproject.toml
+	@echo "setting up .venv (a few minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "error: Python 3.11 or newer is needed; name one with make PYTHON=..." && exit 2)
+	@command -v g++ > /dev/null || (echo "error: g++ is needed, DeepSpeed compiles an op with it; install it with your package manager" && exit 2)
+	$(PYTHON) -m venv .venv
+	pip install --quiet --disable-pip-version-check -r requirements.txt
+	pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
+
+demo: $(READY)
+	python bench/demo.py
+
+test: $(READY)
+	python -m pytest
+
+lint: $(READY)
+	ruff check .
+	ruff format --check .

@@ -1,0 +1,288 @@
+"""The whole way on one machine: minibench, tiny bases, a teacher, students by sft, rkd and kid, EX for each, a report.
+
+Every training and every prediction is a run of the scripts in train/ and eval/; this file only starts them in order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from kid.errors import InputError, OneLineParser, run_script
+
+ROOT = Path(__file__).parent.parent
+SPLITS = {"seen": "new questions, training databases", "dev": "new databases"}
+STUDENT = {"hidden": 96, "layers": 2, "heads": 4}
+TEACHER = {"hidden": 128, "layers": 4, "heads": 4}
+VOCABULARY = 2048
+FULL = ["--lora-rank", "0", "--batch-size", "32", "--micro-batch-size", "16"]
+LORA = ["--lora-rank", "16", "--lora-alpha", "32", "--batch-size", "32", "--micro-batch-size", "16"]
+STUDENT_STEPS = 240
+CURVE_QUESTIONS = 80
+METHODS = ("sft", "rkd", "kid")
+console = Console(soft_wrap=True)
+
+
+@dataclass
+class Stage:
+    """A step of the demo. `seconds`: what it took on two cores, from which the time left is estimated."""
+
+    title: str
+    seconds: float
+    work: Callable[[], None]
+
+
+def launched(script: str, output: Path, data: Path, *flags: str) -> list[str]:
+    """The launcher's command line for a training on two ZeRO-3 ranks; one that was stopped goes on where it was."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    common = ["--data", data, "--output", output, "--deepspeed", "ds_configs/cpu.json", "--dtype", "fp32", "--resume"]
+    launcher = [sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", "2", "--master_port", port]
+    return [*launcher, script, *map(str, common), *flags]
+
+
+def execute(log: Path, *commands: list[str]) -> None:
+    """Run commands side by side, one thread each process; raises InputError with the end of a failed one's log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+    running = []
+    for number, command in enumerate(commands):
+        file = log.with_name(f"{log.stem}-{number}.log" if len(commands) > 1 else f"{log.stem}.log")
+        with file.open("w") as output:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+        running.append((process, file))
+    for process, file in running:
+        if process.wait():
+            lines = file.read_text(errors="replace").splitlines()
+            said = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "nothing said")
+            raise InputError(f"the demo stopped: {said} (all of it in {file}); mend that and run it again to go on")
+
+
+class Demo:
+    """Where the demo keeps its things, and its stages in order."""
+
+    def __init__(self, output: Path, seeds: list[int]):
+        self.output, self.seeds = output.absolute(), seeds
+        self.data, self.models = self.output / "minibench", self.output / "models"
+        self.began = time.time()
+
+    def run(self, name: str, seed: int) -> Path:
+        return self.output / "students" / f"{name}-seed{seed}"
+
+    def scored_models(self) -> dict[str, Path]:
+        """Name -> folder of every model whose EX is reported."""
+        students = {f"{name}-seed{seed}": self.run(name, seed) / "adapter" for seed in self.seeds for name in METHODS}
+        return {
+            "teacher": self.output / "teacher" / "model",
+            "student base": self.output / "student-base" / "model",
+            **students,
+        }
+
+    def make_data(self) -> None:
+        from transformers.utils.logging import disable_progress_bar
+
+        from kid.minibench.build import build_minibench
+        from kid.minibench.tiny_models import benchmark_texts, train_tokenizer, write_tiny_model
+
+        disable_progress_bar()
+        if not self.data.exists():
+            build_minibench(self.data, seed=0)
+        if not (self.models / "teacher").exists():
+            tokenizer = train_tokenizer(benchmark_texts("spider", "train", self.data), VOCABULARY)
+            for name, size in (("student", STUDENT), ("teacher", TEACHER)):
+                parameters = write_tiny_model(self.models / name, tokenizer, **size, seed=0)
+                console.print(f"    {name}: Qwen2, {parameters / 1e6:.1f} million parameters, untrained")
+
+    def fine_tune(self, output: str, start: Path, *flags: str) -> None:
+        command = launched("train/sft.py", self.output / output, self.data, "--student", str(start), *FULL, *flags)
+        execute(self.output / "logs" / f"{output}.log", command)
+
+    def train_student(self, method: str, seed: int) -> None:
+        output = self.run(method, seed)
+        flags = ["--student", str(self.output / "student-base" / "model"), *LORA, "--seed", str(seed)]
+        flags += ["--lr", "2e-3", "--max-steps", str(STUDENT_STEPS), "--epochs", "8", "--eval-steps", "20"]
+        flags += ["--save-steps", str(STUDENT_STEPS // 3)]
+        if method == "sft":
+            command = launched("train/sft.py", output, self.data, *flags)
+        else:
+            teacher = ["--teacher", str(self.output / "teacher" / "model")]
+            teacher += ["--teacher-deepspeed", "ds_configs/cpu.json", "--method", method]
+            command = launched("train/distill.py", output, self.data, *flags, *teacher)
+        execute(self.output / "logs" / f"{output.name}.log", command)
+
+    def paths(self, name: str, split: str) -> tuple[Path, Path]:
+        """(predictions, scores) of a model on a split."""
+        file = f"{name.replace(' ', '-')}-{split}"
+        return self.output / "predictions" / f"{file}.sql", self.output / "scores" / f"{file}.json"
+
+    def predict_and_score(self, name: str, folder: Path) -> None:
+        """Both splits side by side, one core each."""
+        predict, score = [], []
+        for split in SPLITS:
+            predictions, scores = map(str, self.paths(name, split))
+            limits = ["--batch-size", "64", "--max-completion-length", "60"]
+            common = ["--benchmark", "spider", "--data", str(self.data), "--split", split]
+            predict.append(
+                [sys.executable, "eval/predict.py", *common, "--model", str(folder), "--output", predictions, *limits]
+            )
+            score.append([sys.executable, "eval/score.py", *common, "--predictions", predictions, "--json", scores])
+        log = self.output / "logs" / f"{name.replace(' ', '-')}.predict.log"
+        execute(log, *predict)
+        execute(log.with_name(log.name.replace("predict", "score")), *score)
+
+    def ex(self, name: str, split: str) -> float:
+        return json.loads(self.paths(name, split)[1].read_text())["ex"]
+
+    def ex_over_steps(self, method: str) -> list[tuple[int, float]]:
+        """EX of the first seed's student on part of `seen`, at the base and at every saved adapter."""
+        from kid.data.batching import encode_prompts, schema_texts
+        from kid.data.benchmarks import find_databases, load_questions
+        from kid.evaluation.execution_accuracy import percent, score_predictions
+        from kid.evaluation.prediction import greedy_predictions, load_model
+        from kid.pretrained import load_tokenizer
+
+        questions = load_questions("spider", "seen", self.data)
+        questions = questions[:: len(questions) // CURVE_QUESTIONS]
+        schemas = schema_texts("spider", "seen", self.data, questions)
+        paths = find_databases("spider", "seen", self.data, list(schemas))
+        base = self.output / "student-base" / "model"
+        tokenizer = load_tokenizer(base, "--model")
+        prompts, _ = encode_prompts(tokenizer, questions, schemas, 1024)
+        steps = [STUDENT_STEPS * part // 3 for part in (1, 2, 3)]
+        folders = [(0, base)] + [
+            (step, self.run(method, self.seeds[0]) / "adapters" / f"step-{step}") for step in steps
+        ]
+        curve = []
+        for step, folder in folders:
+            lines = greedy_predictions(load_model(folder, "cpu"), tokenizer, prompts, 60, 64)
+            verdicts = score_predictions(questions, lines, {db_id: [path] for db_id, path in paths.items()})
+            curve.append((step, percent(verdicts)))
+        return curve
+
+    def report(self) -> None:
+        from kid.data.benchmarks import load_questions
+        from kid.evaluation.report import markdown_table, plot_runs, predictions_section, seconds_per_step
+
+        first = self.seeds[0]
+        sft_seconds = {seed: seconds_per_step(self.run("sft", seed)) for seed in self.seeds}
+        header = ["model", *[f"EX % {split}" for split in SPLITS], "seconds per step / sft"]
+        rows = []
+        for name in self.scored_models():
+            relative = "-"
+            if "-seed" in name:
+                method, seed = name.split("-seed")
+                relative = f"{seconds_per_step(self.run(method, int(seed))) / sft_seconds[int(seed)]:.2f}"
+                name_shown = method if len(self.seeds) == 1 else f"{method}, seed {seed}"
+            else:
+                name_shown = name
+            rows.append([name_shown, *[f"{self.ex(name, split):.1f}" for split in SPLITS], relative])
+        table = Table(title="minibench")
+        for number, column in enumerate(header):
+            table.add_column(column, justify="right" if number else "left")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        plot_runs(
+            {method: self.run(method, first) for method in METHODS},
+            {method: self.ex_over_steps(method) for method in METHODS},
+            f"EX % on {CURVE_QUESTIONS} questions of seen",
+            self.output / "curves.png",
+        )
+        shown = ["teacher", *[f"{method}-seed{first}" for method in METHODS]]
+        questions, predictions, verdicts = [], {name: [] for name in shown}, {name: [] for name in shown}
+        for split in SPLITS:
+            everything = load_questions("spider", split, self.data)
+            chosen = everything[:: len(everything) // 5][:5]
+            questions += chosen
+            for name in shown:
+                predictions_file, scores_file = self.paths(name, split)
+                lines = predictions_file.read_text().splitlines()
+                found = json.loads(scores_file.read_text())["verdicts"]
+                predictions[name] += [lines[question.index] for question in chosen]
+                verdicts[name] += [found[question.index]["ex"] for question in chosen]
+        lines = [
+            "# Demo: a tiny teacher distilled into a tiny student",
+            "",
+            "Made by `make demo` on minibench. "
+            + "; ".join(f"`{split}`: {meaning}" for split, meaning in SPLITS.items())
+            + ". Seconds per step are medians of runs one after another on the same machine.",
+            "",
+            markdown_table(header, rows),
+            "",
+            "![EX and validation loss over steps](curves.png)",
+            "",
+            "## Ten predictions beside their gold",
+            "",
+            predictions_section(questions, predictions, verdicts),
+        ]
+        (self.output / "report.md").write_text("\n".join(lines), encoding="utf-8")
+        console.print(f"{self.output / 'report.md'}: the table, the curves and ten predictions")
+
+    def stages(self) -> list[Stage]:
+        untrained = self.models
+        base = ["--epochs", "1", "--lr", "3e-3"]
+        stages = [
+            Stage("minibench, tokenizer, untrained models", 15, self.make_data),
+            Stage(
+                "student's base: one epoch, all weights",
+                60,
+                lambda: self.fine_tune("student-base", untrained / "student", *base),
+            ),
+            Stage(
+                "teacher's base: one epoch, all weights",
+                90,
+                lambda: self.fine_tune("teacher-base", untrained / "teacher", *base),
+            ),
+            Stage(
+                "teacher: fine-tuned from its base, all weights",
+                270,
+                lambda: self.fine_tune(
+                    "teacher", self.output / "teacher-base" / "model", "--epochs", "4", "--lr", "2e-3"
+                ),
+            ),
+        ]
+        for seed in self.seeds:
+            for method, seconds in zip(METHODS, (85, 120, 140), strict=True):
+                title = f"student by {method} (LoRA, {STUDENT_STEPS} steps" + (f", seed {seed})" if seed else ")")
+                stages.append(Stage(title, seconds, lambda m=method, s=seed: self.train_student(m, s)))
+        for name, folder in self.scored_models().items():
+            stages.append(Stage(f"EX of {name}", 20, lambda n=name, f=folder: self.predict_and_score(n, f)))
+        return [*stages, Stage("report", 45, self.report)]
+
+    def play(self) -> None:
+        """Run the stages; before each, say what it is and how long is left, by the pace so far."""
+        stages = self.stages()
+        planned_done = 0.0
+        for number, stage in enumerate(stages, start=1):
+            spent, planned_left = time.time() - self.began, sum(s.seconds for s in stages[number - 1 :])
+            pace = spent / planned_done if planned_done >= 60 else 1.0
+            left = max(1, round(planned_left * pace / 60))
+            console.print(f"[{number}/{len(stages)}] {stage.title} ... about {left} min left", markup=False)
+            stage.work()
+            planned_done += stage.seconds
+        console.print(f"done in {(time.time() - self.began) / 60:.1f} min")
+
+
+def main() -> None:
+    parser = OneLineParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="where everything goes [runs/demo]")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student under each of these [0]")
+    arguments = parser.parse_args()
+    Demo(arguments.output, arguments.seeds).play()
+
+
+if __name__ == "__main__":
+    run_script(main)

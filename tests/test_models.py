@@ -1,0 +1,128 @@
+"""Weights reach the model exactly, whole or in parts, and logits of chosen rows are those of the full forward."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, CodeGenConfig, LlamaConfig, Qwen2Config
+
+from kid.errors import InputError
+from kid.models import ResponseModel, add_lora, checkpoint_readers, fill_parameter, load_causal_lm
+
+FAMILIES = {
+    "qwen": Qwen2Config(
+        vocab_size=40, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, tie_word_embeddings=True,
+    ),
+    "llama": LlamaConfig(
+        vocab_size=40, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, tie_word_embeddings=False,
+    ),
+    "codegen": CodeGenConfig(vocab_size=40, n_positions=64, n_embd=16, n_layer=2, n_head=4, rotary_dim=4),
+}  # fmt: skip
+
+
+@pytest.fixture(params=FAMILIES)
+def saved(request, tmp_path):
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(FAMILIES[request.param]).eval()
+    model.save_pretrained(tmp_path)
+    return tmp_path, model
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_response_rows_equal_the_full_forward(saved, lora):
+    _, model = saved
+    ids = torch.randint(40, (3, 7), generator=torch.Generator().manual_seed(1))
+    mask = torch.tensor([[1] * 7, [0, 0, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1, 0]])
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    rows = torch.tensor([5, 6, 10, 12, 19])
+    if lora:
+        model = add_lora(model, rank=2, alpha=4, dropout=0.0, seed=0).eval()
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if "lora_B" in name:
+                    parameter.normal_()
+    full = model(input_ids=ids, attention_mask=mask, position_ids=positions).logits
+    got = ResponseModel(model)(ids, mask, positions, rows)
+    torch.testing.assert_close(got, full.flatten(0, 1)[rows])
+    assert ResponseModel(model)(ids, mask, positions, rows[:0]).shape == (0, 40)
+
+
+def test_lora_leaves_the_head_and_the_base_alone(saved):
+    _, model = saved
+    trained = [n for n, p in add_lora(model, 2, 4, 0.0, seed=0).named_parameters() if p.requires_grad]
+    assert trained and all("lora_" in name and "lm_head" not in name for name in trained)
+
+
+def test_loaded_weights_equal_from_pretrained(saved):
+    folder, model = saved
+    loaded = load_causal_lm(folder, "fp32", "auto").state_dict()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded[name], tensor), name
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(7, 5), (4,), (1, 3), (2, 3, 5)])
+def test_partitions_filled_by_each_rank_make_up_the_tensor(shape, ranks, monkeypatch):
+    """ZeRO-3 cuts the flattened tensor into equal parts, the last one padded."""
+    whole = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    size = -(-whole.numel() // ranks)
+    reads, parts = [], []
+
+    def read(start, end):
+        reads.append((start, end))
+        return whole[start:end]
+
+    for rank in range(ranks):
+        param = torch.nn.Parameter(torch.empty(0))
+        param.ds_tensor, param.ds_shape = torch.full((size,), torch.nan), shape
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        fill_parameter(param, read, "weight")
+        parts.append(param.ds_tensor)
+    assert torch.equal(torch.cat(parts)[: whole.numel()], whole.flatten())
+    if ranks > 1 and shape[0] > ranks:
+        assert all(end - start < shape[0] for start, end in reads)  # nobody read it all
+
+
+def test_sharded_and_bin_checkpoints_read_like_one_file(saved):
+    folder, _ = saved
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(tensors)
+    half = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for file, keys in half.items():
+        save_file({key: tensors[key] for key in keys}, folder / file)
+    index = {"weight_map": {key: file for file, keys in half.items() for key in keys}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    torch.save(tensors, folder / "whole.bin")
+    for readers in (checkpoint_readers(folder),):
+        assert {name: read(None, None).tolist() for name, read in readers.items()} == {
+            name: tensor.tolist() for name, tensor in tensors.items()
+        }
+    for file in half:
+        (folder / file).unlink()
+    (folder / "model.safetensors.index.json").unlink()
+    (folder / "whole.bin").rename(folder / "pytorch_model.bin")
+    readers = checkpoint_readers(folder)
+    assert all(torch.equal(readers[name](0, 2), tensors[name][0:2]) for name in names)
+
+
+def test_bad_checkpoints_are_named(saved):
+    folder, _ = saved
+    tensors = load_file(folder / "model.safetensors")
+    name = next(n for n in tensors if tensors[n].dim() == 2)
+    save_file({n: t for n, t in tensors.items() if n != name}, folder / "model.safetensors")
+    with pytest.raises(InputError, match=f"lack 1 of the model's, first {name}"):
+        load_causal_lm(folder, "fp32", "auto")
+    save_file({**tensors, name: tensors[name][:-1].clone()}, folder / "model.safetensors")
+    with pytest.raises(InputError, match=f"{name} has shape"):
+        load_causal_lm(folder, "fp32", "auto")
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(InputError, match="cannot be read"):
+        load_causal_lm(folder, "fp32", "auto")
+    file.unlink()
+    with pytest.raises(InputError, match="has no weights"):
+        load_causal_lm(folder, "fp32", "auto")
