@@ -50,7 +50,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
 
 def write_tiny_model(
-    folder: Path, tokenizer: PreTrainedTokenizerFast, *, hidden: int, layers: int, heads: int, seed: int
+    folder: Path, tokenizer: PreTrainedTokenizerFast, *, hidden: int, layers: int, heads: int, seed: int, std: float = 0.02
 ) -> int:
     """An untrained Qwen2 in `folder`, with its tokenizer; returns its number of parameters."""
     torch.manual_seed(seed)
@@ -63,6 +63,7 @@ def write_tiny_model(
         num_key_value_heads=heads,
         max_position_embeddings=2048,
         rope_theta=10000.0,
+        initializer_range=std,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,

@@ -1,0 +1,192 @@
+"""Real jobs under the launcher: ZeRO-3 over two ranks changes nothing but the cost, nor does a kill and a resume."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, launch_command
+from peft import PeftModel
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from transformers import AutoModelForCausalLM
+
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def flags(minibench, tiny_models, tmp_path_factory) -> list[str]:
+    """What all runs here share. Every parameter is partitioned, however small, and there is dropout."""
+    zero = tmp_path_factory.mktemp("ds") / "zero3.json"
+    settings = {"stage": 3, "stage3_param_persistence_threshold": 0}
+    optimizer = {"type": "AdamW", "params": {"torch_adam": True}}
+    zero.write_text(json.dumps({"zero_optimization": settings, "optimizer": optimizer}))
+    return [
+        *("--student", str(tiny_models / "student"), "--data", str(minibench), "--deepspeed", str(zero)),
+        *("--dtype", "fp32", "--lora-rank", "4", "--lora-dropout", "0.1", "--max-steps", str(STEPS), "--lr", "1e-2"),
+        *("--batch-size", "8", "--micro-batch-size", "2", "--seed", "7"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def distil(flags, tiny_models) -> list[str]:
+    zero = flags[flags.index("--deepspeed") + 1]
+    return [*flags, "--teacher", str(tiny_models / "teacher"), "--teacher-deepspeed", zero]
+
+
+@pytest.fixture(scope="module")
+def kid_flags(distil) -> list[str]:
+    return ["train/distill.py", *distil, "--method", "kid", "--save-steps", "2", "--eval-steps", "3"]
+
+
+@pytest.fixture(scope="module")
+def kid_run(kid_flags, launch, tmp_path_factory) -> Path:
+    """Two ranks, from start to end."""
+    folder = tmp_path_factory.mktemp("runs") / "kid"
+    done = launch(2, *kid_flags, "--output", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def metrics(run: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if not key.startswith("seconds")} for row in rows]
+
+
+def adapter(run: Path, folder: str = "adapter") -> dict[str, torch.Tensor]:
+    return load_file(run / folder / "adapter_model.safetensors")
+
+
+def test_run_directory(kid_run):
+    rows = metrics(kid_run)
+    assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
+    assert all(row["kd"] > 0 and row["mle"] > 0 and row["grad_norm"] > 0 for row in rows)
+    assert all(0.1 < row["error_rate"] <= 0.3 and 0.5 < row["masked_error_rate"] <= 1 for row in rows)
+    assert [row["step"] for row in rows if "validation_loss" in row] == [3, 6]
+    assert rows[-1]["mle"] < rows[0]["mle"]
+    assert {path.name for path in (kid_run / "adapters").iterdir()} == {"step-2", "step-4", "step-6"}
+    assert {path.name for path in (kid_run / "checkpoints").glob("step-*")} == {"step-4", "step-6"}
+    events = EventAccumulator(str(kid_run / "tensorboard")).Reload()
+    assert [(e.step, pytest.approx(e.value)) for e in events.Scalars("train/loss")] == [
+        (row["step"], row["loss"]) for row in rows
+    ]
+    environment = json.loads((kid_run / "environment.json").read_text())
+    assert environment["world_size"] == 2 and environment["packages"]["torch"] == torch.__version__
+
+
+def test_checkpoints_leave_frozen_weights_out(kid_run, tiny_models):
+    base = (tiny_models / "student" / "model.safetensors").stat().st_size
+    for file in (kid_run / "checkpoints" / "step-6").glob("*model_states.pt"):
+        weights = torch.load(file, weights_only=False)["module"]
+        assert any("lora_" in name for name in weights)
+        # A tied head is named, but holds nothing.
+        assert all("lora_" in name or weight.numel() == 0 for name, weight in weights.items())
+        assert file.stat().st_size < base / 2
+
+
+def test_adapter_loads_with_peft_and_changes_the_base(kid_run, tiny_models):
+    base = AutoModelForCausalLM.from_pretrained(tiny_models / "student")
+    ids = torch.arange(3, 13)[None]
+    before = base(ids).logits
+    after = PeftModel.from_pretrained(base, kid_run / "adapter")(ids).logits
+    assert (after - before).abs().max() > 1e-3
+    final, last = adapter(kid_run), adapter(kid_run, "adapters/step-6")
+    assert final and all(torch.equal(final[name], last[name]) for name in final)
+
+
+def test_kid_at_ratio_zero_writes_the_losses_of_rkd(distil, launch, tmp_path):
+    for name, method in {"zero": ["kid", "--mask-ratio", "0"], "rkd": ["rkd"]}.items():
+        done = launch(2, "train/distill.py", *distil, "--method", *method, "--output", tmp_path / name)
+        assert done.returncode == 0, done.stdout + done.stderr
+    rows = metrics(tmp_path / "rkd")
+    assert rows == metrics(tmp_path / "zero") and all(row["kd"] > 0 for row in rows)
+    ours, theirs = adapter(tmp_path / "zero"), adapter(tmp_path / "rkd")
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_one_rank_with_twice_the_accumulation_agrees(kid_run, kid_flags, launch, tmp_path):
+    done = launch(1, *kid_flags, "--output", tmp_path / "one")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for one, two in zip(metrics(tmp_path / "one"), metrics(kid_run), strict=True):
+        assert one == pytest.approx(two, rel=1e-5)
+    ours, theirs = adapter(tmp_path / "one"), adapter(kid_run)
+    for name, weight in theirs.items():
+        torch.testing.assert_close(ours[name], weight, rtol=1e-3, atol=1e-5)
+
+
+def test_a_killed_run_goes_on_to_the_same_metrics(kid_run, kid_flags, launch, tmp_path):
+    run = tmp_path / "killed"
+    process = subprocess.Popen(
+        launch_command(2, *kid_flags, "--output", run), cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.time() + 200
+    while not (run / "checkpoints" / "step-2" / "complete.json").exists():
+        assert process.poll() is None and time.time() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    # As if it had been killed later still: metrics beyond the checkpoint, and a checkpoint half written.
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 99, "loss": ')
+    (run / "checkpoints" / "step-5").mkdir()
+    (run / "checkpoints" / "step-5" / "zero_pp_rank_0_mp_rank_00_model_states.pt").write_bytes(b"half")
+    done = launch(2, *kid_flags, "--output", run, "--resume")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "going on from" in done.stdout
+    assert metrics(run) == metrics(kid_run)
+    assert all(torch.equal(adapter(run)[name], weight) for name, weight in adapter(kid_run).items())
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == list(range(1, STEPS + 1))
+
+
+def one_line(done: subprocess.CompletedProcess) -> str:
+    """The tool's own line; the launcher's around it do not count."""
+    assert done.returncode == 2, done.stdout + done.stderr
+    output = done.stdout + done.stderr
+    assert "Traceback" not in output
+    lines = [line for line in output.splitlines() if line.startswith("error")]
+    assert len(lines) == 1, output
+    return lines[0]
+
+
+def test_another_config_in_the_same_directory_is_refused(kid_run, kid_flags, launch):
+    before = {path: path.stat().st_mtime_ns for path in kid_run.rglob("*")}
+    said = one_line(launch(2, *kid_flags, "--output", kid_run, "--resume", "--seed", "8", "--mask-ratio", "0.3"))
+    assert "mask_ratio (0.2 there, 0.3 here), seed (7 there, 8 here)" in said
+    assert before == {path: path.stat().st_mtime_ns for path in kid_run.rglob("*")}
+
+
+def test_a_directory_with_a_run_is_refused_without_resume(kid_run, kid_flags, launch):
+    assert "holds a run; add --resume" in one_line(launch(2, *kid_flags, "--output", kid_run))
+
+
+def test_another_number_of_ranks_is_refused(kid_run, kid_flags, launch):
+    said = one_line(launch(1, *kid_flags, "--output", kid_run, "--resume"))
+    assert "written by 2 ranks and this job has 1" in said
+
+
+def test_fine_tuning_all_weights_exports_a_model(flags, launch, minibench, tmp_path):
+    done = launch(2, "train/sft.py", *flags, "--lora-rank", "0", "--output", tmp_path / "full")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = metrics(tmp_path / "full")
+    assert rows[-1]["loss"] < rows[0]["loss"] and all(row["kd"] == 0 for row in rows)
+    predictions = tmp_path / "preds.sql"
+    command = ["eval/predict.py", "--model", tmp_path / "full" / "model", "--data", minibench, "--output", predictions]
+    command += ["--max-completion-length", "5", "--batch-size", "64"]
+    subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=True, capture_output=True)
+    assert len(predictions.read_text().split("\n")) == 201
+
+
+def test_three_steps_on_spider(real_data, tiny_models, distil, launch, tmp_path):
+    """Real questions and databases; one training database is not in every copy."""
+    more = ["--data", real_data / "spider", "--missing-database", "skip", "--max-steps", "3", "--method", "kid"]
+    done = launch(2, "train/distill.py", *distil, *more, "--benchmark", "spider", "--output", tmp_path / "spider")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = metrics(tmp_path / "spider")
+    assert len(rows) == 3 and all(row["kd"] > 0 and row["error_rate"] > 0 for row in rows)
