@@ -23,7 +23,7 @@ from kid.errors import InputError, OneLineParser, run_script
 ROOT = Path(__file__).parent.parent
 SPLITS = {"seen": "new questions, training databases", "dev": "new databases"}
 STUDENT = {"hidden": 96, "layers": 2, "heads": 4}
-TEACHER = {"hidden": 128, "layers": 4, "heads": 4}
+TEACHER = {"hidden": 128, "layers": 3, "heads": 4}
 VOCABULARY = 2048
 FULL = ["--lora-rank", "0", "--batch-size", "32", "--micro-batch-size", "16"]
 LORA = ["--lora-rank", "16", "--lora-alpha", "32", "--batch-size", "32", "--micro-batch-size", "16"]
@@ -113,7 +113,7 @@ class Demo:
     def train_student(self, method: str, seed: int) -> None:
         output = self.run(method, seed)
         flags = ["--student", str(self.output / "student-base" / "model"), *LORA, "--seed", str(seed)]
-        flags += ["--lr", "2e-3", "--max-steps", str(STUDENT_STEPS), "--epochs", "8", "--eval-steps", "20"]
+        flags += ["--lr", "2e-3", "--max-steps", str(STUDENT_STEPS), "--eval-steps", "20"]
         flags += ["--save-steps", str(STUDENT_STEPS // 3)]
         if method == "sft":
             command = launched("train/sft.py", output, self.data, *flags)
@@ -233,24 +233,24 @@ class Demo:
 
     def stages(self) -> list[Stage]:
         untrained = self.models
-        base = ["--epochs", "1", "--lr", "3e-3"]
+        bases = ["--lr", "3e-3", "--seed", "1"]
         stages = [
             Stage("minibench, tokenizer, untrained models", 15, self.make_data),
             Stage(
-                "student's base: one epoch, all weights",
+                "student's base: 200 steps, all weights",
                 60,
-                lambda: self.fine_tune("student-base", untrained / "student", *base),
+                lambda: self.fine_tune("student-base", untrained / "student", *bases, "--max-steps", "200"),
             ),
             Stage(
-                "teacher's base: one epoch, all weights",
-                90,
-                lambda: self.fine_tune("teacher-base", untrained / "teacher", *base),
+                "teacher's base: 150 steps, all weights",
+                80,
+                lambda: self.fine_tune("teacher-base", untrained / "teacher", *bases, "--max-steps", "150"),
             ),
             Stage(
-                "teacher: fine-tuned from its base, all weights",
+                "teacher: fine-tuned from its base, 600 steps, all weights",
                 270,
                 lambda: self.fine_tune(
-                    "teacher", self.output / "teacher-base" / "model", "--epochs", "4", "--lr", "2e-3"
+                    "teacher", self.output / "teacher-base" / "model", "--lr", "3e-3", "--max-steps", "600"
                 ),
             ),
         ]

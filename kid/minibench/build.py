@@ -16,7 +16,7 @@ from kid.minibench.domains import DEV_DOMAINS, TRAIN_DOMAINS, Column, Table, par
 from kid.minibench.patterns import PATTERNS, Pattern
 from kid.minibench.questions import ATTEMPTS, Database, ask, natural
 
-TRAIN_PER_DATABASE = 125
+TRAIN_PER_DATABASE = 500
 SEEN_PER_DATABASE = 10  # new questions on a training database
 DEV_PER_DATABASE = 25
 

@@ -18,7 +18,7 @@ from kid.minibench.patterns import PATTERNS
 from kid.minibench.questions import plural
 
 FILES = {"train": "train_spider.json", "dev": "dev.json", "seen": "seen.json"}
-SIZES = {"train": 3000, "dev": 200, "seen": 240}
+SIZES = {"train": 12000, "dev": 200, "seen": 240}
 
 FEATURES = {
     "projection": r"^SELECT \w+(, \w+)? FROM \w+$",
@@ -193,7 +193,8 @@ def test_patterns_take_even_turns(built: tuple) -> None:
         counts = built[1]["patterns"][split]
         assert set(counts) == {pattern.name for pattern in PATTERNS}
         assert sum(counts.values()) == size
-        assert all(0.5 <= count / (size / len(PATTERNS)) <= 1.5 for count in counts.values()), (split, counts)
+        # Those with few slots run out of new questions on a database; others take their turns.
+        assert all(0.4 <= count / (size / len(PATTERNS)) <= 1.5 for count in counts.values()), (split, counts)
 
 
 def test_questions_quote_the_values_and_read_well(splits: dict) -> None:

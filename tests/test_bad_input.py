@@ -1,0 +1,138 @@
+"""Whatever is wrong with the input is said in one line, with what, where and what to do; nothing is written."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from kid.config import resolve_config
+from kid.errors import InputError
+from kid.trainer import read_inputs
+
+CPU = str(ROOT / "ds_configs" / "cpu.json")
+
+
+@pytest.fixture
+def flags(minibench, tiny_models, tmp_path, monkeypatch):
+    """A good configuration, to be spoilt; as rank 0 of 2 would see it."""
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    shutil.copytree(minibench, tmp_path / "data")
+    return {
+        "method": "kid",
+        "student": str(tiny_models / "student"),
+        "teacher": str(tiny_models / "teacher"),
+        "data": str(tmp_path / "data"),
+        "output": str(tmp_path / "run"),
+        "deepspeed": CPU,
+        "teacher_deepspeed": CPU,
+        "dtype": "fp32",
+    }
+
+
+def read(flags, **changes):
+    return read_inputs(resolve_config(None, {**flags, **changes}))
+
+
+def test_good_input_is_read_and_nothing_is_written(flags, tmp_path):
+    inputs = read(flags, eval_steps=5)
+    assert inputs.total_steps > 0 and len(inputs.train.samples) > 2000 and len(inputs.validation.samples) <= 64
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"student": "/gone/model"}, "--student /gone/model does not exist; give a model's folder or a hub id"),
+        ({"student": "."}, "has no config.json"),
+        ({"data": "/gone/data"}, "data folder /gone/data does not exist"),
+        ({"deepspeed": "gone.json"}, "--deepspeed gone.json does not exist"),
+        ({"mask_token": "<s>"}, "--mask-token '<s>' is not one token"),
+        ({"batch_size": 6}, "the nearest that are: 4 or 8"),
+        ({"max_completion_length": 1}, "leaves no training sample; raise it"),
+    ],
+)
+def test_wrong_values(flags, changes, message):
+    with pytest.raises(InputError) as caught:
+        read(flags, **changes)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_teacher_with_another_tokenizer(flags, tiny_models):
+    with pytest.raises(InputError, match=r"has another tokenizer than --student .* \(500 and 600 tokens"):
+        read(flags, teacher=str(tiny_models / "stranger"))
+
+
+def test_missing_databases_are_all_named_and_may_be_skipped(flags, tmp_path):
+    for db_id in ("zoo", "bank"):
+        (tmp_path / "data" / "database" / db_id / f"{db_id}.sqlite").unlink()
+    with pytest.raises(InputError, match=r"no database for 2 of 24 db_ids .*: bank, zoo; put each at"):
+        read(flags)
+    inputs = read(flags, missing_database="skip")
+    assert inputs.train.without_database > 0
+
+
+def test_truncated_json(flags, tmp_path):
+    path = tmp_path / "data" / "train_spider.json"
+    path.write_text(path.read_text()[:5000])
+    with pytest.raises(InputError, match=r"train_spider.json is not valid JSON .*fetch the file again"):
+        read(flags)
+
+
+def test_a_database_that_is_none(flags, tmp_path):
+    (tmp_path / "data" / "database" / "zoo" / "zoo.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(InputError, match=r"zoo.sqlite: file is not a database"):
+        read(flags)
+
+
+def test_a_db_id_without_schema(flags, tmp_path):
+    path = tmp_path / "data" / "tables.json"
+    path.write_text(path.read_text().replace('"db_id": "zoo"', '"db_id": "circus"'))
+    with pytest.raises(InputError, match="has no schema for zoo"):
+        read(flags)
+
+
+def test_deepspeed_keys_that_the_run_sets(flags, tmp_path):
+    path = tmp_path / "ds.json"
+    path.write_text('{"zero_optimization": {"stage": 3}, "train_batch_size": 4}')
+    with pytest.raises(InputError, match="take out 'train_batch_size'"):
+        read(flags, deepspeed=str(path))
+    path.write_text('{"zero_optimization": {"stage": 2}}')
+    with pytest.raises(InputError, match=r"stage is 2; it must be one of \(0, 3\)"):
+        read(flags, teacher_deepspeed=str(path))
+    path.write_text("{")
+    with pytest.raises(InputError, match="not valid JSON"):
+        read(flags, deepspeed=str(path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mask-ration", "0.2"], "unrecognized arguments: --mask-ration 0.2; see --help"),
+        (["--method", "kd"], "--method: method = 'kd' is unknown; choose one of sft, rkd, kid"),
+        (["--mask-ratio", "1.5"], "--mask-ratio: mask_ratio = 1.5 is out of range; it must be from 0 to 1"),
+        (["--config", "gone.yaml"], "recipe gone.yaml does not exist"),
+        (["--lr"], "argument --lr: expected one argument; see --help"),
+    ],
+)
+@pytest.mark.parametrize("script", ["distill.py"])
+def test_wrong_flags_end_a_script_with_one_line_and_status_2(script, arguments, message, tmp_path):
+    base = ["--student", "s", "--teacher", "t", "--data", "d", "--output", str(tmp_path / "run")]
+    environment = {key: value for key, value in os.environ.items() if key != "RANK"}
+    done = subprocess.run(
+        [sys.executable, "train/" + script, *base, *arguments],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == f"error: {message}\n" or done.stderr.startswith(f"error: {message}")
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+def test_sft_has_no_flags_of_a_teacher():
+    done = subprocess.run(
+        [sys.executable, "train/sft.py", "--teacher", "t"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and "unrecognized arguments: --teacher t" in done.stderr
