@@ -23,6 +23,10 @@ def find_model(name: str, flag: str) -> Path:
     folder = Path(name)
     if (folder / "config.json").is_file():
         return folder
+    if (folder / "adapter_config.json").is_file():
+        raise InputError(
+            f"{flag} {name} is an adapter; merge it into its base first and give the merged model's folder"
+        )
     if folder.is_dir():
         raise InputError(f"{flag} {name} has no config.json; give a folder written by save_pretrained")
     if folder.is_absolute() or name.startswith(".") or len(folder.parts) > 2:

@@ -25,6 +25,7 @@ from kid.divergence import divergence, negative_log_likelihood
 from kid.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config, student_engine, teacher_engine
 from kid.errors import InputError
 from kid.methods import METHODS
+from kid.models import checkpoint_readers
 from kid.pretrained import check_same_tokenizer, find_mask_token, find_model, load_tokenizer, padding_token
 from kid.run_directory import Metrics, check_run_directory, create_run_directory, remove_events
 from kid.sources import make_output
@@ -70,6 +71,8 @@ def read_inputs(config: RunConfig) -> Inputs:
     teacher = find_model(config.teacher, "--teacher") if distils else None
     if teacher is not None:
         check_same_tokenizer(tokenizer, load_tokenizer(teacher, "--teacher"), config.student, config.teacher)
+    for folder in filter(None, (student, teacher)):
+        checkpoint_readers(folder)  # only opened: missing or damaged weights are met before anything is written
     train = load_dataset(config, "train", tokenizer)
     if not train.samples:
         raise InputError(f"--max-completion-length {config.max_completion_length} leaves no training sample; raise it")

@@ -66,6 +66,24 @@ def test_teacher_with_another_tokenizer(flags, tiny_models):
         read(flags, teacher=str(tiny_models / "stranger"))
 
 
+def test_weights_that_are_missing_or_cut_off(flags, tiny_models, tmp_path):
+    shutil.copytree(tiny_models / "teacher", tmp_path / "teacher")
+    file = tmp_path / "teacher" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"model.safetensors cannot be read .*fetch the model again"):
+        read(flags, teacher=str(tmp_path / "teacher"))
+    file.unlink()
+    with pytest.raises(InputError, match="has no weights"):
+        read(flags, teacher=str(tmp_path / "teacher"))
+
+
+def test_an_adapter_is_no_model(flags, tmp_path):
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
+    with pytest.raises(InputError, match="is an adapter; merge it"):
+        read(flags, teacher=str(tmp_path / "adapter"))
+
+
 def test_missing_databases_are_all_named_and_may_be_skipped(flags, tmp_path):
     for db_id in ("zoo", "bank"):
         (tmp_path / "data" / "database" / db_id / f"{db_id}.sqlite").unlink()

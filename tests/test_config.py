@@ -1,13 +1,15 @@
 """The configuration: where values come from, and that every bad one is refused by name."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import yaml
 
-from kid.config import RunConfig, accumulation_steps, dump_config, resolve_config
+from kid.config import RunConfig, accumulation_steps, dump_config, read_recipe, resolve_config
 from kid.errors import InputError
 
+RECIPES = sorted((Path(__file__).parent.parent / "train" / "recipes").glob("*.yaml"))
 GOOD = {"method": "kid", "student": "s", "teacher": "t", "data": "d", "output": "o"}
 
 
@@ -80,3 +82,9 @@ def test_divergence_is_the_methods_unless_given():
     assert resolve_config(None, GOOD).resolved_divergence == "rkl"
     assert resolve_config(None, {**GOOD, "divergence": "jsd"}).resolved_divergence == "jsd"
     assert resolve_config(None, {**GOOD, "method": "sft", "teacher": ""}).resolved_divergence is None
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_recipes_of_the_project_are_valid(recipe):
+    values = read_recipe(recipe)
+    assert values["lr"] == 2e-4 and values["student"]

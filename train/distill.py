@@ -5,7 +5,7 @@ from cli import build_parser, read_config
 from kid.errors import run_script
 
 EXAMPLE = """example:
-  deepspeed --num_gpus 8 train/distill.py --method kid --student Qwen/Qwen1.5-0.5B --teacher runs/teacher/merged \\
+  deepspeed --num_gpus 8 train/distill.py --method kid --student Qwen/Qwen1.5-0.5B --teacher runs/teacher/model \\
       --benchmark spider --data spider --output runs/kid
 """
 

@@ -5,7 +5,7 @@ from cli import build_parser, read_config
 from kid.errors import run_script
 
 EXAMPLE = """example:
-  deepspeed --num_gpus 8 train/sft.py --student Qwen/Qwen1.5-4B --benchmark spider --data spider --output runs/teacher
+  deepspeed --num_gpus 8 train/sft.py --student Qwen/Qwen1.5-0.5B --benchmark spider --data spider --output runs/sft
 """
 
 
