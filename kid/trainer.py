@@ -163,13 +163,13 @@ def validation_loss(config: RunConfig, student, dataset: Dataset, pad_token_id: 
     return total.item()
 
 
-def metrics_row(config: RunConfig, sums: dict[str, float], step: int, epoch: float, lr: float, student) -> dict:
+def metrics_row(sums: dict[str, float], step: int, epoch: float, lr: float, grad_norm: float) -> dict:
     """The line of metrics.jsonl after step `step` (from 1), timings aside."""
     row = {"step": step, "epoch": epoch, "loss": sums["loss"], "kd": sums["kd"], "mle": sums["mle"]}
     row["error_rate"] = sums["changed"] / max(1.0, sums["output_tokens"])
     row["masked_error_rate"] = sums["changed"] / max(1.0, sums["masked"])
     row["lr"] = lr
-    row["grad_norm"] = float(student.get_global_grad_norm() or 0.0)
+    row["grad_norm"] = grad_norm
     row["tokens"] = int(sums["tokens"])
     return row
 
@@ -210,7 +210,7 @@ def train(config: RunConfig) -> None:
         lr = student.get_lr()[0]
         batches = micro_batches(inputs.train, config, step, rank, world_size, pad_token_id)
         sums = train_step(config, student, teacher, batches, step, inputs.mask_token_id, timers)
-        row = metrics_row(config, sums, step + 1, (step + 1) / per_epoch, lr, student)
+        row = metrics_row(sums, step + 1, (step + 1) / per_epoch, lr, float(student.get_global_grad_norm() or 0))
         row["seconds"] = time.perf_counter() - started
         row |= {f"seconds_{part}": timers(part).elapsed(reset=True) / 1000 for part in PARTS}
         last = step + 1 == inputs.total_steps
