@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -52,6 +53,18 @@ def launched(script: str, output: Path, data: Path, *flags: str) -> list[str]:
     return [*launcher, script, *map(str, common), *flags]
 
 
+def follow(process: subprocess.Popen, file: Path) -> None:
+    """Wait for a process; on a terminal, show the last line of its log, which is its progress bar."""
+    live = sys.stdout.isatty()
+    while process.poll() is None:
+        time.sleep(0.2)
+        if live:
+            last = re.split(r"[\r\n]", file.read_text(errors="replace").rstrip())[-1]
+            print(f"\r\033[K    {last[:100]}", end="", flush=True)
+    if live:
+        print("\r\033[K", end="", flush=True)
+
+
 def execute(log: Path, *commands: list[str]) -> None:
     """Run commands side by side, one thread each process; raises InputError with the end of a failed one's log."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +78,8 @@ def execute(log: Path, *commands: list[str]) -> None:
             )
         running.append((process, file))
     for process, file in running:
-        if process.wait():
+        follow(process, file)
+        if process.returncode:
             lines = file.read_text(errors="replace").splitlines()
             said = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "nothing said")
             raise InputError(f"the demo stopped: {said} (all of it in {file}); mend that and run it again to go on")
@@ -106,8 +120,9 @@ class Demo:
                 parameters = write_tiny_model(self.models / name, tokenizer, **size, seed=0)
                 console.print(f"    {name}: Qwen2, {parameters / 1e6:.1f} million parameters, untrained")
 
-    def fine_tune(self, output: str, start: Path, *flags: str) -> None:
-        command = launched("train/sft.py", self.output / output, self.data, "--student", str(start), *FULL, *flags)
+    def fine_tune(self, output: str, start: str, *flags: str) -> None:
+        student = ["--student", str(self.models / start), "--lr", "3e-3"]
+        command = launched("train/sft.py", self.output / output, self.data, *student, *FULL, *flags)
         execute(self.output / "logs" / f"{output}.log", command)
 
     def train_student(self, method: str, seed: int) -> None:
@@ -232,35 +247,32 @@ class Demo:
         console.print(f"{self.output / 'report.md'}: the table, the curves and ten predictions")
 
     def stages(self) -> list[Stage]:
-        untrained = self.models
-        bases = ["--lr", "3e-3", "--seed", "1"]
-        stages = [
-            Stage("minibench, tokenizer, untrained models", 15, self.make_data),
-            Stage(
+        full = [
+            (
+                "student-base",
+                "student",
                 "student's base: 200 steps, all weights",
                 60,
-                lambda: self.fine_tune("student-base", untrained / "student", *bases, "--max-steps", "200"),
+                ["--max-steps", "200", "--seed", "1"],
             ),
-            Stage(
-                "teacher's base: 150 steps, all weights",
-                80,
-                lambda: self.fine_tune("teacher-base", untrained / "teacher", *bases, "--max-steps", "150"),
-            ),
-            Stage(
-                "teacher: fine-tuned from its base, 600 steps, all weights",
-                270,
-                lambda: self.fine_tune(
-                    "teacher", self.output / "teacher-base" / "model", "--lr", "3e-3", "--max-steps", "600"
-                ),
+            (
+                "teacher",
+                "teacher",
+                "teacher: sft from its untrained base, 1000 steps, all weights",
+                370,
+                ["--max-steps", "1000"],
             ),
         ]
+        stages = [Stage("minibench, tokenizer, untrained models", 15, self.make_data)]
+        for output, start, title, seconds, flags in full:
+            stages.append(Stage(title, seconds, lambda o=output, s=start, f=flags: self.fine_tune(o, s, *f)))
         for seed in self.seeds:
-            for method, seconds in zip(METHODS, (85, 120, 140), strict=True):
+            for method, seconds in zip(METHODS, (70, 100, 110), strict=True):
                 title = f"student by {method} (LoRA, {STUDENT_STEPS} steps" + (f", seed {seed})" if seed else ")")
                 stages.append(Stage(title, seconds, lambda m=method, s=seed: self.train_student(m, s)))
         for name, folder in self.scored_models().items():
-            stages.append(Stage(f"EX of {name}", 20, lambda n=name, f=folder: self.predict_and_score(n, f)))
-        return [*stages, Stage("report", 45, self.report)]
+            stages.append(Stage(f"EX of {name}", 18, lambda n=name, f=folder: self.predict_and_score(n, f)))
+        return [*stages, Stage("report", 30, self.report)]
 
     def play(self) -> None:
         """Run the stages; before each, say what it is and how long is left, by the pace so far."""

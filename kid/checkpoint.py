@@ -17,10 +17,18 @@ KEPT = 2  # older checkpoints are removed; the exports under adapters/ all stay
 MARKER = "complete.json"  # written last: a checkpoint without it was cut off
 
 
+def steps_done(checkpoint: Path) -> int:
+    """Steps after which a checkpoint was written, by its name."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def complete_checkpoints(run: Path) -> list[Path]:
+    """Those that were written to their end, oldest first."""
+    return sorted((path.parent for path in (run / "checkpoints").glob(f"step-*/{MARKER}")), key=steps_done)
+
+
 def newest_checkpoint(run: Path) -> Path | None:
-    """The checkpoint with the highest step among the complete ones."""
-    complete = [path.parent for path in (run / "checkpoints").glob(f"step-*/{MARKER}")]
-    return max(complete, key=lambda path: int(path.name.removeprefix("step-")), default=None)
+    return next(reversed(complete_checkpoints(run)), None)
 
 
 def check_world_size(checkpoint: Path, world_size: int) -> None:
@@ -43,19 +51,16 @@ def save_checkpoint(engine, run: Path, step: int) -> None:
     engine.save_checkpoint(str(folder), tag=name, save_latest=False, exclude_frozen_parameters=True)
     torch.distributed.barrier()
     if torch.distributed.get_rank() == 0:
-        marker = {"step": step, "world_size": torch.distributed.get_world_size()}
-        write_atomically(folder / name / MARKER, json.dumps(marker))
-        steps = sorted(int(path.parent.name.removeprefix("step-")) for path in folder.glob(f"step-*/{MARKER}"))
-        for old in steps[:-KEPT]:
-            shutil.rmtree(folder / f"step-{old}")
+        write_atomically(folder / name / MARKER, json.dumps({"world_size": torch.distributed.get_world_size()}))
+        for old in complete_checkpoints(run)[:-KEPT]:
+            shutil.rmtree(old)
 
 
-def load_checkpoint(engine, checkpoint: Path) -> int:
-    """Restore the engine; returns the number of steps done. Frozen weights are not in it and stay as loaded."""
+def load_checkpoint(engine, checkpoint: Path) -> None:
+    """Restore the engine. Frozen weights are not in a checkpoint and stay as loaded."""
     loaded, _ = engine.load_checkpoint(str(checkpoint.parent), tag=checkpoint.name, load_module_strict=False)
     if loaded is None:
         raise InputError(f"{checkpoint} cannot be loaded; remove it to go on from an earlier one")
-    return json.loads((checkpoint / MARKER).read_text())["step"]
 
 
 def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -126,7 +126,6 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
             missing.append(name)
     if missing:
         raise InputError(f"{folder}: its weights lack {len(missing)} of the model's, first {missing[0]}")
-    model.config.use_cache = False
     return model
 
 

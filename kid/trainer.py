@@ -18,7 +18,14 @@ from deepspeed.utils.timer import SynchronizedWallClockTimer
 from torch import Tensor
 from tqdm import tqdm
 
-from kid.checkpoint import check_world_size, export_trained, load_checkpoint, newest_checkpoint, save_checkpoint
+from kid.checkpoint import (
+    check_world_size,
+    export_trained,
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+    steps_done,
+)
 from kid.config import RunConfig, accumulation_steps
 from kid.data.batching import Batch, Dataset, collate, load_dataset, micro_batches, sample_weights, steps_per_epoch
 from kid.divergence import divergence, negative_log_likelihood
@@ -182,9 +189,15 @@ def train(config: RunConfig) -> None:
     """
     keep_quiet()
     inputs = read_inputs(config)
+    run, kind = Path(config.output), "adapter" if config.lora_rank else "model"
+    done = steps_done(inputs.checkpoint) if inputs.checkpoint else 0
+    if done == inputs.total_steps and (run / kind).exists():
+        if os.environ["RANK"] == "0":
+            print(f"{run} is finished: {done} steps done, {run / kind} holds the trained student", flush=True)
+        return
     get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
-    run, leads = Path(config.output), torch.distributed.get_rank() == 0
+    leads = torch.distributed.get_rank() == 0
     if leads:
         create_run_directory(config)
         remove_events(run)
@@ -192,9 +205,9 @@ def train(config: RunConfig) -> None:
     distils = inputs.teacher is not None
     teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if distils else None
     student = student_engine(config, inputs.student, inputs.student_deepspeed, inputs.total_steps)
-    done = load_checkpoint(student, inputs.checkpoint) if inputs.checkpoint else 0
+    if inputs.checkpoint:
+        load_checkpoint(student, inputs.checkpoint)
     metrics = Metrics(run, student.monitor, done) if leads else None
-    kind = "adapter" if config.lora_rank else "model"
     pad_token_id = padding_token(inputs.tokenizer)
     per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
     timers = SynchronizedWallClockTimer()

@@ -54,7 +54,11 @@ def greedy_predictions(
     """
     pad = padding_token(tokenizer)
     settings = GenerationConfig(
-        max_new_tokens=max_completion_length, do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=pad
+        max_new_tokens=max_completion_length,
+        do_sample=False,
+        use_cache=True,  # also where the model's own settings, left of its training, say otherwise
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=pad,
     )
     predictions = [""] * len(prompts)
     # Prompts of like length share a batch, so that little of it is padding.

@@ -14,11 +14,14 @@ from kid.data.benchmarks import load_questions
 from kid.data.prompt import completion_text, question_part
 
 EOS, PAD = "<|endoftext|>", "<|pad|>"
-# The prompt's fixed phrases are one piece each, which halves its length; then a word with the blank before it, one or
+# The prompt's fixed phrases are one piece each, which halves its length; then a word with the sign before it, one or
 # two digits, any other sign: names and values are copied piece by piece.
-PIECES = (
-    r" \( (?:number|text|time)(?: \| primary key)? \| values :| \)(?: ,| \])|, columns = \["
-    r"| ?\p{L}+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}]|\s"
+PIECES = "|".join(
+    [
+        r"database schema :|foreign keys :| , columns = \[",
+        r" \( (?:number|text|time)(?: \| primary key)? \| values :| \)(?: ,| \])",
+        r"[ ._]?\p{L}+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}]|\s",
+    ]
 )
 
 

@@ -173,6 +173,13 @@ def test_a_directory_with_a_run_is_refused_without_resume(kid_run, kid_flags, la
     assert "holds a run; add --resume" in one_line(launch(2, *kid_flags, "--output", kid_run))
 
 
+def test_a_finished_run_is_left_as_it_is(kid_run, kid_flags, launch):
+    before = {path: path.stat().st_mtime_ns for path in kid_run.rglob("*")}
+    done = launch(2, *kid_flags, "--output", kid_run, "--resume")
+    assert done.returncode == 0 and "is finished: 6 steps done" in done.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in kid_run.rglob("*")}
+
+
 def test_another_number_of_ranks_is_refused(kid_run, kid_flags, launch):
     said = one_line(launch(1, *kid_flags, "--output", kid_run, "--resume"))
     assert "written by 2 ranks and this job has 1" in said
