@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -112,13 +113,18 @@ class Demo:
         from kid.minibench.tiny_models import benchmark_texts, train_tokenizer, write_tiny_model
 
         disable_progress_bar()
+        # Made beside their place and moved there whole: a demo that was stopped half-way does not find half of them.
+        partial = self.output / "partial"
+        shutil.rmtree(partial, ignore_errors=True)
         if not self.data.exists():
-            build_minibench(self.data, seed=0)
-        if not (self.models / "teacher").exists():
+            build_minibench(partial, seed=0)
+            partial.rename(self.data)
+        if not self.models.exists():
             tokenizer = train_tokenizer(benchmark_texts("spider", "train", self.data), VOCABULARY)
             for name, size in (("student", STUDENT), ("teacher", TEACHER)):
-                parameters = write_tiny_model(self.models / name, tokenizer, **size, seed=0)
+                parameters = write_tiny_model(partial / name, tokenizer, **size, seed=0)
                 console.print(f"    {name}: Qwen2, {parameters / 1e6:.1f} million parameters, untrained")
+            partial.rename(self.models)
 
     def fine_tune(self, output: str, start: str, *flags: str) -> None:
         student = ["--student", str(self.models / start), "--lr", "3e-3"]

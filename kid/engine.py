@@ -77,6 +77,9 @@ def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: i
     model = load_causal_lm(folder, config.dtype, config.attention, ds_config)
     if config.lora_rank:
         model = add_lora(model, config.lora_rank, config.lora_alpha, config.lora_dropout, config.seed)
+        # Where others will look for the base: a hub id stays one, a folder must be found from anywhere.
+        local = Path(config.student).is_dir()
+        model.peft_config["default"].base_model_name_or_path = str(folder.resolve()) if local else config.student
     warmup = round(config.warmup_ratio * total_steps)
     engine, *_ = deepspeed.initialize(
         model=ResponseModel(model),

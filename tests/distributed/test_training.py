@@ -102,6 +102,8 @@ def test_adapter_loads_with_peft_and_changes_the_base(kid_run, tiny_models):
     before = base(ids).logits
     after = PeftModel.from_pretrained(base, kid_run / "adapter")(ids).logits
     assert (after - before).abs().max() > 1e-3
+    settings = json.loads((kid_run / "adapter" / "adapter_config.json").read_text())
+    assert settings["base_model_name_or_path"] == str((tiny_models / "student").resolve())
     final, last = adapter(kid_run), adapter(kid_run, "adapters/step-6")
     assert final and all(torch.equal(final[name], last[name]) for name in final)
 
