@@ -28,8 +28,12 @@ STUDENT = {"hidden": 96, "layers": 2, "heads": 4}
 TEACHER = {"hidden": 128, "layers": 3, "heads": 4}
 VOCABULARY = 2048
 FULL = ["--lora-rank", "0", "--batch-size", "32", "--micro-batch-size", "16"]
+FULL_RUNS = [  # output, untrained model, steps, seed, seconds on two cores
+    ("student-base", "student", 200, 1, 60),
+    ("teacher", "teacher", 800, 0, 340),
+]
 LORA = ["--lora-rank", "16", "--lora-alpha", "32", "--batch-size", "32", "--micro-batch-size", "16"]
-STUDENT_STEPS = 240
+STUDENT_STEPS = 180
 CURVE_QUESTIONS = 80
 METHODS = ("sft", "rkd", "kid")
 console = Console(soft_wrap=True)
@@ -253,27 +257,13 @@ class Demo:
         console.print(f"{self.output / 'report.md'}: the table, the curves and ten predictions")
 
     def stages(self) -> list[Stage]:
-        full = [
-            (
-                "student-base",
-                "student",
-                "student's base: 200 steps, all weights",
-                60,
-                ["--max-steps", "200", "--seed", "1"],
-            ),
-            (
-                "teacher",
-                "teacher",
-                "teacher: sft from its untrained base, 1000 steps, all weights",
-                370,
-                ["--max-steps", "1000"],
-            ),
-        ]
         stages = [Stage("minibench, tokenizer, untrained models", 15, self.make_data)]
-        for output, start, title, seconds, flags in full:
+        for output, start, steps, seed, seconds in FULL_RUNS:
+            title = f"{output}: {steps} steps of sft, all weights, from an untrained model"
+            flags = ["--max-steps", str(steps), "--seed", str(seed)]
             stages.append(Stage(title, seconds, lambda o=output, s=start, f=flags: self.fine_tune(o, s, *f)))
         for seed in self.seeds:
-            for method, seconds in zip(METHODS, (70, 100, 110), strict=True):
+            for method, seconds in zip(METHODS, (60, 95, 110), strict=True):
                 title = f"student by {method} (LoRA, {STUDENT_STEPS} steps" + (f", seed {seed})" if seed else ")")
                 stages.append(Stage(title, seconds, lambda m=method, s=seed: self.train_student(m, s)))
         for name, folder in self.scored_models().items():
