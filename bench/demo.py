@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,8 @@ TEACHER = {"hidden": 128, "layers": 3, "heads": 4}
 VOCABULARY = 2048
 FULL = ["--lora-rank", "0", "--batch-size", "32", "--micro-batch-size", "16"]
 FULL_RUNS = [  # output, untrained model, steps, seed, seconds on two cores
-    ("student-base", "student", 200, 1, 60),
-    ("teacher", "teacher", 800, 0, 340),
+    ("student-base", "student", 450, 1, 105),
+    ("teacher", "teacher", 750, 0, 300),
 ]
 LORA = ["--lora-rank", "16", "--lora-alpha", "32", "--batch-size", "32", "--micro-batch-size", "16"]
 STUDENT_STEPS = 180
@@ -198,6 +199,7 @@ class Demo:
         return curve
 
     def report(self) -> None:
+        """The table on the terminal; table, curves and ten predictions in report.md."""
         from kid.data.benchmarks import load_questions
         from kid.evaluation.report import markdown_table, plot_runs, predictions_section, seconds_per_step
 
@@ -247,7 +249,7 @@ class Demo:
             "",
             markdown_table(header, rows),
             "",
-            "![EX and validation loss over steps](curves.png)",
+            "![EX and losses over steps](curves.png)",
             "",
             "## Ten predictions beside their gold",
             "",
@@ -263,12 +265,12 @@ class Demo:
             flags = ["--max-steps", str(steps), "--seed", str(seed)]
             stages.append(Stage(title, seconds, lambda o=output, s=start, f=flags: self.fine_tune(o, s, *f)))
         for seed in self.seeds:
-            for method, seconds in zip(METHODS, (60, 95, 110), strict=True):
+            for method, seconds in zip(METHODS, (65, 98, 135), strict=True):
                 title = f"student by {method} (LoRA, {STUDENT_STEPS} steps" + (f", seed {seed})" if seed else ")")
                 stages.append(Stage(title, seconds, lambda m=method, s=seed: self.train_student(m, s)))
         for name, folder in self.scored_models().items():
-            stages.append(Stage(f"EX of {name}", 18, lambda n=name, f=folder: self.predict_and_score(n, f)))
-        return [*stages, Stage("report", 30, self.report)]
+            stages.append(Stage(f"EX of {name}", 15, lambda n=name, f=folder: self.predict_and_score(n, f)))
+        return [*stages, Stage("report", 25, self.report)]
 
     def play(self) -> None:
         """Run the stages; before each, say what it is and how long is left, by the pace so far."""
@@ -289,6 +291,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="where everything goes [runs/demo]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student under each of these [0]")
     arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", category=FutureWarning)
     Demo(arguments.output, arguments.seeds).play()
 
 

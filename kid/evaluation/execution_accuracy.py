@@ -47,7 +47,7 @@ def score_predictions(
     pairs = zip(questions, predictions, strict=True)
     jobs = [(tuple(databases[question.db_id]), question.query, prediction) for question, prediction in pairs]
     outcomes = run_jobs(match_on_databases, jobs, workers, limits)
-    outcomes = list(tqdm(outcomes, total=len(jobs), desc="scoring", unit="query", mininterval=1))
+    outcomes = list(tqdm(outcomes, total=len(jobs), desc="scoring", unit="query", disable=None))
     outcomes.sort(key=lambda outcome: outcome.index)
     return [_verdict(question.index, outcome) for question, outcome in zip(questions, outcomes, strict=True)]
 

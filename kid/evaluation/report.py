@@ -12,6 +12,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+SMOOTHED = 20
+
 
 def read_metrics(run: Path) -> list[dict]:
     """The lines of a run's metrics.jsonl."""
@@ -30,7 +32,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def plot_runs(runs: dict[str, Path], curves: dict[str, list[tuple[int, float]]], ylabel: str, path: Path) -> None:
-    """EX over steps beside validation loss over steps, a line per run.
+    """EX, training loss and validation loss over steps, side by side, a line per run.
 
     Args:
         runs: name -> run directory.
@@ -38,14 +40,20 @@ def plot_runs(runs: dict[str, Path], curves: dict[str, list[tuple[int, float]]],
         ylabel: which questions the EX is on.
         path: PNG to write.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
     for name, run in runs.items():
         left.plot(*zip(*curves[name], strict=True), marker="o", label=name)
-        rows = [row for row in read_metrics(run) if "validation_loss" in row]
+        rows = read_metrics(run)
+        steps = [row["step"] for row in rows]
+        smooth = [statistics.mean(row["mle"] for row in rows[max(0, end - SMOOTHED) : end]) for end in steps]
+        middle.plot(steps, smooth, label=name)
+        rows = [row for row in rows if "validation_loss" in row]
         right.plot([row["step"] for row in rows], [row["validation_loss"] for row in rows], marker=".", label=name)
-    left.set(xlabel="optimizer step", ylabel=ylabel, ylim=(0, 100))
-    right.set(xlabel="optimizer step", ylabel="validation loss on dev (nats per token)")
-    for axes in (left, right):
+    left.set(ylabel=ylabel, ylim=(0, 100))
+    middle.set(ylabel=f"training MLE loss, mean of {SMOOTHED} steps (nats per token)")
+    right.set(ylabel="validation MLE loss on dev (nats per token)")
+    for axes in (left, middle, right):
+        axes.set(xlabel="optimizer step")
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, dpi=120)
