@@ -23,6 +23,8 @@ SET_BY_THE_RUN = (
     "bf16",
     "fp16",
     "tensorboard",
+    "lr",
+    "weight_decay",
 )
 STUDENT_FLAG, TEACHER_FLAG = "--deepspeed", "--teacher-deepspeed"
 
@@ -39,8 +41,9 @@ def read_deepspeed_config(path: str, flag: str) -> dict:
         raise InputError(f"{flag} {path} does not exist; see ds_configs/ for some") from None
     except ValueError as error:
         raise InputError(f"{flag} {path} is not valid JSON: {error}") from None
+    given = {*values, *values.get("optimizer", {}).get("params", {})}
     for key in SET_BY_THE_RUN:
-        if key in values:
+        if key in given:
             raise InputError(f"{flag} {path}: take out {key!r}; it follows from the run's own flags")
     stage = values.get("zero_optimization", {}).get("stage")
     allowed = (0, 3) if flag == TEACHER_FLAG else (0, 1, 2, 3)
@@ -62,10 +65,8 @@ def complete_deepspeed_config(values: dict, config: RunConfig, world_size: int, 
     if not student:
         return {key: value for key, value in completed.items() if key != "optimizer"}
     optimizer = values.get("optimizer", {"type": "AdamW", "params": {}})
-    completed["optimizer"] = {
-        **optimizer,
-        "params": {"weight_decay": config.weight_decay, **optimizer.get("params", {}), "lr": config.lr},
-    }
+    params = {**optimizer.get("params", {}), "lr": config.lr, "weight_decay": config.weight_decay}
+    completed["optimizer"] = {**optimizer, "params": params}
     completed["gradient_clipping"] = config.max_grad_norm
     completed["tensorboard"] = {"enabled": True, "output_path": config.output, "job_name": "tensorboard"}
     return completed

@@ -118,6 +118,9 @@ def test_deepspeed_keys_that_the_run_sets(flags, tmp_path):
     path.write_text('{"zero_optimization": {"stage": 3}, "train_batch_size": 4}')
     with pytest.raises(InputError, match="take out 'train_batch_size'"):
         read(flags, deepspeed=str(path))
+    path.write_text('{"zero_optimization": {"stage": 3}, "optimizer": {"type": "AdamW", "params": {"lr": 1e-3}}}')
+    with pytest.raises(InputError, match="take out 'lr'"):
+        read(flags, deepspeed=str(path))
     path.write_text('{"zero_optimization": {"stage": 2}}')
     with pytest.raises(InputError, match=r"stage is 2; it must be one of \(0, 3\)"):
         read(flags, teacher_deepspeed=str(path))

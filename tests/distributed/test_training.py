@@ -1,6 +1,7 @@
 """Real jobs under the launcher: ZeRO-3 over two ranks changes nothing but the cost, nor does a kill and a resume."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -36,6 +37,7 @@ def flags(minibench, tiny_models, tmp_path_factory) -> list[str]:
         *("--student", str(tiny_models / "student"), "--data", str(data), "--deepspeed", str(zero)),
         *("--dtype", "fp32", "--lora-rank", "4", "--lora-dropout", "0.1", "--max-steps", str(STEPS), "--lr", "1e-2"),
         *("--batch-size", "8", "--micro-batch-size", "2", "--seed", "7"),
+        *("--warmup-ratio", "0.34"),
     ]
 
 
@@ -75,6 +77,9 @@ def test_run_directory(kid_run):
     assert all(0.1 < row["error_rate"] <= 0.3 and 0.5 < row["masked_error_rate"] <= 1 for row in rows)
     assert [row["epoch"] for row in rows] == [pytest.approx(step / 3) for step in range(1, STEPS + 1)]
     assert [row["step"] for row in rows if "validation_loss" in row] == [3, 6]
+    # Two steps of warm-up, then half a cosine over the other four.
+    expected = [0.0, 0.5, *[0.5 * (1 + math.cos(math.pi * step / 4)) for step in range(4)]]
+    assert [row["lr"] for row in rows] == pytest.approx([1e-2 * ratio for ratio in expected])
     assert rows[-1]["mle"] < rows[0]["mle"]
     assert {path.name for path in (kid_run / "adapters").iterdir()} == {"step-2", "step-4", "step-6"}
     assert {path.name for path in (kid_run / "checkpoints").glob("step-*")} == {"step-4", "step-6"}
