@@ -1,14 +1,12 @@
 """What the tests share: minibench, tiny models on it, the real data where KID_DATA says they are, and the launcher."""
 
 import os
-import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from launcher import ROOT, launch_command
 
-ROOT = Path(__file__).parent.parent
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 
@@ -37,20 +35,11 @@ def tiny_models(minibench, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder that holds spider/ and eval_reference/."""
+    """The folder with the published benchmarks and, beside them, reference predictions with their verdicts."""
     folder = os.environ.get("KID_DATA")
-    if not folder:
-        pytest.skip("KID_DATA is not set; it names the folder with the real benchmarks")
+    if not folder or not (Path(folder) / "spider").is_dir():
+        pytest.skip("KID_DATA does not name a folder with spider/ and eval_reference/")
     return Path(folder)
-
-
-def launch_command(ranks: int, *arguments: str | Path) -> list[str]:
-    """deepspeed's command line on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    launcher = [sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", str(ranks), "--master_port", str(port)]
-    return [*launcher, *map(str, arguments)]
 
 
 @pytest.fixture(scope="session")

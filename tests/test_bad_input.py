@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from launcher import ROOT
 
 from kid.config import resolve_config
 from kid.errors import InputError

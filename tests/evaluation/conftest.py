@@ -1,8 +1,7 @@
-"""A small database, and the real benchmark files where there are any."""
+"""A small database."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -24,12 +23,3 @@ def database(tmp_path: Path) -> Path:
             """
         )
     return path
-
-
-@pytest.fixture
-def kid_data() -> Path:
-    """The folder with the real benchmarks and reference verdicts."""
-    folder = os.environ.get("KID_DATA")
-    if not folder or not (Path(folder) / "eval_reference").is_dir():
-        pytest.skip("KID_DATA does not name a folder with eval_reference/ and spider/")
-    return Path(folder)

@@ -126,10 +126,10 @@ def test_help_has_an_example():
 
 
 @pytest.mark.parametrize("name", ["codes-1b-spider", "testsuite-dev_10"])
-def test_verdicts_are_the_official_ones(kid_data, tmp_path, name):
-    reference = json.loads((kid_data / "eval_reference" / f"{name}.json").read_text())
-    predictions = kid_data / "eval_reference" / f"{name}.txt"
-    result = score(tmp_path, data=kid_data / "spider", predictions=predictions)
+def test_verdicts_are_the_official_ones(real_data, tmp_path, name):
+    reference = json.loads((real_data / "eval_reference" / f"{name}.json").read_text())
+    predictions = real_data / "eval_reference" / f"{name}.txt"
+    result = score(tmp_path, data=real_data / "spider", predictions=predictions)
     assert result.returncode == 0, result.stderr
     scored = json.loads((tmp_path / "new/dev.json").read_text())
     assert [verdict["ex"] for verdict in scored["verdicts"]] == [verdict == 1 for verdict in reference["verdicts"]]
