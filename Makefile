@@ -1,7 +1,7 @@
-# make demo and make test need Python 3.11 or newer and g++; they set up everything else in .venv by themselves.
+# make demo and make test need Python 3.11 or 3.12 with its headers, and g++; they set up everything else in .venv by themselves.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# The demo and the tests are small enough for two cores, and give the same numbers on a machine with a GPU.
+# The demo and the tests are small enough for two cores, and stay there on a machine with a GPU.
 export DS_ACCELERATOR ?= cpu
 READY := .venv/.ready
 
@@ -11,8 +11,12 @@ setup: $(READY)
 
 $(READY): requirements.txt pyproject.toml
 	@echo "setting up .venv (a few minutes the first time)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "error: Python 3.11 or newer is needed; name one with make PYTHON=..." && exit 2)
-	@command -v g++ > /dev/null || (echo "error: g++ is needed, DeepSpeed compiles an op with it; install it with your package manager" && exit 2)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+		(echo "error: Python 3.11 or 3.12 is needed; name one with make PYTHON=..." && exit 2)
+	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || \
+		(echo "error: Python.h is needed, DeepSpeed compiles an op with it; install Python's development package" && exit 2)
+	@command -v g++ > /dev/null || \
+		(echo "error: g++ is needed, DeepSpeed compiles an op with it; install it with your package manager" && exit 2)
 	$(PYTHON) -m venv .venv
 	pip install --quiet --disable-pip-version-check -r requirements.txt
 	pip install --quiet --disable-pip-version-check --no-deps --editable .

@@ -28,7 +28,7 @@ SPLITS = {"seen": "new questions, training databases", "dev": "new databases"}
 STUDENT = {"hidden": 96, "layers": 2, "heads": 4}
 TEACHER = {"hidden": 128, "layers": 3, "heads": 4}
 VOCABULARY = 2048
-FULL = ["--lora-rank", "0", "--batch-size", "32", "--micro-batch-size", "16"]
+FULL = ["--lora-rank", "0", "--save-steps", "150", "--batch-size", "32", "--micro-batch-size", "16"]
 FULL_RUNS = [  # output, untrained model, steps, seed, seconds on two cores
     ("student-base", "student", 450, 1, 105),
     ("teacher", "teacher", 750, 0, 300),
@@ -86,6 +86,8 @@ def execute(log: Path, *commands: list[str]) -> None:
     for process, file in running:
         follow(process, file)
         if process.returncode:
+            for other, _ in running:
+                other.terminate()
             lines = file.read_text(errors="replace").splitlines()
             said = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "nothing said")
             raise InputError(f"the demo stopped: {said} (all of it in {file}); mend that and run it again to go on")

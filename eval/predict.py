@@ -1,6 +1,7 @@
 """Write a model's SQL for every question of a split, one line each, in the benchmark's order."""
 
 import argparse
+import os
 from pathlib import Path
 
 from kid.data.benchmarks import BENCHMARKS
@@ -44,17 +45,19 @@ def main() -> None:
     from kid.pretrained import load_tokenizer
 
     transformers.utils.logging.disable_progress_bar()
-    folder, data = Path(args.model), Path(args.data)
+    folder, data, output = Path(args.model), Path(args.data), Path(args.output)
+    if output.is_dir():
+        raise InputError(f"--output {output} is a folder; name a file")
     if not folder.is_dir():
         raise InputError(f"--model {folder} does not exist; give a run's adapter/ or a model's folder")
     questions = load_questions(args.benchmark, args.split, data)
     schemas = schema_texts(args.benchmark, args.split, data, questions)
     tokenizer = load_tokenizer(folder, "--model")
     prompts, cut = encode_prompts(tokenizer, questions, schemas, args.max_prompt_length)
-    model = load_model(folder, "cuda" if torch.cuda.is_available() else "cpu")
+    on_cpu = os.environ.get("DS_ACCELERATOR") == "cpu" or not torch.cuda.is_available()
+    model = load_model(folder, "cpu" if on_cpu else "cuda")
     with tqdm(total=len(prompts), desc=f"predict {args.split}", unit="question") as bar:
         lines = greedy_predictions(model, tokenizer, prompts, args.max_completion_length, args.batch_size, bar.update)
-    output = Path(args.output)
     write_atomically(output, "".join(f"{line}\n" for line in lines))
     note = f"; {cut} prompts over {args.max_prompt_length} tokens lost the start of their schema" if cut else ""
     print(f"{output}: {len(lines)} predictions{note}")

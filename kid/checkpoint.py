@@ -46,6 +46,7 @@ def save_checkpoint(engine, run: Path, step: int) -> None:
     name = f"step-{step}"
     # An incomplete one of the same step may be left of a run that was killed while it saved.
     if torch.distributed.get_rank() == 0:
+        (folder / name / MARKER).unlink(missing_ok=True)
         shutil.rmtree(folder / name, ignore_errors=True)
     torch.distributed.barrier()
     engine.save_checkpoint(str(folder), tag=name, save_latest=False, exclude_frozen_parameters=True)
@@ -53,14 +54,18 @@ def save_checkpoint(engine, run: Path, step: int) -> None:
     if torch.distributed.get_rank() == 0:
         write_atomically(folder / name / MARKER, json.dumps({"world_size": torch.distributed.get_world_size()}))
         for old in complete_checkpoints(run)[:-KEPT]:
+            (old / MARKER).unlink()  # first: what is half removed must not count as complete
             shutil.rmtree(old)
 
 
 def load_checkpoint(engine, checkpoint: Path) -> None:
     """Restore the engine. Frozen weights are not in a checkpoint and stay as loaded."""
-    loaded, _ = engine.load_checkpoint(str(checkpoint.parent), tag=checkpoint.name, load_module_strict=False)
+    try:
+        loaded, _ = engine.load_checkpoint(str(checkpoint.parent), tag=checkpoint.name, load_module_strict=False)
+    except Exception as error:  # a damaged file raises whatever its reader does
+        raise InputError(f"{checkpoint} cannot be loaded ({error}); remove it to go on from an earlier one") from None
     if loaded is None:
-        raise InputError(f"{checkpoint} cannot be loaded; remove it to go on from an earlier one")
+        raise InputError(f"{checkpoint} is not whole; remove it to go on from an earlier one")
 
 
 def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:

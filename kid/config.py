@@ -168,13 +168,15 @@ def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]
         raise InputError(f"{path}: recipes name one another as base in a circle; take one base out")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise InputError(f"recipe {path} does not exist; give an existing one with --config") from None
+    except OSError as error:
+        raise InputError(f"recipe {path}: {error.strerror}; give an existing file with --config") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected lines of KEY: VALUE")
     base = values.pop("base", None)
+    if base is not None and not isinstance(base, str):
+        raise InputError(f"{path}: base = {base!r} is not the name of a recipe")
     inherited = read_recipe(path.parent / base, (*seen, path.resolve())) if base else {}
     known = [f.name for f in fields(RunConfig)]
     for key in values:

@@ -37,10 +37,13 @@ def read_deepspeed_config(path: str, flag: str) -> dict:
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{flag} {path} does not exist; see ds_configs/ for some") from None
+    except OSError as error:
+        raise InputError(f"{flag} {path}: {error.strerror}; see ds_configs/ for some") from None
     except ValueError as error:
         raise InputError(f"{flag} {path} is not valid JSON: {error}") from None
+    sections = ("optimizer", "zero_optimization")
+    if not isinstance(values, dict) or not all(isinstance(values.get(key, {}), dict) for key in sections):
+        raise InputError(f"{flag} {path} is not a DeepSpeed configuration; see ds_configs/ for some")
     given = {*values, *values.get("optimizer", {}).get("params", {})}
     for key in SET_BY_THE_RUN:
         if key in given:

@@ -6,6 +6,8 @@ import importlib.util
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import deepspeed
@@ -19,12 +21,19 @@ from transformers.initialization import no_init_weights
 from kid.errors import InputError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-# A reader gives rows [start, end) of one tensor in a checkpoint; (None, None) the whole tensor.
-Reader = Callable[[int | None, int | None], Tensor]
 
 
-def checkpoint_readers(folder: Path) -> dict[str, Reader]:
-    """Name -> reader for every tensor of a safetensors or .bin checkpoint; nothing is read yet.
+@dataclass(frozen=True)
+class Stored:
+    """A tensor in a checkpoint, not yet read: `rows(a, b)` reads rows [a, b) of it, `whole()` all."""
+
+    shape: torch.Size
+    rows: Callable[[int, int], Tensor]
+    whole: Callable[[], Tensor]
+
+
+def stored_tensors(folder: Path) -> dict[str, Stored]:
+    """Every tensor of a safetensors or .bin checkpoint by name; files are opened, nothing is read yet.
 
     Raises:
         InputError: no weights in the folder, or a file that its index names is missing or cut off.
@@ -40,45 +49,54 @@ def checkpoint_readers(folder: Path) -> dict[str, Reader]:
             break
     if not files:
         raise InputError(f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin, nor an index")
-    readers: dict[str, Reader] = {}
+    stored: dict[str, Stored] = {}
     for file in files:
         try:
             if file.suffix == ".safetensors":
                 handle = safe_open(file, framework="pt")
                 for name in handle.keys():  # noqa: SIM118 (not a dict)
-                    readers[name] = lambda a, b, h=handle, n=name: h.get_tensor(n) if a is None else h.get_slice(n)[a:b]
+                    part = handle.get_slice(name)
+                    whole = partial(handle.get_tensor, name)
+                    stored[name] = Stored(torch.Size(part.get_shape()), lambda a, b, part=part: part[a:b], whole)
             else:
                 for name, tensor in torch.load(file, mmap=True, weights_only=True).items():
-                    readers[name] = lambda a, b, t=tensor: t[a:b] if a is not None else t
+                    stored[name] = Stored(tensor.shape, lambda a, b, t=tensor: t[a:b], lambda t=tensor: t)
         except Exception as error:  # safetensors and pickle raise their own kinds; each means a damaged file
             raise InputError(f"{file} cannot be read ({error}); fetch the model again") from None
-    return readers
+    return stored
 
 
 @torch.no_grad()
-def fill_parameter(param: nn.Parameter, read: Reader, name: str) -> None:
+def fill_parameter(param: nn.Parameter, stored: Stored, name: str) -> None:
     """Copy a checkpoint's tensor into a parameter; under ZeRO-3 only the rows that hold this rank's partition are read.
 
     Raises:
         InputError: the checkpoint's shape is another.
     """
     partition = getattr(param, "ds_tensor", None)
-    shape = torch.Size(param.ds_shape if partition is not None else param.shape)
-    if partition is None or len(shape) == 0:
-        tensor = read(None, None)
-        if tensor.shape != shape:
-            raise InputError(f"weight {name} has shape {tuple(tensor.shape)}, the model's config says {tuple(shape)}")
-        param.copy_(tensor)
+    shape = torch.Size(param.shape if partition is None else param.ds_shape)
+    if stored.shape != shape:
+        raise InputError(f"weight {name} has shape {tuple(stored.shape)}, the model's config says {tuple(shape)}")
+    if partition is None:
+        param.copy_(stored.whole())
         return
     row = shape[1:].numel()
-    rank = torch.distributed.get_rank()
-    start = min(rank * partition.numel(), shape.numel())
+    start = torch.distributed.get_rank() * partition.numel()
     end = min(start + partition.numel(), shape.numel())
-    first = start // row
-    tensor = read(first, -(-end // row))
-    if tensor.shape[1:] != shape[1:] or tensor.numel() < end - first * row:
-        raise InputError(f"weight {name}: the checkpoint's shape does not fit the config's {tuple(shape)}")
-    partition[: end - start].copy_(tensor.reshape(-1)[start - first * row : end - first * row])
+    if start < end:  # the last ranks' parts of a small tensor are padding
+        first = start // row
+        tensor = stored.rows(first, -(-end // row)).reshape(-1)
+        partition[: end - start].copy_(tensor[start - first * row : end - first * row])
+
+
+def restore_buffers(model: PreTrainedModel) -> None:
+    """Rotary frequencies as they are without `zero.Init`, which rounds all that is computed under it to its dtype."""
+    for module in model.modules():
+        rounded = [name for name, buffer in module.named_buffers(recurse=False) if buffer.is_floating_point()]
+        if rounded and not list(module.parameters(recurse=False)):
+            for name in rounded:
+                setattr(module, name, getattr(module, name).float())
+            model._init_weights(module)  # where transformers itself computes them anew after loading
 
 
 def choose_attention(attention: str, dtype: str) -> str | None:
@@ -103,7 +121,7 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
         InputError: missing weights, or weights of another shape.
     """
     partitioned = zero is not None and zero["zero_optimization"]["stage"] == 3
-    readers = checkpoint_readers(folder)
+    stored = stored_tensors(folder)
     try:
         config = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
@@ -116,12 +134,13 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder} with --attention {attention}: {reason}; try --attention auto") from None
     model.tie_weights()  # left out with the initialisation
+    restore_buffers(model)
     missing = []
     for name, param in model.named_parameters():
         # A checkpoint of the bare trunk lacks the trunk's prefix.
-        key = name if name in readers else name.removeprefix(f"{model.base_model_prefix}.")
-        if key in readers:
-            fill_parameter(param, readers[key], name)
+        key = name if name in stored else name.removeprefix(f"{model.base_model_prefix}.")
+        if key in stored:
+            fill_parameter(param, stored[key], name)
         else:
             missing.append(name)
     if missing:

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from kid.errors import InputError
 
 MASK_TOKEN_ORDER = ("mask_token_id", "bos_token_id", "unk_token_id", "pad_token_id", "eos_token_id")
-MODEL_FILES = ["*.json", "*.safetensors", "*.bin", "*.model", "*.txt"]
+SMALL_FILES = ["*.json", "*.model", "*.txt"]
 
 
 def find_model(name: str, flag: str) -> Path:
@@ -32,7 +32,11 @@ def find_model(name: str, flag: str) -> Path:
     if folder.is_absolute() or name.startswith(".") or len(folder.parts) > 2:
         raise InputError(f"{flag} {name} does not exist; give a model's folder or a hub id")
     try:
-        return Path(snapshot_download(name, allow_patterns=MODEL_FILES))
+        # Many repositories hold the weights twice; .bin is only fetched where there is nothing better.
+        found = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, "*.safetensors"]))
+        if not any(found.glob("*.safetensors")):
+            found = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, "*.bin"]))
+        return found
     except Exception as error:  # the hub client raises a dozen kinds; each means that the model cannot be had
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"{flag} {name} is no folder, and the hub does not give it ({reason})") from None

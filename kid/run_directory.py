@@ -22,7 +22,11 @@ PACKAGES = ("torch", "transformers", "peft", "deepspeed", "datasets", "sqlglot")
 
 def check_run_directory(config: RunConfig) -> None:
     """Raises InputError where the directory holds a run that this one may not go on with. Writes nothing."""
-    path = Path(config.output) / "config.yaml"
+    folder = Path(config.output)
+    path = folder / "config.yaml"
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise InputError(f"--output {folder}: {existing} is not a folder one can write to; choose another")
     if not path.exists():
         return
     if not config.resume:
@@ -46,14 +50,18 @@ def check_run_directory(config: RunConfig) -> None:
 
 def describe_environment() -> dict:
     """Versions, git commit and hardware, for environment.json."""
-    git = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
+    try:
+        git = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        )
+        commit = git.stdout.strip() or None
+    except OSError:  # git is not installed
+        commit = None
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
-        "git_commit": git.stdout.strip() or None,
+        "git_commit": commit,
         "hardware": {"machine": platform.machine(), "cpu_count": os.cpu_count(), "gpus": gpus},
         "world_size": int(os.environ.get("WORLD_SIZE", "1")),
     }

@@ -32,7 +32,7 @@ from kid.divergence import divergence, negative_log_likelihood
 from kid.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config, student_engine, teacher_engine
 from kid.errors import InputError
 from kid.methods import METHODS
-from kid.models import checkpoint_readers
+from kid.models import stored_tensors
 from kid.pretrained import check_same_tokenizer, find_mask_token, find_model, load_tokenizer, padding_token
 from kid.run_directory import Metrics, check_run_directory, create_run_directory, remove_events
 from kid.sources import make_output
@@ -79,7 +79,7 @@ def read_inputs(config: RunConfig) -> Inputs:
     if teacher is not None:
         check_same_tokenizer(tokenizer, load_tokenizer(teacher, "--teacher"), config.student, config.teacher)
     for folder in filter(None, (student, teacher)):
-        checkpoint_readers(folder)  # only opened: missing or damaged weights are met before anything is written
+        stored_tensors(folder)  # only opened: missing or damaged weights are met before anything is written
     train = load_dataset(config, "train", tokenizer)
     if not train.samples:
         raise InputError(f"--max-completion-length {config.max_completion_length} leaves no training sample; raise it")
@@ -199,7 +199,6 @@ def train(config: RunConfig) -> None:
     deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
     leads = torch.distributed.get_rank() == 0
     if leads:
-        create_run_directory(config)
         remove_events(run)
         say_what_was_read(config, inputs)
     distils = inputs.teacher is not None
@@ -207,6 +206,8 @@ def train(config: RunConfig) -> None:
     student = student_engine(config, inputs.student, inputs.student_deepspeed, inputs.total_steps)
     if inputs.checkpoint:
         load_checkpoint(student, inputs.checkpoint)
+    if leads:
+        create_run_directory(config)  # not before the models are there: a run that cannot start leaves none behind
     metrics = Metrics(run, student.monitor, done) if leads else None
     pad_token_id = padding_token(inputs.tokenizer)
     per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
@@ -234,8 +235,9 @@ def train(config: RunConfig) -> None:
             bar.update()
             bar.set_postfix(loss=f"{row['loss']:.4f}", refresh=False)
         if last or (config.save_steps and (step + 1) % config.save_steps == 0):
-            save_checkpoint(student, run, step + 1)
+            # In this order: a run that is killed in between does the step again and misses no export.
             export_trained(student.module.model, inputs.tokenizer, run / f"{kind}s" / f"step-{step + 1}")
+            save_checkpoint(student, run, step + 1)
     bar.close()
     export_trained(student.module.model, inputs.tokenizer, run / kind)
     if leads:

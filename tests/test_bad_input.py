@@ -49,7 +49,7 @@ def test_good_input_is_read_and_nothing_is_written(flags, tmp_path):
         ({"student": "/gone/model"}, "--student /gone/model does not exist; give a model's folder or a hub id"),
         ({"student": "."}, "has no config.json"),
         ({"data": "/gone/data"}, "data folder /gone/data does not exist"),
-        ({"deepspeed": "gone.json"}, "--deepspeed gone.json does not exist"),
+        ({"deepspeed": "gone.json"}, "--deepspeed gone.json: No such file or directory; see ds_configs/"),
         ({"mask_token": "<s>"}, "--mask-token '<s>' is not one token"),
         ({"batch_size": 6}, "the nearest that are: 4 or 8"),
         ({"max_completion_length": 1}, "leaves no training sample; raise it"),
@@ -124,6 +124,10 @@ def test_deepspeed_keys_that_the_run_sets(flags, tmp_path):
     path.write_text('{"zero_optimization": {"stage": 2}}')
     with pytest.raises(InputError, match=r"stage is 2; it must be one of \(0, 3\)"):
         read(flags, teacher_deepspeed=str(path))
+    for text in ("[]", '{"optimizer": null}'):
+        path.write_text(text)
+        with pytest.raises(InputError, match="is not a DeepSpeed configuration"):
+            read(flags, deepspeed=str(path))
     path.write_text("{")
     with pytest.raises(InputError, match="not valid JSON"):
         read(flags, deepspeed=str(path))
@@ -135,7 +139,7 @@ def test_deepspeed_keys_that_the_run_sets(flags, tmp_path):
         (["--mask-ration", "0.2"], "unrecognized arguments: --mask-ration 0.2; see --help"),
         (["--method", "kd"], "--method: method = 'kd' is unknown; choose one of sft, rkd, kid"),
         (["--mask-ratio", "1.5"], "--mask-ratio: mask_ratio = 1.5 is out of range; it must be from 0 to 1"),
-        (["--config", "gone.yaml"], "recipe gone.yaml does not exist"),
+        (["--config", "gone.yaml"], "recipe gone.yaml: No such file or directory"),
         (["--lr"], "argument --lr: expected one argument; see --help"),
     ],
 )
@@ -150,6 +154,28 @@ def test_wrong_flags_end_a_script_with_one_line_and_status_2(script, arguments, 
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == f"error: {message}\n" or done.stderr.startswith(f"error: {message}")
     assert done.stderr.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+def test_an_output_that_is_a_file(flags, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for output in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(InputError, match=r"file is not a folder one can write to"):
+            read(flags, output=str(output))
+
+
+def test_a_schema_without_a_key(flags, tmp_path):
+    path = tmp_path / "data" / "tables.json"
+    path.write_text(path.read_text().replace('"primary_keys"', '"primary"'))
+    with pytest.raises(InputError, match=r"tables.json, db_id \w+: lacks primary_keys"):
+        read(flags)
+
+
+def test_sft_takes_no_recipe_of_another_method(tmp_path):
+    recipe = ROOT / "train" / "recipes" / "kid-qwen1.5-0.5b.yaml"
+    done = subprocess.run(
+        [sys.executable, "train/sft.py", "--config", recipe], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and "method = 'kid' is not for this script" in done.stderr
 
 
 def test_sft_has_no_flags_of_a_teacher():

@@ -59,8 +59,9 @@ def test_bad_values_are_named(flags, message):
         ("seed: true", "is not a whole number"),
         ("- a list", "KEY: VALUE"),
         ("a: b: c", "not valid YAML"),
-        ("base: gone.yaml", "gone.yaml does not exist"),
+        ("base: gone.yaml", "gone.yaml: No such file"),
         ("base: r.yaml", "in a circle"),
+        ("base: [r.yaml]", "is not the name of a recipe"),
     ],
 )
 def test_bad_recipes_are_named(tmp_path, text, message):

@@ -1,6 +1,10 @@
 """Weights reach the model exactly, whole or in parts, and logits of chosen rows are those of the full forward."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -8,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, CodeGenConfig, LlamaConfig, Qwen2Config
 
 from kid.errors import InputError
-from kid.models import ResponseModel, add_lora, checkpoint_readers, fill_parameter, load_causal_lm
+from kid.models import ResponseModel, Stored, add_lora, fill_parameter, load_causal_lm, stored_tensors
 
 FAMILIES = {
     "qwen": Qwen2Config(
@@ -63,8 +67,8 @@ def test_loaded_weights_equal_from_pretrained(saved):
         assert torch.equal(loaded[name], tensor), name
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3])
-@pytest.mark.parametrize("shape", [(7, 5), (4,), (1, 3), (2, 3, 5)])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+@pytest.mark.parametrize("shape", [(7, 5), (4,), (1, 3), (2, 3, 5), (1,), (3,)])
 def test_partitions_filled_by_each_rank_make_up_the_tensor(shape, ranks, monkeypatch):
     """ZeRO-3 cuts the flattened tensor into equal parts, the last one padded."""
     whole = torch.randn(shape, generator=torch.Generator().manual_seed(0))
@@ -73,13 +77,14 @@ def test_partitions_filled_by_each_rank_make_up_the_tensor(shape, ranks, monkeyp
 
     def read(start, end):
         reads.append((start, end))
+        assert start < shape[0]  # safetensors refuses an empty slice at the end
         return whole[start:end]
 
     for rank in range(ranks):
         param = torch.nn.Parameter(torch.empty(0))
         param.ds_tensor, param.ds_shape = torch.full((size,), torch.nan), shape
         monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
-        fill_parameter(param, read, "weight")
+        fill_parameter(param, Stored(whole.shape, read, None), "weight")
         parts.append(param.ds_tensor)
     assert torch.equal(torch.cat(parts)[: whole.numel()], whole.flatten())
     if ranks > 1 and shape[0] > ranks:
@@ -97,16 +102,46 @@ def test_sharded_and_bin_checkpoints_read_like_one_file(saved):
     index = {"weight_map": {key: file for file, keys in half.items() for key in keys}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     torch.save(tensors, folder / "whole.bin")
-    for readers in (checkpoint_readers(folder),):
-        assert {name: read(None, None).tolist() for name, read in readers.items()} == {
-            name: tensor.tolist() for name, tensor in tensors.items()
-        }
+    stored = stored_tensors(folder)
+    assert set(stored) == set(names)
+    assert all(stored[name].shape == tensors[name].shape for name in names)
+    assert all(torch.equal(stored[name].whole(), tensors[name]) for name in names)
     for file in half:
         (folder / file).unlink()
     (folder / "model.safetensors.index.json").unlink()
     (folder / "whole.bin").rename(folder / "pytorch_model.bin")
-    readers = checkpoint_readers(folder)
-    assert all(torch.equal(readers[name](0, 2), tensors[name][0:2]) for name in names)
+    stored = stored_tensors(folder)
+    assert all(torch.equal(stored[name].rows(0, 2), tensors[name][0:2]) for name in names)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_zero_init_changes_neither_weights_nor_rotary_frequencies(saved, dtype):
+    """In a process of its own, since it starts torch.distributed. Without care, bf16 rounds the frequencies."""
+    folder, _ = saved
+    script = f"""
+import sys, torch, deepspeed
+from pathlib import Path
+from transformers import AutoModelForCausalLM
+from kid.models import DTYPES, load_causal_lm
+deepspeed.init_distributed("gloo", verbose=False)
+zero = {{"train_batch_size": 1, "bf16": {{"enabled": {dtype == "bf16"}}}, "zero_optimization": {{"stage": 3}}}}
+ours = load_causal_lm(Path({str(folder)!r}), {dtype!r}, "auto", zero)
+theirs = AutoModelForCausalLM.from_pretrained({str(folder)!r}, dtype=DTYPES[{dtype!r}])
+buffers = dict(ours.named_buffers())
+for name, buffer in theirs.named_buffers():
+    assert buffers[name].dtype == buffer.dtype and torch.equal(buffers[name], buffer), name
+with deepspeed.zero.GatheredParameters(list(ours.parameters())):
+    weights = dict(ours.named_parameters())
+    for name, weight in theirs.named_parameters():
+        assert weights[name].dtype == weight.dtype and torch.equal(weights[name], weight), name
+"""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    job = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env={**os.environ, **job}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_bad_checkpoints_are_named(saved):

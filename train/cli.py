@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 
-from kid.config import DISTILLATION_ONLY, REWRITE, RunConfig, field_type, resolve_config
-from kid.errors import OneLineParser
+from kid.config import DISTILLATION_ONLY, REWRITE, RunConfig, field_type, read_recipe, resolve_config
+from kid.errors import InputError, OneLineParser
 
 
 def describe(name: str) -> str:
@@ -45,4 +45,11 @@ def read_config(parser: argparse.ArgumentParser, **fixed: str) -> RunConfig:
     """The run's configuration out of recipe and flags; `fixed` keys are the script's own."""
     flags = vars(parser.parse_args())
     flags.pop("local_rank", None)
-    return resolve_config(flags.pop("config", None), {**flags, **fixed})
+    recipe = flags.pop("config", None)
+    for key, value in fixed.items():
+        given = read_recipe(recipe).get(key, value) if recipe else value
+        if given != value:
+            raise InputError(
+                f"{recipe}: {key} = {given!r} is not for this script, which has {value}; try train/distill.py"
+            )
+    return resolve_config(recipe, {**flags, **fixed})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,8 +82,11 @@ def load_questions(benchmark: str, split: str, data: Path | str, questions: Path
     if not folder.is_dir():
         raise InputError(f"data folder {folder} does not exist; give the benchmark's folder with --data")
     paths = [Path(questions)] if questions else [folder / name for name in row.questions]
-    if not questions:
-        paths += [folder / name for name in row.optional if (folder / name).exists()]
+    for name in () if questions else row.optional:
+        if (folder / name).exists():
+            paths.append(folder / name)
+        elif os.environ.get("RANK", "0") == "0":
+            print(f"note: {folder / name} is not there; {split} goes on without it", file=sys.stderr)
     loaded: list[Question] = []
     for path in paths:
         for position, item in enumerate(read_json(path)):

@@ -11,6 +11,14 @@ from kid.errors import InputError
 
 SAMPLE_VALUES = 2
 MAX_VALUE_CHARACTERS = 25
+KEYS = (
+    "table_names_original",
+    "column_names",
+    "column_names_original",
+    "column_types",
+    "primary_keys",
+    "foreign_keys",
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ def quote(name: str) -> str:
 
 def sample_values(connection: sqlite3.Connection, table: str, column: str) -> tuple[str, ...]:
     """Up to two distinct non-null values of 1 to 25 characters, in the table's order."""
-    name = quote(column)
+    name = f"{quote(table)}.{quote(column)}"  # a bare name that is no column would be read as a string
     rows = connection.execute(
         f"SELECT DISTINCT CAST({name} AS TEXT) FROM {quote(table)} WHERE {name} IS NOT NULL "
         f"AND length(CAST({name} AS TEXT)) BETWEEN 1 AND {MAX_VALUE_CHARACTERS} LIMIT {SAMPLE_VALUES}"
@@ -103,6 +111,10 @@ def load_schemas(tables: Path, databases: dict[str, Path]) -> dict[str, Schema]:
         InputError: db_ids that tables.json lacks, or a database that does not fit it.
     """
     items = read_schemas(tables)
+    for db_id, item in items.items():
+        lacks = [key for key in KEYS if key not in item]
+        if lacks:
+            raise InputError(f"{tables}, db_id {db_id}: lacks {', '.join(lacks)}; expected Spider's own format")
     missing = sorted(set(databases) - set(items))
     if missing:
         raise InputError(f"{tables} has no schema for {', '.join(missing)}; give the tables.json of this benchmark")

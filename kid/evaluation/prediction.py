@@ -31,6 +31,8 @@ def load_model(folder: Path, device: str) -> PreTrainedModel:
         if isinstance(error, InputError):
             raise
         raise InputError(f"--model {folder} cannot be loaded: {str(error).splitlines()[0]}") from None
+    # Greedy means greedy: a chat model's own settings would add a repetition penalty.
+    model.generation_config = GenerationConfig()
     return model.to(device).eval()
 
 

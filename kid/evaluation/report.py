@@ -12,7 +12,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-SMOOTHED = 20
+SMOOTHED = 20  # steps, of the training loss in the figure
 
 
 def read_metrics(run: Path) -> list[dict]:
@@ -50,7 +50,7 @@ def plot_runs(runs: dict[str, Path], curves: dict[str, list[tuple[int, float]]],
         rows = [row for row in rows if "validation_loss" in row]
         right.plot([row["step"] for row in rows], [row["validation_loss"] for row in rows], marker=".", label=name)
     left.set(ylabel=ylabel, ylim=(0, 100))
-    middle.set(ylabel=f"training MLE loss, mean of {SMOOTHED} steps (nats per token)")
+    middle.set(ylabel="training MLE loss, smoothed (nats per token)")
     right.set(ylabel="validation MLE loss on dev (nats per token)")
     for axes in (left, middle, right):
         axes.set(xlabel="optimizer step")

@@ -63,6 +63,15 @@ def test_question_and_sql_stand_on_one_line_each():
     assert completion_text("SELECT  a\nFROM b ;") == "SELECT a FROM b"
 
 
+def test_a_database_without_a_column_of_the_schema_is_named(files):
+    tables, database = files
+    connection = sqlite3.connect(database)
+    connection.execute("ALTER TABLE Movie RENAME COLUMN title TO headline")
+    connection.close()
+    with pytest.raises(InputError, match=r"films.sqlite: no such column: Movie.title"):
+        load_schemas(tables, {"films": database})
+
+
 def test_a_database_without_a_table_of_the_schema_is_named(files):
     tables, database = files
     connection = sqlite3.connect(database)

@@ -154,6 +154,7 @@ def test_a_killed_run_goes_on_to_the_same_metrics(kid_run, kid_flags, launch, tm
     assert done.returncode == 0, done.stdout + done.stderr
     assert "going on from" in done.stdout
     assert metrics(run) == metrics(kid_run)
+    assert {path.name for path in (run / "adapters").iterdir()} == {"step-2", "step-4", "step-6"}
     assert all(torch.equal(adapter(run)[name], weight) for name, weight in adapter(kid_run).items())
     events = EventAccumulator(str(run / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("train/loss")] == list(range(1, STEPS + 1))
