@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 
 import pytest
@@ -81,7 +82,9 @@ def test_results_must_agree_on_every_database(database):
     assert score(database, same, databases=[database, other])[0].correct
 
 
-def test_progress_goes_to_stderr(database, capfd):
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_goes_to_stderr_of_a_terminal_only(database, capsys, monkeypatch, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     score(database, ("SELECT 1", "SELECT 1"))
-    out, err = capfd.readouterr()
-    assert out == "" and "scoring: 100%" in err
+    out, err = capsys.readouterr()
+    assert out == "" and ("scoring: 100%" in err) == terminal
