@@ -176,19 +176,21 @@ class Demo:
 
     def ex_over_steps(self, method: str) -> list[tuple[int, float]]:
         """EX of the first seed's student on part of `seen`, at the base and at every saved adapter."""
-        from kid.data.batching import encode_prompts, schema_texts
-        from kid.data.benchmarks import find_databases, load_questions
+        from kid.config import RunConfig
+        from kid.data.benchmarks import find_databases
+        from kid.data.prepare import prepare
+        from kid.data.reading import data_options
         from kid.evaluation.execution_accuracy import percent, score_predictions
         from kid.evaluation.prediction import greedy_predictions, load_model
         from kid.pretrained import load_tokenizer
 
-        questions = load_questions("spider", "seen", self.data)
-        questions = questions[:: len(questions) // CURVE_QUESTIONS]
-        schemas = schema_texts("spider", "seen", self.data, questions)
-        paths = find_databases("spider", "seen", self.data, list(schemas))
         base = self.output / "student-base" / "model"
         tokenizer = load_tokenizer(base, "--model")
-        prompts, _ = encode_prompts(tokenizer, questions, schemas, 1024)
+        options = data_options(RunConfig(benchmark="spider", data=str(self.data)))
+        prepared = prepare(options, "seen", tokenizer)
+        every = len(prepared.rows) // CURVE_QUESTIONS
+        questions, prompts = prepared.questions[::every], list(prepared.rows["prompt_ids"])[::every]
+        paths = find_databases("spider", "seen", self.data, [question.db_id for question in questions])
         steps = [STUDENT_STEPS * part // 3 for part in (1, 2, 3)]
         folders = [(0, base)] + [
             (step, self.run(method, self.seeds[0]) / "adapters" / f"step-{step}") for step in steps

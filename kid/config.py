@@ -6,7 +6,7 @@ import difflib
 import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -49,17 +49,43 @@ class RunConfig:
 
     benchmark: str = option("spider", "whose files lie in --data", group=DATA, choices=tuple(BENCHMARKS))
     data: str = option("", "the benchmark's folder", group=DATA)
+    questions: str | None = option(None, "file of training questions instead of the benchmark's own", group=DATA)
+    tables: str | None = option(None, "tables.json instead of the benchmark's own", group=DATA)
+    databases: tuple[str, ...] = option(
+        (), "folders with DB_ID/DB_ID.sqlite instead of the benchmark's own; the first that has one wins", group=DATA
+    )
     missing_database: str = option(
         "error",
-        "a question whose database is absent: error, or skip (left out and counted)",
+        "a question whose database is absent: error, schema-only (its prompt is made of tables.json alone) or skip "
+        "(left out); both are counted",
+        group=DATA,
+        choices=("error", "schema-only", "skip"),
+    )
+    damaged: str = option(
+        "error",
+        "questions, schemas and databases that cannot be read: error, or skip (left out, counted and named)",
         group=DATA,
         choices=("error", "skip"),
     )
+    evidence: bool = option(True, "write BIRD's external knowledge before the question", group=DATA)
+    schema_filter: str = option(
+        "lexical",
+        "of a prompt over the limit, keep 6 tables with 10 columns each: in training those of the gold SQL and random "
+        "others, else by a lexical ranking, or by the rankings in the file named here; none: keep all",
+        group=DATA,
+    )
     max_prompt_length: int = option(
-        1024, "tokens; a longer prompt loses the start of its schema part", group=DATA, low=1
+        1024, "tokens; a longer prompt has its schema filtered, then cut from the left", group=DATA, low=1
     )
     max_completion_length: int = option(
         128, "tokens with EOS; a longer gold SQL is left out of training", group=DATA, low=1
+    )
+    strict_length: bool = option(False, "a prompt or output over its limit is an error", group=DATA)
+    batching: str = option(
+        "random",
+        "random, or schema: micro-batches of questions on one database",
+        group=DATA,
+        choices=("random", "schema"),
     )
 
     divergence: str | None = option(
@@ -117,8 +143,10 @@ class RunConfig:
 
 
 def field_type(name: str) -> tuple[type, bool]:
-    """(type, may it be None) of a field."""
+    """(type, may it be None) of a field; tuple: any number of texts."""
     hint = get_type_hints(RunConfig)[name]
+    if get_origin(hint) is tuple:
+        return tuple, False
     options = [part for part in get_args(hint) if part is not type(None)] or [hint]
     return options[0], type(None) in get_args(hint)
 
@@ -138,8 +166,17 @@ def convert(name: str, value: Any, where: str) -> Any:
     meta = RunConfig.__dataclass_fields__[name].metadata
     if value is None and optional:
         return None
-    expected = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[kind]
+    expected = {int: "a whole number", float: "a number", bool: "yes or no", str: "text", tuple: "a list of texts"}[
+        kind
+    ]
     wrong = InputError(f"{where}: {name} = {value!r} is not {expected}")
+    if kind is tuple:
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+            raise wrong
+        return tuple(texts)
+    if kind is bool and value in ("yes", "no"):  # as flags say it; YAML reads them as true and false
+        value = value == "yes"
     if isinstance(value, bool) != (kind is bool):
         raise wrong
     if kind in (int, float):
@@ -213,7 +250,8 @@ def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfi
 
 def dump_config(config: RunConfig) -> str:
     """YAML text of every key, as `config.yaml` in the run directory holds it."""
-    return yaml.safe_dump(asdict(config), sort_keys=False)
+    values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
+    return yaml.safe_dump(values, sort_keys=False)
 
 
 def accumulation_steps(config: RunConfig, world_size: int) -> int:

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def check_run_directory(config: RunConfig) -> None:
         before = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise InputError(f"{path} cannot be read ({error}); choose another --output") from None
-    now = asdict(config)
+    now = yaml.safe_load(dump_config(config))
     differ = [
         f"{key} ({before.get(key)!r} there, {now.get(key)!r} here)"
         for key in sorted({*before, *now})

@@ -252,14 +252,9 @@ def keep_quiet() -> None:
 
 def say_what_was_read(config: RunConfig, inputs: Inputs) -> None:
     """Counts of what will be trained on, and of all that was cut or left out."""
-    data = inputs.train
-    text = f"{config.benchmark}: {len(data.samples)} training samples, {inputs.total_steps} steps"
-    if data.without_database:
-        text += f"; {data.without_database} questions left out for want of their database"
-    if data.cut_prompts:
-        text += f"; {data.cut_prompts} prompts over {config.max_prompt_length} tokens lost the start of their schema"
-    if data.dropped_completions:
-        text += f"; {data.dropped_completions} outputs over {config.max_completion_length} tokens left out"
-    print(text, flush=True)
+    print(f"{config.benchmark}: {len(inputs.train.samples)} training samples, {inputs.total_steps} steps", flush=True)
+    for split, data in (("train", inputs.train), ("dev", inputs.validation)):
+        for remark in data.remarks if data else ():
+            print(f"{split}: {remark}", flush=True)
     if inputs.checkpoint:
         print(f"going on from {inputs.checkpoint}", flush=True)

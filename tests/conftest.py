@@ -10,6 +10,14 @@ from launcher import ROOT, launch_command
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory) -> Path:
+    """A cache of the tests' own, shared by all of them; the processes they start have it too."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["KID_CACHE"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def minibench(tmp_path_factory) -> Path:
     from kid.minibench.build import build_minibench

@@ -43,7 +43,7 @@ def configuration(method: str, **changes):
 
 def batches_of(config, step: int, samples=SAMPLES):
     """All micro-batches of a step, as one rank would see them."""
-    return micro_batches(Dataset(samples, 0, 0, 0), config, step, 0, 1, PAD)
+    return micro_batches(Dataset(samples, ["db"] * len(samples), []), config, step, 0, 1, PAD)
 
 
 def ours(config, student, teacher, step: int):

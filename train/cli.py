@@ -12,8 +12,9 @@ from kid.errors import InputError, OneLineParser
 def describe(name: str) -> str:
     meta = RunConfig.__dataclass_fields__[name].metadata
     default = RunConfig.__dataclass_fields__[name].default
+    shown = "yes" if default is True else default
     allowed = f" {{{', '.join(meta['choices'])}}}" if meta["choices"] else ""
-    return (meta["help"] + allowed + (f" [{default}]" if default not in ("", None, False) else "")).replace("%", "%%")
+    return (meta["help"] + allowed + (f" [{shown}]" if shown not in ("", None, False, ()) else "")).replace("%", "%%")
 
 
 def build_parser(description: str, epilog: str, distils: bool) -> argparse.ArgumentParser:
@@ -34,8 +35,13 @@ def build_parser(description: str, epilog: str, distils: bool) -> argparse.Argum
             continue
         section = groups.setdefault(group, parser.add_argument_group(group) if group not in groups else None)
         flag = f"--{field.name.replace('_', '-')}"
-        if field_type(field.name)[0] is bool:
+        kind = field_type(field.name)[0]
+        if kind is bool and not field.default:
             section.add_argument(flag, action="store_true", help=describe(field.name))
+        elif kind is bool:
+            section.add_argument(flag, metavar="YES|NO", help=describe(field.name))
+        elif kind is tuple:
+            section.add_argument(flag, metavar="DIR", action="append", help=describe(field.name) + "; may be repeated")
         else:
             section.add_argument(flag, metavar=field_type(field.name)[0].__name__.upper(), help=describe(field.name))
     return parser

@@ -1,4 +1,4 @@
-"""From questions to token batches: which samples make up each optimizer step, and how a micro-batch is padded.
+"""From prepared questions to token batches: which samples make up each optimizer step, how a micro-batch is padded.
 
 The order of samples is a function of (seed, epoch) alone. The last batch of an epoch is filled with rows of weight 0:
 no sample is dropped, none is repeated.
@@ -6,16 +6,17 @@ no sample is dropped, none is repeated.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+import datasets
 import numpy as np
 import torch
 from torch import Tensor
 
-from kid.data.benchmarks import Question, find_databases, find_split, load_questions
-from kid.data.prompt import completion_text, question_part, schema_part
-from kid.data.schema import load_schemas
+from kid.data.prepare import Prepared, prepare
+from kid.data.reading import data_options
+from kid.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,27 @@ class Sample:
     completion_ids: list[int]
 
 
+class ArrowSamples(Sequence):
+    """Samples read from the Arrow cache one by one, so that they need no memory of their own."""
+
+    def __init__(self, rows: datasets.Dataset):
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        row = self.rows[index]
+        return Sample(row["prompt_ids"], row["completion_ids"])
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Samples in the benchmark's order, and how many were cut or left out on the way."""
+    """Samples in the benchmark's order, the db_id of each, and lines on everything that was cut or left out."""
 
-    samples: list[Sample]
-    without_database: int
-    cut_prompts: int
-    dropped_completions: int
+    samples: Sequence[Sample]
+    db_ids: list[str]
+    remarks: list[str]
 
 
 @dataclass
@@ -67,76 +81,79 @@ class Batch:
         return torch.cat([prompt, kept], dim=1)
 
 
-def schema_texts(
-    benchmark: str, split: str, data: Path, questions: list[Question], missing_database: str = "error"
-) -> dict[str, str]:
-    """db_id -> the prompt's schema part, for every database the questions are on and that is there."""
-    db_ids = [question.db_id for question in questions]
-    databases = find_databases(benchmark, split, data, db_ids, missing_database=missing_database)
-    schemas = load_schemas(data / find_split(benchmark, split).tables, databases)
-    return {db_id: schema_part(schema) for db_id, schema in schemas.items()}
-
-
-def encode_prompts(tokenizer, questions: list[Question], schemas: dict[str, str], limit: int) -> tuple[list, int]:
-    """Prompt ids of each question, and how many lost the start of their schema part to fit `limit` tokens.
-
-    Schema part and question part are tokenised apart, so that the former's ids are the same for all its questions.
-    BOS is written where the tokenizer itself would write it (LLaMA), once.
-    """
-    bos = [tokenizer.bos_token_id]
-    bos = bos if tokenizer("a").input_ids[:1] == bos else []
-    schema_ids = {db_id: tokenizer(text, add_special_tokens=False).input_ids for db_id, text in schemas.items()}
-    prompts, cut = [], 0
-    for question in questions:
-        shared = schema_ids[question.db_id]
-        own = tokenizer(question_part(question.question), add_special_tokens=False).input_ids
-        room = max(0, limit - len(bos) - len(own))
-        cut += len(shared) > room
-        prompts.append(bos + shared[max(0, len(shared) - room) :] + own)
-    return prompts, cut
+def over_limit(prepared: Prepared, config) -> tuple[list[str], list[int]]:
+    """Lines on the prompts and outputs that are over their limits, and the rows whose output is not."""
+    rows, limit = prepared.rows, config.max_completion_length
+    lengths = [len(ids) for ids in rows["completion_ids"]]
+    kept = [place for place, length in enumerate(lengths) if length <= limit]
+    filtered, cut, index = rows["filtered"], rows["cut"], rows["index"]
+    long = [index[place] for place, ids in enumerate(rows["prompt_ids"]) if len(ids) > config.max_prompt_length]
+    counts = {
+        f"prompts over {config.max_prompt_length} tokens had their schema filtered": sum(filtered),
+        f"prompts over {config.max_prompt_length} tokens lost the start of their schema": sum(map(bool, cut)),
+        f"prompts stay over {config.max_prompt_length} tokens, their question alone is longer": len(long),
+        f"outputs over {limit} tokens left out": len(lengths) - len(kept),
+    }
+    return [f"{count} {what}" for what, count in counts.items() if count], kept
 
 
 def load_dataset(config, split: str, tokenizer, at_most: int | None = None) -> Dataset:
-    """Questions of a split as samples.
+    """A split as samples, prepared or from the cache.
 
     Args:
-        config: the run's `RunConfig`: benchmark, data and the two length limits.
+        config: the run's `RunConfig`.
         split: "train" or "dev".
         tokenizer: the student's.
-        at_most: only so many questions, evenly spaced over the split (dev is sorted by database).
+        at_most: only so many samples, evenly spaced over the split (dev is sorted by database).
 
     Raises:
-        InputError: missing or damaged files.
+        InputError: missing or damaged files; with `strict_length`, prompts or outputs over their limits.
     """
-    data = Path(config.data)
-    everything = load_questions(config.benchmark, split, data)
-    everything = everything[:: -(-len(everything) // at_most)] if at_most else everything
-    schemas = schema_texts(config.benchmark, split, data, everything, config.missing_database)
-    questions = [question for question in everything if question.db_id in schemas]
-    prompts, cut = encode_prompts(tokenizer, questions, schemas, config.max_prompt_length)
-    completions = [
-        [*tokenizer(completion_text(question.query), add_special_tokens=False).input_ids, tokenizer.eos_token_id]
-        for question in questions
-    ]
-    samples = [
-        Sample(prompt, completion)
-        for prompt, completion in zip(prompts, completions, strict=True)
-        if len(completion) <= config.max_completion_length
-    ]
-    return Dataset(samples, len(everything) - len(questions), cut, len(questions) - len(samples))
+    # A file of questions given by hand is one of training questions; dev stays the benchmark's.
+    changes = {} if split == "train" else {"questions": None}
+    prepared = prepare(data_options(config, **changes), split, tokenizer)
+    remarks, kept = over_limit(prepared, config)
+    if config.strict_length and remarks:
+        raise InputError(
+            f"{config.benchmark} {split}: {'; '.join(remarks)}; raise the limits or leave out --strict-length"
+        )
+    remarks += prepared.remarks()
+    kept = kept[:: -(-len(kept) // at_most)] if at_most else kept
+    rows = prepared.rows.select(kept)
+    return Dataset(ArrowSamples(rows), list(rows["db_id"]), remarks)
 
 
 def steps_per_epoch(samples: int, batch_size: int) -> int:
     return -(-samples // batch_size)
 
 
-def global_batch(samples: int, batch_size: int, seed: int, step: int) -> list[int | None]:
+def epoch_order(dataset: Dataset, config, epoch: int) -> list[int]:
+    """Every sample once, in the order of an epoch.
+
+    "random": any order. "schema": every micro-batch holds samples of one database as far as their number allows, what
+    remains of each is put together; micro-batches come in any order, one that is not full is the last.
+    """
+    generator = np.random.default_rng([config.seed, epoch])
+    order = generator.permutation(len(dataset.samples)).tolist()
+    if config.batching == "random":
+        return order
+    size, groups = config.micro_batch_size, {}
+    for index in order:
+        groups.setdefault(dataset.db_ids[index], []).append(index)
+    remains = [index for group in groups.values() for index in group[len(group) // size * size :]]
+    whole = [index for group in groups.values() for index in group[: len(group) // size * size]] + remains
+    batches = [whole[at : at + size] for at in range(0, len(whole), size)]
+    last = [batches.pop()] if len(whole) % size else []
+    shuffled = [batches[place] for place in generator.permutation(len(batches))] + last
+    return [index for batch in shuffled for index in batch]
+
+
+def global_batch(dataset: Dataset, config, step: int) -> list[int | None]:
     """Indices of the samples of optimizer step `step` (from 0), in order; None fills the last batch of an epoch."""
-    per_epoch = steps_per_epoch(samples, batch_size)
-    epoch, within = divmod(step, per_epoch)
-    order = np.random.default_rng([seed, epoch]).permutation(samples)
-    chosen = [int(index) for index in order[within * batch_size : (within + 1) * batch_size]]
-    return chosen + [None] * (batch_size - len(chosen))
+    epoch, within = divmod(step, steps_per_epoch(len(dataset.samples), config.batch_size))
+    order = epoch_order(dataset, config, epoch)
+    chosen = order[within * config.batch_size : (within + 1) * config.batch_size]
+    return chosen + [None] * (config.batch_size - len(chosen))
 
 
 def sample_weights(lengths: list[int], reduction: str) -> list[float]:
@@ -180,7 +197,7 @@ def collate(samples: list[Sample | None], weights: list[float], positions: list[
 
 def micro_batches(dataset: Dataset, config, step: int, rank: int, world_size: int, pad_token_id: int) -> list[Batch]:
     """This rank's micro-batches of one optimizer step: a fixed share of the global batch."""
-    chosen = global_batch(len(dataset.samples), config.batch_size, config.seed, step)
+    chosen = global_batch(dataset, config, step)
     samples = [None if index is None else dataset.samples[index] for index in chosen]
     lengths = [len(sample.completion_ids) if sample else 0 for sample in samples]
     weights = sample_weights(lengths, config.reduction)

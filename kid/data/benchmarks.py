@@ -4,41 +4,83 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from kid.data.damage import Damage
 from kid.errors import InputError
+
+BETWEEN_ITEMS = re.compile(r"[\s,]*")
 
 
 @dataclass(frozen=True)
 class Question:
-    """One example: a question on a database and its gold SQL, in the order of the benchmark's file."""
+    """One example: a question on a database and its gold SQL, in the order of the benchmark's files.
+
+    `prompt` is set where the file brings whole prompts (JSONL): then there is no database, and `query` is the output.
+    `fault` says why the example cannot be used, where damaged ones are to be left out; it keeps its place in the order.
+    """
 
     index: int
     db_id: str
     question: str
     query: str
+    evidence: str = ""
+    prompt: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Files of one split, relative to the data folder. `optional` question files may be absent; that is said."""
+    """Files of one split.
+
+    folders: where they may lie, relative to the data folder or to the one it is in; the first that has them wins.
+    questions, optional: question files, read one after the other; optional ones may be absent, which is said.
+    tables, databases: looked for in the folders, then in the data folder. All database roots that exist are used.
+    tables_required: whether a schema may come from the SQLite file alone.
+    """
 
     questions: tuple[str, ...]
+    folders: tuple[str, ...] = ("",)
     optional: tuple[str, ...] = ()
     tables: str = "tables.json"
+    tables_required: bool = True
     databases: tuple[str, ...] = ("database",)
     question_field: str = "question"
     query_field: str = "query"
+    evidence_field: str = "evidence"
+
+
+def bird(split: str, folders: tuple[str, ...]) -> Split:
+    return Split(
+        (f"{split}.json",),
+        folders,
+        tables=f"{split}_tables.json",
+        databases=(f"{split}_databases",),
+        query_field="SQL",
+    )
+
+
+def jsonl(split: str) -> Split:
+    return Split((f"{split}.jsonl",), tables_required=False)
 
 
 BENCHMARKS: dict[str, dict[str, Split]] = {
     "spider": {
-        "train": Split(questions=("train_spider.json",), optional=("train_others.json",)),
-        "dev": Split(questions=("dev.json",)),
-        "seen": Split(questions=("seen.json",)),
+        "train": Split(("train_spider.json",), optional=("train_others.json",)),
+        "dev": Split(("dev.json",)),
+        "dk": Split(("Spider-DK.json",), ("spider_dk",)),
+        "realistic": Split(("spider-realistic.json",), ("spider_realistic",)),
+        "syn": Split(("dev.json",), ("spider_syn",), question_field="SpiderSynQuestion"),
+        "seen": Split(("seen.json",)),
     },
+    "bird": {
+        "train": bird("train", ("", "train")),
+        "dev": bird("dev", ("", "dev", "dev_20240627")),
+    },
+    "jsonl": {"train": jsonl("train"), "dev": jsonl("dev")},
 }
 
 
@@ -52,20 +94,88 @@ def find_split(benchmark: str, split: str) -> Split:
     return splits[split]
 
 
-def read_json(path: Path) -> list[dict]:
-    """A JSON list of objects. Raises InputError if the file is missing, cut off or something else."""
+def split_folders(row: Split, data: Path | str) -> list[Path]:
+    """The folders in which a split's own files are looked for."""
+    data = Path(data)
+    folders = [place / name for name in row.folders for place in ((data, data.absolute().parent) if name else (data,))]
+    return list(dict.fromkeys(folders))
+
+
+def read_items(path: Path, damage: Damage) -> list[tuple[int, dict]]:
+    """(position, object) of each object in a JSON list, or of each line of a .jsonl file.
+
+    What stands before the place where a damaged file breaks off counts as read.
+
+    Raises:
+        InputError: the file is missing, or holds something else.
+    """
     try:
-        items = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; give the benchmark's folder with --data") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}); it may be cut off: fetch the file again") from None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; give the benchmark's folder with --data") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error}); fetch the file again") from None
+    items: list[tuple[int, object]] = []
+    if path.suffix == ".jsonl":
+        for position, line in enumerate(text.split("\n")):
+            try:
+                if line.strip():
+                    items.append((position, json.loads(line)))
+            except json.JSONDecodeError:
+                damage.add("no valid JSON", f"{path}, line {position + 1}")
+    else:
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            values = complete_items(text)
+            what = f"line {error.lineno}, after {len(values)} complete items: it may be cut off"
+            damage.add("no valid JSON", f"{path}, {what}")
+        items = list(enumerate(values)) if isinstance(values, list) else [(0, None)]
+    if not all(isinstance(item, dict) for _, item in items):
         raise InputError(f"{path} is not a list of objects; expected the benchmark's own format")
     return items
 
 
-def load_questions(benchmark: str, split: str, data: Path | str, questions: Path | str | None = None) -> list[Question]:
+def complete_items(text: str) -> list:
+    """The items of a JSON list that come before its text breaks off."""
+    decoder, items = json.JSONDecoder(), []
+    at = text.find("[") + 1
+    while at:
+        try:
+            item, at = decoder.raw_decode(text, BETWEEN_ITEMS.match(text, at).end())
+        except json.JSONDecodeError:
+            break
+        items.append(item)
+    return items
+
+
+def question_files(row: Split, split: str, data: Path | str, questions: Path | str | None) -> list[Path]:
+    """The files a split's questions are read from, in order. Raises InputError if one is missing."""
+    if not Path(data).is_dir():
+        raise InputError(f"data folder {data} does not exist; give the benchmark's folder with --data")
+    if questions:
+        return [Path(questions)]
+    folders = split_folders(row, data)
+    folder = next((folder for folder in folders if (folder / row.questions[0]).is_file()), None)
+    if folder is None:
+        tried = " or ".join(str(folder / row.questions[0]) for folder in folders)
+        raise InputError(f"no questions of split {split}: {tried} does not exist; give the folder with --data")
+    paths = [folder / name for name in row.questions]
+    for path in (folder / name for name in row.optional):
+        if path.is_file():
+            paths.append(path)
+        elif os.environ.get("RANK", "0") == "0":
+            print(f"note: {path} is not there; {split} goes on without it", file=sys.stderr)
+    return paths
+
+
+def load_questions(
+    benchmark: str,
+    split: str,
+    data: Path | str,
+    questions: Path | str | None = None,
+    damage: Damage | None = None,
+) -> list[Question]:
     """All questions of a split, in file order.
 
     Args:
@@ -73,31 +183,52 @@ def load_questions(benchmark: str, split: str, data: Path | str, questions: Path
         split: a key of that benchmark.
         data: the benchmark's folder.
         questions: a file to read instead of the table's.
+        damage: gathers the faults, for the caller to settle; without it they are raised.
 
     Raises:
-        InputError: unknown benchmark or split, missing or damaged file, or an item without a field.
+        InputError: unknown benchmark or split, missing files, and damaged ones if there is no `damage`.
     """
-    row = find_split(benchmark, split)
-    folder = Path(data)
-    if not folder.is_dir():
-        raise InputError(f"data folder {folder} does not exist; give the benchmark's folder with --data")
-    paths = [Path(questions)] if questions else [folder / name for name in row.questions]
-    for name in () if questions else row.optional:
-        if (folder / name).exists():
-            paths.append(folder / name)
-        elif os.environ.get("RANK", "0") == "0":
-            print(f"note: {folder / name} is not there; {split} goes on without it", file=sys.stderr)
+    row, faults = find_split(benchmark, split), damage or Damage()
+    paths = question_files(row, split, data, questions)
     loaded: list[Question] = []
     for path in paths:
-        for position, item in enumerate(read_json(path)):
-            fields = [item.get(name) for name in ("db_id", row.question_field, row.query_field)]
-            if not all(isinstance(value, str) and value for value in fields):
-                names = f"db_id, {row.question_field}, {row.query_field}"
-                raise InputError(f"{path}, item {position}: needs the text fields {names}")
-            loaded.append(Question(len(loaded), *fields))
+        for position, item in read_items(path, faults):
+            place = f"{path}, " + (f"line {position + 1}" if path.suffix == ".jsonl" else f"item {position}")
+            loaded.append(read_question(row, len(loaded), item, place, faults))
+    if not damage:
+        faults.settle()
     if not loaded:
         raise InputError(f"{', '.join(map(str, paths))}: no questions in it")
     return loaded
+
+
+def read_question(row: Split, index: int, item: dict, place: str, damage: Damage) -> Question:
+    """One item as a `Question`; its `fault` is set, and said, where a field is missing or empty."""
+    if "prompt" in item:
+        names = {"prompt": "prompt", "query": "completion"}
+    else:
+        names = {"db_id": "db_id", "question": row.question_field, "query": row.query_field}
+    values = {key: item.get(name) for key, name in names.items()}
+    lacking = [names[key] for key, value in values.items() if not isinstance(value, str) or not value.strip()]
+    fault = f"no {' and no '.join(lacking)}" if lacking else ""
+    if fault:
+        damage.add(f"question with {fault}", place)
+        values = {key: value if isinstance(value, str) else "" for key, value in values.items()}
+    evidence = item.get(row.evidence_field)
+    values = {"db_id": "", "question": "", **values, "evidence": evidence if isinstance(evidence, str) else ""}
+    return Question(index, **values, fault=fault)
+
+
+def find_tables(benchmark: str, split: str, data: Path | str, tables: Path | str | None = None) -> Path | None:
+    """The split's tables.json; None where there is none and the databases are enough. Raises InputError if missing."""
+    row = find_split(benchmark, split)
+    paths = [Path(tables)] if tables else [folder / row.tables for folder in [*split_folders(row, data), Path(data)]]
+    for path in paths:
+        if path.is_file():
+            return path
+    if tables or row.tables_required:
+        raise InputError(f"{' or '.join(map(str, dict.fromkeys(paths)))} does not exist; name the file with --tables")
+    return None
 
 
 def find_databases(
@@ -105,20 +236,24 @@ def find_databases(
     split: str,
     data: Path | str,
     db_ids: list[str],
-    databases: list[str] | None = None,
+    databases: tuple[str, ...] | list[str] = (),
     missing_database: str = "error",
 ) -> dict[str, Path]:
     """Path of each database's SQLite file; the first root that holds a db_id wins.
 
     Args:
         databases: roots to look in instead of the table's.
-        missing_database: "error", or "skip": those that no root holds are not in the result.
+        missing_database: "error"; with anything else, those that no root holds are not in the result.
 
     Raises:
         InputError: naming every db_id that no root holds.
     """
     row = find_split(benchmark, split)
-    roots = [Path(root) for root in databases] if databases else [Path(data) / name for name in row.databases]
+    roots = [Path(root) for root in databases]
+    if not roots:
+        folders = dict.fromkeys([*split_folders(row, data), Path(data)])
+        roots = [folder / name for folder in folders for name in row.databases]
+        roots = [root for root in roots if root.is_dir()] or roots
     found: dict[str, Path] = {}
     for db_id in dict.fromkeys(db_ids):
         for root in roots:

@@ -1,16 +1,24 @@
-"""A database's schema: names, types and keys from tables.json, two sample values a column from the SQLite file."""
+"""A database's schema: names, keys, comments from tables.json; types, keys, sample values from the SQLite file."""
 
 from __future__ import annotations
 
+import csv
+import io
 import sqlite3
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kid.data.benchmarks import read_json
+from kid.data.benchmarks import read_items
+from kid.data.damage import Damage
 from kid.errors import InputError
 
 SAMPLE_VALUES = 2
 MAX_VALUE_CHARACTERS = 25
+SAMPLED_ROWS = 10_000  # sample values come from a table's first rows: reading all of a large one takes minutes
+MAX_COMMENT_CHARACTERS = 100
 KEYS = (
     "table_names_original",
     "column_names",
@@ -23,7 +31,7 @@ KEYS = (
 
 @dataclass(frozen=True)
 class Column:
-    """`name` as in the database, `comment` the name in plain words, `values` up to two samples as text."""
+    """`name` as in the database, `comment` in plain words or empty, `values` up to two samples as text."""
 
     name: str
     comment: str
@@ -40,11 +48,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Schema:
-    """`foreign_keys` are (table, column, referenced table, referenced column)."""
+    """`foreign_keys` are (table, column, referenced table, referenced column), all of them in `tables`.
+
+    `left_out` names what the files have but a schema cannot: foreign keys to nowhere, views that do not work.
+    """
 
     db_id: str
     tables: tuple[Table, ...]
     foreign_keys: tuple[tuple[str, str, str, str], ...]
+    left_out: tuple[str, ...] = ()
 
 
 def quote(name: str) -> str:
@@ -52,70 +64,208 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@contextmanager
+def open_database(path: Path) -> Iterator[sqlite3.Connection]:
+    """A database opened for reading; cells that are not UTF-8 lose the bytes that are not.
+
+    Nothing is written beside it, so that it may lie on a read-only disk.
+    """
+    # A write-ahead log that was left behind holds rows of its own.
+    immutable = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{immutable}", uri=True)
+    connection.text_factory = lambda raw: raw.decode("utf-8", errors="ignore")
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
 def sample_values(connection: sqlite3.Connection, table: str, column: str) -> tuple[str, ...]:
-    """Up to two distinct non-null values of 1 to 25 characters, in the table's order."""
+    """Up to two distinct values of 1 to 25 characters, in the table's order; no NULLs, no blobs."""
     name = f"{quote(table)}.{quote(column)}"  # a bare name that is no column would be read as a string
     rows = connection.execute(
-        f"SELECT DISTINCT CAST({name} AS TEXT) FROM {quote(table)} WHERE {name} IS NOT NULL "
-        f"AND length(CAST({name} AS TEXT)) BETWEEN 1 AND {MAX_VALUE_CHARACTERS} LIMIT {SAMPLE_VALUES}"
+        f"SELECT DISTINCT CAST(cell AS TEXT) FROM (SELECT {name} AS cell FROM {quote(table)} LIMIT {SAMPLED_ROWS}) "
+        f"WHERE typeof(cell) NOT IN ('null', 'blob') "
+        f"AND length(trim(CAST(cell AS TEXT))) BETWEEN 1 AND {MAX_VALUE_CHARACTERS}"
     )
-    return tuple(" ".join(value.split()) for (value,) in rows)
+    values: list[str] = []
+    for (value,) in rows:
+        value = " ".join(value.split())
+        if value and value not in values:
+            values.append(value)
+        if len(values) == SAMPLE_VALUES:
+            break
+    return tuple(values)
 
 
-def read_schemas(path: Path) -> dict[str, dict]:
-    """tables.json by db_id, as it stands there."""
-    return {item["db_id"]: item for item in read_json(path) if "db_id" in item}
+def says_more(comment: str, name: str) -> bool:
+    """Whether a comment is more than the name with other blanks and capitals."""
+    plain = [text.lower().replace("_", "").replace(" ", "") for text in (comment, name)]
+    return bool(plain[0]) and plain[0] != plain[1]
 
 
-def build_schema(item: dict, database: Path) -> Schema:
-    """One item of tables.json with sample values from its database.
+def schema_from_tables_json(item: dict) -> Schema:
+    """One item of tables.json, without sample values.
 
     Raises:
-        InputError: the file is no SQLite database, or lacks a table or column that tables.json names.
+        ValueError: saying what is wrong with the item.
     """
-    names = item["column_names_original"]
+    lacking = [key for key in KEYS if not isinstance(item.get(key), list)]
+    if lacking:
+        raise ValueError(f"lacks {', '.join(lacking)}")
+    tables, names = item["table_names_original"], item["column_names_original"]
+    lowered = [str(name).lower() for name in tables]
+    twice = sorted({name for name in lowered if lowered.count(name) > 1})
+    if twice:
+        raise ValueError(f"has two tables called {' and '.join(twice)}")
+    if not len(names) == len(item["column_names"]) == len(item["column_types"]):
+        raise ValueError("has column names and column types of different number")
     # Composite primary keys are lists.
     primary = {key for entry in item["primary_keys"] for key in (entry if isinstance(entry, list) else [entry])}
-    tables = item["table_names_original"]
     columns: list[list[Column]] = [[] for _ in tables]
     try:
-        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
-        connection.text_factory = lambda raw: raw.decode("utf-8", errors="ignore")
+        for index, ((table, name), (_, comment), kind) in enumerate(
+            zip(names, item["column_names"], item["column_types"], strict=True)
+        ):
+            if table >= 0:  # the first entry is "*", of no table
+                comment = comment if says_more(comment, name) else ""
+                columns[table].append(Column(name, comment.lower(), kind.lower(), index in primary))
+        keys, left_out = [], []
+        for ends in item["foreign_keys"]:
+            if all(0 <= end < len(names) and names[end][0] >= 0 for end in ends):
+                (a, column), (b, referenced) = names[ends[0]], names[ends[1]]
+                keys.append((tables[a], column, tables[b], referenced))
+            else:
+                left_out.append(f"foreign key {ends} to nowhere")
+    except (ValueError, TypeError, IndexError, AttributeError):
+        raise ValueError("has columns or foreign keys that are not Spider's own format") from None
+    return Schema(item["db_id"], tuple(map(Table, tables, map(tuple, columns))), tuple(keys), tuple(left_out))
+
+
+def schema_from_database(db_id: str, connection: sqlite3.Connection) -> Schema:
+    """The tables and views of a database, where there is no tables.json. Raises sqlite3.Error."""
+    names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY rowid")
+    tables, left_out = [], []
+    for (name,) in names.fetchall():
         try:
-            for index, ((table, name), (_, comment), kind) in enumerate(
-                zip(names, item["column_names"], item["column_types"], strict=True)
-            ):
-                if table >= 0:  # the first entry is "*", of no table
-                    # SQLite's own tables (sqlite_sequence) need not be there in every copy of a database.
-                    internal = tables[table].lower().startswith("sqlite_")
-                    values = () if internal else sample_values(connection, tables[table], name)
-                    columns[table].append(Column(name, comment, kind, index in primary, values))
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise InputError(f"{database}: {error}; it must be the SQLite database that tables.json describes") from None
-    foreign = tuple(
-        (tables[names[a][0]], names[a][1], tables[names[b][0]], names[b][1]) for a, b in item["foreign_keys"]
-    )
-    return Schema(item["db_id"], tuple(map(Table, tables, map(tuple, columns))), foreign)
+            rows = connection.execute("SELECT name, pk FROM pragma_table_xinfo(?)", (name,)).fetchall()
+        except sqlite3.OperationalError as error:  # a view of something that is gone, a module that is not loaded
+            left_out.append(f"{name} ({error})")
+            continue
+        tables.append(Table(name, tuple(Column(column, "", "", bool(key)) for column, key in rows)))
+    return Schema(db_id, tuple(tables), (), tuple(left_out))
 
 
-def load_schemas(tables: Path, databases: dict[str, Path]) -> dict[str, Schema]:
-    """The schema of each database, with sample values.
+def read_descriptions(folder: Path) -> dict[tuple[str, str], str]:
+    """(table, column), lower-cased -> what BIRD's database_description/TABLE.csv says of it; empty without any."""
+    found: dict[tuple[str, str], str] = {}
+    for path in sorted(folder.glob("*.csv")):
+        raw = path.read_bytes()
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = raw.decode("cp1252", errors="ignore")  # some of BIRD's are
+        for row in csv.DictReader(io.StringIO(text, newline="")):
+            name = (row.get("original_column_name") or "").strip()
+            words = [" ".join((row.get(key) or "").split()) for key in ("column_description", "column_name")]
+            comment = next((text for text in words if says_more(text, name)), "")
+            if name and comment:
+                comment = textwrap.shorten(comment.lower(), MAX_COMMENT_CHARACTERS, placeholder="")
+                found[path.stem.lower(), name.lower()] = comment
+    return found
 
-    Args:
-        tables: the benchmark's tables.json.
-        databases: db_id -> SQLite file.
+
+def declared_keys(connection: sqlite3.Connection, schema: Schema) -> tuple[list[tuple[str, str, str, str]], list[str]]:
+    """Foreign keys that the database itself declares, and those of them that point nowhere, in words."""
+    tables = {table.name.lower(): table for table in schema.tables}
+    keys, nowhere = [], []
+    for table in schema.tables:
+        rows = connection.execute(
+            'SELECT "table", "from", "to", seq FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq', (table.name,)
+        )
+        for name, column, referenced, place in rows.fetchall():
+            target = tables.get(name.lower())
+            columns = target.columns if target else ()
+            if referenced is None:  # REFERENCES t: its primary key
+                matching = [c.name for c in columns if c.primary_key][place : place + 1]
+            else:
+                matching = [c.name for c in columns if c.name.lower() == referenced.lower()]
+            if matching:
+                keys.append((table.name, column, target.name, matching[0]))
+            else:
+                nowhere.append(f"foreign key {table.name}.{column} to {name}.{referenced or '(its primary key)'}")
+    return keys, nowhere
+
+
+def complete_schema(schema: Schema, connection: sqlite3.Connection, descriptions: dict[tuple[str, str], str]) -> Schema:
+    """A schema with all that only the SQLite file knows: declared types and keys, sample values; and BIRD's comments.
 
     Raises:
-        InputError: db_ids that tables.json lacks, or a database that does not fit it.
+        ValueError: the database lacks a table or column that the schema names.
+        sqlite3.Error: the file cannot be read.
     """
-    items = read_schemas(tables)
-    for db_id, item in items.items():
-        lacks = [key for key in KEYS if key not in item]
-        if lacks:
-            raise InputError(f"{tables}, db_id {db_id}: lacks {', '.join(lacks)}; expected Spider's own format")
-    missing = sorted(set(databases) - set(items))
-    if missing:
-        raise InputError(f"{tables} has no schema for {', '.join(missing)}; give the tables.json of this benchmark")
-    return {db_id: build_schema(items[db_id], path) for db_id, path in databases.items()}
+    tables = []
+    for table in schema.tables:
+        rows = connection.execute("SELECT name, type, pk FROM pragma_table_xinfo(?)", (table.name,)).fetchall()
+        declared = {name.lower(): (kind.split("(")[0].strip().lower(), bool(key)) for name, kind, key in rows}
+        if not declared:
+            raise ValueError(f"no table {table.name}")
+        lacking = [column.name for column in table.columns if column.name.lower() not in declared]
+        if lacking:
+            raise ValueError(f"no column {table.name}.{f', {table.name}.'.join(lacking)}")
+        columns = []
+        for column in table.columns:
+            kind, key = declared[column.name.lower()]
+            comment = column.comment or descriptions.get((table.name.lower(), column.name.lower()), "")
+            values = sample_values(connection, table.name, column.name)
+            columns.append(Column(column.name, comment, kind or column.type, column.primary_key or key, values))
+        tables.append(Table(table.name, tuple(columns)))
+    complete = replace(schema, tables=tuple(tables))
+    declared_foreign, nowhere = declared_keys(connection, complete)
+    unique: dict[tuple[str, ...], tuple[str, str, str, str]] = {}
+    for key in [*schema.foreign_keys, *declared_foreign]:
+        unique.setdefault(tuple(name.lower() for name in key), key)
+    return replace(complete, foreign_keys=tuple(unique.values()), left_out=(*schema.left_out, *nowhere))
+
+
+def without_internal_tables(schema: Schema) -> Schema:
+    """SQLite's own tables (sqlite_sequence) are of no use in a query, and not in every copy of a database."""
+    tables = tuple(table for table in schema.tables if not table.name.lower().startswith("sqlite_"))
+    return replace(schema, tables=tables)
+
+
+def read_database(schema: Schema | None, db_id: str, path: Path) -> Schema:
+    """The schema of a database with all the SQLite file knows.
+
+    Args:
+        schema: from tables.json; None: all from the file.
+
+    Raises:
+        InputError: the file is no SQLite database, or not the one that tables.json describes.
+    """
+    try:
+        with open_database(path) as connection:
+            schema = without_internal_tables(schema or schema_from_database(db_id, connection))
+            return complete_schema(schema, connection, read_descriptions(path.parent / "database_description"))
+    except sqlite3.Error as error:
+        raise InputError(f"{path}: {error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}, which tables.json names") from None
+
+
+def read_tables(path: Path, damage: Damage) -> dict[str, Schema | None]:
+    """The schemas in tables.json by db_id, without what only the databases know; None, and said, if it is damaged."""
+    schemas: dict[str, Schema | None] = {}
+    for position, item in read_items(path, damage):
+        db_id = item.get("db_id")
+        if not isinstance(db_id, str):
+            damage.add("schema without db_id", f"{path}, item {position}")
+        elif db_id in schemas:
+            damage.add("second schema of one db_id", f"{path}, {db_id}")
+        else:
+            try:
+                schemas[db_id] = without_internal_tables(schema_from_tables_json(item))
+            except ValueError as error:
+                schemas[db_id] = None
+                damage.add("damaged schema", f"{path}, db_id {db_id} {error}")
+    return schemas

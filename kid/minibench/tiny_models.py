@@ -9,9 +9,9 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from kid.data.batching import schema_texts
-from kid.data.benchmarks import load_questions
-from kid.data.prompt import completion_text, question_part
+from kid.config import RunConfig
+from kid.data.reading import data_options, read_schemas, read_source
+from kid.data.texts import make_texts, written_parts
 
 EOS, PAD = "<|endoftext|>", "<|pad|>"
 # The prompt's fixed phrases are one piece each, which halves its length; then a word with the sign before it, one or
@@ -19,17 +19,19 @@ EOS, PAD = "<|endoftext|>", "<|pad|>"
 PIECES = "|".join(
     [
         r"database schema :|foreign keys :| , columns = \[",
-        r" \( (?:number|text|time)(?: \| primary key)? \| values :| \)(?: ,| \])",
+        r" \( (?:integer|text|real|date)(?: \| primary key)? \| values :| \)(?: ,| \])|matched contents :(?: None)?",
         r"[ ._]?\p{L}+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}]|\s",
     ]
 )
 
 
 def benchmark_texts(benchmark: str, split: str, data: Path) -> list[str]:
-    """Every schema part once, every question and every gold SQL of a split."""
-    questions = load_questions(benchmark, split, data)
-    schemas = schema_texts(benchmark, split, data, questions)
-    return list(schemas.values()) + [question_part(q.question) + completion_text(q.query) for q in questions]
+    """Every schema part once; for every question of a split the rest of its prompt and its gold SQL."""
+    options = data_options(RunConfig(benchmark=benchmark, data=str(data)))
+    source = read_source(options, split)
+    schemas, _ = read_schemas(source, options.missing_database)
+    texts = make_texts(source, schemas, options.evidence, f"{benchmark} {split}")
+    return written_parts(schemas, texts, options.evidence)
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:

@@ -6,29 +6,59 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from kid.data.batching import Dataset, Sample, collate, global_batch, micro_batches, sample_weights, steps_per_epoch
+from kid.data.batching import (
+    Dataset,
+    Sample,
+    collate,
+    epoch_order,
+    global_batch,
+    micro_batches,
+    sample_weights,
+    steps_per_epoch,
+)
 
 
 def dataset(count: int) -> Dataset:
     samples = [Sample(list(range(10, 13 + i % 4)), [*range(20, 21 + i % 3), 1]) for i in range(count)]
-    return Dataset(samples, 0, 0, 0)
+    return Dataset(samples, [f"db{i % 3}" for i in range(count)], [])
 
 
 def run(**changes):
-    return SimpleNamespace(**{"batch_size": 8, "micro_batch_size": 2, "seed": 3, "reduction": "sequence", **changes})
+    usual = {"batch_size": 8, "micro_batch_size": 2, "seed": 3, "reduction": "sequence", "batching": "random"}
+    return SimpleNamespace(**{**usual, **changes})
 
 
-def test_an_epoch_holds_every_sample_once_and_fills_up_with_nothing():
-    seen = [index for step in range(steps_per_epoch(11, 4)) for index in global_batch(11, 4, seed=0, step=step)]
-    assert Counter(seen) == Counter({**dict.fromkeys(range(11), 1), None: 1})
-    assert seen[-1] is None
+@pytest.mark.parametrize("batching", ["random", "schema"])
+@pytest.mark.parametrize(("count", "size"), [(11, 4), (12, 4), (1, 8), (8, 8)])
+def test_an_epoch_holds_every_sample_once_and_fills_up_with_nothing(count, size, batching):
+    config, data = run(batch_size=size, seed=0, batching=batching), dataset(count)
+    steps = range(steps_per_epoch(count, size))
+    seen = [index for step in steps for index in global_batch(data, config, step)]
+    fillers = -count % size
+    assert Counter(seen) == Counter({**dict.fromkeys(range(count), 1), **({None: fillers} if fillers else {})})
+    assert seen[count:] == [None] * fillers
 
 
-def test_order_changes_with_epoch_and_seed_only():
-    first = [global_batch(11, 4, 0, step) for step in range(3)]
-    assert first == [global_batch(11, 4, 0, step) for step in range(3)]
-    assert first != [global_batch(11, 4, 0, step) for step in range(3, 6)]
-    assert first != [global_batch(11, 4, 1, step) for step in range(3)]
+@pytest.mark.parametrize("batching", ["random", "schema"])
+def test_order_changes_with_epoch_and_seed_only(batching):
+    data, config = dataset(11), run(batch_size=4, seed=0, batching=batching)
+    first = [global_batch(data, config, step) for step in range(3)]
+    assert first == [global_batch(data, config, step) for step in range(3)]
+    assert first != [global_batch(data, config, step) for step in range(3, 6)]
+    assert first != [global_batch(data, run(batch_size=4, seed=1, batching=batching), step) for step in range(3)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_micro_batches_by_schema_hold_one_database_as_far_as_it_goes(size):
+    data = dataset(43)  # 15, 14 and 14 samples of three databases
+    config = run(batching="schema", micro_batch_size=size)
+    order = epoch_order(data, config, epoch=2)
+    batches = [[data.db_ids[index] for index in order[at : at + size]] for at in range(0, 43, size)]
+    whole = sum(len(batch) == size and len(set(batch)) == 1 for batch in batches)
+    assert whole >= 15 // size + 14 // size + 14 // size
+    assert len({batch[0] for batch in batches[: 3 * 3]}) > 1  # databases take turns
+    together = [epoch_order(data, run(batching="schema", micro_batch_size=size, batch_size=n), 2) for n in (4, 12)]
+    assert together == [order, order]
 
 
 @pytest.mark.parametrize("reduction", ["sequence", "token"])

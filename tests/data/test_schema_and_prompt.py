@@ -1,12 +1,15 @@
 """The schema of a database and the prompt made of it, compared letter by letter."""
 
+import hashlib
 import json
 import sqlite3
 
 import pytest
 
-from kid.data.prompt import completion_text, question_part, schema_part
-from kid.data.schema import load_schemas
+from kid.data.benchmarks import find_databases, find_tables
+from kid.data.damage import Damage
+from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.schema import quote, read_database, read_tables
 from kid.errors import InputError
 
 ITEM = {
@@ -21,12 +24,34 @@ ITEM = {
 }
 PROMPT = """\
 database schema :
-table movie , columns = [ movie.id ( number | primary key | values : 7 , 8 ) , \
-movie.title ( text | comment : movie title | values : Up , Caf ) , movie.director ( text ) ]
-table `movie-rating` , columns = [ `movie-rating`.mid ( number | primary key | comment : movie id | values : 7 ) , \
-`movie-rating`.`stars (0-5)` ( number | values : 4.5 , 3.0 ) ]
+table movie , columns = [ movie.id ( integer | primary key | values : 7 , 8 ) , \
+movie.title ( varchar | comment : movie title | values : Up , Caf ) , movie.director ( text ) ]
+table `movie-rating` , columns = [ `movie-rating`.mid ( integer | primary key | comment : movie id | values : 7 ) , \
+`movie-rating`.`stars (0-5)` ( real | values : 4.5 , 3.0 ) ]
 foreign keys :
 `movie-rating`.mid = movie.id
+"""
+FROM_TABLES_JSON_ALONE = """\
+database schema :
+table movie , columns = [ movie.id ( number | primary key ) , movie.title ( text | comment : movie title ) , \
+movie.director ( text ) ]
+table `movie-rating` , columns = [ `movie-rating`.mid ( number | primary key | comment : movie id ) , \
+`movie-rating`.`stars (0-5)` ( number ) ]
+foreign keys :
+`movie-rating`.mid = movie.id
+"""
+ODD = """\
+database schema :
+table `order` , columns = [ `order`.`group by` ( integer | primary key | values : 1 ) , \
+`order`.`a.b` ( text | values : x ) , \
+`order`.`tab\tname` ( text | values : a b ) , `order`.`quote"d` ( values : 2.5 ) , `order`.`[x]` ( text ) , \
+`order`.`2nd` ( text | values : z ) , `order`.`back``tick` ( blob ) ]
+table empty , columns = [ empty.id ( integer | primary key ) , empty.ref ( integer ) ]
+table lines , columns = [ lines.no ( int ) , lines.`order` ( int ) ]
+table seen , columns = [ seen.`a.b` ( text | values : x ) , seen.number ( values : 2 ) ]
+foreign keys :
+empty.ref = `order`.`group by`
+lines.`order` = `order`.`group by`
 """
 
 
@@ -37,7 +62,7 @@ def files(tmp_path):
     tables.write_text(json.dumps([ITEM]))
     connection = sqlite3.connect(database)
     connection.executescript(
-        'CREATE TABLE "Movie" (id INTEGER PRIMARY KEY, title TEXT, "Director" TEXT);'
+        'CREATE TABLE "Movie" (id INTEGER PRIMARY KEY, title VARCHAR(80), "Director" TEXT);'
         'CREATE TABLE "Movie-Rating" (mid INTEGER, "stars (0-5)" REAL);'
         f"INSERT INTO Movie VALUES (7, NULL, NULL), (8, '{'long' * 9}', ''), (9, 'Up', NULL), (10, 'Up', NULL);"
         "INSERT INTO Movie VALUES (11, CAST(x'436166e9' AS TEXT), NULL);"
@@ -47,35 +72,137 @@ def files(tmp_path):
     return tables, database
 
 
+def tables_json(path, *items):
+    path.write_text(json.dumps(items))
+    damage = Damage("skip")
+    return read_tables(path, damage), damage.lines()
+
+
 def test_prompt_letter_by_letter(files):
     tables, database = files
-    assert schema_part(load_schemas(tables, {"films": database})["films"]) == PROMPT
+    schema = read_tables(tables, Damage())["films"]
+    assert schema_part(schema) == FROM_TABLES_JSON_ALONE
+    assert schema_part(read_database(schema, "films", database)) == PROMPT
 
 
 def test_no_foreign_keys_are_said(files):
+    schemas, _ = tables_json(files[0], {**ITEM, "foreign_keys": []})
+    assert schema_part(read_database(schemas["films"], "films", files[1])).endswith("\nforeign keys : None\n")
+
+
+def test_odd_names_views_empty_tables_and_keys_to_nowhere_from_the_file_alone(tmp_path):
+    database = tmp_path / "a ?#%.sqlite"
+    connection = sqlite3.connect(database)
+    names = ["group by", "a.b", "tab\tname", 'quote"d', "[x]", "2nd", "back`tick"]
+    kinds = ["INTEGER PRIMARY KEY", "TEXT", "TEXT", "", "TEXT", "TEXT", "BLOB"]
+    columns = ", ".join(f"{quote(name)} {kind}" for name, kind in zip(names, kinds, strict=True))
+    connection.executescript(
+        f'CREATE TABLE "order" ({columns});'
+        "INSERT INTO \"order\" VALUES (1, 'x', 'a\tb', 2.5, '', 'z', x'00ff');"
+        'CREATE TABLE empty (id INTEGER PRIMARY KEY AUTOINCREMENT, ref INTEGER REFERENCES "order");'
+        'CREATE TABLE lines (no INT REFERENCES gone(id), "order" INT REFERENCES "order"("group by"));'
+        'CREATE VIEW seen AS SELECT "a.b", "group by" + 1 AS number FROM "order";'
+        "CREATE TABLE away (x); CREATE VIEW broken AS SELECT x FROM away; DROP TABLE away;"
+    )
+    connection.close()
+    schema = read_database(None, "odd", database)
+    assert schema_part(schema) == ODD
+    assert schema.left_out == ("broken (no such table: main.away)", "foreign key lines.no to gone.id")
+
+
+def test_a_key_to_nowhere_in_tables_json_is_left_out_and_said(files):
+    schemas, lines = tables_json(files[0], {**ITEM, "foreign_keys": [[4, 1], [4, 99], [0, 1]]})
+    assert lines == [] and schemas["films"].foreign_keys == (("Movie-Rating", "mid", "Movie", "id"),)
+    assert schemas["films"].left_out == ("foreign key [4, 99] to nowhere", "foreign key [0, 1] to nowhere")
+
+
+def test_birds_descriptions_are_comments_where_there_is_no_other(files):
     tables, database = files
-    tables.write_text(json.dumps([{**ITEM, "foreign_keys": []}]))
-    assert schema_part(load_schemas(tables, {"films": database})["films"]).endswith("\nforeign keys : None\n")
+    folder = database.parent / "database_description"
+    folder.mkdir()
+    head = "\ufefforiginal_column_name,column_name,column_description,data_format,value_description\n"
+    lines = f'id,movie id,"The unique\nnumber of a film, {"as long as can be " * 9}",integer,\n'
+    lines += "title,,what it is called,text,\nDirector,director of it,director,text,\n"
+    (folder / "movie.csv").write_text(head + lines, encoding="utf-8")
+    (folder / "Movie-Rating.csv").write_bytes(b"original_column_name,column_name\nstars (0-5),na\xefve stars\n")
+    text = schema_part(read_database(read_tables(tables, Damage())["films"], "films", database))
+    number = "the unique number of a film, as long as can be as long as can be as long as can be as long as can be"
+    assert f"movie.id ( integer | primary key | comment : {number} | values : 7 , 8 )" in text
+    assert "comment : movie title" in text and "what it is called" not in text  # tables.json comes first
+    assert "movie.director ( text | comment : director of it )" in text  # the description says nothing new
+    assert "`stars (0-5)` ( real | comment : naïve stars | values" in text
 
 
-def test_question_and_sql_stand_on_one_line_each():
+def test_matched_contents_in_the_schemas_order(files):
+    schema = read_tables(files[0], Damage())["films"]
+    matches = {("movie-rating", "STARS (0-5)"): ["5"], ("Movie", "title"): ["Up", "It"], ("gone", "x"): ["y"]}
+    expected = "matched contents :\nmovie.title ( Up , It )\n`movie-rating`.`stars (0-5)` ( 5 )\n"
+    assert matched_part(schema, matches) == expected
+    assert matched_part(schema, {}) == "matched contents : None\n"
+
+
+def test_question_and_evidence_stand_on_one_line():
     assert question_part(" How many\n are there? ") == "How many are there?\n"
-    assert completion_text("SELECT  a\nFROM b ;") == "SELECT a FROM b"
+    assert question_part("How many?", "many is\tmore than 3") == "many is more than 3 How many?\n"
 
 
-def test_a_database_without_a_column_of_the_schema_is_named(files):
+def test_a_database_that_does_not_fit_is_named(files, tmp_path):
     tables, database = files
+    schema = read_tables(tables, Damage())["films"]
     connection = sqlite3.connect(database)
     connection.execute("ALTER TABLE Movie RENAME COLUMN title TO headline")
     connection.close()
-    with pytest.raises(InputError, match=r"films.sqlite: no such column: Movie.title"):
-        load_schemas(tables, {"films": database})
-
-
-def test_a_database_without_a_table_of_the_schema_is_named(files):
-    tables, database = files
+    with pytest.raises(InputError, match=r"films.sqlite: no column Movie.title, which tables.json names"):
+        read_database(schema, "films", database)
     connection = sqlite3.connect(database)
-    connection.execute('DROP TABLE "Movie-Rating"')
+    connection.execute('DROP TABLE "Movie"')
     connection.close()
-    with pytest.raises(InputError, match=r"films.sqlite: no such table: Movie-Rating"):
-        load_schemas(tables, {"films": database})
+    with pytest.raises(InputError, match=r"films.sqlite: no table Movie, which tables.json names"):
+        read_database(schema, "films", database)
+    database.write_text("no database at all, only text that is long enough to be one" * 20)
+    with pytest.raises(InputError, match=r"films.sqlite: file is not a database"):
+        read_database(schema, "films", database)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"table_names_original": ["Movie", "movie"]}, "db_id films has two tables called movie"),
+        ({"primary_keys": None}, "db_id films lacks primary_keys"),
+        ({"column_types": ["text"]}, "of different number"),
+        (
+            {"column_names_original": [[-1, "*"], [0, "id"], [0, "a"], [0, "b"], [1, "c"], [7, "d"]]},
+            "Spider's own format",
+        ),
+        ({"foreign_keys": [["a", "b"]]}, "Spider's own format"),
+    ],
+)
+def test_damaged_schemas_are_named(files, changes, message):
+    schemas, lines = tables_json(files[0], {**ITEM, **changes}, {**ITEM, "db_id": "good"}, {"no": "db_id"})
+    assert schemas["good"] and schemas["films"] is None
+    assert any(message in line for line in lines)
+    assert any("schema without db_id: " in line and "item 2" in line for line in lines)
+
+
+# The databases may not be copied into the project, so of the prompts that were read line by line beside the database
+# and tables.json only the hashes are kept. A prompt that differs is printed.
+CHECKED = {
+    "spider/train/aircraft": "055aa3315c008573",  # a name with %
+    "spider/train/perpetrator": "47823bbaa1a60f01",  # a name with a blank
+    "spider/dev/orchestra": "670022f211137c2f",  # a name with brackets
+    "spider/dev/concert_singer": "c3dbacb165be2c97",
+    "spider/train/geo": "879648e91e8324d7",  # no rows; keys that only the database declares primary
+    "spider/train/academic": "04a701eebdb291af",  # no rows
+    "spider/dk/new_pets_1": "c8465016ad7be0ab",  # comments
+    "bird/dev/superhero": "2ab0de507f7aa9a3",  # comments from database_description
+}
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_golden_prompts_of_published_databases(real_data, name):
+    benchmark, split, db_id = name.split("/")
+    data = real_data / benchmark
+    schema = read_tables(find_tables(benchmark, split, data), Damage())[db_id]
+    database = find_databases(benchmark, split, data, [db_id])[db_id]
+    text = schema_part(read_database(schema, db_id, database))
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == CHECKED[name], text

@@ -1,0 +1,36 @@
+"""Flags that say which questions, and how their prompts are made: those of training, with the same words."""
+
+from __future__ import annotations
+
+import argparse
+
+from kid.config import RunConfig, convert, field_type
+
+NAMES = (
+    "benchmark", "data", "questions", "tables", "databases", "missing_database", "damaged",
+    "evidence", "schema_filter", "max_prompt_length", "seed",
+)  # fmt: skip
+
+
+def add_data_flags(parser: argparse.ArgumentParser) -> None:
+    """`--benchmark`, `--data`, `--split` and what else decides on prompts; help and defaults are those of training."""
+    group = parser.add_argument_group("data (as in training, or the prompts are others than the model has learnt from)")
+    group.add_argument("--split", default="dev", help="dev; of spider also dk, syn, realistic; train [dev]")
+    for name in NAMES:
+        field = RunConfig.__dataclass_fields__[name]
+        kind, meta = field_type(name)[0], field.metadata
+        allowed = f" {{{', '.join(meta['choices'])}}}" if meta["choices"] else ""
+        shown = {True: "yes", "": "", None: "", (): ""}.get(field.default, field.default)
+        text = (meta["help"] + allowed + (f" [{shown}]" if shown != "" else "")).replace("%", "%%")
+        text = text.replace("file of training questions", "file of questions")
+        flag = f"--{name.replace('_', '-')}"
+        if kind is tuple:
+            group.add_argument(flag, metavar="DIR", action="append", default=(), help=text + "; may be repeated")
+        else:
+            group.add_argument(flag, default=field.default, required=name == "data", help=text)
+
+
+def check_data_flags(arguments: argparse.Namespace) -> None:
+    """Give the values their types. Raises InputError, naming the flag, the value and what is allowed."""
+    for name in NAMES:
+        setattr(arguments, name, convert(name, getattr(arguments, name), f"--{name.replace('_', '-')}"))

@@ -1,0 +1,183 @@
+"""Show the prompt of a question as the model sees it, or the lengths of all prompts of a split and what is left out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from cli import add_data_flags, check_data_flags
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kid.errors import InputError, OneLineParser, run_script
+
+EXAMPLE = """examples:
+  python eval/show_prompt.py --benchmark spider --data spider --index 17 --model Qwen/Qwen1.5-0.5B
+  python eval/show_prompt.py --benchmark spider --data spider --split train --stats --model runs/kid/adapter
+
+  Without --model, words and signs count as tokens: enough to read a prompt, too few to judge lengths by.
+"""
+COLOURS = {"schema": "cyan", "matched contents": "green", "question": "bold", "SQL": "magenta"}
+BAR_WIDTH = 50
+BINS = 16
+console = Console(soft_wrap=True, highlight=False)
+
+
+def parse() -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--index", type=int, metavar="N", help="show the prompt of question N of the split, from 0")
+    parser.add_argument("--stats", action="store_true", help="show lengths, and everything left out with its reason")
+    parser.add_argument("--model", metavar="DIR", help="folder or hub id of the model whose tokenizer counts")
+    parser.add_argument(
+        "--max-completion-length",
+        type=int,
+        default=128,
+        help="outputs over so many tokens are left out of training [128]",
+    )
+    parser.add_argument("--json", metavar="F", type=Path, help="write the figures of --stats to this file")
+    add_data_flags(parser)
+    arguments = parser.parse_args()
+    check_data_flags(arguments)
+    if arguments.stats == (arguments.index is not None):
+        raise InputError("give either --index N, to read one prompt, or --stats")
+    return arguments
+
+
+def piece_tokenizer(texts: list[str]):
+    """A tokenizer that knows every word and every sign of `texts` as one token."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.WordLevel(unk_token="<|unknown|>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=2**24, special_tokens=["<|unknown|>", "<|end|>"], show_progress=False
+    )
+    tokenizer.train_from_iterator([f"\n{text}" for text in texts], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>")
+
+
+def find_tokenizer(model: str | None, texts: list[str]):
+    """The model's tokenizer, or one of words and signs."""
+    from kid.pretrained import find_model, load_tokenizer
+
+    if not model:
+        return piece_tokenizer(texts)
+    folder = Path(model)
+    return load_tokenizer(folder if folder.is_dir() else find_model(model, "--model"), "--model")
+
+
+def show_prompt(arguments: argparse.Namespace) -> None:
+    from kid.data.encoding import encode_continuations
+    from kid.data.prepare import row_encoder
+    from kid.data.prompt import question_part
+    from kid.data.reading import data_options, read_schemas, read_source
+    from kid.data.texts import make_texts, written_parts
+
+    options = data_options(arguments)
+    source = read_source(options, arguments.split)
+    if not 0 <= arguments.index < len(source.questions):
+        raise InputError(f"--index {arguments.index}: the split has questions 0 to {len(source.questions) - 1}")
+    question = source.questions[arguments.index]
+    source = replace(source, questions=[question])
+    schemas, reasons = read_schemas(source, options.missing_database)
+    reason = question.fault or reasons.get(question.db_id)
+    if reason:
+        raise InputError(f"question {arguments.index} on {question.db_id or 'no database'} has no prompt: {reason}")
+    texts = make_texts(source, schemas, options.evidence, "", quiet=True)
+    tokenizer = find_tokenizer(arguments.model, written_parts(schemas, texts, options.evidence))
+    row = row_encoder(source, schemas, texts, options, arguments.split, tokenizer)({"index": [question.index]})
+    row = {name: values[0] for name, values in row.items()}
+    last = "" if question.prompt else question_part(question.question, question.evidence if options.evidence else "")
+    size = len(encode_continuations(tokenizer, [last])[0])
+    ids, shared = row["prompt_ids"], row["shared"]
+    parts = {
+        "schema": ids[:shared],
+        "matched contents": ids[shared : len(ids) - size],
+        "question": ids[max(0, len(ids) - size) :],
+        "SQL": row["completion_ids"],
+    }
+    counts = ", ".join(f"[{COLOURS[name]}]{name} {len(part)}[/]" for name, part in parts.items() if name != "SQL")
+    console.print(f"question {question.index} of {arguments.benchmark} {arguments.split}, database {question.db_id}")
+    console.print(
+        f"prompt: {len(ids)} tokens of at most {options.max_prompt_length} ({counts})"
+        + ("; the schema is filtered" if row["filtered"] else "")
+        + (f"; {row['cut']} tokens cut from the left" if row["cut"] else "")
+    )
+    console.print(f"output: {len(row['completion_ids'])} tokens with EOS\n")
+    for name, part in parts.items():
+        console.print(Text(tokenizer.decode(part), style=COLOURS[name]), end="")
+    console.print()
+
+
+def histogram(title: str, lengths: list[int], limit: int) -> Table:
+    """A table of bars: how many of `lengths` lie in each of up to 16 equal steps."""
+    step = max(1, -(-max(lengths) // BINS))
+    step = -(-step // 10) * 10 if step > 10 else step
+    counts = [0] * (max(lengths) // step + 1)
+    for length in lengths:
+        counts[length // step] += 1
+    table = Table(title=f"{title}: median {sorted(lengths)[len(lengths) // 2]}, longest {max(lengths)}, limit {limit}")
+    for name in ("tokens", "questions", ""):
+        table.add_column(name, justify="left" if not name else "right")
+    for place, count in enumerate(counts):
+        bar = "█" * -(-count * BAR_WIDTH // max(counts))
+        table.add_row(f"{place * step} to {(place + 1) * step - 1}", str(count), bar)
+    return table
+
+
+def show_stats(arguments: argparse.Namespace) -> None:
+    from kid.data.batching import over_limit
+    from kid.data.prepare import prepare
+    from kid.data.reading import data_options, read_schemas, read_source
+    from kid.data.texts import make_texts, written_parts
+    from kid.files import write_atomically
+
+    options = data_options(arguments)
+    texts: list[str] = []
+    if not arguments.model:
+        source = read_source(options, arguments.split)
+        schemas, _ = read_schemas(source, options.missing_database)
+        texts = written_parts(schemas, make_texts(source, schemas, options.evidence, arguments.split), options.evidence)
+    prepared = prepare(options, arguments.split, find_tokenizer(arguments.model, texts))
+    lengths = {
+        "prompts": ([len(ids) for ids in prepared.rows["prompt_ids"]], options.max_prompt_length),
+        "outputs": ([len(ids) for ids in prepared.rows["completion_ids"]], arguments.max_completion_length),
+    }
+    remarks = over_limit(prepared, arguments)[0] + prepared.remarks()
+    console.print(
+        f"{arguments.benchmark} {arguments.split}: {len(prepared.questions)} questions, {len(prepared.rows)} prompts"
+    )
+    for name, (values, limit) in lengths.items():
+        if values:
+            console.print(histogram(name, values, limit))
+    for remark in remarks or ["nothing was cut or left out"]:
+        console.print(remark, markup=False)
+    if arguments.json:
+        content = {
+            "benchmark": arguments.benchmark,
+            "split": arguments.split,
+            "questions": len(prepared.questions),
+            "lengths": {name: values for name, (values, _) in lengths.items()},
+            "left_out": prepared.left_out,
+            "remarks": remarks,
+        }
+        write_atomically(arguments.json, json.dumps(content) + "\n")
+
+
+def main() -> None:
+    arguments = parse()
+    if arguments.stats:
+        show_stats(arguments)
+    else:
+        show_prompt(arguments)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,207 @@
+"""A split as token ids, in an Arrow cache that is keyed by everything that changes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import datasets
+import numpy as np
+
+from kid.data.benchmarks import Question
+from kid.data.cache import build_once, cache_folder, content_hash, key_of
+from kid.data.encoding import beginning, encode_continuations, encode_texts, join_prompt
+from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.reading import DataOptions, Source, read_schemas, read_source
+from kid.data.schema import Schema
+from kid.data.schema_filter import Selection, apply_selection, lexical_ranking, top_of, training_selection
+from kid.data.sql import gold_schema_items
+from kid.data.texts import Text, asked, make_texts
+
+# Libraries whose results are in the cache; the project's own code is hashed.
+LIBRARIES = ("bm25s", "rapidfuzz", "sqlglot", "tokenizers", "transformers", "datasets")
+ROW = datasets.Features(
+    {
+        "index": datasets.Value("int32"),
+        "db_id": datasets.Value("string"),
+        "prompt_ids": datasets.List(datasets.Value("int32")),
+        "shared": datasets.Value("int32"),
+        "completion_ids": datasets.List(datasets.Value("int32")),
+        "filtered": datasets.Value("bool"),
+        "cut": datasets.Value("int32"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A split ready for batches.
+
+    questions: all of them, in the benchmark's order.
+    rows: an Arrow dataset, one row for each question that has a prompt: its `index`, `db_id`, `prompt_ids` (the first
+        `shared` are those of BOS and schema), `completion_ids` (with EOS), `filtered` (whether the schema filter was at
+        work) and `cut` (tokens cut from the prompt's left).
+    left_out: reason -> indices of the questions without a row.
+    notes: lines on what else was left out or done without.
+    cached: whether it came from the cache.
+    """
+
+    questions: list[Question]
+    rows: datasets.Dataset
+    left_out: dict[str, list[int]]
+    notes: list[str]
+    cached: bool
+
+    def remarks(self) -> list[str]:
+        """Lines on everything that was left out, with reasons."""
+        return [
+            f"{len(indices)} questions left out: {reason}" for reason, indices in self.left_out.items()
+        ] + self.notes
+
+
+def cache_key(options: DataOptions, split: str, source: Source, tokenizer) -> str:
+    """A hash of everything the rows depend on; not of where the files lie."""
+    settings = asdict(options)
+    for place in ("data", "questions", "tables", "databases"):
+        settings.pop(place)
+    descriptions = {
+        db_id: [
+            [file.name, content_hash(file)] for file in sorted((path.parent / "database_description").glob("*.csv"))
+        ]
+        for db_id, path in source.databases.items()
+    }
+    code = {file.name: content_hash(file) for file in sorted(Path(__file__).parent.glob("*.py"))}
+    return key_of(
+        {
+            "settings": settings,
+            "split": split,
+            "questions": [asdict(question) for question in source.questions],
+            "tables": content_hash(source.tables) if source.tables else None,
+            "databases": {db_id: content_hash(path) for db_id, path in source.databases.items()},
+            "descriptions": descriptions,
+            "rankings": source.rankings,
+            "tokenizer": [tokenizer.backend_tokenizer.to_str(), beginning(tokenizer), tokenizer.eos_token_id],
+            "code": code,
+            "libraries": {name: version(name) for name in LIBRARIES},
+        }
+    )
+
+
+def filtered_schema(
+    text: Text, schema: Schema, options: DataOptions, split: str, rankings: list[Selection] | None
+) -> Schema:
+    """What the schema filter leaves of a schema for a question whose prompt is over the limit."""
+    question = text.question
+    if split == "train":
+        generator = np.random.default_rng([options.seed, question.index])
+        selection = training_selection(schema, gold_schema_items(question.query, schema), generator)
+    elif rankings is not None:
+        selection = top_of(rankings[question.index], schema)
+    else:
+        selection = top_of(lexical_ranking(schema, asked(question, options.evidence), text.matches), schema)
+    return apply_selection(schema, selection)
+
+
+def encode_whole(text: Text, limit: int, tokenizer) -> tuple:
+    """The row of a question that brings its whole prompt: nothing of it is shared, filtered or normalised."""
+    prompt = text.question.prompt
+    # After a line break the output goes on as it would within one text.
+    encode = encode_continuations if prompt.endswith("\n") else encode_texts
+    (ids,), (query,) = encode_texts(tokenizer, [prompt]), encode(tokenizer, [text.query])
+    joined = join_prompt(beginning(tokenizer), [], ids, [], limit)
+    return (text.question.index, "", joined.ids, 0, [*query, tokenizer.eos_token_id], False, joined.cut)
+
+
+def row_encoder(
+    source: Source, schemas: dict[str, Schema], texts: dict[int, Text], options: DataOptions, split: str, tokenizer
+) -> Callable[[dict[str, list]], dict[str, list]]:
+    """A function from a batch of question indices to rows, for `datasets.Dataset.map`."""
+    bos, limit = beginning(tokenizer), options.max_prompt_length
+    parts = {db_id: schema_part(schema) for db_id, schema in schemas.items()}
+    schema_ids = dict(zip(parts, encode_texts(tokenizer, list(parts.values())), strict=True))
+
+    def encode_rest(chosen: list[Text]) -> list[tuple[list[int], list[int], list[int]]]:
+        """Ids of matched contents, question and SQL."""
+        matched = [matched_part(schemas[text.question.db_id], text.matches) for text in chosen]
+        own = [question_part(t.question.question, t.question.evidence if options.evidence else "") for t in chosen]
+        queries = [text.query for text in chosen]
+        return list(zip(*(encode_continuations(tokenizer, part) for part in (matched, own, queries)), strict=True))
+
+    def encode(batch: dict[str, list]) -> dict[str, list]:
+        chosen = [texts[index] for index in batch["index"]]
+        rows = [encode_whole(text, limit, tokenizer) for text in chosen if text.question.prompt]
+        chosen = [text for text in chosen if not text.question.prompt]
+        for text, (values, own, query) in zip(chosen, encode_rest(chosen), strict=True):
+            db_id = text.question.db_id
+            shown = schema_ids[db_id]
+            filtered = options.schema_filter != "none" and len(bos + shown + values + own) > limit
+            if filtered:
+                schema = filtered_schema(text, schemas[db_id], options, split, source.rankings)
+                (shown,) = encode_texts(tokenizer, [schema_part(schema)])
+                (values,) = encode_continuations(tokenizer, [matched_part(schema, text.matches)])
+            prompt = join_prompt(bos, shown, values, own, limit)
+            completion = [*query, tokenizer.eos_token_id]
+            rows.append((text.question.index, db_id, prompt.ids, prompt.shared, completion, filtered, prompt.cut))
+        rows.sort(key=lambda row: row[0])
+        return dict(zip(ROW, map(list, zip(*rows, strict=True)), strict=True))
+
+    return encode
+
+
+def build(source: Source, options: DataOptions, split: str, tokenizer, folder: Path) -> None:
+    """Write the rows and what was left out of them into `folder`."""
+    title = f"{options.benchmark} {split}"
+    schemas, reasons = read_schemas(source, options.missing_database)
+    texts = make_texts(source, schemas, options.evidence, title)
+    encode = row_encoder(source, schemas, texts, options, split, tokenizer)
+    rows = datasets.Dataset.from_dict({"index": sorted(texts)}).map(
+        encode,
+        batched=True,
+        features=ROW,
+        desc=f"{title}: tokens",
+        load_from_cache_file=False,
+        new_fingerprint=folder.stem,
+    )
+    rows.save_to_disk(folder / "rows")
+    left_out: dict[str, list[int]] = {}
+    for question in source.questions:
+        if question.index not in texts:
+            reason = question.fault or reasons.get(question.db_id, "damaged database")
+            left_out.setdefault(reason, []).append(question.index)
+    report = {"left_out": left_out, "notes": make_notes(source, schemas, texts)}
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+
+
+def make_notes(source: Source, schemas: dict[str, Schema], texts: dict[int, Text]) -> list[str]:
+    """Lines on everything that was left out or done without, questions aside."""
+    notes = [f"left out as damaged: {line}" for line in source.damage.lines()]
+    alone = [db_id for db_id in schemas if db_id not in source.databases]
+    if alone:
+        count = sum(text.question.db_id in alone for text in texts.values())
+        notes.append(f"{count} prompts from tables.json alone, for want of the databases {', '.join(sorted(alone))}")
+    for db_id, schema in schemas.items():
+        if schema.left_out:
+            notes.append(f"left out of the schema of {db_id}: {', '.join(schema.left_out)}")
+    for text in sorted(texts.values(), key=lambda text: text.question.index):
+        if text.reason:
+            notes.append(f"gold SQL of question {text.question.index} is kept as it stands: {text.reason}")
+    return notes
+
+
+def prepare(options: DataOptions, split: str, tokenizer) -> Prepared:
+    """A split as rows of token ids, from the cache where it is there. See `Prepared`.
+
+    Raises:
+        InputError: missing files, and damaged ones unless `options.damaged` says to go on without them.
+    """
+    source = read_source(options, split)
+    key = cache_key(options, split, source, tokenizer)
+    folder = cache_folder() / "prepared" / key
+    cached = folder.is_dir()
+    build_once(folder, lambda partial: build(source, options, split, tokenizer, partial))
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    rows = datasets.load_from_disk(folder / "rows")
+    return Prepared(source.questions, rows, report["left_out"], report["notes"], cached)

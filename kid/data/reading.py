@@ -1,0 +1,98 @@
+"""What a split is made of: its questions, the schemas of their databases and the databases, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from kid.data.benchmarks import Question, find_databases, find_tables, load_questions
+from kid.data.damage import Damage
+from kid.data.schema import Schema, read_database, read_tables
+from kid.data.schema_filter import Selection, read_rankings
+from kid.errors import InputError
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What decides on the prompts of a split; the fields are those of `RunConfig` with the same name."""
+
+    benchmark: str
+    data: str
+    questions: str | None
+    tables: str | None
+    databases: tuple[str, ...]
+    missing_database: str
+    damaged: str
+    evidence: bool
+    schema_filter: str
+    max_prompt_length: int
+    seed: int
+
+
+def data_options(settings, **changes) -> DataOptions:
+    """The options out of anything that has them as attributes: a `RunConfig`, or a script's arguments."""
+    values = {field.name: getattr(settings, field.name, changes.get(field.name)) for field in fields(DataOptions)}
+    return DataOptions(**{**values, **changes})
+
+
+@dataclass(frozen=True)
+class Source:
+    """One split as read, before prompts are made: schemas know nothing of the databases yet.
+
+    schemas: None where there is no tables.json. databases: those that are there.
+    """
+
+    questions: list[Question]
+    schemas: dict[str, Schema | None] | None
+    tables: Path | None
+    databases: dict[str, Path]
+    rankings: list[Selection] | None
+    damage: Damage
+
+
+def read_source(options: DataOptions, split: str) -> Source:
+    """Questions, schemas and the places of databases. Raises InputError; faults inside files go to `damage`."""
+    damage = Damage(options.damaged)
+    questions = load_questions(options.benchmark, split, options.data, options.questions, damage)
+    db_ids = [question.db_id for question in questions if question.db_id and not question.fault]
+    tables = find_tables(options.benchmark, split, options.data, options.tables) if db_ids else None
+    schemas = read_tables(tables, damage) if tables else None
+    databases = find_databases(
+        options.benchmark, split, options.data, db_ids, options.databases, options.missing_database
+    )
+    if schemas is not None:
+        for db_id in sorted(set(db_ids) - set(schemas)):
+            damage.add(f"db_id without schema in {tables}", db_id)
+    elif options.missing_database == "schema-only" and set(db_ids) - set(databases):
+        missing = ", ".join(sorted(set(db_ids) - set(databases)))
+        raise InputError(f"--missing-database schema-only needs a tables.json; there is none that describes {missing}")
+    ranked = options.schema_filter not in ("none", "lexical")
+    rankings = read_rankings(Path(options.schema_filter), len(questions)) if ranked and split != "train" else None
+    return Source(questions, schemas, tables, databases, rankings, damage)
+
+
+def read_schemas(source: Source, missing_database: str) -> tuple[dict[str, Schema], dict[str, str]]:
+    """The complete schema of each db_id the questions are on; and, for those without one, the reason.
+
+    Raises:
+        InputError: all faults of the source and of the databases in one line, unless they are to be left out.
+    """
+    schemas: dict[str, Schema] = {}
+    reasons: dict[str, str] = {}
+    for db_id in dict.fromkeys(question.db_id for question in source.questions if question.db_id):
+        known = source.schemas is None or source.schemas.get(db_id) is not None
+        if not known:
+            reasons[db_id] = "no schema of its database"
+        elif db_id in source.databases:
+            try:
+                schema = source.schemas[db_id] if source.schemas else None
+                schemas[db_id] = read_database(schema, db_id, source.databases[db_id])
+            except InputError as error:
+                source.damage.add("damaged database", str(error))
+                reasons[db_id] = "damaged database"
+        elif missing_database == "schema-only":
+            schemas[db_id] = source.schemas[db_id]
+        else:
+            reasons[db_id] = "no database"
+    source.damage.settle()
+    return schemas, reasons

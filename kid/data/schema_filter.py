@@ -1,0 +1,140 @@
+"""Smaller schemas for prompts over the limit: the tables and columns that a question needs, and some that it does not.
+
+A selection is a dict table -> columns, in the order in which the prompt shows them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from bm25s.stopwords import STOPWORDS_EN
+from rapidfuzz import fuzz, process
+
+from kid.data.schema import Schema, Table
+from kid.errors import InputError
+
+TOP_TABLES = 6
+TOP_COLUMNS = 10
+ALIKE = 80  # rapidfuzz's ratio, of 100, from which two words count as the same one
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+
+Selection = dict[str, list[str]]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a name or a comment: parts at blanks, underscores and capitals, lower-cased, without stop words."""
+    words = [word.lower() for word in WORD.findall(text)]
+    return [word for word in words if word not in STOPWORDS_EN] or words
+
+
+def lexical_ranking(schema: Schema, text: str, matches: dict[tuple[str, str], list[str]]) -> Selection:
+    """All tables and columns, those first whose names and comments share words with the question.
+
+    A column counts for the share of its words that the question has, 1 more if the question mentions one of its values,
+    and a little more for a key; a table for its name and its best column. Equals stay in the schema's order.
+
+    Args:
+        text: evidence and question.
+        matches: (table, column) -> values that the question mentions.
+    """
+    asked = words_of(text)
+    mentioned = {(table.lower(), column.lower()) for table, column in matches}
+    keys = {(table.lower(), column.lower()) for t, c, u, d in schema.foreign_keys for table, column in ((t, c), (u, d))}
+
+    def share(name: str) -> float:
+        words = words_of(name)
+        found = [process.extractOne(word, asked, scorer=fuzz.ratio, score_cutoff=ALIKE) is not None for word in words]
+        return sum(found) / len(found) if found else 0.0
+
+    scores: dict[str, float] = {}
+    columns: dict[str, list[str]] = {}
+    for table in schema.tables:
+        points = {}
+        for column in table.columns:
+            place = (table.name.lower(), column.name.lower())
+            bonus = 1.0 * (place in mentioned) + 0.1 * (place in keys or column.primary_key)
+            points[column.name] = max(share(column.name), share(column.comment)) + bonus
+        columns[table.name] = sorted(points, key=points.get, reverse=True)
+        scores[table.name] = share(table.name) + max(points.values(), default=0.0)
+    return {name: columns[name] for name in sorted(scores, key=scores.get, reverse=True)}
+
+
+def top_of(ranking: Selection, schema: Schema) -> Selection:
+    """The first 6 tables and 10 columns each of a ranking, as far as they are in the schema; the best come last.
+
+    A prompt that is still too long is cut from the left: then it loses what it needs least.
+    """
+    names = {
+        table.name.lower(): (table.name, {c.name.lower(): c.name for c in table.columns}) for table in schema.tables
+    }
+    chosen: Selection = {}
+    for table, ranked in ranking.items():
+        if table.lower() in names and len(chosen) < TOP_TABLES:
+            name, columns = names[table.lower()]
+            known = [columns[column.lower()] for column in ranked if column.lower() in columns]
+            chosen[name] = list(dict.fromkeys(known))[:TOP_COLUMNS][::-1]
+    return dict(reversed(chosen.items()))
+
+
+def training_selection(schema: Schema, gold: dict[str, set[str]], generator: np.random.Generator) -> Selection:
+    """What the gold SQL uses, filled up to 6 tables and 10 columns each with random others, all shuffled.
+
+    Args:
+        gold: table -> columns, as `kid.data.sql.gold_schema_items` finds them.
+        generator: of the random choices.
+    """
+
+    def fill_up(all_names: list[str], needed: list[str], size: int) -> list[str]:
+        others = [name for name in all_names if name not in needed]
+        more = generator.permutation(len(others))[: max(0, size - len(needed))]
+        chosen = needed + [others[place] for place in more]
+        return [chosen[place] for place in generator.permutation(len(chosen))]
+
+    columns = {table.name: [column.name for column in table.columns] for table in schema.tables}
+    tables = fill_up(list(columns), [name for name in columns if name in gold], TOP_TABLES)
+    return {
+        table: fill_up(columns[table], [name for name in columns[table] if name in gold.get(table, ())], TOP_COLUMNS)
+        for table in tables
+    }
+
+
+def apply_selection(schema: Schema, selection: Selection) -> Schema:
+    """The schema with the selected tables and columns only, and the foreign keys between those tables."""
+    tables = {table.name: {column.name: column for column in table.columns} for table in schema.tables}
+    chosen = tuple(
+        Table(name, tuple(tables[name][column] for column in columns)) for name, columns in selection.items()
+    )
+    shown = {name.lower() for name in selection}
+    keys = tuple(key for key in schema.foreign_keys if key[0].lower() in shown and key[2].lower() in shown)
+    return replace(schema, tables=chosen, foreign_keys=keys)
+
+
+def read_rankings(path: Path, questions: int) -> list[Selection]:
+    """Rankings out of a file: a JSON list with an object {table: [columns]} for each question, best first.
+
+    Raises:
+        InputError: the file is missing, damaged, or has another number of rankings than there are questions.
+    """
+    try:
+        rankings = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"--schema-filter {path}: {error.strerror}; give none, lexical or a file of rankings"
+        ) from None
+    except ValueError as error:
+        raise InputError(f"--schema-filter {path} is not valid JSON ({error})") from None
+    right = isinstance(rankings, list) and all(
+        isinstance(ranking, dict)
+        and all(isinstance(columns, list) and all(isinstance(c, str) for c in columns) for columns in ranking.values())
+        for ranking in rankings
+    )
+    if not right or len(rankings) != questions:
+        raise InputError(
+            f"--schema-filter {path}: expected a list of {questions} objects like {{table: [columns]}}, "
+            f"one for each question" + (f"; it has {len(rankings)}" if isinstance(rankings, list) else "")
+        )
+    return rankings

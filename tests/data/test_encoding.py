@@ -1,0 +1,75 @@
+"""Token ids of the parts of a prompt are those of the whole text, with the special tokens of each model family."""
+
+import json
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import CodeGenTokenizer, LlamaTokenizer, Qwen2Tokenizer
+
+from kid.data.encoding import beginning, encode_continuations, encode_texts, join_prompt
+
+PARTS = [
+    "database schema :\ntable singer , columns = [ singer.name ( text | values : Joe ) ]\nforeign keys : None\n",
+    "matched contents :\nsinger.name ( Joe )\n",
+    "How old is Joe?\n",
+    "SELECT singer.age FROM singer WHERE singer.name = 'Joe'",
+]
+
+
+@pytest.fixture(scope="module", params=["qwen", "codegen", "llama"])
+def tokenizer(request):
+    """A small tokenizer with the class, the splitting and the special tokens of the family's own."""
+    lines = [line for part in PARTS for line in part.splitlines()]
+    if request.param == "llama":
+        bpe = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+        bpe.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=True)
+        special = ["<unk>", "<s>", "</s>", *[f"<0x{byte:02X}>" for byte in range(256)]]
+        bpe.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=400, special_tokens=special, show_progress=False))
+        model = json.loads(bpe.to_str())["model"]
+        return LlamaTokenizer(
+            vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]], add_bos_token=True
+        )
+    kind = {"qwen": Qwen2Tokenizer, "codegen": CodeGenTokenizer}[request.param]
+    empty = kind(vocab={"<|endoftext|>": 0}, merges=[])
+    return empty.train_new_from_iterator(lines, 400, show_progress=False)
+
+
+def test_parts_together_are_the_whole_text(tokenizer):
+    first, *rest = PARTS
+    ids = encode_texts(tokenizer, [first])[0] + [i for ids in encode_continuations(tokenizer, rest) for i in ids]
+    assert ids == encode_texts(tokenizer, ["".join(PARTS)])[0]
+    assert tokenizer.decode(encode_continuations(tokenizer, PARTS[3:])[0]) == PARTS[3]
+
+
+def test_bos_stands_where_the_family_has_it(tokenizer):
+    family = {Qwen2Tokenizer: [], CodeGenTokenizer: [], LlamaTokenizer: [1]}
+    assert beginning(tokenizer) == family[type(tokenizer)]
+    assert beginning(tokenizer) + encode_texts(tokenizer, [PARTS[0]])[0] == tokenizer(PARTS[0]).input_ids
+
+
+def test_a_cell_that_spells_a_special_token_is_none(tokenizer):
+    special = [tokenizer.eos_token_id, tokenizer.bos_token_id]
+    for encode in (encode_texts, encode_continuations):
+        (ids,) = encode(tokenizer, [f"a {tokenizer.eos_token} b"])
+        assert not set(ids) & set(special)
+
+
+def test_nothing_is_encoded_as_nothing(tokenizer):
+    assert encode_texts(tokenizer, []) == [] and encode_continuations(tokenizer, []) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "ids", "shared", "cut"),
+    [
+        (10, [0, 1, 2, 3, 4, 5, 6, 7], 4, 0),
+        (8, [0, 1, 2, 3, 4, 5, 6, 7], 4, 0),
+        (7, [0, 2, 3, 4, 5, 6, 7], 3, 1),
+        (5, [0, 4, 5, 6, 7], 1, 3),
+        (4, [0, 5, 6, 7], 1, 4),
+        (3, [0, 6, 7], 1, 5),
+        (1, [0, 6, 7], 1, 5),
+    ],
+)
+def test_what_is_too_much_is_cut_from_the_left_but_never_the_question(limit, ids, shared, cut):
+    prompt = join_prompt([0], [1, 2, 3], [4, 5], [6, 7], limit)
+    assert (prompt.ids, prompt.shared, prompt.cut) == (ids, shared, cut)

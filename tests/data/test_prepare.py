@@ -1,0 +1,330 @@
+"""From a benchmark's files to rows of token ids: limits, cache, missing databases, damaged files."""
+
+import json
+import os
+import shutil
+import sqlite3
+import time
+from dataclasses import replace
+
+import pytest
+
+import kid.data.prepare
+from kid.config import RunConfig
+from kid.data.batching import load_dataset
+from kid.data.encoding import encode_texts
+from kid.data.prepare import prepare
+from kid.data.prompt import schema_part
+from kid.data.reading import data_options, read_schemas, read_source
+from kid.errors import InputError
+from kid.pretrained import load_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_models):
+    return load_tokenizer(tiny_models / "student", "--student")
+
+
+@pytest.fixture
+def folder(minibench, tmp_path):
+    """A small benchmark of 2 databases and 6 questions, to be spoilt."""
+    data = tmp_path / "data"
+    data.mkdir()
+    questions = json.loads((minibench / "dev.json").read_text())
+    db_ids = sorted({item["db_id"] for item in questions})[:2]
+    chosen = [item for db_id in db_ids for item in [i for i in questions if i["db_id"] == db_id][:3]]
+    for name in ("dev.json", "train_spider.json", "train_others.json"):
+        (data / name).write_text(json.dumps(chosen if name != "train_others.json" else []))
+    shutil.copy(minibench / "tables.json", data)
+    for db_id in db_ids:
+        shutil.copytree(minibench / "database" / db_id, data / "database" / db_id)
+    return data
+
+
+def options(data, **changes):
+    return replace(data_options(RunConfig(benchmark="spider", data=str(data))), **changes)
+
+
+def edit(path, change):
+    items = json.loads(path.read_text())
+    change(items)
+    path.write_text(json.dumps(items))
+
+
+def text_of(tokenizer, row) -> str:
+    return tokenizer.decode(row["prompt_ids"])
+
+
+def test_a_row_is_the_whole_prompt_and_the_normalised_sql(folder, tokenizer):
+    edit(folder / "dev.json", lambda items: items.__setitem__(0, {
+        "db_id": items[0]["db_id"], "question": "  How many\nare there? ", "query": "select COUNT( * ) from X_ as T1 ;",
+    }))  # fmt: skip
+    source = read_source(options(folder), "dev")
+    db_id = source.questions[0].db_id
+    table = source.schemas[db_id].tables[0].name
+    edit(folder / "dev.json", lambda items: items[0].update(query=f"select COUNT( * ) from {table.upper()} as T1 ;"))
+    schema = schema_part(read_schemas(source, "error")[0][db_id])
+    prepared = prepare(options(folder), "dev", tokenizer)
+    row = prepared.rows[0]
+    assert text_of(tokenizer, row) == schema + "matched contents : None\nHow many are there?\n"
+    assert row["shared"] == len(encode_texts(tokenizer, [schema])[0])
+    assert tokenizer.decode(row["completion_ids"]) == f"SELECT COUNT(*) FROM {table}<|endoftext|>"
+    assert [row["index"] for row in prepared.rows] == list(range(6)) and prepared.remarks() == []
+
+
+def test_values_that_the_question_mentions_stand_before_it(folder, tokenizer):
+    db_id = json.loads((folder / "dev.json").read_text())[0]["db_id"]
+    connection = sqlite3.connect(folder / "database" / db_id / f"{db_id}.sqlite")
+    table = json.loads((folder / "tables.json").read_text())
+    item = next(item for item in table if item["db_id"] == db_id)
+    place = next(n for n, kind in enumerate(item["column_types"]) if kind == "text" and n)
+    column, name = (
+        item["column_names_original"][place][1],
+        item["table_names_original"][item["column_names_original"][place][0]],
+    )
+    connection.execute(f'UPDATE "{name}" SET "{column}" = ? WHERE rowid = 1', ("Saint Helena",))
+    connection.commit()
+    connection.close()
+    edit(folder / "dev.json", lambda items: items[0].update(question="Which of them is from saint helena?"))
+    text = text_of(tokenizer, prepare(options(folder), "dev", tokenizer).rows[0])
+    assert text.endswith(
+        f"\nmatched contents :\n{name}.{column} ( Saint Helena )\nWhich of them is from saint helena?\n"
+    )
+
+
+def test_the_second_time_comes_from_the_cache_wherever_the_files_lie(folder, tokenizer, tmp_path):
+    first = prepare(options(folder), "dev", tokenizer)
+    assert not first.cached
+    second = prepare(options(folder), "dev", tokenizer)
+    assert second.cached and list(second.rows) == list(first.rows) and second.remarks() == first.remarks()
+    shutil.move(folder, tmp_path / "moved")
+    assert prepare(options(tmp_path / "moved"), "dev", tokenizer).cached
+
+
+def change_cell(folder):
+    path = next((folder / "database").glob("*/*.sqlite"))
+    connection = sqlite3.connect(path)
+    table = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+    connection.execute(f'DELETE FROM "{table}" WHERE rowid = (SELECT max(rowid) FROM "{table}")')
+    connection.commit()
+    connection.close()
+
+
+CHANGES = {
+    "question": lambda folder: edit(folder / "dev.json", lambda items: items[0].update(question="What else?")),
+    "sql": lambda folder: edit(folder / "dev.json", lambda items: items[0].update(query="SELECT 1")),
+    "tables.json": lambda folder: edit(folder / "tables.json", lambda items: items[0].update(foreign_keys=[])),
+    "a cell": change_cell,
+    "a description": lambda folder: [
+        (path.mkdir(), (path / "t.csv").write_text("original_column_name,column_name\n"))
+        for path in [next((folder / "database").glob("*")) / "database_description"]
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_whatever_changes_in_the_files_is_prepared_anew(folder, tokenizer, name):
+    prepare(options(folder), "dev", tokenizer)
+    CHANGES[name](folder)
+    assert not prepare(options(folder), "dev", tokenizer).cached
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"evidence": False}, {"schema_filter": "none"}, {"max_prompt_length": 1023}, {"seed": 9}, {"damaged": "skip"}],
+)
+def test_whatever_changes_in_the_options_is_prepared_anew(folder, tokenizer, changes):
+    prepare(options(folder), "dev", tokenizer)
+    assert not prepare(options(folder, **changes), "dev", tokenizer).cached
+
+
+def test_another_tokenizer_is_prepared_anew(folder, tokenizer, tiny_models):
+    prepare(options(folder), "dev", tokenizer)
+    assert not prepare(options(folder), "dev", load_tokenizer(tiny_models / "stranger", "--student")).cached
+
+
+def test_a_failed_build_leaves_nothing_behind(folder, tokenizer, monkeypatch, tmp_path):
+    monkeypatch.setenv("KID_CACHE", str(tmp_path / "cache"))
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kid.data.prepare, "row_encoder", fail)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(options(folder), "dev", tokenizer)
+    assert [p.name for p in (tmp_path / "cache" / "prepared").iterdir() if p.suffix != ".lock"] == []
+    assert not prepare(options(folder), "dev", tokenizer).cached
+
+
+def test_a_cache_that_cannot_be_written_is_named(folder, tokenizer, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KID_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InputError, match=r"the cache .*file cannot be written .*KID_CACHE"):
+        prepare(options(folder), "dev", tokenizer)
+
+
+def test_over_the_limit_training_keeps_what_the_gold_sql_needs(folder, tokenizer):
+    edit(folder / "tables.json", widen)
+    for item in json.loads((folder / "tables.json").read_text()):
+        path = folder / "database" / item["db_id"] / f"{item['db_id']}.sqlite"
+        if path.exists():
+            connection = sqlite3.connect(path)
+            for n in range(30):
+                connection.execute(f'ALTER TABLE "{item["table_names_original"][0]}" ADD COLUMN filler_{n} TEXT')
+            connection.commit()
+            connection.close()
+    full = prepare(options(folder, max_prompt_length=4096), "train", tokenizer)
+    assert not any(full.rows["filtered"]) and not any(full.rows["cut"])
+    limit = min(len(ids) for ids in full.rows["prompt_ids"]) - 1
+    small = prepare(options(folder, max_prompt_length=limit), "train", tokenizer)
+    assert all(small.rows["filtered"]), small.rows["filtered"]
+    assert not any(small.rows["cut"]), small.rows["cut"]
+    source = read_source(options(folder), "train")
+    for question, row in zip(source.questions, small.rows, strict=True):
+        text = text_of(tokenizer, row)
+        assert len(row["prompt_ids"]) <= limit and text.count("filler_") <= 10
+        for table in kid.data.prepare.gold_schema_items(question.query, source.schemas[question.db_id]):
+            assert f"table {table} , columns" in text
+    again = prepare(options(folder, max_prompt_length=limit, seed=1), "train", tokenizer)
+    assert list(again.rows["prompt_ids"]) != list(small.rows["prompt_ids"])
+    ranked = prepare(options(folder, max_prompt_length=limit), "dev", tokenizer)
+    assert all(ranked.rows["filtered"])
+
+
+def widen(items):
+    for item in items:
+        for n in range(30):
+            item["column_names"].append([0, f"filler {n}"])
+            item["column_names_original"].append([0, f"filler_{n}"])
+            item["column_types"].append("text")
+
+
+def test_rankings_from_a_file(folder, tokenizer, tmp_path):
+    source = read_source(options(folder), "dev")
+    tables = [[table.name for table in source.schemas[question.db_id].tables] for question in source.questions]
+    rankings = [{names[-1]: ["id"]} for names in tables]
+    (tmp_path / "rankings.json").write_text(json.dumps(rankings))
+    limit = min(len(ids) for ids in prepare(options(folder), "dev", tokenizer).rows["prompt_ids"]) - 1
+    chosen = options(folder, schema_filter=str(tmp_path / "rankings.json"), max_prompt_length=limit)
+    for names, row in zip(tables, prepare(chosen, "dev", tokenizer).rows, strict=True):
+        assert f"table {names[-1]} , columns = [ {names[-1]}.id (" in text_of(tokenizer, row)
+        assert f"table {names[0]} " not in text_of(tokenizer, row)
+
+
+def test_the_schema_is_cut_from_the_left_and_the_question_stays(folder, tokenizer):
+    full = prepare(options(folder, schema_filter="none"), "dev", tokenizer)
+    cut = prepare(options(folder, schema_filter="none", max_prompt_length=40), "dev", tokenizer)
+    for whole, row in zip(full.rows, cut.rows, strict=True):
+        assert row["prompt_ids"] == whole["prompt_ids"][row["cut"] :] and len(row["prompt_ids"]) == 40
+    tiny = prepare(options(folder, schema_filter="none", max_prompt_length=1), "dev", tokenizer)
+    for question, row in zip(tiny.questions, tiny.rows, strict=True):
+        assert text_of(tokenizer, row) == question.question + "\n" and row["shared"] == 0
+
+
+def test_what_is_over_the_limits_is_counted_and_strict_makes_it_an_error(folder, tokenizer):
+    config = RunConfig(benchmark="spider", data=str(folder), max_prompt_length=40, max_completion_length=12)
+    outputs = [len(ids) for ids in prepare(data_options(config), "train", tokenizer).rows["completion_ids"]]
+    kept = sum(length <= 12 for length in outputs)
+    data = load_dataset(config, "train", tokenizer)
+    assert len(data.samples) == len(data.db_ids) == kept < 6
+    assert all(len(sample.completion_ids) <= 12 for sample in data.samples)
+    assert "6 prompts over 40 tokens had their schema filtered" in data.remarks
+    assert f"{6 - kept} outputs over 12 tokens left out" in data.remarks
+    with pytest.raises(InputError, match=r"spider train: 6 prompts over 40 .*; raise the limits or leave out --strict"):
+        load_dataset(replace(config, strict_length=True), "train", tokenizer)
+    loose = RunConfig(benchmark="spider", data=str(folder), strict_length=True)
+    assert load_dataset(loose, "train", tokenizer).remarks == []
+
+
+def test_missing_databases(folder, tokenizer):
+    gone = sorted(path.name for path in (folder / "database").iterdir())[0]
+    shutil.rmtree(folder / "database" / gone)
+    with pytest.raises(InputError, match=f"no database for 1 of 2 db_ids under .*: {gone}; put each at"):
+        prepare(options(folder), "dev", tokenizer)
+    skipped = prepare(options(folder, missing_database="skip"), "dev", tokenizer)
+    assert len(skipped.questions) == 6 and len(skipped.rows) == 3
+    assert skipped.remarks() == ["3 questions left out: no database"]
+    alone = prepare(options(folder, missing_database="schema-only"), "dev", tokenizer)
+    assert len(alone.rows) == 6
+    assert alone.remarks() == [f"3 prompts from tables.json alone, for want of the databases {gone}"]
+    texts = {row["db_id"]: text_of(tokenizer, row) for row in alone.rows}
+    assert "values :" not in texts[gone] and "matched contents : None" in texts[gone]
+    assert all("values :" in text for db_id, text in texts.items() if db_id != gone)
+
+
+def test_all_damage_is_in_one_line_and_can_be_left_out(folder, tokenizer):
+    first, second = sorted(path.name for path in (folder / "database").iterdir())
+    (folder / "database" / first / f"{first}.sqlite").write_text("text, not a database " * 100)
+    for db_id in ("unknown", "twice"):
+        shutil.copytree(folder / "database" / second, folder / "database" / db_id)
+        (folder / "database" / db_id / f"{second}.sqlite").rename(folder / "database" / db_id / f"{db_id}.sqlite")
+    good = json.loads((folder / "dev.json").read_text())[0]
+    more = [{"db_id": second, "question": "q"}, {**good, "db_id": "unknown"}, {**good, "db_id": "twice"}]
+    edit(folder / "dev.json", lambda items: items.extend(more))
+    twice = {"db_id": "twice", "table_names_original": ["a", "A"]}
+    edit(folder / "tables.json", lambda items: items.append({**items[0], **twice}))
+    with pytest.raises(InputError) as caught:
+        prepare(options(folder), "dev", tokenizer)
+    message = str(caught.value)
+    assert "\n" not in message and message.endswith("; mend this, or go on without it with --damaged skip")
+    for part in (
+        f"question with no query: {folder / 'dev.json'}, item 6",
+        f"db_id without schema in {folder / 'tables.json'}: unknown;",
+        f"{first}.sqlite: file is not a database",
+        "db_id twice has two tables called a",
+    ):
+        assert part in message
+    prepared = prepare(options(folder, damaged="skip"), "dev", tokenizer)
+    assert len(prepared.questions) == 9 and len(prepared.rows) == 3
+    left_out = {reason: len(indices) for reason, indices in prepared.left_out.items()}
+    assert left_out == {"damaged database": 3, "no query": 1, "no schema of its database": 2}
+    assert any(f"{first}.sqlite: file is not a database" in remark for remark in prepared.remarks())
+
+
+def test_a_database_that_breaks_off_is_met_wherever_the_damage_lies(folder, tokenizer):
+    db_id = sorted(path.name for path in (folder / "database").iterdir())[0]
+    path = folder / "database" / db_id / f"{db_id}.sqlite"
+    connection = sqlite3.connect(path)
+    table = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    text = next(name for name in columns if name != "id")
+    rows = [(n, f"{'padding' * 9} {n}") for n in range(1000, 20000)]
+    connection.executemany(f'INSERT INTO "{table}" (id, "{text}") VALUES (?, ?)', rows)
+    connection.commit()
+    connection.close()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=rf"damaged database: .*{db_id}.sqlite.*--damaged skip"):
+        prepare(options(folder), "dev", tokenizer)
+    assert prepare(options(folder, damaged="skip"), "dev", tokenizer).left_out == {"damaged database": [0, 1, 2]}
+
+
+def test_jsonl_with_whole_prompts_and_with_a_database_but_no_tables_json(folder, tokenizer):
+    items = json.loads((folder / "dev.json").read_text())
+    lines = [{"prompt": "Count:\n", "completion": "SELECT  1 ;"}, items[0]]
+    (folder / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with_tables = prepare(options(folder, benchmark="jsonl"), "train", tokenizer)
+    assert text_of(tokenizer, with_tables.rows[0]) == "Count:\n"
+    assert tokenizer.decode(with_tables.rows[0]["completion_ids"]) == "SELECT  1 ;<|endoftext|>"
+    (folder / "tables.json").unlink()
+    alone = prepare(options(folder, benchmark="jsonl"), "train", tokenizer)
+    ids = [rows.rows[1]["prompt_ids"] for rows in (with_tables, alone)]
+    assert ids[0] == ids[1]  # minibench's tables.json says nothing that the database does not
+    shutil.rmtree(folder / "database")
+    with pytest.raises(InputError, match=r"schema-only needs a tables.json"):
+        prepare(options(folder, benchmark="jsonl", missing_database="schema-only"), "train", tokenizer)
+
+
+def test_all_of_spider_in_time(real_data, tiny_models, monkeypatch, tmp_path):
+    monkeypatch.setenv("KID_CACHE", str(tmp_path))
+    tokenizer = load_tokenizer(tiny_models / "student", "--student")
+    chosen = options(real_data / "spider", missing_database="schema-only")
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        train, dev = (prepare(chosen, split, tokenizer) for split in ("train", "dev"))
+        seconds.append(time.perf_counter() - started)
+    assert (len(train.rows), len(dev.rows)) == (8659, 1034)
+    assert "82 prompts from tables.json alone, for want of the databases baseball_1" in train.remarks()
+    # 4 minutes on two cores of its own; a busy machine is given more.
+    assert seconds[0] < 240 * max(1, os.getloadavg()[0] / 2) and seconds[1] < 10
