@@ -165,7 +165,9 @@ def build(source: Source, options: DataOptions, split: str, tokenizer, folder: P
         load_from_cache_file=False,
         new_fingerprint=folder.stem,
     )
+    datasets.disable_progress_bars()  # writing takes no time
     rows.save_to_disk(folder / "rows")
+    datasets.enable_progress_bars()
     left_out: dict[str, list[int]] = {}
     for question in source.questions:
         if question.index not in texts:
