@@ -37,7 +37,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--predictions", required=True, metavar="FILE", type=Path, help="one SQL query a line")
     parser.add_argument("--questions", metavar="FILE", help="questions of the split, instead of the file in DIR")
     databases_help = "folder with DB_ID/DB_ID.sqlite, instead of DIR's own; may be repeated, the first that has it wins"
-    parser.add_argument("--databases", metavar="DIR", action="append", help=databases_help)
+    parser.add_argument("--databases", metavar="DIR", action="append", default=[], help=databases_help)
     parser.add_argument("--workers", metavar="N", type=int, default=default_workers(), help="default: number of cores")
     timeout_help = f"seconds each query may take (default: {Limits.seconds:g})"
     parser.add_argument("--timeout", metavar="S", type=float, default=Limits.seconds, help=timeout_help)

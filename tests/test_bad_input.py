@@ -53,6 +53,11 @@ def test_good_input_is_read_and_nothing_is_written(flags, tmp_path):
         ({"mask_token": "<s>"}, "--mask-token '<s>' is not one token"),
         ({"batch_size": 6}, "the nearest that are: 4 or 8"),
         ({"max_completion_length": 1}, "leaves no training sample; raise it"),
+        (
+            {"schema_filter": "lexcal"},
+            "--schema-filter lexcal: No such file or directory; give none, lexical or a file",
+        ),
+        ({"strict_length": True, "max_completion_length": 12}, "outputs over 12 tokens left out; raise the limits"),
     ],
 )
 def test_wrong_values(flags, changes, message):
@@ -90,13 +95,15 @@ def test_missing_databases_are_all_named_and_may_be_skipped(flags, tmp_path):
     with pytest.raises(InputError, match=r"no database for 2 of 24 db_ids .*: bank, zoo; put each at"):
         read(flags)
     inputs = read(flags, missing_database="skip")
-    assert inputs.train.without_database > 0
+    assert inputs.train.remarks == ["1000 questions left out: no database"] and len(inputs.train.samples) == 11000
+    inputs = read(flags, missing_database="schema-only")
+    assert inputs.train.remarks == ["1000 prompts from tables.json alone, for want of the databases bank, zoo"]
 
 
 def test_truncated_json(flags, tmp_path):
     path = tmp_path / "data" / "train_spider.json"
     path.write_text(path.read_text()[:5000])
-    with pytest.raises(InputError, match=r"train_spider.json is not valid JSON .*fetch the file again"):
+    with pytest.raises(InputError, match=r"no valid JSON: .*train_spider.json, line \d+, after \d+ complete items"):
         read(flags)
 
 
@@ -109,7 +116,7 @@ def test_a_database_that_is_none(flags, tmp_path):
 def test_a_db_id_without_schema(flags, tmp_path):
     path = tmp_path / "data" / "tables.json"
     path.write_text(path.read_text().replace('"db_id": "zoo"', '"db_id": "circus"'))
-    with pytest.raises(InputError, match="has no schema for zoo"):
+    with pytest.raises(InputError, match=r"db_id without schema in .*tables.json: zoo; mend this"):
         read(flags)
 
 
@@ -166,7 +173,7 @@ def test_an_output_that_is_a_file(flags, tmp_path):
 def test_a_schema_without_a_key(flags, tmp_path):
     path = tmp_path / "data" / "tables.json"
     path.write_text(path.read_text().replace('"primary_keys"', '"primary"'))
-    with pytest.raises(InputError, match=r"tables.json, db_id \w+: lacks primary_keys"):
+    with pytest.raises(InputError, match=r"tables.json, db_id \w+ lacks primary_keys"):
         read(flags)
 
 

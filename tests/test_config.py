@@ -20,8 +20,19 @@ def test_flags_override_the_recipe_which_overrides_its_base(tmp_path):
     assert (config.lr, config.epochs, config.seed) == (2e-4, 5, 3)
 
 
+def test_switches_and_lists_as_flags_and_in_a_recipe(tmp_path):
+    (tmp_path / "r.yaml").write_text("evidence: no\nstrict_length: yes\ndatabases: [a, b]\ntables: t.json\n")
+    config = resolve_config(tmp_path / "r.yaml", GOOD)
+    assert (config.evidence, config.strict_length, config.databases) == (False, True, ("a", "b"))
+    config = resolve_config(tmp_path / "r.yaml", {**GOOD, "evidence": "yes", "databases": ["c"]})
+    assert (config.evidence, config.databases, config.tables) == (True, ("c",), "t.json")
+    (tmp_path / "r.yaml").write_text("databases: one\n")
+    assert resolve_config(tmp_path / "r.yaml", GOOD).databases == ("one",)
+
+
 def test_dumped_config_reads_back(tmp_path):
-    config = resolve_config(None, {**GOOD, "mask_ratio": "0.3", "max_steps": "7"})
+    changes = {"mask_ratio": "0.3", "max_steps": "7", "databases": ["a", "b"], "evidence": "no"}
+    config = resolve_config(None, {**GOOD, **changes})
     path = tmp_path / "config.yaml"
     path.write_text(dump_config(config))
     assert resolve_config(path, {}) == config
@@ -39,6 +50,8 @@ def test_dumped_config_reads_back(tmp_path):
         ({"epochs": "0"}, "it must be 1 or more"),
         ({"lr": "fast"}, "lr = 'fast' is not a number"),
         ({"dtype": "fp16"}, "choose one of fp32, bf16"),
+        ({"evidence": "perhaps"}, "evidence = 'perhaps' is not yes or no"),
+        ({"missing_database": "schema"}, "choose one of error, schema-only, skip"),
         ({"teacher": ""}, "--teacher is missing"),
         ({"student": ""}, "--student is missing"),
         ({"method": "sft"}, "has no teacher"),
@@ -55,7 +68,8 @@ def test_bad_values_are_named(flags, message):
     [
         ("mask_ration: 0.2", "unknown key 'mask_ration'; did you mean mask_ratio?"),
         ("epochs: [1]", "epochs = .* is not a whole number"),
-        ("resume: 1", "is not true or false"),
+        ("databases: [1]", "databases = .* is not a list of texts"),
+        ("resume: 1", "is not yes or no"),
         ("seed: true", "is not a whole number"),
         ("- a list", "KEY: VALUE"),
         ("a: b: c", "not valid YAML"),

@@ -82,7 +82,7 @@ def cache_key(options: DataOptions, split: str, source: Source, tokenizer) -> st
             "tables": content_hash(source.tables) if source.tables else None,
             "databases": {db_id: content_hash(path) for db_id, path in source.databases.items()},
             "descriptions": descriptions,
-            "rankings": source.rankings,
+            "rankings": source.rankings if split != "train" else None,
             "tokenizer": [tokenizer.backend_tokenizer.to_str(), beginning(tokenizer), tokenizer.eos_token_id],
             "code": code,
             "libraries": {name: version(name) for name in LIBRARIES},

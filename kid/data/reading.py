@@ -66,8 +66,10 @@ def read_source(options: DataOptions, split: str) -> Source:
     elif options.missing_database == "schema-only" and set(db_ids) - set(databases):
         missing = ", ".join(sorted(set(db_ids) - set(databases)))
         raise InputError(f"--missing-database schema-only needs a tables.json; there is none that describes {missing}")
-    ranked = options.schema_filter not in ("none", "lexical")
-    rankings = read_rankings(Path(options.schema_filter), len(questions)) if ranked and split != "train" else None
+    rankings = None
+    if options.schema_filter not in ("none", "lexical"):
+        # In training the gold SQL says what is needed; the file is that of the split to be predicted.
+        rankings = read_rankings(Path(options.schema_filter), None if split == "train" else len(questions))
     return Source(questions, schemas, tables, databases, rankings, damage)
 
 

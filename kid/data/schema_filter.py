@@ -113,8 +113,11 @@ def apply_selection(schema: Schema, selection: Selection) -> Schema:
     return replace(schema, tables=chosen, foreign_keys=keys)
 
 
-def read_rankings(path: Path, questions: int) -> list[Selection]:
+def read_rankings(path: Path, questions: int | None) -> list[Selection]:
     """Rankings out of a file: a JSON list with an object {table: [columns]} for each question, best first.
+
+    Args:
+        questions: how many there must be; None: any number.
 
     Raises:
         InputError: the file is missing, damaged, or has another number of rankings than there are questions.
@@ -132,9 +135,9 @@ def read_rankings(path: Path, questions: int) -> list[Selection]:
         and all(isinstance(columns, list) and all(isinstance(c, str) for c in columns) for columns in ranking.values())
         for ranking in rankings
     )
-    if not right or len(rankings) != questions:
+    if not right or questions not in (None, len(rankings)):
         raise InputError(
-            f"--schema-filter {path}: expected a list of {questions} objects like {{table: [columns]}}, "
+            f"--schema-filter {path}: expected a list of {questions or ''} objects like {{table: [columns]}}, "
             f"one for each question" + (f"; it has {len(rankings)}" if isinstance(rankings, list) else "")
         )
     return rankings

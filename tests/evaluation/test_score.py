@@ -81,7 +81,7 @@ def test_only_newlines_end_a_line(benchmark):
         ({"benchmark": "spyder"}, "benchmark 'spyder' is unknown"),
         ({"split": "tset"}, "split 'tset' of benchmark spider is unknown"),
         ({"data": "nowhere"}, "data folder nowhere does not exist"),
-        ({"questions": "nothing.json"}, "nothing.json does not exist"),
+        ({"questions": "nothing.json"}, "nothing.json: No such file or directory"),
         ({"predictions": "nothing.sql"}, "cannot read predictions nothing.sql: No such file"),
         ({"predictions": "."}, "cannot read predictions .: Is a directory"),
         ({"databases": "nowhere"}, "no database for 1 of 1 db_ids under nowhere"),

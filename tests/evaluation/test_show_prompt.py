@@ -1,0 +1,71 @@
+"""The script that shows prompts: what it prints of one question and of a whole split."""
+
+import json
+import subprocess
+import sys
+
+from launcher import ROOT
+
+from kid.config import RunConfig
+from kid.data.prepare import prepare
+from kid.data.reading import data_options
+from kid.pretrained import load_tokenizer
+
+
+def show(data, *arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, "eval/show_prompt.py", "--benchmark", "spider", "--data", data, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_prompt_with_its_counts(minibench, tiny_models):
+    tokenizer = load_tokenizer(tiny_models / "student", "--model")
+    prepared = prepare(data_options(RunConfig(benchmark="spider", data=str(minibench))), "dev", tokenizer)
+    row = prepared.rows[17]
+    done = show(minibench, "--index", 17, "--model", tiny_models / "student")
+    assert done.returncode == 0, done.stderr
+    head, _, shown = done.stdout.partition("\n\n")
+    assert shown == tokenizer.decode(row["prompt_ids"] + row["completion_ids"]) + "\n"
+    assert f"prompt: {len(row['prompt_ids'])} tokens of at most 1024 (schema {row['shared']}, " in head
+    assert f"output: {len(row['completion_ids'])} tokens with EOS" in head
+
+
+def test_without_a_model_words_count(minibench):
+    done = show(minibench, "--index", 0)
+    question = json.loads((minibench / "dev.json").read_text())[0]["question"]
+    assert done.returncode == 0 and f"\n{question}\n" in done.stdout and "<|end|>" in done.stdout
+
+
+def test_what_is_cut_is_said(minibench, tiny_models):
+    done = show(minibench, "--index", 3, "--model", tiny_models / "student", "--max-prompt-length", 60)
+    assert "prompt: 60 tokens of at most 60 (" in done.stdout
+    assert "; the schema is filtered; " in done.stdout and " tokens cut from the left" in done.stdout
+
+
+def test_the_figures_of_a_split(minibench, tiny_models, tmp_path):
+    flags = [
+        "--stats",
+        "--model",
+        tiny_models / "student",
+        "--max-completion-length",
+        30,
+        "--json",
+        tmp_path / "f.json",
+    ]
+    done = show(minibench, *flags)
+    figures = json.loads((tmp_path / "f.json").read_text())
+    long = sum(length > 30 for length in figures["lengths"]["outputs"])
+    assert done.returncode == 0 and long > 0
+    assert "spider dev: 200 questions, 200 prompts" in done.stdout and "█" in done.stdout
+    assert f"{long} outputs over 30 tokens left out" in done.stdout
+    assert figures["questions"] == len(figures["lengths"]["prompts"]) == 200 and figures["left_out"] == {}
+
+
+def test_wrong_calls_get_one_line(minibench):
+    for arguments, message in [
+        ([], "give either --index N, to read one prompt, or --stats"),
+        (["--index", 200], "--index 200: the split has questions 0 to 199"),
+        (["--stats", "--split", "syn"], "no questions of split syn"),
+        (["--stats", "--evidence", "maybe"], "--evidence: evidence = 'maybe' is not yes or no"),
+    ]:
+        done = show(minibench, *arguments)
+        assert done.returncode == 2 and message in done.stderr.strip().splitlines()[-1], done.stderr
