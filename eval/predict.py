@@ -41,6 +41,7 @@ def main() -> None:
     import transformers
     from tqdm import tqdm
 
+    from kid.data.batching import long_prompts
     from kid.data.prepare import prepare
     from kid.data.reading import data_options
     from kid.evaluation.prediction import greedy_predictions, load_model
@@ -65,7 +66,7 @@ def main() -> None:
         lines[index] = line
     write_atomically(output, "".join(f"{line}\n" for line in lines))
     print(f"{output}: {len(lines)} lines, {len(found)} predictions")
-    for remark in prepared.remarks():
+    for remark in long_prompts(prepared, args.max_prompt_length) + prepared.remarks():
         print(remark)
 
 

@@ -133,7 +133,7 @@ def histogram(title: str, lengths: list[int], limit: int) -> Table:
 
 
 def show_stats(arguments: argparse.Namespace) -> None:
-    from kid.data.batching import over_limit
+    from kid.data.batching import long_outputs, long_prompts
     from kid.data.prepare import prepare
     from kid.data.reading import data_options, read_schemas, read_source
     from kid.data.texts import make_texts, written_parts
@@ -150,7 +150,8 @@ def show_stats(arguments: argparse.Namespace) -> None:
         "prompts": ([len(ids) for ids in prepared.rows["prompt_ids"]], options.max_prompt_length),
         "outputs": ([len(ids) for ids in prepared.rows["completion_ids"]], arguments.max_completion_length),
     }
-    remarks = over_limit(prepared, arguments)[0] + prepared.remarks()
+    remarks = long_prompts(prepared, options.max_prompt_length)
+    remarks += long_outputs(prepared, arguments.max_completion_length)[0] + prepared.remarks()
     console.print(
         f"{arguments.benchmark} {arguments.split}: {len(prepared.questions)} questions, {len(prepared.rows)} prompts"
     )

@@ -81,20 +81,25 @@ class Batch:
         return torch.cat([prompt, kept], dim=1)
 
 
-def over_limit(prepared: Prepared, config) -> tuple[list[str], list[int]]:
-    """Lines on the prompts and outputs that are over their limits, and the rows whose output is not."""
-    rows, limit = prepared.rows, config.max_completion_length
-    lengths = [len(ids) for ids in rows["completion_ids"]]
-    kept = [place for place, length in enumerate(lengths) if length <= limit]
-    filtered, cut, index = rows["filtered"], rows["cut"], rows["index"]
-    long = [index[place] for place, ids in enumerate(rows["prompt_ids"]) if len(ids) > config.max_prompt_length]
+def long_prompts(prepared: Prepared, limit: int) -> list[str]:
+    """Lines on the prompts that are over the limit, or were."""
+    rows = prepared.rows
     counts = {
-        f"prompts over {config.max_prompt_length} tokens had their schema filtered": sum(filtered),
-        f"prompts over {config.max_prompt_length} tokens lost the start of their schema": sum(map(bool, cut)),
-        f"prompts stay over {config.max_prompt_length} tokens, their question alone is longer": len(long),
-        f"outputs over {limit} tokens left out": len(lengths) - len(kept),
+        f"prompts over {limit} tokens had their schema filtered": sum(rows["filtered"]),
+        f"prompts over {limit} tokens lost the start of their schema": sum(cut > 0 for cut in rows["cut"]),
+        f"prompts stay over {limit} tokens: their question alone is": sum(
+            len(ids) > limit for ids in rows["prompt_ids"]
+        ),
     }
-    return [f"{count} {what}" for what, count in counts.items() if count], kept
+    return [f"{count} {what}" for what, count in counts.items() if count]
+
+
+def long_outputs(prepared: Prepared, limit: int) -> tuple[list[str], list[int]]:
+    """A line on the outputs over the limit if there are any, and the rows of those that are not."""
+    lengths = [len(ids) for ids in prepared.rows["completion_ids"]]
+    kept = [place for place, length in enumerate(lengths) if length <= limit]
+    over = len(lengths) - len(kept)
+    return [f"{over} outputs over {limit} tokens left out"] if over else [], kept
 
 
 def load_dataset(config, split: str, tokenizer, at_most: int | None = None) -> Dataset:
@@ -112,7 +117,8 @@ def load_dataset(config, split: str, tokenizer, at_most: int | None = None) -> D
     # A file of questions given by hand is one of training questions; dev stays the benchmark's.
     changes = {} if split == "train" else {"questions": None}
     prepared = prepare(data_options(config, **changes), split, tokenizer)
-    remarks, kept = over_limit(prepared, config)
+    remarks, kept = long_outputs(prepared, config.max_completion_length)
+    remarks = long_prompts(prepared, config.max_prompt_length) + remarks
     if config.strict_length and remarks:
         raise InputError(
             f"{config.benchmark} {split}: {'; '.join(remarks)}; raise the limits or leave out --strict-length"
