@@ -1,0 +1,76 @@
+"""Seconds it takes to prepare a benchmark for training, the first time and from the cache."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from kid.errors import InputError, OneLineParser, run_script
+
+EXAMPLE = """example:
+  python bench/prepare_data.py --benchmark spider --data spider --model Qwen/Qwen1.5-0.5B
+"""
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    """In a process of its own: prepare the splits, write what it took as a line of JSON."""
+    from kid.config import RunConfig
+    from kid.data.prepare import prepare
+    from kid.data.reading import data_options
+    from kid.pretrained import find_model, load_tokenizer
+
+    folder = Path(arguments.model)
+    tokenizer = load_tokenizer(folder if folder.is_dir() else find_model(arguments.model, "--model"), "--model")
+    config = RunConfig(benchmark=arguments.benchmark, data=arguments.data, missing_database="schema-only")
+    started = time.perf_counter()
+    rows = {split: len(prepare(data_options(config), split, tokenizer).rows) for split in arguments.splits}
+    seconds = time.perf_counter() - started
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, workers) / 1024
+    print(json.dumps({"rows": rows, "seconds": round(seconds, 1), "peak_mb_of_one_process": round(peak)}))
+
+
+def main() -> None:
+    parser = OneLineParser(
+        description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--benchmark", default="spider", help="[spider]")
+    parser.add_argument("--data", required=True, metavar="DIR", help="the benchmark's folder")
+    parser.add_argument("--splits", nargs="+", default=["train", "dev"], help="[train dev]")
+    parser.add_argument("--model", required=True, metavar="DIR", help="folder or hub id of a model, for its tokenizer")
+    parser.add_argument("--json", metavar="F", type=Path, help="write the figures to this file")
+    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        return measure(arguments)
+    figures = {}
+    with tempfile.TemporaryDirectory() as cache:
+        for name in ("first time", "from the cache"):
+            command = [sys.executable, __file__, *sys.argv[1:], "--measure"]
+            environment = {**os.environ, "KID_CACHE": cache}
+            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                raise InputError("the measurement failed; see the line above")
+            figures[name] = json.loads(done.stdout.splitlines()[-1])
+    table = Table(title=f"{arguments.benchmark}: {figures['first time']['rows']}, {len(os.sched_getaffinity(0))} cores")
+    for column in ("", "seconds", "peak MB of one process"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, row in figures.items():
+        table.add_row(name, str(row["seconds"]), str(row["peak_mb_of_one_process"]))
+    Console().print(table)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    run_script(main)
