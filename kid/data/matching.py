@@ -12,7 +12,7 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from bm25s.stopwords import STOPWORDS_EN_PLUS
 from rapidfuzz import fuzz, process
 
 from kid.data.cache import build_once, cache_folder, content_hash, key_of
-from kid.data.schema import quote
+from kid.data.schema import open_database, quote
 from kid.errors import InputError
 
 SHARD_CELLS = 100_000
@@ -142,17 +142,14 @@ def build_value_index(database: Path) -> Path:
     """The folder with the index of a SQLite file's texts, made where the cache does not hold it.
 
     Memory does not grow with the database: SQLite sorts in temporary files (`SQLITE_TMPDIR` says where), and each
-    `SHARD_CELLS` texts have an index of their own. What is only in a journal beside the file is not read.
+    `SHARD_CELLS` texts have an index of their own.
 
     Raises:
         InputError: the file cannot be read or is no sound SQLite database, or the cache cannot be written.
     """
 
     def build(folder: Path) -> None:
-        # immutable: no journal is looked for or made beside the file, which may lie where nothing can be written.
-        uri = f"{database.resolve().as_uri()}?mode=ro&immutable=1"
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
-            connection.text_factory = lambda raw: raw.decode("utf-8", errors="ignore")
+        with open_database(database) as connection:
             connection.executescript("PRAGMA cache_size = -65536; PRAGMA temp_store = FILE")  # 64 MiB to sort in
             columns = read_columns(connection)
             (folder / "columns.json").write_text(json.dumps(columns))

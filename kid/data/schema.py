@@ -69,10 +69,14 @@ def open_database(path: Path) -> Iterator[sqlite3.Connection]:
     """A database opened for reading; cells that are not UTF-8 lose the bytes that are not.
 
     Nothing is written beside it, so that it may lie on a read-only disk.
+
+    Raises:
+        InputError: a program that writes it has left rows in a log beside it, which reading it so would miss.
     """
-    # A write-ahead log that was left behind holds rows of its own.
-    immutable = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{immutable}", uri=True)
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise InputError(f"{path} is in use: {log.name} holds part of it; end its writer, or PRAGMA wal_checkpoint")
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
     connection.text_factory = lambda raw: raw.decode("utf-8", errors="ignore")
     try:
         yield connection

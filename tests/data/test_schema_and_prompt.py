@@ -164,6 +164,18 @@ def test_a_database_that_does_not_fit_is_named(files, tmp_path):
         read_database(schema, "films", database)
 
 
+def test_a_database_that_is_being_written_is_refused(files):
+    tables, database = files
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("INSERT INTO Movie VALUES (1, 'new', 'row')")
+    connection.commit()
+    with pytest.raises(InputError, match=r"films.sqlite is in use: films.sqlite-wal holds part of it"):
+        read_database(read_tables(tables, Damage())["films"], "films", database)
+    connection.close()
+    assert "values : 1 , 7" in schema_part(read_database(read_tables(tables, Damage())["films"], "films", database))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
