@@ -15,7 +15,7 @@ NAMES = (
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
     """`--benchmark`, `--data`, `--split` and what else decides on prompts; help and defaults are those of training."""
     group = parser.add_argument_group("data (as in training, or the prompts are others than the model has learnt from)")
-    group.add_argument("--split", default="dev", help="dev; of spider also dk, syn, realistic; train [dev]")
+    group.add_argument("--split", default="dev", help="train, dev; of spider also dk, syn, realistic, seen [dev]")
     for name in NAMES:
         field = RunConfig.__dataclass_fields__[name]
         kind, meta = field_type(name)[0], field.metadata

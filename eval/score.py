@@ -101,6 +101,8 @@ def main() -> None:
     arguments = parse_arguments()
     questions = load_questions(arguments.benchmark, arguments.split, arguments.data, arguments.questions)
     db_ids = [question.db_id for question in questions]
+    if "" in db_ids:
+        raise InputError(f"question {db_ids.index('')} brings its own prompt and no database; it cannot be scored")
     paths = find_databases(arguments.benchmark, arguments.split, arguments.data, db_ids, arguments.databases)
     predictions = read_predictions(arguments.predictions, len(questions))
     if arguments.json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from cli import add_data_flags, check_data_flags
@@ -20,7 +19,7 @@ EXAMPLE = """examples:
 
   Without --model, words and signs count as tokens: enough to read a prompt, too few to judge lengths by.
 """
-COLOURS = {"schema": "cyan", "matched contents": "green", "question": "bold", "SQL": "magenta"}
+COLOURS = {"prompt": "bold", "schema": "cyan", "matched contents": "green", "question": "bold", "SQL": "magenta"}
 BAR_WIDTH = 50
 BINS = 16
 console = Console(soft_wrap=True, highlight=False)
@@ -45,6 +44,10 @@ def parse() -> argparse.Namespace:
     check_data_flags(arguments)
     if arguments.stats == (arguments.index is not None):
         raise InputError("give either --index N, to read one prompt, or --stats")
+    if arguments.max_completion_length < 1:
+        raise InputError(f"--max-completion-length {arguments.max_completion_length} is out of range; give 1 or more")
+    if arguments.json and (arguments.json.is_dir() or not arguments.stats):
+        raise InputError(f"--json {arguments.json}: name a file, and give --stats")
     return arguments
 
 
@@ -81,30 +84,32 @@ def show_prompt(arguments: argparse.Namespace) -> None:
     from kid.data.texts import make_texts, written_parts
 
     options = data_options(arguments)
-    source = read_source(options, arguments.split)
-    if not 0 <= arguments.index < len(source.questions):
-        raise InputError(f"--index {arguments.index}: the split has questions 0 to {len(source.questions) - 1}")
-    question = source.questions[arguments.index]
-    source = replace(source, questions=[question])
+    source = read_source(options, arguments.split, arguments.index)
+    (question,) = source.questions
     schemas, reasons = read_schemas(source, options.missing_database)
-    reason = question.fault or reasons.get(question.db_id)
-    if reason:
-        raise InputError(f"question {arguments.index} on {question.db_id or 'no database'} has no prompt: {reason}")
     texts = make_texts(source, schemas, options.evidence, "", quiet=True)
+    if question.index not in texts:
+        reason = question.fault or reasons.get(question.db_id, "damaged database")
+        raise InputError(f"question {question.index} on {question.db_id or 'no database'} has no prompt: {reason}")
     tokenizer = find_tokenizer(arguments.model, written_parts(schemas, texts, options.evidence))
     row = row_encoder(source, schemas, texts, options, arguments.split, tokenizer)({"index": [question.index]})
     row = {name: values[0] for name, values in row.items()}
     last = "" if question.prompt else question_part(question.question, question.evidence if options.evidence else "")
     size = len(encode_continuations(tokenizer, [last])[0])
     ids, shared = row["prompt_ids"], row["shared"]
-    parts = {
-        "schema": ids[:shared],
-        "matched contents": ids[shared : len(ids) - size],
-        "question": ids[max(0, len(ids) - size) :],
-        "SQL": row["completion_ids"],
-    }
+    parts = (
+        {"prompt": ids}
+        if question.prompt
+        else {
+            "schema": ids[:shared],
+            "matched contents": ids[shared : len(ids) - size],
+            "question": ids[len(ids) - size :],
+        }
+    )
+    parts["SQL"] = row["completion_ids"]
     counts = ", ".join(f"[{COLOURS[name]}]{name} {len(part)}[/]" for name, part in parts.items() if name != "SQL")
-    console.print(f"question {question.index} of {arguments.benchmark} {arguments.split}, database {question.db_id}")
+    on = f", database {question.db_id}" if question.db_id else ""
+    console.print(f"question {question.index} of {arguments.benchmark} {arguments.split}{on}", markup=False)
     console.print(
         f"prompt: {len(ids)} tokens of at most {options.max_prompt_length} ({counts})"
         + ("; the schema is filtered" if row["filtered"] else "")

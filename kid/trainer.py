@@ -81,8 +81,6 @@ def read_inputs(config: RunConfig) -> Inputs:
     for folder in filter(None, (student, teacher)):
         stored_tensors(folder)  # only opened: missing or damaged weights are met before anything is written
     train = load_dataset(config, "train", tokenizer)
-    if not train.samples:
-        raise InputError(f"--max-completion-length {config.max_completion_length} leaves no training sample; raise it")
     validation = load_dataset(config, "dev", tokenizer, at_most=VALIDATION_SAMPLES) if config.eval_steps else None
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
     total = min(total, config.max_steps) if config.max_steps else total

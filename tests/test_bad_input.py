@@ -52,7 +52,7 @@ def test_good_input_is_read_and_nothing_is_written(flags, tmp_path):
         ({"deepspeed": "gone.json"}, "--deepspeed gone.json: No such file or directory; see ds_configs/"),
         ({"mask_token": "<s>"}, "--mask-token '<s>' is not one token"),
         ({"batch_size": 6}, "the nearest that are: 4 or 8"),
-        ({"max_completion_length": 1}, "leaves no training sample; raise it"),
+        ({"max_completion_length": 1}, "leaves no train sample; raise it"),
         (
             {"schema_filter": "lexcal"},
             "--schema-filter lexcal: No such file or directory; give none, lexical or a file",

@@ -123,6 +123,8 @@ def load_dataset(config, split: str, tokenizer, at_most: int | None = None) -> D
         raise InputError(
             f"{config.benchmark} {split}: {'; '.join(remarks)}; raise the limits or leave out --strict-length"
         )
+    if not kept:
+        raise InputError(f"--max-completion-length {config.max_completion_length} leaves no {split} sample; raise it")
     remarks += prepared.remarks()
     kept = kept[:: -(-len(kept) // at_most)] if at_most else kept
     rows = prepared.rows.select(kept)

@@ -121,8 +121,8 @@ def read_items(path: Path, damage: Damage) -> list[tuple[int, dict]]:
             try:
                 if line.strip():
                     items.append((position, json.loads(line)))
-            except json.JSONDecodeError:
-                damage.add("no valid JSON", f"{path}, line {position + 1}")
+            except (ValueError, RecursionError):
+                damage.add("no valid JSON", place_of(path, position))
     else:
         try:
             values = json.loads(text)
@@ -130,10 +130,20 @@ def read_items(path: Path, damage: Damage) -> list[tuple[int, dict]]:
             values = complete_items(text)
             what = f"line {error.lineno}, after {len(values)} complete items: it may be cut off"
             damage.add("no valid JSON", f"{path}, {what}")
-        items = list(enumerate(values)) if isinstance(values, list) else [(0, None)]
-    if not all(isinstance(item, dict) for _, item in items):
-        raise InputError(f"{path} is not a list of objects; expected the benchmark's own format")
-    return items
+        except (ValueError, RecursionError) as error:  # a number of 5000 digits, brackets 10,000 deep
+            raise InputError(f"{path} is not valid JSON: {error}") from None
+        if not isinstance(values, list):
+            raise InputError(f"{path} is not a list of objects; expected the benchmark's own format")
+        items = list(enumerate(values))
+    for position, item in items:
+        if not isinstance(item, dict):
+            damage.add("no object", place_of(path, position))
+    return [(position, item) for position, item in items if isinstance(item, dict)]
+
+
+def place_of(path: Path, position: int) -> str:
+    """Where an item of a file stands, in words."""
+    return f"{path}, " + (f"line {position + 1}" if path.suffix == ".jsonl" else f"item {position}")
 
 
 def complete_items(text: str) -> list:
@@ -143,7 +153,7 @@ def complete_items(text: str) -> list:
     while at:
         try:
             item, at = decoder.raw_decode(text, BETWEEN_ITEMS.match(text, at).end())
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             break
         items.append(item)
     return items
@@ -193,8 +203,7 @@ def load_questions(
     loaded: list[Question] = []
     for path in paths:
         for position, item in read_items(path, faults):
-            place = f"{path}, " + (f"line {position + 1}" if path.suffix == ".jsonl" else f"item {position}")
-            loaded.append(read_question(row, len(loaded), item, place, faults))
+            loaded.append(read_question(row, len(loaded), item, place_of(path, position), faults))
     if not damage:
         faults.settle()
     if not loaded:
@@ -209,14 +218,20 @@ def read_question(row: Split, index: int, item: dict, place: str, damage: Damage
     else:
         names = {"db_id": "db_id", "question": row.question_field, "query": row.query_field}
     values = {key: item.get(name) for key, name in names.items()}
-    lacking = [names[key] for key, value in values.items() if not isinstance(value, str) or not value.strip()]
+    lacking = [names[key] for key, value in values.items() if not is_text(value) or not value.strip()]
+    evidence = item.get(row.evidence_field) or ""
+    if not is_text(evidence):
+        lacking.append(f"text in {row.evidence_field}")
     fault = f"no {' and no '.join(lacking)}" if lacking else ""
     if fault:
         damage.add(f"question with {fault}", place)
-        values = {key: value if isinstance(value, str) else "" for key, value in values.items()}
-    evidence = item.get(row.evidence_field)
-    values = {"db_id": "", "question": "", **values, "evidence": evidence if isinstance(evidence, str) else ""}
-    return Question(index, **values, fault=fault)
+    values = {"db_id": "", "question": "", **values, "evidence": evidence}
+    return Question(index, **{key: value if is_text(value) else "" for key, value in values.items()}, fault=fault)
+
+
+def is_text(value: object) -> bool:
+    """Whether a value of JSON is text that can be written: JSON may hold halves of characters (surrogates)."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def find_tables(benchmark: str, split: str, data: Path | str, tables: Path | str | None = None) -> Path | None:
@@ -258,7 +273,7 @@ def find_databases(
     for db_id in dict.fromkeys(db_ids):
         for root in roots:
             path = root / db_id / f"{db_id}.sqlite"
-            if path.is_file():
+            if os.path.isfile(path):  # Path.is_file raises where the name is too long
                 found[db_id] = path
                 break
     missing = sorted(set(db_ids) - set(found))

@@ -31,7 +31,14 @@ def key_of(parts: Any) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """SHA-256 of a file's bytes. Raises InputError if it cannot be read."""
+    try:
+        return hash_file(path)
+    except OSError as error:
+        raise InputError(f"{error.filename or path}: {error.strerror}; it must be a file that can be read") from None
+
+
+def hash_file(path: Path) -> str:
     stat = path.stat()
     memo = None
     if stat.st_size >= REMEMBERED_BYTES:
@@ -58,19 +65,18 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     partial = folder.with_name(f"{folder.name}.partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f"{folder.name}.lock"))
-        lock.acquire()
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
+            try:
+                if not folder.is_dir():
+                    shutil.rmtree(partial, ignore_errors=True)
+                    partial.mkdir()
+                    build(partial)
+                    partial.rename(folder)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
+        what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror or error
         raise InputError(
-            f"the cache {cache_folder()} cannot be written ({error.strerror}); name another folder in KID_CACHE"
+            f"the cache {cache_folder()} cannot be written ({what}); make room, or name another folder in KID_CACHE"
         ) from None
-    try:
-        if not folder.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            build(partial)
-            partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        lock.release()
     return folder

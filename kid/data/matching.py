@@ -23,7 +23,7 @@ from bm25s.stopwords import STOPWORDS_EN_PLUS
 from rapidfuzz import fuzz, process
 
 from kid.data.cache import build_once, cache_folder, content_hash, key_of
-from kid.data.schema import open_database, quote
+from kid.data.schema import DamagedDatabaseError, database_error, open_database, quote, shadow_tables
 from kid.errors import InputError
 
 SHARD_CELLS = 100_000
@@ -82,8 +82,7 @@ def skip_unsupported() -> Iterator[None]:
 
 def read_columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     """(table, column) in the database's order, without views, SQLite's own tables and the insides of virtual tables."""
-    # SQLite before 3.37 knows no table_list and returns nothing: then the insides of virtual tables are tables.
-    shadows = {name for _, name, kind, *_ in connection.execute("PRAGMA table_list") if kind == "shadow"}
+    shadows = shadow_tables(connection)
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
     columns = []
     for (table,) in tables:
@@ -163,11 +162,10 @@ def build_value_index(database: Path) -> Path:
         key = key_of([content_hash(database), content_hash(Path(__file__)), SHARD_CELLS, VERSIONS])
         return build_once(cache_folder() / "values" / key, build)
     except sqlite3.Error as error:
-        advice = "it must be a sound SQLite database, and SQLITE_TMPDIR have room to sort it"
-        raise InputError(f"{database}: {error}; {advice}") from None
-    except OSError as error:
-        advice = f"it must be a file that can be read, and KID_CACHE ({cache_folder()}) a folder that can be written"
-        raise InputError(f"{database}: {error.strerror} ({error.filename}); {advice}") from None
+        found = database_error(database, error)
+        if isinstance(found, DamagedDatabaseError):
+            raise found from None
+        raise InputError(f"{found}; SQLITE_TMPDIR must have room to sort it") from None
 
 
 @dataclass

@@ -16,10 +16,11 @@ from kid.data.cache import build_once, cache_folder, content_hash, key_of
 from kid.data.encoding import beginning, encode_continuations, encode_texts, join_prompt
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.reading import DataOptions, Source, read_schemas, read_source
-from kid.data.schema import Schema
+from kid.data.schema import Schema, description_files
 from kid.data.schema_filter import Selection, apply_selection, lexical_ranking, top_of, training_selection
 from kid.data.sql import gold_schema_items
 from kid.data.texts import Text, asked, make_texts
+from kid.errors import InputError
 
 # Libraries whose results are in the cache; the project's own code is hashed.
 LIBRARIES = ("bm25s", "rapidfuzz", "sqlglot", "tokenizers", "transformers", "datasets")
@@ -67,10 +68,13 @@ def cache_key(options: DataOptions, split: str, source: Source, tokenizer) -> st
     settings = asdict(options)
     for place in ("data", "questions", "tables", "databases"):
         settings.pop(place)
+    if split != "train":
+        settings.pop("seed")  # of the random tables and columns in training
+    if source.rankings is not None:
+        settings["schema_filter"] = "lexical" if split == "train" else source.rankings
+    bos = beginning(tokenizer)  # this also sets back the padding and truncation that an earlier use has left
     descriptions = {
-        db_id: [
-            [file.name, content_hash(file)] for file in sorted((path.parent / "database_description").glob("*.csv"))
-        ]
+        db_id: [[file.name, content_hash(file)] for file in description_files(path)]
         for db_id, path in source.databases.items()
     }
     code = {file.name: content_hash(file) for file in sorted(Path(__file__).parent.glob("*.py"))}
@@ -82,8 +86,7 @@ def cache_key(options: DataOptions, split: str, source: Source, tokenizer) -> st
             "tables": content_hash(source.tables) if source.tables else None,
             "databases": {db_id: content_hash(path) for db_id, path in source.databases.items()},
             "descriptions": descriptions,
-            "rankings": source.rankings if split != "train" else None,
-            "tokenizer": [tokenizer.backend_tokenizer.to_str(), beginning(tokenizer), tokenizer.eos_token_id],
+            "tokenizer": [tokenizer.backend_tokenizer.to_str(), bos, tokenizer.eos_token_id],
             "code": code,
             "libraries": {name: version(name) for name in LIBRARIES},
         }
@@ -106,11 +109,15 @@ def filtered_schema(
 
 
 def encode_whole(text: Text, limit: int, tokenizer) -> tuple:
-    """The row of a question that brings its whole prompt: nothing of it is shared, filtered or normalised."""
+    """The row of a question that brings its whole prompt: nothing of it is shared, filtered or normalised.
+
+    Special tokens that the prompt spells (those of a chat format) are tokens.
+    """
     prompt = text.question.prompt
+    ids = tokenizer(prompt, add_special_tokens=False).input_ids
     # After a line break the output goes on as it would within one text.
     encode = encode_continuations if prompt.endswith("\n") else encode_texts
-    (ids,), (query,) = encode_texts(tokenizer, [prompt]), encode(tokenizer, [text.query])
+    (query,) = encode(tokenizer, [text.query])
     joined = join_prompt(beginning(tokenizer), [], ids, [], limit)
     return (text.question.index, "", joined.ids, 0, [*query, tokenizer.eos_token_id], False, joined.cut)
 
@@ -156,6 +163,14 @@ def build(source: Source, options: DataOptions, split: str, tokenizer, folder: P
     title = f"{options.benchmark} {split}"
     schemas, reasons = read_schemas(source, options.missing_database)
     texts = make_texts(source, schemas, options.evidence, title)
+    left_out: dict[str, list[int]] = {}
+    for question in source.questions:
+        if question.index not in texts:
+            reason = question.fault or reasons.get(question.db_id, "damaged database")
+            left_out.setdefault(reason, []).append(question.index)
+    if not texts:
+        why = ", ".join(f"{len(indices)} for {reason}" for reason, indices in left_out.items())
+        raise InputError(f"{title}: no question is left, {why} left out; see docs/data.md for where files lie")
     encode = row_encoder(source, schemas, texts, options, split, tokenizer)
     rows = datasets.Dataset.from_dict({"index": sorted(texts)}).map(
         encode,
@@ -168,11 +183,6 @@ def build(source: Source, options: DataOptions, split: str, tokenizer, folder: P
     datasets.disable_progress_bars()  # writing takes no time
     rows.save_to_disk(folder / "rows")
     datasets.enable_progress_bars()
-    left_out: dict[str, list[int]] = {}
-    for question in source.questions:
-        if question.index not in texts:
-            reason = question.fault or reasons.get(question.db_id, "damaged database")
-            left_out.setdefault(reason, []).append(question.index)
     report = {"left_out": left_out, "notes": make_notes(source, schemas, texts)}
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
 

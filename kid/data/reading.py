@@ -7,8 +7,8 @@ from pathlib import Path
 
 from kid.data.benchmarks import Question, find_databases, find_tables, load_questions
 from kid.data.damage import Damage
-from kid.data.schema import Schema, read_database, read_tables
-from kid.data.schema_filter import Selection, read_rankings
+from kid.data.schema import DamagedDatabaseError, Schema, check_not_in_use, read_database, read_tables
+from kid.data.schema_filter import Selection, read_rankings, top_of
 from kid.errors import InputError
 
 
@@ -50,26 +50,49 @@ class Source:
     damage: Damage
 
 
-def read_source(options: DataOptions, split: str) -> Source:
-    """Questions, schemas and the places of databases. Raises InputError; faults inside files go to `damage`."""
+def read_source(options: DataOptions, split: str, index: int | None = None) -> Source:
+    """Questions, schemas and the places of databases; faults inside files go to `damage`.
+
+    Args:
+        index: only this question, and what it needs.
+
+    Raises:
+        InputError: something is missing, or the options do not fit the files.
+    """
     damage = Damage(options.damaged)
     questions = load_questions(options.benchmark, split, options.data, options.questions, damage)
+    count = len(questions)
+    if index is not None:
+        if not 0 <= index < count:
+            raise InputError(f"--index {index}: the split has questions 0 to {count - 1}")
+        questions = [questions[index]]
     db_ids = [question.db_id for question in questions if question.db_id and not question.fault]
     tables = find_tables(options.benchmark, split, options.data, options.tables) if db_ids else None
     schemas = read_tables(tables, damage) if tables else None
-    databases = find_databases(
-        options.benchmark, split, options.data, db_ids, options.databases, options.missing_database
-    )
     if schemas is not None:
         for db_id in sorted(set(db_ids) - set(schemas)):
             damage.add(f"db_id without schema in {tables}", db_id)
-    elif options.missing_database == "schema-only" and set(db_ids) - set(databases):
+    try:
+        databases = find_databases(
+            options.benchmark, split, options.data, db_ids, options.databases, options.missing_database
+        )
+    except InputError as error:
+        raise InputError("; ".join([*damage.lines(), str(error)])) from None
+    for path in databases.values():
+        check_not_in_use(path)
+    if schemas is None and options.missing_database == "schema-only" and set(db_ids) - set(databases):
         missing = ", ".join(sorted(set(db_ids) - set(databases)))
         raise InputError(f"--missing-database schema-only needs a tables.json; there is none that describes {missing}")
     rankings = None
     if options.schema_filter not in ("none", "lexical"):
         # In training the gold SQL says what is needed; the file is that of the split to be predicted.
-        rankings = read_rankings(Path(options.schema_filter), None if split == "train" else len(questions))
+        rankings = read_rankings(Path(options.schema_filter), None if split == "train" else count)
+    if rankings and schemas and split != "train":
+        known = [question for question in questions if schemas.get(question.db_id)]
+        unranked = [q.index for q in known if not top_of(rankings[q.index], schemas[q.db_id])]
+        if unranked:
+            what = f"names no table of the database of question {', '.join(map(str, unranked))}"
+            raise InputError(f"--schema-filter {options.schema_filter} {what}; it must be made for this split")
     return Source(questions, schemas, tables, databases, rankings, damage)
 
 
@@ -81,7 +104,7 @@ def read_schemas(source: Source, missing_database: str) -> tuple[dict[str, Schem
     """
     schemas: dict[str, Schema] = {}
     reasons: dict[str, str] = {}
-    for db_id in dict.fromkeys(question.db_id for question in source.questions if question.db_id):
+    for db_id in dict.fromkeys(q.db_id for q in source.questions if q.db_id and not q.fault):
         known = source.schemas is None or source.schemas.get(db_id) is not None
         if not known:
             reasons[db_id] = "no schema of its database"
@@ -89,7 +112,7 @@ def read_schemas(source: Source, missing_database: str) -> tuple[dict[str, Schem
             try:
                 schema = source.schemas[db_id] if source.schemas else None
                 schemas[db_id] = read_database(schema, db_id, source.databases[db_id])
-            except InputError as error:
+            except DamagedDatabaseError as error:
                 source.damage.add("damaged database", str(error))
                 reasons[db_id] = "damaged database"
         elif missing_database == "schema-only":

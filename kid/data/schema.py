@@ -29,6 +29,14 @@ KEYS = (
 )
 
 
+JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9"  # a rollback journal without it is an old one
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class DamagedDatabaseError(InputError):
+    """The file is no sound SQLite database, or not the one that tables.json describes."""
+
+
 @dataclass(frozen=True)
 class Column:
     """`name` as in the database, `comment` in plain words or empty, `values` up to two samples as text."""
@@ -69,19 +77,33 @@ def open_database(path: Path) -> Iterator[sqlite3.Connection]:
     """A database opened for reading; cells that are not UTF-8 lose the bytes that are not.
 
     Nothing is written beside it, so that it may lie on a read-only disk.
-
-    Raises:
-        InputError: a program that writes it has left rows in a log beside it, which reading it so would miss.
     """
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists() and log.stat().st_size:
-        raise InputError(f"{path} is in use: {log.name} holds part of it; end its writer, or PRAGMA wal_checkpoint")
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
     connection.text_factory = lambda raw: raw.decode("utf-8", errors="ignore")
     try:
         yield connection
     finally:
         connection.close()
+
+
+def check_not_in_use(path: Path) -> None:
+    """Raises InputError if a program that writes a database has left part of it in a log, which we would not read."""
+    log, journal = (path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal"))
+    if log.is_file() and log.stat().st_size:
+        raise InputError(f"{path} is in use: {log.name} holds part of it; end its writer, or PRAGMA wal_checkpoint")
+    if journal.is_file() and journal.read_bytes()[:4] == JOURNAL_MAGIC:
+        raise InputError(f"{path} is in use: {journal.name} is to be played back; open it once with sqlite3")
+
+
+def database_error(path: Path, error: sqlite3.Error) -> InputError:
+    """What went wrong with a file, told apart: damage of its own, or of the moment (disk full, no permission)."""
+    damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
+    return (DamagedDatabaseError if damaged else InputError)(f"{path}: {error}")
+
+
+def shadow_tables(connection: sqlite3.Connection) -> set[str]:
+    """Tables in which virtual tables keep their own data. SQLite before 3.37 cannot tell them."""
+    return {name for _, name, kind, *_ in connection.execute("PRAGMA table_list") if kind == "shadow"}
 
 
 def sample_values(connection: sqlite3.Connection, table: str, column: str) -> tuple[str, ...]:
@@ -118,16 +140,18 @@ def schema_from_tables_json(item: dict) -> Schema:
     if lacking:
         raise ValueError(f"lacks {', '.join(lacking)}")
     tables, names = item["table_names_original"], item["column_names_original"]
-    lowered = [str(name).lower() for name in tables]
+    if not tables or not all(isinstance(name, str) for name in tables):
+        raise ValueError("has no tables, or one whose name is no text")
+    lowered = [name.lower() for name in tables]
     twice = sorted({name for name in lowered if lowered.count(name) > 1})
     if twice:
         raise ValueError(f"has two tables called {' and '.join(twice)}")
     if not len(names) == len(item["column_names"]) == len(item["column_types"]):
         raise ValueError("has column names and column types of different number")
-    # Composite primary keys are lists.
-    primary = {key for entry in item["primary_keys"] for key in (entry if isinstance(entry, list) else [entry])}
     columns: list[list[Column]] = [[] for _ in tables]
     try:
+        # Composite primary keys are lists.
+        primary = {key for entry in item["primary_keys"] for key in (entry if isinstance(entry, list) else [entry])}
         for index, ((table, name), (_, comment), kind) in enumerate(
             zip(names, item["column_names"], item["column_types"], strict=True)
         ):
@@ -143,16 +167,26 @@ def schema_from_tables_json(item: dict) -> Schema:
                 left_out.append(f"foreign key {ends} to nowhere")
     except (ValueError, TypeError, IndexError, AttributeError):
         raise ValueError("has columns or foreign keys that are not Spider's own format") from None
+    for name, own in zip(tables, columns, strict=True):
+        known = [column.name.lower() for column in own]
+        if len(set(known)) < max(1, len(known)):
+            raise ValueError(f"has no column or one of them twice in table {name}")
     return Schema(item["db_id"], tuple(map(Table, tables, map(tuple, columns))), tuple(keys), tuple(left_out))
 
 
 def schema_from_database(db_id: str, connection: sqlite3.Connection) -> Schema:
     """The tables and views of a database, where there is no tables.json. Raises sqlite3.Error."""
+    shadows = shadow_tables(connection)
     names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY rowid")
     tables, left_out = [], []
     for (name,) in names.fetchall():
+        if name in shadows:
+            continue
         try:
-            rows = connection.execute("SELECT name, pk FROM pragma_table_xinfo(?)", (name,)).fetchall()
+            # hidden = 1 is a column of a virtual table that means something to its module only.
+            rows = connection.execute(
+                "SELECT name, pk FROM pragma_table_xinfo(?) WHERE hidden != 1", (name,)
+            ).fetchall()
         except sqlite3.OperationalError as error:  # a view of something that is gone, a module that is not loaded
             left_out.append(f"{name} ({error})")
             continue
@@ -160,23 +194,34 @@ def schema_from_database(db_id: str, connection: sqlite3.Connection) -> Schema:
     return Schema(db_id, tuple(tables), (), tuple(left_out))
 
 
-def read_descriptions(folder: Path) -> dict[tuple[str, str], str]:
-    """(table, column), lower-cased -> what BIRD's database_description/TABLE.csv says of it; empty without any."""
+def description_files(database: Path) -> list[Path]:
+    """BIRD's database_description/TABLE.csv beside a database; empty for other benchmarks."""
+    return sorted(path for path in (database.parent / "database_description").glob("*.csv") if path.is_file())
+
+
+def read_descriptions(database: Path) -> tuple[dict[tuple[str, str], str], list[str]]:
+    """(table, column), lower-cased -> what BIRD's descriptions say of it; and the files that cannot be read."""
     found: dict[tuple[str, str], str] = {}
-    for path in sorted(folder.glob("*.csv")):
+    unreadable = []
+    for path in description_files(database):
         raw = path.read_bytes()
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = raw.decode("cp1252", errors="ignore")  # some of BIRD's are
-        for row in csv.DictReader(io.StringIO(text, newline="")):
+        try:
+            rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        except csv.Error as error:
+            unreadable.append(f"comments in {path} ({error})")
+            continue
+        for row in rows:
             name = (row.get("original_column_name") or "").strip()
             words = [" ".join((row.get(key) or "").split()) for key in ("column_description", "column_name")]
             comment = next((text for text in words if says_more(text, name)), "")
             if name and comment:
                 comment = textwrap.shorten(comment.lower(), MAX_COMMENT_CHARACTERS, placeholder="")
                 found[path.stem.lower(), name.lower()] = comment
-    return found
+    return found, unreadable
 
 
 def declared_keys(connection: sqlite3.Connection, schema: Schema) -> tuple[list[tuple[str, str, str, str]], list[str]]:
@@ -188,14 +233,15 @@ def declared_keys(connection: sqlite3.Connection, schema: Schema) -> tuple[list[
             'SELECT "table", "from", "to", seq FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq', (table.name,)
         )
         for name, column, referenced, place in rows.fetchall():
+            own = [c.name for c in table.columns if c.name.lower() == column.lower()]
             target = tables.get(name.lower())
             columns = target.columns if target else ()
             if referenced is None:  # REFERENCES t: its primary key
                 matching = [c.name for c in columns if c.primary_key][place : place + 1]
             else:
                 matching = [c.name for c in columns if c.name.lower() == referenced.lower()]
-            if matching:
-                keys.append((table.name, column, target.name, matching[0]))
+            if own and matching:
+                keys.append((table.name, own[0], target.name, matching[0]))
             else:
                 nowhere.append(f"foreign key {table.name}.{column} to {name}.{referenced or '(its primary key)'}")
     return keys, nowhere
@@ -208,7 +254,7 @@ def complete_schema(schema: Schema, connection: sqlite3.Connection, descriptions
         ValueError: the database lacks a table or column that the schema names.
         sqlite3.Error: the file cannot be read.
     """
-    tables = []
+    tables, left_out = [], []
     for table in schema.tables:
         rows = connection.execute("SELECT name, type, pk FROM pragma_table_xinfo(?)", (table.name,)).fetchall()
         declared = {name.lower(): (kind.split("(")[0].strip().lower(), bool(key)) for name, kind, key in rows}
@@ -217,19 +263,27 @@ def complete_schema(schema: Schema, connection: sqlite3.Connection, descriptions
         lacking = [column.name for column in table.columns if column.name.lower() not in declared]
         if lacking:
             raise ValueError(f"no column {table.name}.{f', {table.name}.'.join(lacking)}")
+        try:
+            samples = [sample_values(connection, table.name, column.name) for column in table.columns]
+        except sqlite3.OperationalError as error:  # a view that cannot be run
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
+                raise
+            left_out.append(f"{table.name} ({error})")
+            continue
         columns = []
-        for column in table.columns:
+        for column, values in zip(table.columns, samples, strict=True):
             kind, key = declared[column.name.lower()]
             comment = column.comment or descriptions.get((table.name.lower(), column.name.lower()), "")
-            values = sample_values(connection, table.name, column.name)
             columns.append(Column(column.name, comment, kind or column.type, column.primary_key or key, values))
         tables.append(Table(table.name, tuple(columns)))
     complete = replace(schema, tables=tuple(tables))
     declared_foreign, nowhere = declared_keys(connection, complete)
+    shown = {table.name.lower() for table in tables}
     unique: dict[tuple[str, ...], tuple[str, str, str, str]] = {}
     for key in [*schema.foreign_keys, *declared_foreign]:
-        unique.setdefault(tuple(name.lower() for name in key), key)
-    return replace(complete, foreign_keys=tuple(unique.values()), left_out=(*schema.left_out, *nowhere))
+        if {key[0].lower(), key[2].lower()} <= shown:
+            unique.setdefault(tuple(name.lower() for name in key), key)
+    return replace(complete, foreign_keys=tuple(unique.values()), left_out=(*schema.left_out, *left_out, *nowhere))
 
 
 def without_internal_tables(schema: Schema) -> Schema:
@@ -245,16 +299,21 @@ def read_database(schema: Schema | None, db_id: str, path: Path) -> Schema:
         schema: from tables.json; None: all from the file.
 
     Raises:
-        InputError: the file is no SQLite database, or not the one that tables.json describes.
+        DamagedDatabaseError: the file is no SQLite database, has no tables, or others than tables.json says.
+        InputError: it cannot be read.
     """
     try:
         with open_database(path) as connection:
             schema = without_internal_tables(schema or schema_from_database(db_id, connection))
-            return complete_schema(schema, connection, read_descriptions(path.parent / "database_description"))
+            descriptions, unreadable = read_descriptions(path)
+            complete = complete_schema(schema, connection, descriptions)
     except sqlite3.Error as error:
-        raise InputError(f"{path}: {error}") from None
+        raise database_error(path, error) from None
     except ValueError as error:
-        raise InputError(f"{path}: {error}, which tables.json names") from None
+        raise DamagedDatabaseError(f"{path}: {error}, which tables.json names") from None
+    if not complete.tables:
+        raise DamagedDatabaseError(f"{path}: no tables in it")
+    return replace(complete, left_out=(*complete.left_out, *unreadable))
 
 
 def read_tables(path: Path, damage: Damage) -> dict[str, Schema | None]:

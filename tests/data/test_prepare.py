@@ -1,7 +1,7 @@
 """From a benchmark's files to rows of token ids: limits, cache, missing databases, damaged files."""
 
+import hashlib
 import json
-import os
 import shutil
 import sqlite3
 import time
@@ -16,6 +16,8 @@ from kid.data.encoding import encode_texts
 from kid.data.prepare import prepare
 from kid.data.prompt import schema_part
 from kid.data.reading import data_options, read_schemas, read_source
+from kid.data.sql import gold_schema_items
+from kid.data.texts import make_texts, written_parts
 from kid.errors import InputError
 from kid.pretrained import load_tokenizer
 
@@ -131,7 +133,7 @@ def test_whatever_changes_in_the_files_is_prepared_anew(folder, tokenizer, name)
 
 @pytest.mark.parametrize(
     "changes",
-    [{"evidence": False}, {"schema_filter": "none"}, {"max_prompt_length": 1023}, {"seed": 9}, {"damaged": "skip"}],
+    [{"evidence": False}, {"schema_filter": "none"}, {"max_prompt_length": 1023}, {"damaged": "skip"}],
 )
 def test_whatever_changes_in_the_options_is_prepared_anew(folder, tokenizer, changes):
     prepare(options(folder), "dev", tokenizer)
@@ -141,6 +143,42 @@ def test_whatever_changes_in_the_options_is_prepared_anew(folder, tokenizer, cha
 def test_another_tokenizer_is_prepared_anew(folder, tokenizer, tiny_models):
     prepare(options(folder), "dev", tokenizer)
     assert not prepare(options(folder), "dev", load_tokenizer(tiny_models / "stranger", "--student")).cached
+
+
+def test_what_changes_no_row_is_not_prepared_anew(folder, tokenizer, tmp_path):
+    prepare(options(folder), "dev", tokenizer)
+    tokenizer(["a", "a b c"], padding=True, truncation=True, max_length=2)  # leaves its mark on the tokenizer
+    assert prepare(options(folder, seed=5), "dev", tokenizer).cached
+    source = read_source(options(folder), "dev")
+    rankings = [{source.schemas[question.db_id].tables[0].name: ["id"]} for question in source.questions]
+    for name, cached in (("a.json", False), ("b.json", True)):
+        (tmp_path / name).write_text(json.dumps(rankings))
+        assert prepare(options(folder, schema_filter=str(tmp_path / name)), "dev", tokenizer).cached == cached
+
+
+def test_a_fault_of_the_moment_is_no_damage(folder, tokenizer, monkeypatch, tmp_path):
+    monkeypatch.setenv("KID_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "values").touch()  # no index can be written
+    with pytest.raises(InputError, match=r"the cache .* cannot be written"):
+        prepare(options(folder, damaged="skip"), "dev", tokenizer)
+    (tmp_path / "cache" / "values").unlink()
+    assert len(prepare(options(folder, damaged="skip"), "dev", tokenizer).rows) == 6
+
+
+def test_a_database_in_use_is_met_also_where_the_rows_are_cached(folder, tokenizer):
+    prepare(options(folder), "dev", tokenizer)
+    path = next((folder / "database").glob("*/*.sqlite"))
+    path.with_name(f"{path.name}-wal").write_bytes(b"rows")
+    with pytest.raises(InputError, match="is in use"):
+        prepare(options(folder, damaged="skip"), "dev", tokenizer)
+
+
+def test_no_question_left_is_an_error_with_its_reasons(folder, tokenizer):
+    shutil.rmtree(folder / "database")
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"spider dev: no question is left, 6 for no database left out"):
+            prepare(options(folder, missing_database="skip"), "dev", tokenizer)
 
 
 def test_a_failed_build_leaves_nothing_behind(folder, tokenizer, monkeypatch, tmp_path):
@@ -184,8 +222,9 @@ def test_over_the_limit_training_keeps_what_the_gold_sql_needs(folder, tokenizer
     for question, row in zip(source.questions, small.rows, strict=True):
         text = text_of(tokenizer, row)
         assert len(row["prompt_ids"]) <= limit and text.count("filler_") <= 10
-        for table in kid.data.prepare.gold_schema_items(question.query, source.schemas[question.db_id]):
-            assert f"table {table} , columns" in text
+        for table, columns in gold_schema_items(question.query, source.schemas[question.db_id]).items():
+            assert f"table {table} , columns" in text and columns
+            assert all(f"{table}.{column} (" in text for column in columns)
     again = prepare(options(folder, max_prompt_length=limit, seed=1), "train", tokenizer)
     assert list(again.rows["prompt_ids"]) != list(small.rows["prompt_ids"])
     ranked = prepare(options(folder, max_prompt_length=limit), "dev", tokenizer)
@@ -210,6 +249,12 @@ def test_rankings_from_a_file(folder, tokenizer, tmp_path):
     for names, row in zip(tables, prepare(chosen, "dev", tokenizer).rows, strict=True):
         assert f"table {names[-1]} , columns = [ {names[-1]}.id (" in text_of(tokenizer, row)
         assert f"table {names[0]} " not in text_of(tokenizer, row)
+
+
+def test_rankings_of_another_split_are_refused(folder, tokenizer, tmp_path):
+    (tmp_path / "rankings.json").write_text(json.dumps([{"nowhere": ["id"]}] * 6))
+    with pytest.raises(InputError, match=r"no table of the database of question 0, 1, 2, 3, 4, 5; it must"):
+        prepare(options(folder, schema_filter=str(tmp_path / "rankings.json")), "dev", tokenizer)
 
 
 def test_the_schema_is_cut_from_the_left_and_the_question_stays(folder, tokenizer):
@@ -301,10 +346,11 @@ def test_a_database_that_breaks_off_is_met_wherever_the_damage_lies(folder, toke
 
 def test_jsonl_with_whole_prompts_and_with_a_database_but_no_tables_json(folder, tokenizer):
     items = json.loads((folder / "dev.json").read_text())
-    lines = [{"prompt": "Count:\n", "completion": "SELECT  1 ;"}, items[0]]
+    lines = [{"prompt": "Count:<|pad|>\n", "completion": "SELECT  1 ;"}, items[0]]
     (folder / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with_tables = prepare(options(folder, benchmark="jsonl"), "train", tokenizer)
-    assert text_of(tokenizer, with_tables.rows[0]) == "Count:\n"
+    assert text_of(tokenizer, with_tables.rows[0]) == "Count:<|pad|>\n"
+    assert tokenizer.pad_token_id in with_tables.rows[0]["prompt_ids"]  # a chat format's tokens stay tokens
     assert tokenizer.decode(with_tables.rows[0]["completion_ids"]) == "SELECT  1 ;<|endoftext|>"
     (folder / "tables.json").unlink()
     alone = prepare(options(folder, benchmark="jsonl"), "train", tokenizer)
@@ -326,5 +372,18 @@ def test_all_of_spider_in_time(real_data, tiny_models, monkeypatch, tmp_path):
         seconds.append(time.perf_counter() - started)
     assert (len(train.rows), len(dev.rows)) == (8659, 1034)
     assert "82 prompts from tables.json alone, for want of the databases baseball_1" in train.remarks()
-    # 4 minutes on two cores of its own; a busy machine is given more.
-    assert seconds[0] < 240 * max(1, os.getloadavg()[0] / 2) and seconds[1] < 10
+    assert seconds[0] < 240 and seconds[1] < 10
+
+
+# As in test_schema_and_prompt: what was read beside the files, as hashes. The whole text: prompt and SQL.
+CHECKED = {}
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_golden_texts_of_published_questions(real_data, name):
+    benchmark, split, index = name.split("/")
+    chosen = options(real_data / benchmark, benchmark=benchmark)
+    source = read_source(chosen, split, int(index))
+    schemas, _ = read_schemas(source, "error")
+    text = "".join(written_parts(schemas, make_texts(source, schemas, True, "", quiet=True), True))
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == CHECKED[name], text

@@ -9,7 +9,7 @@ import pytest
 from kid.data.benchmarks import find_databases, find_tables
 from kid.data.damage import Damage
 from kid.data.prompt import matched_part, question_part, schema_part
-from kid.data.schema import quote, read_database, read_tables
+from kid.data.schema import JOURNAL_MAGIC, DamagedDatabaseError, check_not_in_use, quote, read_database, read_tables
 from kid.errors import InputError
 
 ITEM = {
@@ -49,6 +49,7 @@ table `order` , columns = [ `order`.`group by` ( integer | primary key | values 
 table empty , columns = [ empty.id ( integer | primary key ) , empty.ref ( integer ) ]
 table lines , columns = [ lines.no ( int ) , lines.`order` ( int ) ]
 table seen , columns = [ seen.`a.b` ( text | values : x ) , seen.number ( values : 2 ) ]
+table found , columns = [ found.words ( values : one two ) ]
 foreign keys :
 empty.ref = `order`.`group by`
 lines.`order` = `order`.`group by`
@@ -103,11 +104,44 @@ def test_odd_names_views_empty_tables_and_keys_to_nowhere_from_the_file_alone(tm
         'CREATE TABLE lines (no INT REFERENCES gone(id), "order" INT REFERENCES "order"("group by"));'
         'CREATE VIEW seen AS SELECT "a.b", "group by" + 1 AS number FROM "order";'
         "CREATE TABLE away (x); CREATE VIEW broken AS SELECT x FROM away; DROP TABLE away;"
+        'CREATE VIEW failing AS SELECT json_extract("a.b", \'$\') AS y FROM "order";'
+        "CREATE VIRTUAL TABLE found USING fts5(words); INSERT INTO found VALUES ('one two');"
     )
     connection.close()
     schema = read_database(None, "odd", database)
     assert schema_part(schema) == ODD
-    assert schema.left_out == ("broken (no such table: main.away)", "foreign key lines.no to gone.id")
+    assert schema.left_out == (
+        "broken (no such table: main.away)",
+        "failing (malformed JSON)",
+        "foreign key lines.no to gone.id",
+    )
+
+
+def test_a_declared_key_of_a_column_that_is_not_shown_is_left_out(files):
+    tables, database = files
+    connection = sqlite3.connect(database)
+    connection.execute("CREATE TABLE more (id INT, film INT REFERENCES Movie(id))")
+    connection.close()
+    names = {"table_names_original": ["Movie", "more"], "table_names": ["movie", "more"], "foreign_keys": []}
+    columns = [[-1, "*"], [0, "id"], [1, "id"]]
+    more = {"column_names": columns, "column_names_original": columns, "column_types": ["text", "number", "number"]}
+    schemas, _ = tables_json(tables, {**ITEM, **names, **more, "primary_keys": [1]})
+    schema = read_database(schemas["films"], "films", database)
+    assert schema.foreign_keys == () and schema.left_out == ("foreign key more.film to Movie.id",)
+
+
+def test_a_database_without_tables_is_damaged(tmp_path):
+    (tmp_path / "empty.sqlite").touch()
+    with pytest.raises(DamagedDatabaseError, match=r"empty.sqlite: no tables in it"):
+        read_database(None, "empty", tmp_path / "empty.sqlite")
+
+
+def test_a_description_that_cannot_be_read_is_said(files):
+    folder = files[1].parent / "database_description"
+    (folder / "dir.csv").mkdir(parents=True)
+    (folder / "movie.csv").write_text("original_column_name,column_name\n" + "x" * 200_000 + ",y\n")
+    schema = read_database(read_tables(files[0], Damage())["films"], "films", files[1])
+    assert len(schema.left_out) == 1 and "movie.csv (field larger than field limit" in schema.left_out[0]
 
 
 def test_a_key_to_nowhere_in_tables_json_is_left_out_and_said(files):
@@ -171,8 +205,15 @@ def test_a_database_that_is_being_written_is_refused(files):
     connection.execute("INSERT INTO Movie VALUES (1, 'new', 'row')")
     connection.commit()
     with pytest.raises(InputError, match=r"films.sqlite is in use: films.sqlite-wal holds part of it"):
-        read_database(read_tables(tables, Damage())["films"], "films", database)
+        check_not_in_use(database)
     connection.close()
+    check_not_in_use(database)
+    journal = database.with_name("films.sqlite-journal")
+    journal.write_bytes(bytes(512))
+    check_not_in_use(database)
+    journal.write_bytes(JOURNAL_MAGIC + bytes(512))
+    with pytest.raises(InputError, match="is to be played back"):
+        check_not_in_use(database)
     assert "values : 1 , 7" in schema_part(read_database(read_tables(tables, Damage())["films"], "films", database))
 
 
@@ -181,6 +222,14 @@ def test_a_database_that_is_being_written_is_refused(files):
     [
         ({"table_names_original": ["Movie", "movie"]}, "db_id films has two tables called movie"),
         ({"primary_keys": None}, "db_id films lacks primary_keys"),
+        ({"primary_keys": [{"a": 1}]}, "Spider's own format"),
+        ({"table_names_original": [5, "a"]}, "has no tables, or one whose name is no text"),
+        ({"table_names_original": []}, "has no tables"),
+        (
+            {"column_names_original": [[-1, "*"], *[[0, "a"], [0, "A"]], *[[1, n] for n in "xyz"]]},
+            "twice in table Movie",
+        ),
+        ({"column_names_original": [[-1, "*"], *[[0, n] for n in "vwxyz"]]}, "has no column or one of them twice"),
         ({"column_types": ["text"]}, "of different number"),
         (
             {"column_names_original": [[-1, "*"], [0, "id"], [0, "a"], [0, "b"], [1, "c"], [7, "d"]]},

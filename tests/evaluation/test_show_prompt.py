@@ -64,6 +64,8 @@ def test_wrong_calls_get_one_line(minibench):
     for arguments, message in [
         ([], "give either --index N, to read one prompt, or --stats"),
         (["--index", 200], "--index 200: the split has questions 0 to 199"),
+        (["--index", 0, "--json", "f.json"], "--json f.json: name a file, and give --stats"),
+        (["--stats", "--max-completion-length", 0], "--max-completion-length 0 is out of range"),
         (["--stats", "--split", "syn"], "no questions of split syn"),
         (["--stats", "--evidence", "maybe"], "--evidence: evidence = 'maybe' is not yes or no"),
     ]:
