@@ -376,7 +376,14 @@ def test_all_of_spider_in_time(real_data, tiny_models, monkeypatch, tmp_path):
 
 
 # As in test_schema_and_prompt: what was read beside the files, as hashes. The whole text: prompt and SQL.
-CHECKED = {}
+CHECKED = {
+    "spider/dev/0": "19ad9f88cba48e58",
+    "spider/dev/60": "39f08e9c2910b165",  # aliases of three tables, twice
+    "spider/train/7100": "f84484da9e541a19",  # from train_others; no rows
+    "spider/dk/20": "9a0941b4c111ad6a",  # a value in two columns
+    "spider/syn/300": "ceebed8fdbcf8553",
+    "bird/dev/725": "92322a2eb5113236",  # evidence
+}
 
 
 @pytest.mark.parametrize("name", CHECKED)
