@@ -77,7 +77,8 @@ def read_source(options: DataOptions, split: str, index: int | None = None) -> S
             options.benchmark, split, options.data, db_ids, options.databases, options.missing_database
         )
     except InputError as error:
-        raise InputError("; ".join([*damage.lines(), str(error)])) from None
+        found = damage.lines() if damage.policy == "error" else []
+        raise InputError("; ".join([*found, str(error)])) from None
     for path in databases.values():
         check_not_in_use(path)
     if schemas is None and options.missing_database == "schema-only" and set(db_ids) - set(databases):
