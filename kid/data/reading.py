@@ -78,7 +78,8 @@ def read_source(options: DataOptions, split: str, index: int | None = None) -> S
         )
     except InputError as error:
         found = damage.lines() if damage.policy == "error" else []
-        raise InputError("; ".join([*found, str(error)])) from None
+        without = f"{error}, or go on without with --missing-database schema-only (prompts from tables.json) or skip"
+        raise InputError("; ".join([*found, without])) from None
     for path in databases.values():
         check_not_in_use(path)
     if schemas is None and options.missing_database == "schema-only" and set(db_ids) - set(databases):
