@@ -33,11 +33,17 @@ def measure(arguments: argparse.Namespace) -> None:
     tokenizer = load_tokenizer(folder if folder.is_dir() else find_model(arguments.model, "--model"), "--model")
     config = RunConfig(benchmark=arguments.benchmark, data=arguments.data, missing_database="schema-only")
     started = time.perf_counter()
-    rows = {split: len(prepare(data_options(config), split, tokenizer).rows) for split in arguments.splits}
+    prepared = {split: prepare(data_options(config), split, tokenizer) for split in arguments.splits}
     seconds = time.perf_counter() - started
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, workers) / 1024
-    print(json.dumps({"rows": rows, "seconds": round(seconds, 1), "peak_mb_of_one_process": round(peak)}))
+    rows = {split: len(data.rows) for split, data in prepared.items()}
+    cached = all(data.cached for data in prepared.values())
+    print(
+        json.dumps(
+            {"rows": rows, "cached": cached, "seconds": round(seconds, 1), "peak_mb_of_one_process": round(peak)}
+        )
+    )
 
 
 def main() -> None:
@@ -62,6 +68,8 @@ def main() -> None:
             if done.returncode:
                 raise InputError("the measurement failed; see the line above")
             figures[name] = json.loads(done.stdout.splitlines()[-1])
+            if figures[name]["cached"] != (name == "from the cache"):
+                raise InputError(f"the cache was not used as it should be: {figures[name]}")
     table = Table(title=f"{arguments.benchmark}: {figures['first time']['rows']}, {len(os.sched_getaffinity(0))} cores")
     for column in ("", "seconds", "peak MB of one process"):
         table.add_column(column, justify="right" if column else "left")

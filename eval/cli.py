@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from kid.config import RunConfig, convert, field_type
+from kid.config import RunConfig, convert, describe, field_type
 
 NAMES = (
     "benchmark", "data", "questions", "tables", "databases", "missing_database", "damaged",
@@ -18,11 +18,8 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--split", default="dev", help="train, dev; of spider also dk, syn, realistic, seen [dev]")
     for name in NAMES:
         field = RunConfig.__dataclass_fields__[name]
-        kind, meta = field_type(name)[0], field.metadata
-        allowed = f" {{{', '.join(meta['choices'])}}}" if meta["choices"] else ""
-        shown = {True: "yes", "": "", None: "", (): ""}.get(field.default, field.default)
-        text = (meta["help"] + allowed + (f" [{shown}]" if shown != "" else "")).replace("%", "%%")
-        text = text.replace("file of training questions", "file of questions")
+        kind = field_type(name)[0]
+        text = describe(name).replace("file of training questions", "file of questions")
         flag = f"--{name.replace('_', '-')}"
         if kind is tuple:
             group.add_argument(flag, metavar="DIR", action="append", default=(), help=text + "; may be repeated")

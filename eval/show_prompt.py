@@ -152,8 +152,8 @@ def show_stats(arguments: argparse.Namespace) -> None:
         texts = written_parts(schemas, make_texts(source, schemas, options.evidence, arguments.split), options.evidence)
     prepared = prepare(options, arguments.split, find_tokenizer(arguments.model, texts))
     lengths = {
-        "prompts": ([len(ids) for ids in prepared.rows["prompt_ids"]], options.max_prompt_length),
-        "outputs": ([len(ids) for ids in prepared.rows["completion_ids"]], arguments.max_completion_length),
+        "prompts": (prepared.lengths("prompt_ids"), options.max_prompt_length),
+        "outputs": (prepared.lengths("completion_ids"), arguments.max_completion_length),
     }
     remarks = long_prompts(prepared, options.max_prompt_length)
     remarks += long_outputs(prepared, arguments.max_completion_length)[0] + prepared.remarks()

@@ -151,6 +151,15 @@ def field_type(name: str) -> tuple[type, bool]:
     return options[0], type(None) in get_args(hint)
 
 
+def describe(name: str) -> str:
+    """The help text of a key: what it does, what is allowed, its default; for argparse."""
+    meta = RunConfig.__dataclass_fields__[name].metadata
+    default = RunConfig.__dataclass_fields__[name].default
+    shown = "yes" if default is True else default
+    allowed = f" {{{', '.join(meta['choices'])}}}" if meta["choices"] else ""
+    return (meta["help"] + allowed + (f" [{shown}]" if shown not in ("", None, False, ()) else "")).replace("%", "%%")
+
+
 def closest(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"

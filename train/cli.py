@@ -5,16 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 
-from kid.config import DISTILLATION_ONLY, REWRITE, RunConfig, field_type, read_recipe, resolve_config
+from kid.config import DISTILLATION_ONLY, REWRITE, RunConfig, describe, field_type, read_recipe, resolve_config
 from kid.errors import InputError, OneLineParser
-
-
-def describe(name: str) -> str:
-    meta = RunConfig.__dataclass_fields__[name].metadata
-    default = RunConfig.__dataclass_fields__[name].default
-    shown = "yes" if default is True else default
-    allowed = f" {{{', '.join(meta['choices'])}}}" if meta["choices"] else ""
-    return (meta["help"] + allowed + (f" [{shown}]" if shown not in ("", None, False, ()) else "")).replace("%", "%%")
 
 
 def build_parser(description: str, epilog: str, distils: bool) -> argparse.ArgumentParser:

@@ -88,7 +88,7 @@ def long_prompts(prepared: Prepared, limit: int) -> list[str]:
         f"prompts over {limit} tokens had their schema filtered": sum(rows["filtered"]),
         f"prompts over {limit} tokens lost the start of their schema": sum(cut > 0 for cut in rows["cut"]),
         f"prompts stay over {limit} tokens: their question alone is": sum(
-            len(ids) > limit for ids in rows["prompt_ids"]
+            length > limit for length in prepared.lengths("prompt_ids")
         ),
     }
     return [f"{count} {what}" for what, count in counts.items() if count]
@@ -96,7 +96,7 @@ def long_prompts(prepared: Prepared, limit: int) -> list[str]:
 
 def long_outputs(prepared: Prepared, limit: int) -> tuple[list[str], list[int]]:
     """A line on the outputs over the limit if there are any, and the rows of those that are not."""
-    lengths = [len(ids) for ids in prepared.rows["completion_ids"]]
+    lengths = prepared.lengths("completion_ids")
     kept = [place for place, length in enumerate(lengths) if length <= limit]
     over = len(lengths) - len(kept)
     return [f"{over} outputs over {limit} tokens left out"] if over else [], kept

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pyarrow.compute as pc
 
 from kid.data.benchmarks import Question
 from kid.data.cache import build_once, cache_folder, content_hash, key_of
@@ -55,6 +56,10 @@ class Prepared:
     left_out: dict[str, list[int]]
     notes: list[str]
     cached: bool
+
+    def lengths(self, column: str) -> list[int]:
+        """How many ids each row has in `prompt_ids` or `completion_ids`, without reading them."""
+        return pc.list_value_length(self.rows.data.column(column)).to_pylist()
 
     def remarks(self) -> list[str]:
         """Lines on everything that was left out, with reasons."""
@@ -197,9 +202,12 @@ def make_notes(source: Source, schemas: dict[str, Schema], texts: dict[int, Text
     for db_id, schema in schemas.items():
         if schema.left_out:
             notes.append(f"left out of the schema of {db_id}: {', '.join(schema.left_out)}")
-    for text in sorted(texts.values(), key=lambda text: text.question.index):
+    kept: dict[str, list[str]] = {}
+    for index, text in sorted(texts.items()):
         if text.reason:
-            notes.append(f"gold SQL of question {text.question.index} is kept as it stands: {text.reason}")
+            kept.setdefault(text.reason, []).append(str(index))
+    for reason, indices in kept.items():
+        notes.append(f"{len(indices)} gold queries kept as they stand, {reason}: questions {', '.join(indices)}")
     return notes
 
 

@@ -31,8 +31,7 @@ class DataOptions:
 
 def data_options(settings, **changes) -> DataOptions:
     """The options out of anything that has them as attributes: a `RunConfig`, or a script's arguments."""
-    values = {field.name: getattr(settings, field.name, changes.get(field.name)) for field in fields(DataOptions)}
-    return DataOptions(**{**values, **changes})
+    return DataOptions(**{field.name: getattr(settings, field.name) for field in fields(DataOptions)} | changes)
 
 
 @dataclass(frozen=True)
