@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DS_ACCELERATOR ?= cpu
 READY := .venv/.ready
 
-.PHONY: setup demo test lint
+.PHONY: setup demo ablations test lint
 
 setup: $(READY)
 
@@ -24,6 +24,9 @@ $(READY): requirements.txt pyproject.toml
 
 demo: $(READY)
 	python bench/demo.py
+
+ablations: $(READY)
+	python bench/ablations.py
 
 test: $(READY)
 	python -m pytest

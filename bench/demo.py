@@ -6,12 +6,7 @@ Every training and every prediction is a run of the scripts in train/ and eval/;
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-import socket
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -20,10 +15,10 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from running import end_with_children, evaluated, execute, launched
 
-from kid.errors import InputError, OneLineParser, run_script
+from kid.errors import OneLineParser, run_script
 
-ROOT = Path(__file__).parent.parent
 SPLITS = {"seen": "new questions, training databases", "dev": "new databases"}
 STUDENT = {"hidden": 96, "layers": 2, "heads": 4}
 TEACHER = {"hidden": 128, "layers": 3, "heads": 4}
@@ -47,50 +42,6 @@ class Stage:
     title: str
     seconds: float
     work: Callable[[], None]
-
-
-def launched(script: str, output: Path, data: Path, *flags: str) -> list[str]:
-    """The launcher's command line for a training on two ZeRO-3 ranks; one that was stopped goes on where it was."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    common = ["--data", data, "--output", output, "--deepspeed", "ds_configs/cpu.json", "--dtype", "fp32", "--resume"]
-    launcher = [sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", "2", "--master_port", port]
-    return [*launcher, script, *map(str, common), *flags]
-
-
-def follow(process: subprocess.Popen, file: Path) -> None:
-    """Wait for a process; on a terminal, show the last line of its log, which is its progress bar."""
-    live = sys.stdout.isatty()
-    while process.poll() is None:
-        time.sleep(0.2)
-        if live:
-            last = re.split(r"[\r\n]", file.read_text(errors="replace").rstrip())[-1]
-            print(f"\r\033[K    {last[:100]}", end="", flush=True)
-    if live:
-        print("\r\033[K", end="", flush=True)
-
-
-def execute(log: Path, *commands: list[str]) -> None:
-    """Run commands side by side, one thread each process; raises InputError with the end of a failed one's log."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
-    running = []
-    for number, command in enumerate(commands):
-        file = log.with_name(f"{log.stem}-{number}.log" if len(commands) > 1 else f"{log.stem}.log")
-        with file.open("w") as output:
-            process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-            )
-        running.append((process, file))
-    for process, file in running:
-        follow(process, file)
-        if process.returncode:
-            for other, _ in running:
-                other.terminate()
-            lines = file.read_text(errors="replace").splitlines()
-            said = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "nothing said")
-            raise InputError(f"the demo stopped: {said} (all of it in {file}); mend that and run it again to go on")
 
 
 class Demo:
@@ -158,15 +109,8 @@ class Demo:
 
     def predict_and_score(self, name: str, folder: Path) -> None:
         """Both splits side by side, one core each."""
-        predict, score = [], []
-        for split in SPLITS:
-            predictions, scores = map(str, self.paths(name, split))
-            limits = ["--batch-size", "64", "--max-completion-length", "60"]
-            common = ["--benchmark", "spider", "--data", str(self.data), "--split", split]
-            predict.append(
-                [sys.executable, "eval/predict.py", *common, "--model", str(folder), "--output", predictions, *limits]
-            )
-            score.append([sys.executable, "eval/score.py", *common, "--predictions", predictions, "--json", scores])
+        commands = [evaluated(folder, self.data, split, *self.paths(name, split)) for split in SPLITS]
+        predict, score = zip(*commands, strict=True)
         log = self.output / "logs" / f"{name.replace(' ', '-')}.predict.log"
         execute(log, *predict)
         execute(log.with_name(log.name.replace("predict", "score")), *score)
@@ -262,12 +206,17 @@ class Demo:
         (self.output / "report.md").write_text("\n".join(lines), encoding="utf-8")
         console.print(f"{self.output / 'report.md'}: the table, the curves and ten predictions")
 
-    def stages(self) -> list[Stage]:
+    def model_stages(self) -> list[Stage]:
+        """The data, the student base and the teacher."""
         stages = [Stage("minibench, tokenizer, untrained models", 15, self.make_data)]
         for output, start, steps, seed, seconds in FULL_RUNS:
             title = f"{output}: {steps} steps of sft, all weights, from an untrained model"
             flags = ["--max-steps", str(steps), "--seed", str(seed)]
             stages.append(Stage(title, seconds, lambda o=output, s=start, f=flags: self.fine_tune(o, s, *f)))
+        return stages
+
+    def stages(self) -> list[Stage]:
+        stages = self.model_stages()
         for seed in self.seeds:
             for method, seconds in zip(METHODS, (65, 98, 135), strict=True):
                 title = f"student by {method} (LoRA, {STUDENT_STEPS} steps" + (f", seed {seed})" if seed else ")")
@@ -276,9 +225,8 @@ class Demo:
             stages.append(Stage(f"EX of {name}", 15, lambda n=name, f=folder: self.predict_and_score(n, f)))
         return [*stages, Stage("report", 25, self.report)]
 
-    def play(self) -> None:
-        """Run the stages; before each, say what it is and how long is left, by the pace so far."""
-        stages = self.stages()
+    def play(self, stages: list[Stage]) -> None:
+        """Run stages; before each, say what it is and how long is left, by the pace so far."""
         planned_done = 0.0
         for number, stage in enumerate(stages, start=1):
             spent, planned_left = time.time() - self.began, sum(s.seconds for s in stages[number - 1 :])
@@ -296,7 +244,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student under each of these [0]")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
-    Demo(arguments.output, arguments.seeds).play()
+    end_with_children()
+    demo = Demo(arguments.output, arguments.seeds)
+    demo.play(demo.stages())
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ import yaml
 
 from kid.data.benchmarks import BENCHMARKS
 from kid.errors import InputError
-from kid.methods import METHODS
+from kid.methods import METHODS, TEACHER
 
-DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd")
+DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd", "skew-fkl", "skew-rkl")
 # A run may be resumed under other values of these; every other key must be as it was.
 FREE_ON_RESUME = ("output", "resume")
 
@@ -24,9 +24,8 @@ def option(default: Any, help: str, *, group: str, choices=None, low=None, high=
     return field(default=default, metadata={"help": help, "group": group, "choices": choices, "low": low, "high": high})
 
 
-MODELS, DATA, LOSS, REWRITE, OPTIMISATION, RUN = "models", "data", "loss", "imperfect data", "optimisation", "the run"
-# Groups that mean something only where there is a teacher: train/sft.py leaves their flags out.
-DISTILLATION_ONLY = ("method", "teacher", "teacher_deepspeed", "divergence", "temperature", "kd_weight", "mle_weight")
+GROUPS = ("models", "data", "loss", "imperfect data", "model-generated outputs", "optimisation", "the run")
+MODELS, DATA, LOSS, REWRITE, SAMPLING, OPTIMISATION, RUN = GROUPS
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,9 @@ class RunConfig:
 
     method: str = option("kid", "a row of the paper's Table 1", group=LOSS, choices=tuple(METHODS))
     student: str = option("", "folder or hub id of the student's base model", group=MODELS)
-    teacher: str = option("", "folder or hub id of the fine-tuned teacher (not for sft)", group=MODELS)
+    teacher: str = option(
+        "", "folder or hub id of the fine-tuned teacher, or the adapter/ of its run (not for sft)", group=MODELS
+    )
     dtype: str = option("bf16", "weights and activations", group=MODELS, choices=("fp32", "bf16"))
     attention: str = option(
         "auto",
@@ -91,11 +92,34 @@ class RunConfig:
     divergence: str | None = option(
         None, "teacher || student divergence instead of the method's own", group=LOSS, choices=DIVERGENCE_NAMES
     )
+    jsd_beta: float = option(
+        0.5,
+        "jsd: beta KL(p || m) + (1 - beta) KL(q || m), m = beta p + (1 - beta) q",
+        group=LOSS,
+        low=0.001,
+        high=0.999,
+    )
+    skew_alpha: float = option(
+        0.1,
+        "skew-fkl: KL(p || alpha p + (1 - alpha) q); skew-rkl: p and q exchanged",
+        group=LOSS,
+        low=0.001,
+        high=0.999,
+    )
     temperature: float = option(
         1.0, "both logits of the divergence are divided by it, the loss times its square", group=LOSS, low=1e-6
     )
     kd_weight: float = option(1.0, "weight of the divergence", group=LOSS, low=0.0)
-    mle_weight: float = option(1.0, "weight of the maximum-likelihood loss", group=LOSS, low=0.0)
+    mle_weight: float = option(
+        1.0, "weight of the maximum-likelihood loss, where outputs are gold or imperfect", group=LOSS, low=0.0
+    )
+    mle_on: str = option(
+        "imperfect",
+        "what stands before the gold tokens in kid's maximum-likelihood loss: its imperfect output, or the gold one (a "
+        "second forward)",
+        group=LOSS,
+        choices=("imperfect", "gold"),
+    )
     reduction: str = option(
         "sequence",
         "sequence: mean over a sequence's tokens, then over sequences (Eq. 2); token: mean over all tokens",
@@ -106,8 +130,37 @@ class RunConfig:
     mask_ratio: float = option(
         0.2, "alpha: share of the output's tokens that the student rewrites (kid)", group=REWRITE, low=0.0, high=1.0
     )
+    mask_strategy: str = option(
+        "random",
+        "random; uniform: evenly spaced; hard, easy: where the student's entropy is highest, lowest (one more forward)",
+        group=REWRITE,
+        choices=("random", "uniform", "hard", "easy"),
+    )
+    rewrite: str = option(
+        "predict",
+        "predict: the student's predictions; mask-only: the mask token stays; none: gold outputs (vanilla kid)",
+        group=REWRITE,
+        choices=("predict", "mask-only", "none"),
+    )
+    fill: str = option(
+        "argmax",
+        "the most probable token, or a sample of the student's distribution (--sample-temperature, --top-p)",
+        group=REWRITE,
+        choices=("argmax", "sample"),
+    )
     mask_token: str | None = option(
         None, "default: the tokenizer's mask, bos, unk, pad or eos token, in that order", group=REWRITE
+    )
+
+    sample_temperature: float = option(
+        1.0, "of the distribution tokens are drawn from; 0: the most probable token", group=SAMPLING, low=0.0
+    )
+    top_p: float = option(
+        1.0, "draw from the most probable tokens that together have this probability", group=SAMPLING, low=1e-6, high=1
+    )
+    max_new_tokens: int | None = option(None, "tokens decoded at most [max_completion_length]", group=SAMPLING, low=1)
+    teacher_outputs: str | None = option(
+        None, "the teacher's outputs for the training set, made by train/generate.py (f-distill)", group=SAMPLING
     )
 
     epochs: int = option(8, "passes over the training set", group=OPTIMISATION, low=1)
@@ -140,6 +193,16 @@ class RunConfig:
         """The divergence in use: the flag's, else the method's; None for a method without a teacher."""
         method = METHODS[self.method]
         return (self.divergence or method.divergence) if method.needs_teacher else None
+
+    @property
+    def mixture_weight(self) -> float:
+        """The share of the mixture in the divergence in use; the others have none."""
+        return self.jsd_beta if self.resolved_divergence == "jsd" else self.skew_alpha
+
+    @property
+    def decoding_limit(self) -> int:
+        """Tokens decoded at most."""
+        return self.max_new_tokens or self.max_completion_length
 
 
 def field_type(name: str) -> tuple[type, bool]:
@@ -231,22 +294,32 @@ def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]
     return inherited | {key: convert(key, value, str(path)) for key, value in values.items()}
 
 
-def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
-    """The run's configuration: defaults, overridden by the recipe, overridden by flags.
+def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
+    """Defaults, overridden by the recipe, overridden by flags.
 
     Args:
         recipe: a YAML file, or None.
         flags: field name -> value, as text or typed; only those the user gave.
 
     Raises:
-        InputError: unknown key, wrong type, value out of range, or keys that do not go together.
+        InputError: unknown key, wrong type or value out of range.
     """
     values = read_recipe(recipe) if recipe else {}
     values |= {name: convert(name, value, f"--{name.replace('_', '-')}") for name, value in flags.items()}
-    config = RunConfig(**values)
-    for name in ("student", "data", "output"):
+    return RunConfig(**values)
+
+
+def require(config: RunConfig, *names: str) -> None:
+    """Raises InputError for the first of these keys that has no value."""
+    for name in names:
         if not getattr(config, name):
-            raise InputError(f"--{name} is missing; give it as a flag or in the recipe ({name}: ...)")
+            raise InputError(f"--{name.replace('_', '-')} is missing; give it as a flag or in the recipe ({name}: ...)")
+
+
+def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
+    """The configuration of a training. Raises InputError as `merge_config`, and for keys that do not go together."""
+    config = merge_config(recipe, flags)
+    require(config, "student", "data", "output")
     method = METHODS[config.method]
     if method.needs_teacher and not config.teacher:
         raise InputError(f"--teacher is missing; method {config.method} distils from one")
@@ -254,6 +327,14 @@ def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfi
         raise InputError(f"--teacher {config.teacher}: method {config.method} has no teacher; leave it out")
     if not method.needs_teacher and config.divergence:
         raise InputError(f"--divergence {config.divergence}: method {config.method} has none; leave it out")
+    if TEACHER in method.sources and not config.teacher_outputs:
+        raise InputError(
+            f"--teacher-outputs is missing; method {config.method} learns from outputs that train/generate.py makes"
+        )
+    if TEACHER not in method.sources and config.teacher_outputs:
+        raise InputError(
+            f"--teacher-outputs {config.teacher_outputs}: method {config.method} does not read them; leave it out"
+        )
     return config
 
 

@@ -1,7 +1,11 @@
 """Divergences between teacher p and student q on logits: the readable reference everything else is tested against.
 
-Appendix A.3 of the paper. All functions take logits, normalise them in fp32 (or in fp64 if given fp64) and return one
-value per row; gradients flow to the student only if the caller gives teacher logits without gradient.
+Appendix A.3 of the paper, and the skewed KL of DistiLLM. All functions take log-probabilities, normalised in fp32 (or
+fp64 if given fp64), and return one value per row; gradients flow to the student only if the caller gives teacher logits
+without gradient.
+
+An id to which neither gives any probability (logits of -inf) adds nothing to value and gradient. Where the definition
+is infinite (KL(a || b) with b = 0 < a), so is the value. A row without a finite logit is no distribution: NaN.
 """
 
 from __future__ import annotations
@@ -12,32 +16,71 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def forward_kl(student_log_probs: Tensor, teacher_log_probs: Tensor) -> Tensor:
-    """KL(p || q) = sum p (log p - log q), Eq. 3. Both [N, V] log-probabilities; returns [N] nats."""
-    return (teacher_log_probs.exp() * (teacher_log_probs - student_log_probs)).sum(-1)
+# exp of it is 0 in every dtype: stands for log 0 where -inf would make NaN of a gradient.
+LOG_ZERO = -1e4
 
 
-def reverse_kl(student_log_probs: Tensor, teacher_log_probs: Tensor) -> Tensor:
-    """KL(q || p) = sum q (log q - log p), Eq. 3 with the arguments exchanged."""
-    return (student_log_probs.exp() * (student_log_probs - teacher_log_probs)).sum(-1)
+def kl(log_a: Tensor, log_b: Tensor) -> Tensor:
+    """KL(a || b) = sum a (log a - log b), Eq. 3. Both [N, V] log-probabilities; returns [N] nats.
+
+    sum b - sum a, which is 0, is added term by term: every term is then at least 0, and the rounding of the normalisers
+    cancels, which would drown the value of two nearly equal distributions.
+    """
+    a = log_a.exp()
+    ratio = torch.where(a > 0, log_a - log_b, 0.0)
+    return (a * ratio + (log_b.exp() - a)).sum(-1)
 
 
-def jensen_shannon(student_log_probs: Tensor, teacher_log_probs: Tensor) -> Tensor:
-    """(KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, Eq. 4."""
-    mixture = torch.logaddexp(student_log_probs, teacher_log_probs) - math.log(2.0)
-    return 0.5 * (forward_kl(mixture, teacher_log_probs) + forward_kl(mixture, student_log_probs))
+def log_mixture(log_a: Tensor, log_b: Tensor, weight: float) -> Tensor:
+    """log(weight a + (1 - weight) b), [N, V]."""
+    log_a, log_b = log_a.clamp(min=LOG_ZERO), log_b.clamp(min=LOG_ZERO)
+    return torch.logaddexp(log_a + math.log(weight), log_b + math.log1p(-weight))
 
 
-def total_variation(student_log_probs: Tensor, teacher_log_probs: Tensor) -> Tensor:
-    """sum |p - q| / 2, Eq. 5."""
-    return 0.5 * (teacher_log_probs.exp() - student_log_probs.exp()).abs().sum(-1)
+def forward_kl(student: Tensor, teacher: Tensor, weight: float) -> Tensor:
+    """KL(p || q), Eq. 3. Log-probabilities [N, V]; `weight` is not used."""
+    return kl(teacher, student)
 
 
-DIVERGENCES = {"fkl": forward_kl, "rkl": reverse_kl, "jsd": jensen_shannon, "tvd": total_variation}
+def reverse_kl(student: Tensor, teacher: Tensor, weight: float) -> Tensor:
+    """KL(q || p), Eq. 3 with the arguments exchanged; `weight` is not used."""
+    return kl(student, teacher)
 
 
-def divergence(name: str, student_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0) -> Tensor:
+def jensen_shannon(student: Tensor, teacher: Tensor, weight: float) -> Tensor:
+    """beta KL(p || m) + (1 - beta) KL(q || m), m = beta p + (1 - beta) q, beta = `weight`; Eq. 4 at 0.5."""
+    mixture = log_mixture(teacher, student, weight)
+    return weight * kl(teacher, mixture) + (1 - weight) * kl(student, mixture)
+
+
+def total_variation(student: Tensor, teacher: Tensor, weight: float) -> Tensor:
+    """sum |p - q| / 2, Eq. 5; `weight` is not used."""
+    return 0.5 * (teacher.exp() - student.exp()).abs().sum(-1)
+
+
+def skewed_forward_kl(student: Tensor, teacher: Tensor, weight: float) -> Tensor:
+    """KL(p || alpha p + (1 - alpha) q), alpha = `weight` (DistiLLM, arXiv 2402.03898)."""
+    return kl(teacher, log_mixture(teacher, student, weight))
+
+
+def skewed_reverse_kl(student: Tensor, teacher: Tensor, weight: float) -> Tensor:
+    """KL(q || alpha q + (1 - alpha) p), alpha = `weight` (DistiLLM)."""
+    return kl(student, log_mixture(student, teacher, weight))
+
+
+DIVERGENCES = {
+    "fkl": forward_kl,
+    "rkl": reverse_kl,
+    "jsd": jensen_shannon,
+    "tvd": total_variation,
+    "skew-fkl": skewed_forward_kl,
+    "skew-rkl": skewed_reverse_kl,
+}
+
+
+def divergence(
+    name: str, student_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0, weight: float = 0.5
+) -> Tensor:
     """F(p || q) of each row, over the vocabulary ids that both models have.
 
     One tokenizer's vocabulary padded to different sizes (Qwen1.5: 151936 and 152064 rows) is compared over the first
@@ -48,18 +91,25 @@ def divergence(name: str, student_logits: Tensor, teacher_logits: Tensor, temper
         student_logits: [N, V_s].
         teacher_logits: [N, V_t].
         temperature: T; both logits are divided by it and the result is multiplied by T^2.
+        weight: in (0, 1), the share of the mixture: JSD's beta, the skewed KLs' alpha.
 
     Returns:
-        [N], fp32 or wider, in nats (total variation: a number from 0 to 1, times T^2).
+        [N], fp32 or wider, in nats (total variation: a number from 0 to 1), times T^2.
     """
     common = min(student_logits.shape[-1], teacher_logits.shape[-1])
     dtype = torch.promote_types(student_logits.dtype, torch.float32)
     student = F.log_softmax(student_logits[:, :common].to(dtype) / temperature, dim=-1)
     teacher = F.log_softmax(teacher_logits[:, :common].to(dtype) / temperature, dim=-1)
-    return DIVERGENCES[name](student, teacher) * temperature**2
+    return DIVERGENCES[name](student, teacher, weight) * temperature**2
 
 
 def negative_log_likelihood(student_logits: Tensor, targets: Tensor) -> Tensor:
     """-log q(target) of each row over the student's whole vocabulary, at temperature 1. [N, V_s], [N] -> [N] nats."""
     dtype = torch.promote_types(student_logits.dtype, torch.float32)
     return F.cross_entropy(student_logits.to(dtype), targets, reduction="none")
+
+
+def entropy(student_logits: Tensor) -> Tensor:
+    """-sum q log q of each row: [N, V] -> [N] nats, over the student's whole vocabulary."""
+    dtype = torch.promote_types(student_logits.dtype, torch.float32)
+    return torch.special.entr(F.softmax(student_logits.to(dtype), dim=-1)).sum(-1)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import deepspeed
 import torch
+from deepspeed.runtime.zero.stage3 import unwrap_model_for_generation
 from transformers import get_cosine_schedule_with_warmup
 
 from kid.config import RunConfig, accumulation_steps
 from kid.errors import InputError
-from kid.models import ResponseModel, add_lora, load_causal_lm
+from kid.models import ResponseModel, add_adapter, add_lora, load_causal_lm
+from kid.pretrained import Pretrained
 
 # These follow from the run's configuration; a second place for them could only disagree.
 SET_BY_THE_RUN = (
@@ -94,10 +98,38 @@ def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: i
     return engine
 
 
-def teacher_engine(config: RunConfig, folder: Path, values: dict):
+def teacher_engine(config: RunConfig, teacher: Pretrained, values: dict):
     """The frozen teacher in an engine of its own, without an optimizer."""
     ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=False)
-    model = load_causal_lm(folder, config.dtype, config.attention, ds_config).requires_grad_(False)
-    engine, *_ = deepspeed.initialize(model=ResponseModel(model), config=ds_config)
+    model = load_causal_lm(teacher.base, config.dtype, config.attention, ds_config)
+    if teacher.adapter:
+        model = add_adapter(model, teacher.adapter)
+    engine, *_ = deepspeed.initialize(model=ResponseModel(model.requires_grad_(False)), config=ds_config)
     engine.eval()  # the engine's own eval returns nothing
     return engine
+
+
+@contextmanager
+def whole_weights(student) -> Iterator[ResponseModel]:
+    """The student's module for as many forwards as this rank likes, in eval mode and without gradient.
+
+    Under ZeRO-3 its weights are gathered once, on every rank, and let go at the end. No forward is a collective then:
+    ranks that need different numbers of them do not wait for one another.
+
+    Args:
+        student: its engine, or the bare module.
+    """
+    engine = isinstance(student, deepspeed.DeepSpeedEngine)
+    partitioned = engine and student.zero_optimization_stage() == 3
+    with unwrap_model_for_generation(student) if partitioned else nullcontext(), without_training(student):
+        yield student.module if engine else student
+
+
+@contextmanager
+def without_training(student) -> Iterator[None]:
+    """Eval mode, no gradient; afterwards the student is as it was. Nothing is drawn from the global generators."""
+    was_training = student.training
+    student.eval()
+    with torch.no_grad():
+        yield
+    student.train(was_training)

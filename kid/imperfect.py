@@ -1,8 +1,4 @@
-"""The imperfect data of section 3: select -> mask -> predict -> rewrite, inside the micro-batch.
-
-Every random choice about a sample comes from a generator keyed by (seed, optimizer step, position in the global
-batch), so it is the same on any number of ranks and after a resume, and there is no state to save.
-"""
+"""The imperfect data of section 3: select -> mask -> predict -> rewrite, inside the micro-batch."""
 
 from __future__ import annotations
 
@@ -12,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kid.randomness import MASK, sample_generator
 
-def sample_generator(seed: int, step: int, position: int) -> np.random.Generator:
-    """The generator of one sample of one optimizer step; `position` counts within the global batch."""
-    return np.random.default_rng([seed, step, position])
+# The masking strategies that need the student's entropies, i.e. one more forward on y.
+BY_ENTROPY = ("hard", "easy")
 
 
 def mask_count(mask_ratio: float, length: int) -> int:
@@ -25,17 +21,24 @@ def mask_count(mask_ratio: float, length: int) -> int:
     return min(length, max(1, round(mask_ratio * length)))
 
 
-def select_random(length: int, mask_ratio: float, generator: np.random.Generator) -> np.ndarray:
-    """The paper's strategy "Random": positions in [0, length), uniform without replacement, ascending."""
-    return np.sort(generator.choice(length, size=mask_count(mask_ratio, length), replace=False))
+def select_random(length: int, count: int, generator: np.random.Generator) -> np.ndarray:
+    """The paper's strategy "Random": `count` positions in [0, length), uniform without replacement."""
+    return generator.choice(length, size=count, replace=False)
 
 
-def select_positions(
-    lengths: list[int], positions: list[int], mask_ratio: float, seed: int, step: int, width: int
+def select_uniform(length: int, count: int, generator: np.random.Generator) -> np.ndarray:
+    """The paper's strategy "Uniform": `count` positions in [0, length), evenly spaced from a random offset."""
+    at = ((np.arange(count) + generator.random()) * (length / max(1, count))).astype(np.int64)
+    return np.minimum(at, length - 1)  # rounding may reach the end
+
+
+def select_by_rule(
+    strategy: str, lengths: list[int], positions: list[int], mask_ratio: float, seed: int, step: int, width: int
 ) -> Tensor:
-    """Which output tokens of a micro-batch are masked.
+    """Which output tokens of a micro-batch are masked by a strategy that does not look at the student.
 
     Args:
+        strategy: "random" or "uniform".
         lengths: |y| of each sample without EOS, [B].
         positions: each sample's position in the global batch, [B].
         width: output tokens of the padded micro-batch.
@@ -43,26 +46,49 @@ def select_positions(
     Returns:
         bool [B, width]; EOS and padding are never chosen.
     """
+    select = {"random": select_random, "uniform": select_uniform}[strategy]
     chosen = torch.zeros(len(lengths), width, dtype=torch.bool)
     for row, (length, position) in enumerate(zip(lengths, positions, strict=True)):
-        generator = sample_generator(seed, step, position)
-        chosen[row, torch.from_numpy(select_random(length, mask_ratio, generator))] = True
+        generator = sample_generator(seed, step, position, MASK)
+        chosen[row, torch.from_numpy(select(length, mask_count(mask_ratio, length), generator))] = True
     return chosen
 
 
+def select_by_entropy(strategy: str, lengths: list[int], mask_ratio: float, entropies: Tensor) -> Tensor:
+    """Which output tokens are masked where the student's own distribution decides; of equals, the first.
+
+    Args:
+        strategy: "hard" (highest entropy: lowest confidence) or "easy" (lowest).
+        lengths: |y| of each sample without EOS, [B].
+        entropies: of the student's distribution at each output position, given y before it, [B, width]; what it holds
+            at EOS and padding does not matter.
+
+    Returns:
+        bool [B, width], on the device of `entropies`; EOS and padding are never chosen.
+    """
+    device, width = entropies.device, entropies.shape[1]
+    counts = torch.tensor([mask_count(mask_ratio, length) for length in lengths], device=device)
+    eligible = torch.arange(width, device=device) < torch.tensor(lengths, device=device)[:, None]
+    keys = (entropies if strategy == "easy" else -entropies).masked_fill(~eligible, torch.inf)
+    order = keys.argsort(dim=1, stable=True)
+    first = torch.arange(width, device=device) < counts[:, None]
+    return torch.zeros_like(eligible).scatter(1, order, first)
+
+
 def rewrite(
-    completion_ids: Tensor, chosen: Tensor, mask_token_id: int, predict: Callable[[Tensor, Tensor], Tensor]
+    completion_ids: Tensor, chosen: Tensor, mask_token_id: int, predict: Callable[[Tensor, Tensor], Tensor] | None
 ) -> Tensor:
     """y -> y_hat: the chosen tokens are masked, predicted in one forward pass and written back.
 
     Args:
         completion_ids: y, int64 [B, R].
-        chosen: bool [B, R], from `select_positions`.
+        chosen: bool [B, R], from `select_by_rule` or `select_by_entropy`.
         predict: (masked y [B, R], chosen [B, R]) -> the student's prediction at each chosen position, in row-major
             order. It is called on every rank, also on one where nothing is chosen: its forward is a collective.
+            None: the masked sequence itself is the output (the paper's "masking-only").
 
     Returns:
         y_hat, int64 [B, R]; equal to y wherever nothing was chosen.
     """
     masked = completion_ids.masked_fill(chosen, mask_token_id)
-    return completion_ids.masked_scatter(chosen, predict(masked, chosen))
+    return masked if predict is None else completion_ids.masked_scatter(chosen, predict(masked, chosen))

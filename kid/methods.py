@@ -1,22 +1,25 @@
-"""Table 1 of the paper as data: where a method's output y comes from, its divergence, and whether MLE is added."""
+"""Table 1 of the paper as data: where a method's outputs y come from and by which divergence it learns from them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+# Where an output y comes from; kid/sources.py makes each.
+GOLD, IMPERFECT, TEACHER, ON_POLICY = "gold", "imperfect", "teacher", "on-policy"
+# Section 3: the auxiliary MLE is added where the output is the gold SQL or made of it.
+MLE_SOURCES = (GOLD, IMPERFECT)
 
 
 @dataclass(frozen=True)
 class Method:
     """One row of Table 1.
 
-    source: where the output y comes from: "gold", or "imperfect" (gold rewritten with the student's predictions).
+    sources: where the outputs come from; of several, one is drawn for each optimizer step, all equally likely.
     divergence: name in `kid.divergence.DIVERGENCES`, or None for a method without a teacher.
-    mle: whether the maximum-likelihood loss on the gold tokens is added (section 3: only where y is gold or imperfect).
     """
 
-    source: str
+    sources: tuple[str, ...]
     divergence: str | None
-    mle: bool
 
     @property
     def needs_teacher(self) -> bool:
@@ -24,7 +27,13 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "sft": Method(source="gold", divergence=None, mle=True),
-    "rkd": Method(source="gold", divergence="rkl", mle=True),
-    "kid": Method(source="imperfect", divergence="rkl", mle=True),
+    "sft": Method((GOLD,), None),
+    "fkd": Method((GOLD,), "fkl"),
+    "rkd": Method((GOLD,), "rkl"),
+    "f-distill": Method((TEACHER, ON_POLICY), "tvd"),
+    "imitkd": Method((GOLD, ON_POLICY), "fkl"),
+    "gkd-fkl": Method((ON_POLICY,), "fkl"),
+    "gkd-rkl": Method((ON_POLICY,), "rkl"),
+    "gkd-jsd": Method((ON_POLICY,), "jsd"),
+    "kid": Method((IMPERFECT,), "rkl"),
 }

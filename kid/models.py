@@ -12,10 +12,10 @@ from pathlib import Path
 
 import deepspeed
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, Cache, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from kid.errors import InputError
@@ -158,6 +158,18 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, se
     return get_peft_model(model, lora, autocast_adapter_dtype=False)
 
 
+def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
+    """The model with the trained adapter of a PEFT directory, frozen; unmerged, since bf16 weights would round it.
+
+    Raises:
+        InputError: the adapter cannot be read, or belongs to another model.
+    """
+    try:
+        return PeftModel.from_pretrained(model, folder, autocast_adapter_dtype=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"the adapter {folder} does not fit its base: {str(error).splitlines()[0]}") from None
+
+
 class ResponseModel(nn.Module):
     """A causal language model whose forward returns logits of chosen rows only: the head never sees the prompt."""
 
@@ -169,17 +181,29 @@ class ResponseModel(nn.Module):
     def causal_lm(self) -> PreTrainedModel:
         return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor, rows: Tensor) -> Tensor:
+    @property
+    def device(self) -> torch.device:
+        return self.causal_lm.device
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor, rows: Tensor, cache: Cache | None = None
+    ) -> Tensor:
         """Logits after the given positions.
 
         Args:
-            input_ids, attention_mask, position_ids: int64 [B, L].
+            input_ids, position_ids: int64 [B, L].
+            attention_mask: int64 [B, tokens in the cache + L].
             rows: int64 [N], indices into the flattened [B, L]; N may be 0.
+            cache: keys and values of the tokens before these; those of these are added to it.
 
         Returns:
             [N, V] in the model's dtype.
         """
         hidden = self.causal_lm.base_model(
-            input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=cache,
+            use_cache=cache is not None,
         ).last_hidden_state
         return self.causal_lm.get_output_embeddings()(hidden.flatten(0, 1)[rows])

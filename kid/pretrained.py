@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
@@ -11,6 +13,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from kid.errors import InputError
 
 MASK_TOKEN_ORDER = ("mask_token_id", "bos_token_id", "unk_token_id", "pad_token_id", "eos_token_id")
+# Of each file of weights, so many samples of so many bytes go into a fingerprint.
+FINGERPRINT_SAMPLES, FINGERPRINT_BYTES = 64, 2**16
 SMALL_FILES = ["*.json", "*.model", "*.txt"]
 
 
@@ -40,6 +44,57 @@ def find_model(name: str, flag: str) -> Path:
     except Exception as error:  # the hub client raises a dozen kinds; each means that the model cannot be had
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"{flag} {name} is no folder, and the hub does not give it ({reason})") from None
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Folders of a model: its base, the adapter trained on it if there is one, and where its tokenizer lies."""
+
+    base: Path
+    adapter: Path | None
+    tokenizer: Path
+
+
+def find_teacher(name: str, flag: str) -> Pretrained:
+    """A teacher: a model, or the adapter/ of a run, whose base is found by what the adapter says.
+
+    Raises:
+        InputError: as `find_model`, for the adapter's base too.
+    """
+    folder = Path(name)
+    if not (folder / "adapter_config.json").is_file():
+        base = find_model(name, flag)
+        return Pretrained(base, None, base)
+    try:
+        of = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (ValueError, KeyError):
+        raise InputError(
+            f"{flag} {name}: adapter_config.json names no base; give an adapter PEFT has written"
+        ) from None
+    base = find_model(of, f"{flag} {name}: its base")
+    return Pretrained(base, folder, folder if (folder / "tokenizer_config.json").is_file() else base)
+
+
+def fingerprint(model: Pretrained) -> str:
+    """A hash that tells a model from another: configuration, names and sizes of the weights, and samples of them.
+
+    Reading all of a large teacher would take minutes; fine-tuning changes weights everywhere.
+    """
+    digest = hashlib.sha256()
+    for folder, settings in ((model.base, "config.json"), (model.adapter, "adapter_config.json")):
+        if folder is None:
+            continue
+        content = json.loads((folder / settings).read_text(encoding="utf-8"))
+        content.pop("base_model_name_or_path", None)  # where it lies says nothing about what it is
+        digest.update(json.dumps(content, sort_keys=True).encode())
+        for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]):
+            size = file.stat().st_size
+            digest.update(f"{file.name} {size}".encode())
+            with file.open("rb") as weights:
+                for part in range(FINGERPRINT_SAMPLES):
+                    weights.seek(size * part // FINGERPRINT_SAMPLES)
+                    digest.update(weights.read(FINGERPRINT_BYTES))
+    return digest.hexdigest()
 
 
 def load_tokenizer(folder: Path, flag: str):

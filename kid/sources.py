@@ -1,4 +1,8 @@
-"""Where the output y of a training step comes from: the gold SQL, or the gold SQL rewritten by the student (KID)."""
+"""Where the outputs y of an optimizer step come from (the last column of Table 1).
+
+gold and teacher: a dataset each. on-policy: decoded by the student before the step. imperfect: the gold SQL, rewritten
+by the student inside the micro-batch.
+"""
 
 from __future__ import annotations
 
@@ -6,45 +10,115 @@ import torch
 from torch import Tensor
 
 from kid.config import RunConfig
-from kid.data.batching import Batch
-from kid.imperfect import rewrite, select_positions
-from kid.methods import METHODS
+from kid.data.batching import Batch, Sample, collate, sample_weights
+from kid.decoding import decode, draw_tokens
+from kid.divergence import entropy
+from kid.engine import whole_weights, without_training
+from kid.imperfect import BY_ENTROPY, mask_count, rewrite, select_by_entropy, select_by_rule
+from kid.methods import GOLD, IMPERFECT, METHODS
+from kid.randomness import DECODE, FILL, SOURCE, sample_uniforms, step_generator
 
 
-def predict_masked(student, batch: Batch, masked: Tensor, chosen: Tensor) -> Tensor:
-    """The student's most probable token at each chosen position, read off the position before it (section 3, stage 2).
-
-    One forward without gradient, in eval mode, so that it draws nothing from the global generators.
-
-    Returns:
-        int64 [number of chosen positions], row-major.
-    """
-    was_training = student.training
-    student.eval()
-    with torch.no_grad():
-        # `rows` lists the output positions in row-major order, as boolean indexing does.
-        rows = batch.rows[chosen[batch.completion_mask]]
-        logits = student(batch.with_completion(masked), batch.attention_mask, batch.position_ids, rows)
-    student.train(was_training)
-    return logits.argmax(dim=-1)
+def step_source(config: RunConfig, step: int) -> str:
+    """The source of optimizer step `step` (from 0), on every rank the same; of a mixture, one is drawn."""
+    sources = METHODS[config.method].sources
+    source = sources[step_generator(config.seed, step, SOURCE).integers(len(sources))]
+    rewrites = config.rewrite != "none" and config.mask_ratio > 0
+    return GOLD if source == IMPERFECT and not rewrites else source
 
 
-def make_output(config: RunConfig, student, batch: Batch, step: int, mask_token_id: int) -> tuple[Tensor, Tensor]:
-    """The output tokens that student and teacher are run on.
+def on_policy(
+    config: RunConfig, student, batches: list[Batch], step: int, eos_token_id: int, pad_token_id: int
+) -> list[Batch]:
+    """This rank's micro-batches of one optimizer step with the student's own outputs instead of the gold SQL.
+
+    All of the rank's samples are decoded side by side. Collectives: under ZeRO-3 one gathering of the student, and one
+    sum of the lengths, whatever they are; also on a rank without a sample.
 
     Args:
-        student: the student's engine (KID's prediction pass).
+        student: its engine, or the bare module.
+        batches: with the gold SQL, on the CPU.
+
+    Returns:
+        As many micro-batches, weighted by the lengths of the outputs (Eq. 2), on the CPU.
+    """
+    rows = [(sample, place) for batch in batches for sample, place in zip(batch.samples, batch.positions, strict=True)]
+    real = [(sample, place) for sample, place in rows if sample]
+    outputs: dict[int, list[int]] = {}
+    with whole_weights(student) as model:
+        if real:
+            limits = [config.decoding_limit] * len(real)
+            uniforms = sample_uniforms(config.seed, step, [place for _, place in real], DECODE, limits)
+            decoded = decode(
+                model,
+                model.causal_lm.config,
+                [sample.prompt_ids for sample, _ in real],
+                uniforms.view(len(real), -1).to(student.device),
+                temperature=config.sample_temperature,
+                top_p=config.top_p,
+                eos_token_id=eos_token_id,
+                pad_token_id=pad_token_id,
+            )
+            outputs = {place: output for (_, place), output in zip(real, decoded, strict=True)}
+    lengths = torch.zeros(config.batch_size, dtype=torch.long, device=student.device)
+    for place, output in outputs.items():
+        lengths[place] = len(output)
+    torch.distributed.all_reduce(lengths)
+    weights = sample_weights(lengths.tolist(), config.reduction)
+    return [
+        collate(
+            [
+                Sample(sample.prompt_ids, outputs[place]) if sample else None
+                for sample, place in zip(batch.samples, batch.positions, strict=True)
+            ],
+            [weights[place] for place in batch.positions],
+            batch.positions,
+            pad_token_id,
+        )
+        for batch in batches
+    ]
+
+
+def output_entropies(student, batch: Batch) -> Tensor:
+    """Entropy of the student's distribution at each output position, given y before it; [B, R], 0 at padding."""
+    with without_training(student):
+        logits = student(batch.input_ids, batch.attention_mask, batch.position_ids, batch.rows)
+        values = entropy(logits)
+    return values.new_zeros(batch.completion_mask.shape).masked_scatter(batch.completion_mask, values)
+
+
+def imperfect(config: RunConfig, student, batch: Batch, step: int, mask_token_id: int) -> tuple[Tensor, Tensor]:
+    """KID's output: the gold SQL with some of its tokens rewritten by the student (section 3).
+
+    Args:
+        student: its engine, or the bare module.
         step: optimizer step, from 0.
         mask_token_id: written over the chosen tokens before they are predicted.
 
     Returns:
-        (y or y_hat, int64 [B, R]; which of its tokens were masked, bool [B, R]).
+        (y_hat, int64 [B, R]; which of its tokens were masked, bool [B, R]).
     """
     gold = batch.completion_ids
-    if METHODS[config.method].source == "gold" or config.mask_ratio == 0:
-        return gold, torch.zeros_like(batch.completion_mask)
     without_eos = [max(0, length - 1) for length in batch.lengths]
-    chosen = select_positions(
-        without_eos, batch.positions, config.mask_ratio, config.seed, step, width=gold.shape[1]
-    ).to(gold.device)
-    return rewrite(gold, chosen, mask_token_id, lambda *masked: predict_masked(student, batch, *masked)), chosen
+    if config.mask_strategy in BY_ENTROPY:
+        chosen = select_by_entropy(
+            config.mask_strategy, without_eos, config.mask_ratio, output_entropies(student, batch)
+        )
+    else:
+        chosen = select_by_rule(
+            config.mask_strategy, without_eos, batch.positions, config.mask_ratio, config.seed, step, gold.shape[1]
+        ).to(gold.device)
+
+    def predict(masked: Tensor, chosen: Tensor) -> Tensor:
+        """The token at each chosen position, read off the position before it."""
+        # `rows` lists the output positions in row-major order, as boolean indexing does.
+        rows = batch.rows[chosen[batch.completion_mask]]
+        with without_training(student):
+            logits = student(batch.with_completion(masked), batch.attention_mask, batch.position_ids, rows)
+        if config.fill == "argmax":
+            return logits.argmax(dim=-1)
+        counts = [mask_count(config.mask_ratio, length) for length in without_eos]
+        uniforms = sample_uniforms(config.seed, step, batch.positions, FILL, counts)
+        return draw_tokens(logits, uniforms.to(gold.device), config.sample_temperature, config.top_p)
+
+    return rewrite(gold, chosen, mask_token_id, None if config.rewrite == "mask-only" else predict), chosen

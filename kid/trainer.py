@@ -28,19 +28,29 @@ from kid.checkpoint import (
 )
 from kid.config import RunConfig, accumulation_steps
 from kid.data.batching import Batch, Dataset, collate, load_dataset, micro_batches, sample_weights, steps_per_epoch
+from kid.data.teacher_outputs import read_teacher_outputs
 from kid.divergence import divergence, negative_log_likelihood
 from kid.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config, student_engine, teacher_engine
 from kid.errors import InputError
-from kid.methods import METHODS
+from kid.methods import IMPERFECT, METHODS, MLE_SOURCES, ON_POLICY, TEACHER
 from kid.models import stored_tensors
-from kid.pretrained import check_same_tokenizer, find_mask_token, find_model, load_tokenizer, padding_token
+from kid.pretrained import (
+    Pretrained,
+    check_same_tokenizer,
+    find_mask_token,
+    find_model,
+    find_teacher,
+    fingerprint,
+    load_tokenizer,
+    padding_token,
+)
 from kid.run_directory import Metrics, check_run_directory, create_run_directory, remove_events
-from kid.sources import make_output
+from kid.sources import imperfect, on_policy, step_source
 
 VALIDATION_SAMPLES = 64
 # Sums over the global batch, in the order of the tensor that is reduced over the ranks once a step.
 TOTALS = ("loss", "kd", "mle", "changed", "masked", "output_tokens", "tokens")
-PARTS = ("rewrite", "teacher", "student", "backward", "update")
+PARTS = ("decode", "rewrite", "teacher", "student", "backward", "update")
 
 
 @dataclass
@@ -48,12 +58,13 @@ class Inputs:
     """Everything the user gave, checked and read; nothing has been written yet."""
 
     student: Path
-    teacher: Path | None
+    teacher: Pretrained | None
     student_deepspeed: dict
     teacher_deepspeed: dict | None
     tokenizer: object
     mask_token_id: int
     train: Dataset
+    teacher_outputs: Dataset | None
     validation: Dataset | None
     total_steps: int
     checkpoint: Path | None
@@ -75,18 +86,20 @@ def read_inputs(config: RunConfig) -> Inputs:
     student = find_model(config.student, "--student")
     tokenizer = load_tokenizer(student, "--student")
     mask_token_id = find_mask_token(tokenizer, config.mask_token)
-    teacher = find_model(config.teacher, "--teacher") if distils else None
-    if teacher is not None:
-        check_same_tokenizer(tokenizer, load_tokenizer(teacher, "--teacher"), config.student, config.teacher)
-    for folder in filter(None, (student, teacher)):
+    teacher = find_teacher(config.teacher, "--teacher") if distils else None
+    if teacher:
+        theirs = load_tokenizer(teacher.tokenizer, "--teacher")
+        check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
+    for folder in filter(None, (student, teacher and teacher.base)):
         stored_tensors(folder)  # only opened: missing or damaged weights are met before anything is written
     train = load_dataset(config, "train", tokenizer)
+    outputs = read_teacher_outputs(config, fingerprint(teacher), train) if config.teacher_outputs else None
     validation = load_dataset(config, "dev", tokenizer, at_most=VALIDATION_SAMPLES) if config.eval_steps else None
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
     total = min(total, config.max_steps) if config.max_steps else total
     return Inputs(
         student, teacher, student_deepspeed, teacher_deepspeed, tokenizer, mask_token_id,
-        train, validation, total, checkpoint,
+        train, outputs, validation, total, checkpoint,
     )  # fmt: skip
 
 
@@ -97,15 +110,19 @@ def seed_dropout(config: RunConfig, step: int, batch: Batch) -> None:
 
 
 def micro_batch_loss(
-    config: RunConfig, student, teacher, batch: Batch, step: int, mask_token_id: int, timers
+    config: RunConfig, source: str, student, teacher, batch: Batch, step: int, mask_token_id: int, timers
 ) -> tuple[Tensor, Tensor]:
-    """One micro-batch's share of the global batch's loss (Eq. 2 plus MLE), from one student forward with gradient.
+    """One micro-batch's share of the global batch's loss (Eq. 2, and MLE where the source has it).
+
+    From one student forward with gradient; `--mle-on gold` takes a second one.
 
     Returns:
         (the loss, a scalar with gradient; float64 [len(TOTALS)] without).
     """
     timers("rewrite").start()
-    output, chosen = make_output(config, student, batch, step, mask_token_id)
+    output, chosen = batch.completion_ids, torch.zeros_like(batch.completion_mask)
+    if source == IMPERFECT:
+        output, chosen = imperfect(config, student, batch, step, mask_token_id)
     inputs = (batch.with_completion(output), batch.attention_mask, batch.position_ids, batch.rows)
     timers("rewrite").stop()
     timers("teacher").start()
@@ -116,13 +133,19 @@ def micro_batch_loss(
     timers("student").start()
     seed_dropout(config, step, batch)
     student_logits = student(*inputs)
-    gold = batch.completion_ids[batch.completion_mask]
-    mle = (negative_log_likelihood(student_logits, gold) * batch.row_weights).sum()
-    loss, kd = config.mle_weight * mle, mle.new_zeros(())
+    kd = mle = student_logits.new_zeros((), dtype=torch.float32)
     if teacher is not None:
-        rows = divergence(config.resolved_divergence, student_logits, teacher_logits, config.temperature)
+        rows = divergence(
+            config.resolved_divergence, student_logits, teacher_logits, config.temperature, config.mixture_weight
+        )
         kd = (rows * batch.row_weights).sum()
-        loss = config.kd_weight * kd + loss
+    if source in MLE_SOURCES:
+        if source == IMPERFECT and config.mle_on == "gold":
+            seed_dropout(config, step, batch)
+            student_logits = student(batch.input_ids, *inputs[1:])
+        gold = batch.completion_ids[batch.completion_mask]
+        mle = (negative_log_likelihood(student_logits, gold) * batch.row_weights).sum()
+    loss = config.kd_weight * kd + config.mle_weight * mle
     timers("student").stop()
     counts = [(output != batch.completion_ids)[chosen].sum(), chosen.sum(), sum(max(0, n - 1) for n in batch.lengths)]
     totals = [loss.detach(), kd.detach(), mle.detach(), *counts, batch.attention_mask.sum()]
@@ -130,12 +153,14 @@ def micro_batch_loss(
 
 
 def train_step(
-    config: RunConfig, student, teacher, batches: list[Batch], step: int, mask_token_id: int, timers
+    config: RunConfig, source: str, student, teacher, batches: list[Batch], step: int, mask_token_id: int, timers
 ) -> dict[str, float]:
     """One optimizer step; returns the global batch's sums (TOTALS), the same on every rank."""
     totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=student.device)
     for batch in batches:
-        loss, shares = micro_batch_loss(config, student, teacher, batch.to(student.device), step, mask_token_id, timers)
+        loss, shares = micro_batch_loss(
+            config, source, student, teacher, batch.to(student.device), step, mask_token_id, timers
+        )
         timers("backward").start()
         # Weights already sum to 1 over the global batch; the engine will average over ranks.
         student.backward(loss * torch.distributed.get_world_size(), scale_wrt_gas=False)
@@ -168,11 +193,12 @@ def validation_loss(config: RunConfig, student, dataset: Dataset, pad_token_id: 
     return total.item()
 
 
-def metrics_row(sums: dict[str, float], step: int, epoch: float, lr: float, grad_norm: float) -> dict:
+def metrics_row(sums: dict[str, float], source: str, step: int, epoch: float, lr: float, grad_norm: float) -> dict:
     """The line of metrics.jsonl after step `step` (from 1), timings aside."""
-    row = {"step": step, "epoch": epoch, "loss": sums["loss"], "kd": sums["kd"], "mle": sums["mle"]}
+    row = {"step": step, "epoch": epoch, "source": source, "loss": sums["loss"], "kd": sums["kd"], "mle": sums["mle"]}
     row["error_rate"] = sums["changed"] / max(1.0, sums["output_tokens"])
     row["masked_error_rate"] = sums["changed"] / max(1.0, sums["masked"])
+    row["masked_gold_rate"] = (sums["masked"] - sums["changed"]) / max(1.0, sums["masked"])
     row["lr"] = lr
     row["grad_norm"] = grad_norm
     row["tokens"] = int(sums["tokens"])
@@ -220,9 +246,16 @@ def train(config: RunConfig) -> None:
     for step in range(done, inputs.total_steps):
         started = time.perf_counter()
         lr = student.get_lr()[0]
-        batches = micro_batches(inputs.train, config, step, rank, world_size, pad_token_id)
-        sums = train_step(config, student, teacher, batches, step, inputs.mask_token_id, timers)
-        row = metrics_row(sums, step + 1, (step + 1) / per_epoch, lr, float(student.get_global_grad_norm() or 0))
+        source = step_source(config, step)
+        data = inputs.teacher_outputs if source == TEACHER else inputs.train
+        batches = micro_batches(data, config, step, rank, world_size, pad_token_id)
+        if source == ON_POLICY:
+            timers("decode").start()
+            batches = on_policy(config, student, batches, step, inputs.tokenizer.eos_token_id, pad_token_id)
+            timers("decode").stop()
+        sums = train_step(config, source, student, teacher, batches, step, inputs.mask_token_id, timers)
+        grad_norm = float(student.get_global_grad_norm() or 0)
+        row = metrics_row(sums, source, step + 1, (step + 1) / per_epoch, lr, grad_norm)
         row["seconds"] = time.perf_counter() - started
         row |= {f"seconds_{part}": timers(part).elapsed(reset=True) / 1000 for part in PARTS}
         last = step + 1 == inputs.total_steps

@@ -1,17 +1,19 @@
 """One optimizer step's loss and gradient against a naive float64 computation, sample by sample, without padding."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from deepspeed.utils.timer import SynchronizedWallClockTimer
+from test_divergence import reference
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from kid.config import resolve_config
 from kid.data.batching import Dataset, Sample, micro_batches
-from kid.imperfect import select_positions
+from kid.methods import GOLD, IMPERFECT, METHODS, ON_POLICY, TEACHER
 from kid.models import ResponseModel
-from kid.sources import make_output
+from kid.sources import imperfect, on_policy, step_source
 from kid.trainer import TOTALS, micro_batch_loss
 
 EOS, PAD, MASK, STEP = 1, 0, 2, 3
@@ -25,6 +27,22 @@ SAMPLES = [
     Sample([30, 31], [15, EOS]),
     Sample([17, 18, 19], [19, 18, 17, EOS]),
 ]
+# What a teacher might have said: one cut off at the limit, one of EOS alone.
+TEACHER_SAMPLES = [
+    Sample(sample.prompt_ids, output)
+    for sample, output in zip(
+        SAMPLES, [[8, 9, EOS], [EOS], [3, 3, 3, 3, 3, 3], [20, EOS], [13, EOS], [16, 16, EOS], [19, 18, EOS]], strict=True
+    )
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_rank(tmp_path_factory):
+    """on-policy outputs are weighted by the lengths of all ranks'."""
+    store = torch.distributed.FileStore(str(tmp_path_factory.mktemp("store") / "file"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
 
 
 def model(seed: int, hidden: int, vocabulary: int) -> ResponseModel:
@@ -38,7 +56,10 @@ def model(seed: int, hidden: int, vocabulary: int) -> ResponseModel:
 
 def configuration(method: str, **changes):
     flags = {"method": method, "student": "s", "teacher": "" if method == "sft" else "t", "data": "d", "output": "o"}
-    return resolve_config(None, {**flags, "batch_size": 4, "micro_batch_size": 2, "seed": 5, **changes})
+    if method == "f-distill":
+        flags["teacher_outputs"] = "f.jsonl"
+    sizes = {"batch_size": 4, "micro_batch_size": 2, "max_new_tokens": 9}
+    return resolve_config(None, {**flags, **sizes, "seed": 5, **changes})
 
 
 def batches_of(config, step: int, samples=SAMPLES):
@@ -46,127 +67,188 @@ def batches_of(config, step: int, samples=SAMPLES):
     return micro_batches(Dataset(samples, ["db"] * len(samples), []), config, step, 0, 1, PAD)
 
 
-def ours(config, student, teacher, step: int):
-    """Our loss, gradients by name, and the outputs the losses were taken on."""
+def batches_from(config, source, student, step: int):
+    """The same with outputs of a source."""
+    batches = batches_of(config, step, TEACHER_SAMPLES if source == TEACHER else SAMPLES)
+    return on_policy(config, student, batches, step, EOS, PAD) if source == ON_POLICY else batches
+
+
+def loss_of(config, source, student, teacher, batch, step: int = STEP):
+    return micro_batch_loss(config, source, student, teacher, batch, step, MASK, SynchronizedWallClockTimer())
+
+
+def ours(config, source, student, teacher, step: int):
+    """Our sums, gradients by name, and each micro-batch with the output the losses were taken on."""
     student.zero_grad()
     totals = torch.zeros(len(TOTALS), dtype=torch.float64)
     outputs = []
-    for batch in batches_of(config, step):
-        loss, shares = micro_batch_loss(config, student, teacher, batch, step, MASK, SynchronizedWallClockTimer())
+    for batch in batches_from(config, source, student, step):
+        written = imperfect(config, student, batch, step, MASK)[0] if source == IMPERFECT else batch.completion_ids
+        outputs.append((batch, written))
+        loss, shares = loss_of(config, source, student, teacher, batch, step)
         loss.backward()
         totals += shares
-        outputs.append((batch, make_output(config, student, batch, step, MASK)[0]))
     sums = dict(zip(TOTALS, totals.tolist(), strict=True))
     return sums, {name: p.grad.clone() for name, p in student.named_parameters()}, outputs
 
 
-def naive(config, student, teacher, outputs):
+def naive(config, source, student, teacher, outputs):
     """The same in float64, one unpadded sample at a time, by the definitions (Eq. 2, A.3)."""
     student, teacher = copy.deepcopy(student).double(), copy.deepcopy(teacher).double()
     student.zero_grad()
-    sequences = []
-    for batch, output in outputs:
-        width = batch.completion_ids.shape[1]
-        for row, length in enumerate(batch.lengths):
-            prompt = batch.input_ids[row, :-width][batch.attention_mask[row, :-width].bool()]
-            if length:
-                sequences.append((prompt, batch.completion_ids[row, :length], output[row, :length]))
-    tokens = sum(len(gold) for _, gold, _ in sequences)
+    sequences = [
+        (batch.samples[row].prompt_ids, batch.completion_ids[row, :length], written[row, :length])
+        for batch, written in outputs
+        for row, length in enumerate(batch.lengths)
+        if length
+    ]
+    tokens = sum(len(y) for _, y, _ in sequences)
     loss = 0
-    for prompt, gold, written in sequences:
-        ids = torch.cat([prompt, written])[None]
-        at = slice(len(prompt) - 1, len(prompt) - 1 + len(gold))
-        z_s, z_t = student.causal_lm(ids).logits[0, at], teacher.causal_lm(ids).logits[0, at].detach()
-        weight = 1 / tokens if config.reduction == "token" else 1 / (len(sequences) * len(gold))
-        mle = -torch.log_softmax(z_s, -1)[range(len(gold)), gold].sum()
-        common, t = min(z_s.shape[-1], z_t.shape[-1]), config.temperature
-        log_q, log_p = (torch.log_softmax(z[:, :common] / t, -1) for z in (z_s, z_t))
-        kd = (log_q.exp() * (log_q - log_p)).sum() * t * t
-        loss = loss + weight * (config.mle_weight * mle + (config.kd_weight * kd if config.method != "sft" else 0))
+    for prompt, y, y_hat in sequences:
+        at = slice(len(prompt) - 1, len(prompt) - 1 + len(y))
+
+        def logits(model, output, prompt=prompt, at=at):
+            return model.causal_lm(torch.tensor([[*prompt, *output]])).logits[0, at]
+
+        weight = 1 / tokens if config.reduction == "token" else 1 / (len(sequences) * len(y))
+        if config.method != "sft":
+            z_s, z_t = logits(student, y_hat), logits(teacher, y_hat).detach()
+            common, t = min(z_s.shape[-1], z_t.shape[-1]), config.temperature
+            mixture = {"jsd": config.jsd_beta}.get(config.resolved_divergence, config.skew_alpha)
+            kd = reference(config.resolved_divergence, z_s[:, :common] / t, z_t[:, :common] / t, mixture)
+            loss = loss + weight * config.kd_weight * kd.sum() * t * t
+        if source in (GOLD, IMPERFECT):
+            before = y if config.mle_on == "gold" else y_hat
+            log_q = torch.log_softmax(logits(student, before), -1)
+            loss = loss - weight * config.mle_weight * log_q[range(len(y)), y].sum()
     loss.backward()
     return loss.item(), {name: p.grad for name, p in student.named_parameters()}
 
 
+CASES = [(method, source, {}) for method, row in METHODS.items() for source in row.sources] + [
+    ("rkd", GOLD, {"reduction": "token", "temperature": 2.0, "kd_weight": 0.7, "mle_weight": 0.3}),
+    ("kid", IMPERFECT, {"mask_ratio": 1.0}),
+    ("kid", IMPERFECT, {"mask_ratio": 0.5, "reduction": "token"}),
+    ("kid", IMPERFECT, {"mask_ratio": 0.5, "mle_on": "gold"}),
+    ("kid", IMPERFECT, {"mask_ratio": 0.5, "rewrite": "mask-only"}),
+    ("kid", IMPERFECT, {"mask_ratio": 0.5, "fill": "sample"}),
+    ("kid", IMPERFECT, {"mask_ratio": 0.3, "mask_strategy": "hard"}),
+    ("kid", IMPERFECT, {"mask_ratio": 0.3, "divergence": "skew-rkl", "skew_alpha": 0.3}),
+    ("gkd-jsd", ON_POLICY, {"reduction": "token", "jsd_beta": 0.2}),
+    ("gkd-rkl", ON_POLICY, {"divergence": "skew-fkl", "max_new_tokens": 1}),
+    ("f-distill", TEACHER, {"reduction": "token", "temperature": 3.0}),
+]
+
+
 @pytest.mark.parametrize("step", [STEP - 1, STEP])  # the second fills up with a row of weight 0
-@pytest.mark.parametrize(
-    ("method", "changes"),
-    [
-        ("sft", {}),
-        ("rkd", {}),
-        ("rkd", {"reduction": "token", "temperature": 2.0, "kd_weight": 0.7, "mle_weight": 0.3}),
-        ("kid", {}),
-        ("kid", {"mask_ratio": 1.0}),
-        ("kid", {"mask_ratio": 0.5, "reduction": "token"}),
-    ],
-)
-def test_loss_and_gradient_match_float64(method, changes, step):
+@pytest.mark.parametrize(("method", "source", "changes"), CASES)
+def test_loss_and_gradient_match_float64(method, source, changes, step):
     config = configuration(method, **changes)
     student, teacher = model(0, 16, 40), model(1, 24, 44)
-    sums, gradients, outputs = ours(config, student, None if method == "sft" else teacher, step)
-    expected, expected_gradients = naive(config, student, teacher, outputs)
+    sums, gradients, outputs = ours(config, source, student, None if method == "sft" else teacher, step)
+    expected, expected_gradients = naive(config, source, student, teacher, outputs)
     assert sums["loss"] == pytest.approx(expected, rel=2e-6)
     for name, gradient in expected_gradients.items():
         torch.testing.assert_close(gradients[name].double(), gradient, rtol=2e-4, atol=2e-6)
 
 
+def test_every_method_of_table_1_is_here():
+    assert list(METHODS) == ["sft", "fkd", "rkd", "f-distill", "imitkd", "gkd-fkl", "gkd-rkl", "gkd-jsd", "kid"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_token_changes_only_the_losses_at_and_after_it(method):
+    """A change in the prompt, in padding, or in a token after t leaves the loss of token t as it was (all masks and
+    shifts). The loss is linear in the tokens' weights: its gradient with respect to them is each token's loss."""
+    config = configuration(method, kd_weight=1.0, mle_weight=0.7)
+    source = GOLD if METHODS[method].sources[-1] == IMPERFECT else METHODS[method].sources[-1]
+    student, teacher = model(0, 16, 40), None if method == "sft" else model(1, 24, 44)
+    (batch, *_) = batches_from(config, source, student, 0)
+
+    def losses(changed):
+        weights = torch.ones(len(batch.rows), requires_grad=True)
+        loss, _ = loss_of(config, source, student, teacher, replace(changed, row_weights=weights))
+        return torch.autograd.grad(loss, weights)[0]
+
+    def with_input(row, column, value):
+        """The batch with another id in its input, at every place where the id stands."""
+        ids, completion = batch.input_ids.clone(), batch.completion_ids.clone()
+        ids[row, column] = value
+        if column >= prompt_width:
+            completion[row, column - prompt_width] = value
+        return losses(replace(batch, input_ids=ids, completion_ids=completion))
+
+    before, prompt_width = losses(batch), batch.input_ids.shape[1] - batch.completion_ids.shape[1]
+    starts = torch.tensor([0, *batch.lengths]).cumsum(0).tolist()
+    assert (before > 0).all()
+    for row, length in enumerate(batch.lengths):
+        own = slice(starts[row], starts[row + 1])
+        others = [place for place in range(len(before)) if not own.start <= place < own.stop]
+        for column in range(batch.input_ids.shape[1]):
+            after = with_input(row, column, 39)
+            moved = (after - before).abs() > 1e-6
+            assert not moved[others].any()
+            if not batch.attention_mask[row, column]:
+                assert not moved.any()  # padding
+            elif column < prompt_width:
+                assert moved[own].all()  # every token of the output follows the prompt
+            else:
+                at = column - prompt_width
+                assert not moved[own][:at].any()
+                # As a target it counts at its own place: only in the likelihood, so not where that is left out.
+                assert moved[own][at] == (source == GOLD)
+                assert moved[own][at + 1 :].all() and moved[own][at + 1 :].numel() == length - at - 1
+
+
 def test_every_batch_of_an_epoch_counts_every_sample_once():
     config = configuration("rkd")
     student, teacher = model(0, 16, 40), model(1, 24, 40)
-    sums = [ours(config, student, teacher, step)[0] for step in (0, 1)]
+    sums = [ours(config, GOLD, student, teacher, step)[0] for step in (0, 1)]
     assert sum(s["output_tokens"] for s in sums) == sum(len(s.completion_ids) - 1 for s in SAMPLES)
 
 
-def test_imperfect_data_is_the_students_own_prediction():
-    """y_hat differs from y only where tokens were masked, and holds there what an unpadded forward predicts."""
-    config, student = configuration("kid", mask_ratio=0.5), model(0, 16, 40)
-    changed = 0
-    for batch in batches_of(config, 0):
-        written, chosen = make_output(config, student, batch, 0, MASK)
-        inner = [max(0, n - 1) for n in batch.lengths]
-        assert torch.equal(chosen, select_positions(inner, batch.positions, 0.5, 5, 0, written.shape[1]))
-        assert torch.equal(written[~chosen], batch.completion_ids[~chosen])
-        for row, length in enumerate(batch.lengths):
-            width = batch.completion_ids.shape[1]
-            prompt = batch.input_ids[row, :-width][batch.attention_mask[row, :-width].bool()]
-            masked = batch.completion_ids[row, :length].masked_fill(chosen[row, :length], MASK)
-            logits = student.causal_lm(torch.cat([prompt, masked])[None]).logits[0]
-            for at in chosen[row].nonzero().flatten().tolist():
-                assert written[row, at] == logits[len(prompt) - 1 + at].argmax()
-                changed += int(written[row, at] != batch.completion_ids[row, at])
-    assert changed > 0
-
-
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_kid_at_ratio_zero_is_rkd_bit_for_bit(dropout):
+@pytest.mark.parametrize("changes", [{"mask_ratio": 0.0}, {"rewrite": "none"}, {"mask_ratio": 0.0, "mle_on": "gold"}])
+def test_kid_without_rewriting_is_rkd_bit_for_bit(dropout, changes):
     """Also with dropout, whose masks depend on nothing that ran before."""
     student, teacher = model(0, 16, 40), model(1, 24, 40)
     student.causal_lm.config.attention_dropout = dropout
     for layer in student.causal_lm.model.layers:
         layer.self_attn.attention_dropout = dropout
     student.train()
-    zero, zero_gradients, _ = ours(configuration("kid", mask_ratio=0.0), student, teacher, STEP)
-    rkd, rkd_gradients, _ = ours(configuration("rkd"), student, teacher, STEP)
-    half, _, _ = ours(configuration("kid", mask_ratio=0.5), student, teacher, STEP)
-    assert zero == rkd and half != rkd
-    assert all(torch.equal(zero_gradients[name], gradient) for name, gradient in rkd_gradients.items())
+    vanilla = configuration("kid", **changes)
+    got, gradients, _ = ours(vanilla, step_source(vanilla, STEP), student, teacher, STEP)
+    rkd, rkd_gradients, _ = ours(configuration("rkd"), GOLD, student, teacher, STEP)
+    half, _, _ = ours(configuration("kid", mask_ratio=0.5), IMPERFECT, student, teacher, STEP)
+    assert got == rkd and half != rkd
+    assert all(torch.equal(gradients[name], gradient) for name, gradient in rkd_gradients.items())
 
 
-def test_a_micro_batch_without_outputs_adds_nothing_but_runs_every_pass():
-    config = configuration("kid", mask_ratio=0.5)
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ["student", "teacher", "student"]),
+        ({"mask_strategy": "easy"}, ["student", "student", "teacher", "student"]),
+        ({"rewrite": "mask-only"}, ["teacher", "student"]),
+        ({"mle_on": "gold"}, ["student", "teacher", "student", "student"]),
+    ],
+)
+def test_a_micro_batch_without_outputs_adds_nothing_but_runs_every_pass(changes, expected):
+    config = configuration("kid", mask_ratio=0.5, **changes)
     student, teacher = model(0, 16, 40), model(1, 24, 40)
     batch = batches_of(config, 0, SAMPLES[:1])[1]
     assert batch.lengths == [0, 0]
     calls = []
     student.register_forward_hook(lambda *_: calls.append("student"))
     teacher.register_forward_hook(lambda *_: calls.append("teacher"))
-    loss, shares = micro_batch_loss(config, student, teacher, batch, 0, MASK, SynchronizedWallClockTimer())
+    loss, shares = loss_of(config, IMPERFECT, student, teacher, batch)
     loss.backward()
-    assert calls == ["student", "teacher", "student"]
+    assert calls == expected
     assert loss.item() == 0 and dict(zip(TOTALS, shares.tolist(), strict=True))["masked"] == 0
     assert all(p.grad is None or not p.grad.any() for p in student.parameters())
 
 
 def test_the_teacher_gets_no_gradient():
     student, teacher = model(0, 16, 40), model(1, 24, 40)
-    ours(configuration("rkd"), student, teacher, 0)
+    ours(configuration("rkd"), GOLD, student, teacher, 0)
     assert all(p.grad is None for p in teacher.parameters())

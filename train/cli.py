@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import fields
+from pathlib import Path
 
-from kid.config import DISTILLATION_ONLY, REWRITE, RunConfig, describe, field_type, read_recipe, resolve_config
+from kid.config import RunConfig, describe, field_type, read_recipe
 from kid.errors import InputError, OneLineParser
 
+RECIPES = Path(__file__).parent / "recipes"
 
-def build_parser(description: str, epilog: str, distils: bool) -> argparse.ArgumentParser:
-    """Flags for all keys of RunConfig; without those that only mean something beside a teacher if not `distils`."""
+
+def list_recipes(keep=lambda values: True) -> str:
+    """A line for each recipe of the paper's runs whose keys and values `keep` keeps: its file and its first comment."""
+    lines = []
+    for path in sorted(RECIPES.glob("*/*.yaml")):
+        if keep(read_recipe(path)):
+            title = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+            lines.append(f"  {path.relative_to(RECIPES.parent.parent)!s:<44} {title}\n")
+    return "recipes (--config), of the paper's tables and figures; each wants --data:\n" + "".join(lines)
+
+
+def keys_of(groups: Collection[str]) -> list[str]:
+    """The keys of RunConfig in these groups."""
+    return [field.name for field in fields(RunConfig) if field.metadata["group"] in groups]
+
+
+def build_parser(description: str, epilog: str, names: Collection[str]) -> argparse.ArgumentParser:
+    """Flags for these keys of RunConfig, in its order and groups."""
     parser = OneLineParser(
         description=description,
         epilog=epilog,
@@ -22,9 +41,9 @@ def build_parser(description: str, epilog: str, distils: bool) -> argparse.Argum
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # the launcher adds it
     groups: dict[str, argparse._ArgumentGroup] = {}
     for field in fields(RunConfig):
-        group = field.metadata["group"]
-        if not distils and (field.name in DISTILLATION_ONLY or group == REWRITE):
+        if field.name not in names:
             continue
+        group = field.metadata["group"]
         section = groups.setdefault(group, parser.add_argument_group(group) if group not in groups else None)
         flag = f"--{field.name.replace('_', '-')}"
         kind = field_type(field.name)[0]
@@ -35,12 +54,12 @@ def build_parser(description: str, epilog: str, distils: bool) -> argparse.Argum
         elif kind is tuple:
             section.add_argument(flag, metavar="DIR", action="append", help=describe(field.name) + "; may be repeated")
         else:
-            section.add_argument(flag, metavar=field_type(field.name)[0].__name__.upper(), help=describe(field.name))
+            section.add_argument(flag, metavar=kind.__name__.upper(), help=describe(field.name))
     return parser
 
 
-def read_config(parser: argparse.ArgumentParser, **fixed: str) -> RunConfig:
-    """The run's configuration out of recipe and flags; `fixed` keys are the script's own."""
+def read_flags(parser: argparse.ArgumentParser, **fixed: str) -> tuple[str | None, dict[str, str]]:
+    """(recipe, key -> value given as a flag); `fixed` keys are the script's own, and the recipe may say no other."""
     flags = vars(parser.parse_args())
     flags.pop("local_rank", None)
     recipe = flags.pop("config", None)
@@ -50,4 +69,4 @@ def read_config(parser: argparse.ArgumentParser, **fixed: str) -> RunConfig:
             raise InputError(
                 f"{recipe}: {key} = {given!r} is not for this script, which has {value}; try train/distill.py"
             )
-    return resolve_config(recipe, {**flags, **fixed})
+    return recipe, {**flags, **fixed}

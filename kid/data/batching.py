@@ -54,12 +54,14 @@ class Dataset:
 class Batch:
     """One micro-batch: prompts padded on the left to width P, outputs padded on the right to width R.
 
+    samples: what it was made of, [B]; None is a row that only fills the batch.
     input_ids, attention_mask, position_ids: int64 [B, P + R].
     completion_ids: int64 [B, R]. rows: int64 [N], where in the flattened [B, P + R] the logits of each output token
     come from (the position before it). row_weights: fp32 [N]; over the whole global batch they sum to 1.
-    lengths: |y| with EOS, [B], 0 in rows that only fill the batch. positions: [B], places in the global batch.
+    lengths: |y| with EOS, [B], 0 in a row that only fills the batch. positions: [B], places in the global batch.
     """
 
+    samples: list[Sample | None]
     input_ids: Tensor
     attention_mask: Tensor
     position_ids: Tensor
@@ -175,30 +177,42 @@ def sample_weights(lengths: list[int], reduction: str) -> list[float]:
     return [1.0 / (len(real) * length) if length else 0.0 for length in lengths]
 
 
+def pad_left(prompts: Sequence[list[int]], pad_token_id: int) -> tuple[Tensor, Tensor]:
+    """(ids, attention mask), both int64 [B, P]: each prompt ends in the last column."""
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), pad_token_id)
+    attention_mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        attention_mask[row, width - len(prompt) :] = 1
+    return ids, attention_mask
+
+
 def collate(samples: list[Sample | None], weights: list[float], positions: list[int], pad_token_id: int) -> Batch:
     """Pad a micro-batch. None becomes a row of one prompt token and no output: it joins the forward, adds nothing."""
-    prompts = [sample.prompt_ids if sample else [pad_token_id] for sample in samples]
+    prompt_ids, prompt_mask = pad_left([s.prompt_ids if s else [pad_token_id] for s in samples], pad_token_id)
     completions = [sample.completion_ids if sample else [] for sample in samples]
-    prompt_width, width = max(map(len, prompts)), max(1, *map(len, completions))
-    input_ids = torch.full((len(samples), prompt_width + width), pad_token_id, dtype=torch.long)
-    attention_mask = torch.zeros_like(input_ids)
+    lengths = [len(completion) for completion in completions]
+    prompt_width, width = prompt_ids.shape[1], max(1, *lengths)
+    completion_ids = torch.full((len(samples), width), pad_token_id)
     rows, row_weights = [], []
-    for index, (prompt, completion, weight) in enumerate(zip(prompts, completions, weights, strict=True)):
-        start, end = prompt_width - len(prompt), prompt_width + len(completion)
-        input_ids[index, start:end] = torch.tensor(prompt + completion)
-        attention_mask[index, start:end] = 1
-        first = index * input_ids.shape[1] + prompt_width - 1
+    for index, (completion, weight) in enumerate(zip(completions, weights, strict=True)):
+        completion_ids[index, : len(completion)] = torch.tensor(completion)
+        first = index * (prompt_width + width) + prompt_width - 1
         rows.append(torch.arange(first, first + len(completion)))
         row_weights.append(torch.full((len(completion),), weight))
+    completion_mask = torch.arange(width) < torch.tensor(lengths)[:, None]
+    attention_mask = torch.cat([prompt_mask, completion_mask.long()], dim=1)
     return Batch(
-        input_ids=input_ids,
+        samples=samples,
+        input_ids=torch.cat([prompt_ids, completion_ids], dim=1),
         attention_mask=attention_mask,
         position_ids=(attention_mask.cumsum(1) - 1).clamp(min=0),
-        completion_ids=input_ids[:, prompt_width:].clone(),
-        completion_mask=attention_mask[:, prompt_width:].bool(),
+        completion_ids=completion_ids,
+        completion_mask=completion_mask,
         rows=torch.cat(rows),
         row_weights=torch.cat(row_weights),
-        lengths=[len(completion) for completion in completions],
+        lengths=lengths,
         positions=positions,
     )
 

@@ -9,6 +9,7 @@ import torch
 from peft import PeftConfig, PeftModel
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
+from kid.data.batching import pad_left
 from kid.errors import InputError
 from kid.pretrained import find_model, padding_token
 
@@ -67,15 +68,9 @@ def greedy_predictions(
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     for at in range(0, len(order), batch_size):
         chosen = order[at : at + batch_size]
-        width = max(len(prompts[index]) for index in chosen)
-        ids = torch.full((len(chosen), width), pad)
-        mask = torch.zeros_like(ids)
-        for row, index in enumerate(chosen):
-            start = width - len(prompts[index])
-            ids[row, start:] = torch.tensor(prompts[index])
-            mask[row, start:] = 1
+        ids, mask = pad_left([prompts[index] for index in chosen], pad)
         output = model.generate(ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings)
-        texts = tokenizer.batch_decode(output[:, width:].tolist(), skip_special_tokens=True)
+        texts = tokenizer.batch_decode(output[:, ids.shape[1] :].tolist(), skip_special_tokens=True)
         for index, text in zip(chosen, texts, strict=True):
             predictions[index] = " ".join(text.split())
         report(len(chosen))

@@ -3,7 +3,15 @@
 import json
 
 from kid.data.benchmarks import Question
-from kid.evaluation.report import markdown_table, plot_runs, predictions_section, seconds_per_step
+from kid.evaluation.report import (
+    markdown_table,
+    mean_and_deviation,
+    plot_masking,
+    plot_methods,
+    plot_runs,
+    predictions_section,
+    seconds_per_step,
+)
 
 
 def write_run(folder, seconds):
@@ -19,6 +27,7 @@ def test_seconds_per_step_is_the_median(tmp_path):
 
 def test_markdown_table_escapes_bars():
     assert markdown_table(["m", "n"], [["a|b", 1]]) == "| m | n |\n| --- | ---: |\n| a\\|b | 1 |"
+    assert markdown_table(["m", "n"], [["a", 1]], left=2).splitlines()[1] == "| --- | --- |"
 
 
 def test_figure_is_written(tmp_path):
@@ -41,3 +50,15 @@ def test_predictions_stand_beside_gold_and_are_marked():
         "teacher ok SELECT 2",
         "```",
     ]
+
+
+def test_deviation_is_that_of_a_sample():
+    assert mean_and_deviation([1.0, 3.0]) == (2.0, 2**0.5)
+    assert mean_and_deviation([1.0]) == (1.0, None)
+
+
+def test_figures_of_ablations_are_written(tmp_path):
+    for values in ([40.0], [40.0, 42.0, 47.5]):
+        plot_methods({"sft": values, "kid": values}, {"teacher": 80.0}, "EX %", tmp_path / "methods.png")
+        plot_masking({"hard": values}, {"0.1": values, "0.2": values}, values, "EX %", tmp_path / "masking.png")
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())

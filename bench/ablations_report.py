@@ -1,0 +1,169 @@
+"""What the ablations gave, as tables and figures in docs/."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from kid.errors import InputError
+from kid.files import write_atomically
+
+BEGIN, END = "<!-- ablations: begin, made by make ablations -->", "<!-- ablations: end -->"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A table. rows: what a row is called -> its run, in order; error_rates: with the shares of changed tokens."""
+
+    title: str
+    first_column: str
+    rows: dict[str, str]
+    error_rates: bool = False
+
+
+METHODS = ("sft", "fkd", "rkd", "f-distill", "imitkd", "gkd-fkl", "gkd-rkl", "gkd-jsd", "kid")
+REPORTS = {
+    "methods": Report("Methods (the paper's Table 2)", "method", {name: name for name in METHODS}),
+    "rewriting": Report(
+        "Rewriting (Table 5)",
+        "output",
+        # Where nothing is rewritten, kid is rkd to the last digit: it is not trained twice.
+        {
+            "vanilla KID (`--rewrite none`; rkd, to the last digit)": "rkd",
+            "masking only": "kid-mask-only",
+            "rewriting": "kid",
+        },
+    ),
+    "strategies": Report(
+        "Masking strategies (Figure 4)",
+        "strategy",
+        {"random": "kid", "uniform": "kid-uniform", "hard": "kid-hard", "easy": "kid-easy"},
+        error_rates=True,
+    ),
+    "ratios": Report(
+        "Mask ratios (Figure 5)",
+        "ratio",
+        {"0.1": "kid-ratio-0.1", "0.2": "kid"} | {ratio: f"kid-ratio-{ratio}" for ratio in ("0.3", "0.4", "0.5")},
+        error_rates=True,
+    ),
+}
+
+
+def ex_by_row(report: Report, results: dict) -> dict[str, list[float]]:
+    """What a row is called -> its run's EX, one a seed."""
+    return {label: [row["ex"] for row in results["runs"][run]] for label, run in report.rows.items()}
+
+
+def spread(values: list[float]) -> str:
+    """Mean and sample standard deviation as text; the mean alone where there is one value."""
+    from kid.evaluation.report import mean_and_deviation
+
+    mean, deviation = mean_and_deviation(values)
+    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
+
+
+def table(report: Report, results: dict) -> str:
+    """A report as Markdown: EX over the seeds and with each of them."""
+    from kid.evaluation.report import markdown_table
+
+    header = [report.first_column, "EX", *(f"seed {seed}" for seed in results["seeds"])]
+    rows = [
+        [label, spread(values), *(f"{ex:.1f}" for ex in values)] for label, values in ex_by_row(report, results).items()
+    ]
+    if report.error_rates:
+        header += ["tokens changed, %", "of those masked, %"]
+        for row, run in zip(rows, report.rows.values(), strict=True):
+            for key in ("error_rate", "masked_error_rate"):
+                row.append(f"{100 * statistics.mean(one[key] for one in results['runs'][run]):.1f}")
+    return markdown_table(header, rows)
+
+
+def methods_table(results: dict) -> str:
+    """Table 2: each method with its divergence and the outputs it learns from, below teacher and base."""
+    from kid.evaluation.report import markdown_table
+    from kid.methods import METHODS as KNOWN
+
+    header = ["method", "divergence", "outputs", "EX", *(f"seed {seed}" for seed in results["seeds"])]
+    rows = [
+        [name, "-", "-", f"{model['ex']:.1f}", *("-" for _ in results["seeds"])]
+        for name, model in results["models"].items()
+    ]
+    for name, values in ex_by_row(REPORTS["methods"], results).items():
+        method = KNOWN[name]
+        cells = [name, method.divergence or "-", ", ".join(method.sources)]
+        rows.append([*cells, spread(values), *(f"{ex:.1f}" for ex in values)])
+    return markdown_table(header, rows, left=3)
+
+
+def what_differences_mean(results: dict) -> str:
+    """One neutral sentence: the error that a limited number of questions makes, and the spread over seeds."""
+    exs = {run: [row["ex"] for row in rows] for run, rows in results["runs"].items()}
+    mean = statistics.mean(ex for values in exs.values() for ex in values)
+    error = math.sqrt(mean * (100 - mean) / results["n"])
+    text = (
+        f"One EX of {mean:.1f} (the mean of all runs) on {results['n']} questions has a binomial standard error of "
+        f"{error:.1f}"
+    )
+    if len(results["seeds"]) == 1:
+        return f"{text}; there is one seed, so no standard deviation over seeds."
+    pooled = math.sqrt(statistics.mean(statistics.variance(values) for values in exs.values()))
+    return f"{text}; the standard deviation over seeds, pooled over the {len(exs)} runs, is {pooled:.1f}."
+
+
+def section(results: dict) -> str:
+    """The ablations' part of docs/results.md, its markers included."""
+    sizes = {name: f"{model['parameters'] / 1e6:.1f} million parameters" for name, model in results["models"].items()}
+    seeds = ", ".join(map(str, results["seeds"]))
+    intro = (
+        f"`{results['command']}` (`make ablations`). Teacher ({sizes['teacher']}) and student base "
+        f"({sizes['student base']}) of `make demo`; every student is a LoRA over that base, trained for "
+        f"{results['steps']} steps on {results['training_questions']:,} questions, each seen once, with "
+        f"`{results['student_flags']}`. Seeds: {seeds}. EX is percent on the {results['n']} questions of "
+        f"`{results['split']}` (new questions on the training databases), ± the sample standard deviation over seeds."
+    )
+    paragraphs = [textwrap.fill(text, 120, break_on_hyphens=False) for text in (intro, what_differences_mean(results))]
+    parts = [BEGIN, "## Ablations", *paragraphs]
+    for name, report in REPORTS.items():
+        parts += [f"### {report.title}", methods_table(results) if name == "methods" else table(report, results)]
+        if name == "methods":
+            parts.append("![EX by method](ablations_methods.png)")
+    parts += [
+        "Tokens changed: the share of the output's tokens (without EOS) that the rewriting changed; beside it, of the "
+        "masked ones. Means over all steps and seeds.",
+        "![EX by masking strategy, and over the mask ratio](ablations.png)",
+        "In the figures a bar's whisker and the band around sft are a standard deviation each way, dots are seeds.",
+        END,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def with_section(text: str, new: str) -> str:
+    """`text` with its old section replaced by `new`, or with `new` at its end if it has none.
+
+    Raises:
+        InputError: one marker without the other.
+    """
+    if BEGIN not in text and END not in text:
+        return f"{text.rstrip()}\n\n{new}" if text.strip() else new
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise InputError(f"the ablations' section has one marker without the other; mend it: {BEGIN} ... {END}")
+    return before + new.rstrip("\n") + after
+
+
+def write_report(results: dict, docs: Path) -> None:
+    """Write the section into results.md, and the figures beside it."""
+    from kid.evaluation.report import plot_masking, plot_methods
+
+    ex = {name: ex_by_row(report, results) for name, report in REPORTS.items()}
+    ylabel = f"EX % on {results['n']} questions of {results['split']}"
+    lines = {name: model["ex"] for name, model in results["models"].items()}
+    plot_methods(ex["methods"], lines, ylabel, docs / "ablations_methods.png")
+    plot_masking(ex["strategies"], ex["ratios"], ex["methods"]["sft"], ylabel, docs / "ablations.png")
+    file = docs / "results.md"
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    write_atomically(file, with_section(text, section(results)))

@@ -1,0 +1,125 @@
+"""The scripts of train/ and eval/ as processes: their command lines, and running some of them side by side."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from kid.errors import InputError
+
+ROOT = Path(__file__).parent.parent
+DECODING = ["--batch-size", "64", "--max-completion-length", "60"]
+Command = tuple[Path, list[str]]  # the log to write, what to run
+
+
+def launcher(script: str, ranks: int) -> list[str]:
+    """The command line of a script under DeepSpeed's launcher, on a free port, up to the script's own flags."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    runner = [sys.executable, "-m", "deepspeed.launcher.runner"]
+    return [*runner, "--num_gpus", str(ranks), "--master_port", port, script]
+
+
+def launched(script: str, output: Path, data: Path, *flags: str, ranks: int = 2) -> list[str]:
+    """The launcher's command line for a training under ZeRO-3; one that was stopped goes on where it was."""
+    common = ["--data", data, "--output", output, "--deepspeed", "ds_configs/cpu.json", "--dtype", "fp32", "--resume"]
+    return [*launcher(script, ranks), *map(str, common), *flags]
+
+
+def evaluated(model: Path, data: Path, split: str, predictions: Path, scores: Path) -> tuple[list[str], list[str]]:
+    """The command lines that write a model's predictions for a split, and that score them."""
+    common = ["--benchmark", "spider", "--data", str(data), "--split", split]
+    predict = [sys.executable, "eval/predict.py", *common, "--model", str(model), "--output", str(predictions)]
+    score = [sys.executable, "eval/score.py", *common, "--predictions", str(predictions), "--json", str(scores)]
+    return [*predict, *DECODING], score
+
+
+def follow(commands: Iterable[Command]) -> Iterator[Path]:
+    """Run commands one after another, one thread each process; yields the running one's log for as long as it runs.
+
+    Closing this iterator ends the running one with all it has started.
+
+    Raises:
+        InputError: a command failed; it has the end of its log.
+    """
+    # The environment's own ninja first: DeepSpeed's op is compiled anew whenever another version comes along.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+    for log, command in commands:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as output:
+            # A process group of its own: DeepSpeed's launcher, when it is terminated, does not end the ranks.
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                process_group=0,
+            )  # fmt: skip
+        try:
+            while process.poll() is None:
+                yield log
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait()
+        if process.returncode:
+            lines = log.read_text(errors="replace").splitlines()
+            said = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "nothing said")
+            raise InputError(f"{log.stem} stopped: {said} (all of it in {log}); mend that and run it again to go on")
+
+
+def run_jobs(jobs: dict[str, Iterable[Command]], workers: int, watch: Callable[[dict[str, Path], int], None]) -> None:
+    """Run jobs, `workers` of them side by side; where one fails, the others are ended.
+
+    Args:
+        jobs: name -> commands, one after another; each is asked for when the one before it is done.
+        workers: how many jobs at a time.
+        watch: called a few times a second with the running jobs' logs, and with how many jobs are done.
+
+    Raises:
+        InputError: a command failed.
+    """
+    waiting, running = list(jobs), {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                name = waiting.pop(0)
+                running[name] = follow(jobs[name])
+            logs = {name: next(job, None) for name, job in running.items()}
+            running = {name: job for name, job in running.items() if logs[name]}
+            watch({name: logs[name] for name in running}, len(jobs) - len(waiting) - len(running))
+            if running:
+                time.sleep(0.2)
+    finally:
+        for job in running.values():
+            job.close()
+
+
+def show_last_line(running: dict[str, Path], done: int) -> None:
+    """On a terminal, the last line of a running job's log, which is its progress bar."""
+    if sys.stdout.isatty():
+        text = next(iter(running.values())).read_text(errors="replace") if running else ""
+        last = re.split(r"[\r\n]", text.rstrip())[-1]
+        print(f"\r\033[K    {last[:100]}" if running else "\r\033[K", end="", flush=True)
+
+
+def execute(log: Path, *commands: list[str]) -> None:
+    """Run commands side by side; raises InputError with the end of a failed one's log."""
+    logs = [log]
+    if len(commands) > 1:
+        logs = [log.with_name(f"{log.stem}-{number}.log") for number in range(len(commands))]
+    jobs = {file.stem: [(file, command)] for file, command in zip(logs, commands, strict=True)}
+    run_jobs(jobs, len(commands), show_last_line)
+
+
+def end_with_children() -> None:
+    """Let SIGTERM and a closed terminal end this process as Ctrl-C does: what it has started ends with it."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))

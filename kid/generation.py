@@ -1,0 +1,160 @@
+"""A teacher's outputs for all prompts of a training set, shared out over the ranks and written as they come."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import deepspeed
+import torch
+from deepspeed.accelerator import get_accelerator
+from tqdm import tqdm
+
+from kid.config import RunConfig
+from kid.data.batching import load_dataset
+from kid.data.teacher_outputs import different_values, header, prompt_hash, read_lines
+from kid.decoding import decode
+from kid.engine import TEACHER_FLAG, read_deepspeed_config, teacher_engine
+from kid.errors import InputError
+from kid.files import write_atomically
+from kid.models import stored_tensors
+from kid.pretrained import find_teacher, fingerprint, load_tokenizer, padding_token
+from kid.randomness import DECODE, sample_uniforms
+from kid.trainer import keep_quiet
+
+
+def parts_folder(path: Path) -> Path:
+    """Where each rank writes its outputs until all are there."""
+    return path.with_name(f"{path.name}.parts")
+
+
+def outputs_so_far(folder: Path, first: dict) -> dict[str, dict]:
+    """Prompt hash -> line, of what earlier attempts have written; a line that was cut off does not count.
+
+    Raises:
+        InputError: they were decoded by another model, or otherwise.
+    """
+    if not (folder / "header.json").exists():
+        return {}
+    before = json.loads((folder / "header.json").read_text(encoding="utf-8"))
+    differ = different_values(before, first, first)
+    if differ:
+        raise InputError(
+            f"{folder} holds outputs made otherwise; these differ: {', '.join(differ)}; give the same values to go on, "
+            "remove the folder, or choose another --teacher-outputs"
+        )
+    found = {}
+    for part in sorted(folder.glob("rank-*.jsonl")):
+        for line in part.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):
+                output = json.loads(line)
+                found[output["prompt"]] = output
+    return found
+
+
+def shares(prompts: list[tuple[int, list[int]]], ranks: int, size: int) -> list[list[list[tuple[int, list[int]]]]]:
+    """Batches of each rank, as many for every rank; prompts of like length share a batch, the longest come first."""
+    ordered = sorted(prompts, key=lambda item: -len(item[1]))
+    batches = [ordered[at : at + size] for at in range(0, len(ordered), size)]
+    batches += [[] for _ in range(-len(batches) % ranks)]
+    return [batches[rank::ranks] for rank in range(ranks)]
+
+
+def generate(config: RunConfig) -> None:
+    """Write `config.teacher_outputs`: one output for each different prompt of the training set.
+
+    Raises:
+        InputError: anything the user gave is wrong; nothing has been written then.
+    """
+    if "RANK" not in os.environ:
+        raise InputError("start this script with the launcher: deepspeed --num_gpus N train/generate.py ...")
+    keep_quiet()
+    path = Path(config.teacher_outputs)
+    if path.is_dir():
+        raise InputError(f"--teacher-outputs {path} is a folder; name a file")
+    values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
+    teacher = find_teacher(config.teacher, "--teacher")
+    tokenizer = load_tokenizer(teacher.tokenizer, "--teacher")
+    stored_tensors(teacher.base)
+    train = load_dataset(config, "train", tokenizer)
+    first = header(config, fingerprint(teacher))
+    # Each different prompt once, keyed by where it first stands: so is its randomness.
+    prompts: dict[str, tuple[int, list[int]]] = {}
+    for index, sample in enumerate(train.samples):
+        prompts.setdefault(prompt_hash(sample.prompt_ids), (index, sample.prompt_ids))
+    leads = os.environ["RANK"] == "0"
+    if path.exists():
+        there = read_lines(path)
+        if there[0] == first and prompts.keys() <= {line["prompt"] for line in there[1:]}:
+            if leads:
+                print(f"{path} is finished: it holds the outputs of all {len(prompts)} prompts", flush=True)
+            return
+        raise InputError(f"{path} holds outputs of another teacher, decoding or training set; choose another file")
+    done = outputs_so_far(parts_folder(path), first)
+    get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
+    deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
+    engine = teacher_engine(config, teacher, values)
+    if leads:
+        write_atomically(parts_folder(path) / "header.json", json.dumps(first))
+        for remark in train.remarks:
+            print(f"train: {remark}", flush=True)
+    torch.distributed.barrier()
+    left = [item for name, item in prompts.items() if name not in done]
+    write_outputs(config, engine, tokenizer, left, len(prompts), parts_folder(path))
+    torch.distributed.barrier()
+    if leads:
+        found = outputs_so_far(parts_folder(path), first)
+        lines = [first, *(found[name] for name in prompts)]
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
+        shutil.rmtree(parts_folder(path))
+        ended = sum(line["ids"][-1] == tokenizer.eos_token_id for line in lines[1:])
+        print(f"{path}: {len(prompts)} outputs, {ended} of them ended by EOS", flush=True)
+
+
+def write_outputs(
+    config: RunConfig, engine, tokenizer, left: list[tuple[int, list[int]]], total: int, folder: Path
+) -> None:
+    """Decode this rank's share of the prompts and append each batch's outputs to the rank's file."""
+    rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    pad_token_id = padding_token(tokenizer)
+    # Under ZeRO-3 a forward is a collective: a rank without a batch decodes a dummy one with the others.
+    dummy = [(0, [pad_token_id])]
+    together = engine.zero_optimization_stage() == 3
+    pace = 0.1 if sys.stderr.isatty() else 10.0
+    part = folder / f"rank-{rank}.jsonl"
+    drop_torn_line(part)
+    with (
+        part.open("a", encoding="utf-8") as file,
+        tqdm(desc="teacher outputs", unit="prompt", total=total, initial=total - len(left), disable=rank > 0,
+             mininterval=pace) as bar,
+    ):  # fmt: skip
+        for batches in zip(*shares(left, ranks, config.micro_batch_size), strict=True):
+            chosen = batches[rank] or dummy
+            limits = [config.decoding_limit] * len(chosen)
+            uniforms = sample_uniforms(config.seed, 0, [index for index, _ in chosen], DECODE, limits)
+            outputs = decode(
+                engine,
+                engine.module.causal_lm.config,
+                [prompt for _, prompt in chosen],
+                uniforms.view(len(chosen), -1).to(engine.device),
+                temperature=config.sample_temperature,
+                top_p=config.top_p,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=pad_token_id,
+                together=together,
+            )
+            for (_, prompt), ids in zip(batches[rank], outputs, strict=False):
+                text = tokenizer.decode(ids, skip_special_tokens=True)
+                file.write(json.dumps({"prompt": prompt_hash(prompt), "ids": ids, "text": text}) + "\n")
+            file.flush()
+            bar.update(sum(map(len, batches)))
+
+
+def drop_torn_line(part: Path) -> None:
+    """Cut what a killed run left of its last line, so that the next one starts at the beginning of a line."""
+    if part.exists():
+        content = part.read_bytes()
+        part.write_bytes(content[: content.rfind(b"\n") + 1])

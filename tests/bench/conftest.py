@@ -1,0 +1,7 @@
+"""The scripts of bench/ import each other by name, as they do when they are run."""
+
+import sys
+
+from launcher import ROOT
+
+sys.path.insert(0, str(ROOT / "bench"))

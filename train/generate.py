@@ -1,0 +1,31 @@
+"""Write a teacher's outputs for a training set, once: the fixed part of f-distill's data (section 2.2 of the paper)."""
+
+from cli import build_parser, keys_of, list_recipes, read_flags
+
+from kid.config import DATA, SAMPLING, merge_config, require
+from kid.errors import run_script
+
+EXAMPLE = """example:
+  deepspeed --num_gpus 8 train/generate.py --teacher runs/teacher/adapter --benchmark spider --data spider \\
+      --teacher-outputs runs/teacher/outputs.jsonl --micro-batch-size 32
+
+  The same data flags as in training, or the prompts are others than the student will see. Each rank decodes its share;
+  with a ZeRO-3 teacher in step with the others, with --teacher-deepspeed ds_configs/teacher_whole.json by itself. What
+  was stopped goes on where it was, on any number of ranks.
+
+"""
+
+
+def main() -> None:
+    names = {"teacher", "dtype", "attention", "teacher_deepspeed", "micro_batch_size", "seed"}
+    names |= {*keys_of((DATA, SAMPLING))} - {"batching"}
+    epilog = EXAMPLE + list_recipes(lambda values: values["method"] == "f-distill")
+    config = merge_config(*read_flags(build_parser(__doc__, epilog, names)))
+    require(config, "teacher", "data", "teacher_outputs")
+    from kid.generation import generate  # after the flags are checked: importing torch and deepspeed takes seconds
+
+    generate(config)
+
+
+if __name__ == "__main__":
+    run_script(main)
