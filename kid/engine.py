@@ -48,6 +48,8 @@ def read_deepspeed_config(path: str, flag: str) -> dict:
     sections = ("optimizer", "zero_optimization")
     if not isinstance(values, dict) or not all(isinstance(values.get(key, {}), dict) for key in sections):
         raise InputError(f"{flag} {path} is not a DeepSpeed configuration; see ds_configs/ for some")
+    if "optimizer" in values and "type" not in values["optimizer"]:
+        raise InputError(f"{flag} {path}: optimizer has no type; name one of DeepSpeed's, AdamW for example")
     given = {*values, *values.get("optimizer", {}).get("params", {})}
     for key in SET_BY_THE_RUN:
         if key in given:

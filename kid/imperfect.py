@@ -28,8 +28,8 @@ def select_random(length: int, count: int, generator: np.random.Generator) -> np
 
 def select_uniform(length: int, count: int, generator: np.random.Generator) -> np.ndarray:
     """The paper's strategy "Uniform": `count` positions in [0, length), evenly spaced from a random offset."""
-    at = ((np.arange(count) + generator.random()) * (length / max(1, count))).astype(np.int64)
-    return np.minimum(at, length - 1)  # rounding may reach the end
+    offset = generator.integers(max(1, length))
+    return (np.arange(count) * length + offset) // max(1, count)
 
 
 def select_by_rule(

@@ -82,10 +82,21 @@ def test_weights_that_are_missing_or_cut_off(flags, tiny_models, tmp_path):
         read(flags, teacher=str(tmp_path / "teacher"))
 
 
-def test_an_adapter_is_no_model(flags, tmp_path):
+def test_an_adapter_is_no_student(flags, tmp_path):
     (tmp_path / "adapter").mkdir()
     (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
-    with pytest.raises(InputError, match="is an adapter; merge it"):
+    with pytest.raises(InputError, match=r"--student .* is an adapter; merge it"):
+        read(flags, student=str(tmp_path / "adapter"))
+
+
+def test_a_teachers_adapter_whose_base_is_gone(flags, tmp_path):
+    (tmp_path / "adapter").mkdir()
+    settings = tmp_path / "adapter" / "adapter_config.json"
+    settings.write_text("{}")
+    with pytest.raises(InputError, match=r"adapter_config.json names no base"):
+        read(flags, teacher=str(tmp_path / "adapter"))
+    settings.write_text('{"base_model_name_or_path": "/gone/base"}')
+    with pytest.raises(InputError, match="adapter: its base /gone/base does not exist"):
         read(flags, teacher=str(tmp_path / "adapter"))
 
 
@@ -131,6 +142,9 @@ def test_deepspeed_keys_that_the_run_sets(flags, tmp_path):
     path.write_text('{"zero_optimization": {"stage": 2}}')
     with pytest.raises(InputError, match=r"stage is 2; it must be one of \(0, 3\)"):
         read(flags, teacher_deepspeed=str(path))
+    path.write_text('{"zero_optimization": {"stage": 3}, "optimizer": {"params": {"torch_adam": true}}}')
+    with pytest.raises(InputError, match="optimizer has no type"):
+        read(flags, deepspeed=str(path))
     for text in ("[]", '{"optimizer": null}'):
         path.write_text(text)
         with pytest.raises(InputError, match="is not a DeepSpeed configuration"):
@@ -144,7 +158,7 @@ def test_deepspeed_keys_that_the_run_sets(flags, tmp_path):
     ("arguments", "message"),
     [
         (["--mask-ration", "0.2"], "unrecognized arguments: --mask-ration 0.2; see --help"),
-        (["--method", "kd"], "--method: method = 'kd' is unknown; choose one of sft, rkd, kid"),
+        (["--method", "kd"], "--method: method = 'kd' is unknown; choose one of sft, fkd, rkd,"),
         (["--mask-ratio", "1.5"], "--mask-ratio: mask_ratio = 1.5 is out of range; it must be from 0 to 1"),
         (["--config", "gone.yaml"], "recipe gone.yaml: No such file or directory"),
         (["--lr"], "argument --lr: expected one argument; see --help"),
@@ -178,7 +192,7 @@ def test_a_schema_without_a_key(flags, tmp_path):
 
 
 def test_sft_takes_no_recipe_of_another_method(tmp_path):
-    recipe = ROOT / "train" / "recipes" / "kid-qwen1.5-0.5b.yaml"
+    recipe = ROOT / "train" / "recipes" / "table3" / "1.8b-kid.yaml"
     done = subprocess.run(
         [sys.executable, "train/sft.py", "--config", recipe], cwd=ROOT, capture_output=True, text=True, check=False
     )

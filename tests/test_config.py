@@ -1,15 +1,15 @@
 """The configuration: where values come from, and that every bad one is refused by name."""
 
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import yaml
 
-from kid.config import RunConfig, accumulation_steps, dump_config, read_recipe, resolve_config
+from kid.config import DIVERGENCE_NAMES, RunConfig, accumulation_steps, dump_config, resolve_config
+from kid.divergence import DIVERGENCES
 from kid.errors import InputError
+from kid.methods import METHODS
 
-RECIPES = sorted((Path(__file__).parent.parent / "train" / "recipes").glob("*.yaml"))
 GOOD = {"method": "kid", "student": "s", "teacher": "t", "data": "d", "output": "o"}
 
 
@@ -45,7 +45,19 @@ def test_dumped_config_reads_back(tmp_path):
         ({"mask_ratio": "1.2"}, "--mask-ratio: mask_ratio = 1.2 is out of range; it must be from 0 to 1"),
         ({"mask_ratio": "-0.1"}, "from 0 to 1"),
         ({"mask_ratio": "nan"}, "is not a number"),
-        ({"method": "kd"}, "choose one of sft, rkd, kid"),
+        ({"method": "kd"}, "choose one of sft, fkd, rkd, f-distill, imitkd, gkd-fkl, gkd-rkl, gkd-jsd, kid"),
+        ({"divergence": "kl"}, "choose one of fkl, rkl, jsd, tvd, skew-fkl, skew-rkl"),
+        ({"mask_strategy": "soft"}, "choose one of random, uniform, hard, easy"),
+        ({"rewrite": "mask_only"}, "choose one of predict, mask-only, none"),
+        ({"fill": "beam"}, "choose one of argmax, sample"),
+        ({"mle_on": "teacher"}, "choose one of imperfect, gold"),
+        ({"jsd_beta": "0"}, "jsd_beta = 0 is out of range; it must be from 0.001 to 0.999"),
+        ({"skew_alpha": "1"}, "from 0.001 to 0.999"),
+        ({"top_p": "0"}, "top_p = 0 is out of range"),
+        ({"sample_temperature": "-1"}, "it must be 0 or more"),
+        ({"max_new_tokens": "0"}, "it must be 1 or more"),
+        ({"method": "f-distill"}, "--teacher-outputs is missing; method f-distill learns from outputs"),
+        ({"teacher_outputs": "f.jsonl"}, "--teacher-outputs f.jsonl: method kid does not read them"),
         ({"epochs": "2.5"}, "is not a whole number"),
         ({"epochs": "0"}, "it must be 1 or more"),
         ({"lr": "fast"}, "lr = 'fast' is not a number"),
@@ -99,7 +111,22 @@ def test_divergence_is_the_methods_unless_given():
     assert resolve_config(None, {**GOOD, "method": "sft", "teacher": ""}).resolved_divergence is None
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_recipes_of_the_project_are_valid(recipe):
-    values = read_recipe(recipe)
-    assert values["lr"] == 2e-4 and values["student"]
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_every_divergence_may_be_chosen_for_every_method_with_a_teacher(name):
+    for method, row in METHODS.items():
+        more = {"teacher_outputs": "f"} if "teacher" in row.sources else {}
+        if row.needs_teacher:
+            assert (
+                resolve_config(None, {**GOOD, **more, "method": method, "divergence": name}).resolved_divergence == name
+            )
+    config = resolve_config(None, {**GOOD, "divergence": name, "jsd_beta": "0.3", "skew_alpha": "0.2"})
+    assert name not in ("jsd", "skew-fkl", "skew-rkl") or config.mixture_weight == (0.3 if name == "jsd" else 0.2)
+
+
+def test_decoding_stops_at_the_completions_limit_unless_told_otherwise():
+    assert resolve_config(None, GOOD).decoding_limit == 128
+    assert resolve_config(None, {**GOOD, "max_new_tokens": 7}).decoding_limit == 7
+
+
+def test_the_configs_divergences_are_those_there_are():
+    assert set(DIVERGENCE_NAMES) == set(DIVERGENCES)

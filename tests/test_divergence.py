@@ -102,7 +102,11 @@ def test_fp32_error_is_bounded(name, weight, name_of_regime, of_value, of_gradie
         ("rkl", 0.5, 0.25 * math.log(0.5) + 0.75 * math.log(1.5)),
         ("tvd", 0.5, 0.25),
         # m = (3/8, 5/8)
-        ("jsd", 0.5, (0.5 * math.log(4 / 3) + 0.5 * math.log(4 / 5) + 0.25 * math.log(2 / 3) + 0.75 * math.log(6 / 5)) / 2),
+        (
+            "jsd",
+            0.5,
+            (0.5 * math.log(4 / 3) + 0.5 * math.log(4 / 5)) / 2 + (0.25 * math.log(2 / 3) + 0.75 * math.log(6 / 5)) / 2,
+        ),
         # 1/10 p + 9/10 q = (11/40, 29/40)
         ("skew-fkl", 0.1, 0.5 * math.log(20 / 11) + 0.5 * math.log(20 / 29)),
         # 1/10 q + 9/10 p = (19/40, 21/40)

@@ -28,12 +28,8 @@ SAMPLES = [
     Sample([17, 18, 19], [19, 18, 17, EOS]),
 ]
 # What a teacher might have said: one cut off at the limit, one of EOS alone.
-TEACHER_SAMPLES = [
-    Sample(sample.prompt_ids, output)
-    for sample, output in zip(
-        SAMPLES, [[8, 9, EOS], [EOS], [3, 3, 3, 3, 3, 3], [20, EOS], [13, EOS], [16, 16, EOS], [19, 18, EOS]], strict=True
-    )
-]  # fmt: skip
+SAID = [[8, 9, EOS], [EOS], [3, 3, 3, 3, 3, 3], [20, EOS], [13, EOS], [16, 16, EOS], [19, 18, EOS]]
+TEACHER_SAMPLES = [Sample(sample.prompt_ids, output) for sample, output in zip(SAMPLES, SAID, strict=True)]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,4 +1,4 @@
-"""A tokenizer trained on the spot and tiny untrained Qwen2 models: the demo's and the tests' stand-ins for Qwen1.5."""
+"""A tokenizer trained on the spot and tiny untrained models: the demo's and the tests' stand-ins for real ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerFast
 
 from kid.config import RunConfig
 from kid.data.reading import data_options, read_schemas, read_source
@@ -54,6 +54,32 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=EOS, pad_token=PAD)
 
 
+def tiny_config(family: str, tokenizer, vocabulary: int, hidden: int, layers: int, heads: int) -> PreTrainedConfig:
+    """The configuration of a small model of a family: "qwen2", "llama" or "codegen"."""
+    sizes = {
+        "hidden_size": hidden,
+        "intermediate_size": hidden * 3,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "max_position_embeddings": 2048,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": True,
+    }
+    if family == "codegen":
+        sizes = {"n_embd": hidden, "n_inner": hidden * 3, "n_layer": layers, "n_head": heads, "n_positions": 2048}
+        sizes["rotary_dim"] = hidden // heads // 2
+    return AutoConfig.for_model(
+        family,
+        vocab_size=vocabulary,
+        initializer_range=0.06,  # they train for minutes: from the usual 0.02 copying is learnt much later
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        **sizes,
+    )
+
+
 def write_tiny_model(
     folder: Path,
     tokenizer: PreTrainedTokenizerFast,
@@ -62,26 +88,16 @@ def write_tiny_model(
     layers: int,
     heads: int,
     seed: int,
-    std: float = 0.02,
+    family: str = "qwen2",
+    padding: int = 64,
 ) -> int:
-    """An untrained Qwen2 in `folder`, with its tokenizer; returns its number of parameters."""
+    """An untrained model in `folder`, with its tokenizer; returns its number of parameters.
+
+    padding: the vocabulary is padded to a multiple of it, as real ones are.
+    """
     torch.manual_seed(seed)
-    config = Qwen2Config(
-        vocab_size=-(-len(tokenizer) // 64) * 64,  # padded, as real vocabularies are
-        hidden_size=hidden,
-        intermediate_size=hidden * 3,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=heads,
-        max_position_embeddings=2048,
-        rope_theta=10000.0,
-        initializer_range=0.06,  # they train for minutes: from the usual 0.02 copying is learnt much later
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    model = Qwen2ForCausalLM(config)
+    vocabulary = -(-len(tokenizer) // padding) * padding
+    model = AutoModelForCausalLM.from_config(tiny_config(family, tokenizer, vocabulary, hidden, layers, heads))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return model.num_parameters()

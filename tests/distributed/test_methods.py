@@ -1,0 +1,155 @@
+"""All nine methods, and each model family, under the launcher with two ZeRO-3 ranks; all in one launch."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from launcher import ROOT
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from kid.data.teacher_outputs import prompt_hash
+from kid.methods import METHODS
+from kid.minibench.tiny_models import write_tiny_model
+from kid.pretrained import load_tokenizer
+
+STEPS = 20
+FAMILIES = ("qwen2", "llama", "codegen")
+FAMILY_METHODS = ("kid", "gkd-rkl")
+KID_VARIANTS = {
+    "hard": {"mask_strategy": "hard"},
+    "easy-sample": {"mask_strategy": "easy", "fill": "sample"},
+    "mask-only": {"rewrite": "mask-only", "mask_strategy": "uniform"},
+    "gold-mle": {"mle_on": "gold", "divergence": "skew-rkl"},
+}
+
+
+@pytest.fixture(scope="module")
+def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
+    """The folder of all runs. The student has had some sft, so that its outputs end; the teacher is base + adapter."""
+    folder = tmp_path_factory.mktemp("methods")
+    zero = folder / "zero3.json"
+    settings = {"stage": 3, "stage3_param_persistence_threshold": 0}
+    zero.write_text(json.dumps({"zero_optimization": settings, "optimizer": {"type": "AdamW", "params": {"torch_adam": True}}}))
+    data = folder / "data"
+    shutil.copytree(minibench, data)
+    questions = json.loads((data / "train_spider.json").read_text())
+    (data / "train_spider.json").write_text(json.dumps(questions[::150]))  # 80: ten steps an epoch
+    tokenizer = load_tokenizer(tiny_models / "student", "--student")
+    for family in FAMILIES:
+        for name, hidden, padding in (("student", 32, 8), ("teacher", 48, 128)):  # another number of vocabulary rows
+            sizes = {"hidden": hidden, "layers": 2, "heads": 4, "seed": 0, "family": family, "padding": padding}
+            write_tiny_model(folder / f"{family}-{name}", tokenizer, **sizes)
+    common = {
+        "data": str(data), "deepspeed": str(zero), "dtype": "fp32", "lora_rank": 4, "lr": 1e-2, "batch_size": 8,
+        "micro_batch_size": 2, "max_new_tokens": 30, "max_steps": STEPS, "seed": 3, "lora_dropout": 0.05,
+    }  # fmt: skip
+    teacher = {"teacher": str(folder / "teacher" / "adapter"), "teacher_deepspeed": str(zero)}
+    outputs = {"teacher_outputs": str(folder / "outputs.jsonl")}
+    entries = [
+        {**common, "method": "sft", "student": str(tiny_models / "student"), "lora_rank": 0, "max_steps": 40,
+         "output": str(folder / "base")},
+        {**common, "method": "sft", "student": str(tiny_models / "teacher"), "output": str(folder / "teacher")},
+        {"script": "generate", **teacher, **outputs, "data": str(data), "dtype": "fp32", "micro_batch_size": 16,
+         "max_new_tokens": 30},
+    ]  # fmt: skip
+    student = {"student": str(folder / "base" / "model")}
+    for method, row in METHODS.items():
+        more = {**(teacher if row.needs_teacher else {}), **(outputs if method == "f-distill" else {})}
+        entries.append({**common, **student, **more, "method": method, "output": str(folder / method)})
+    for name, changes in KID_VARIANTS.items():
+        more = {**teacher, **changes, "max_steps": 3}
+        entries.append({**common, **student, **more, "method": "kid", "output": str(folder / name)})
+    for family in FAMILIES:
+        for method in FAMILY_METHODS:
+            more = {"student": str(folder / f"{family}-student"), "teacher": str(folder / f"{family}-teacher")}
+            more |= {"teacher_deepspeed": str(zero), "max_steps": 3, "output": str(folder / f"{family}-{method}")}
+            entries.append({**common, **more, "method": method})
+    (folder / "list.json").write_text(json.dumps(entries))
+    done = launch(2, ROOT / "tests" / "distributed" / "train_many.py", folder / "list.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def metrics(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_trains(runs, method):
+    rows = metrics(runs / method)
+    row = METHODS[method]
+    assert len(rows) == STEPS and {line["source"] for line in rows} == set(row.sources)
+    for line in rows:
+        assert math.isfinite(line["loss"]) and line["grad_norm"] > 0
+        assert (line["kd"] > 0) == row.needs_teacher
+        assert (line["mle"] > 0) == (line["source"] in ("gold", "imperfect"))
+        assert line["loss"] == pytest.approx(line["kd"] + line["mle"])
+        assert (line["error_rate"] > 0) == (method == "kid")
+        assert line["masked_error_rate"] + line["masked_gold_rate"] == (1 if method == "kid" else 0)
+        assert (line["seconds_decode"] > 0) == (line["source"] == "on-policy")
+    adapter = load_file(runs / method / "adapter" / "adapter_model.safetensors")
+    assert any(weight.abs().max() > 0 for name, weight in adapter.items() if "lora_B" in name)
+
+
+def test_distilling_brings_the_student_nearer(runs):
+    """Over 20 steps the divergence falls, whichever it is."""
+    for method in ("fkd", "rkd", "kid"):
+        kds = [line["kd"] for line in metrics(runs / method)]
+        assert sum(kds[-5:]) < sum(kds[:5]), method
+
+
+@pytest.mark.parametrize("method", ["f-distill", "imitkd", "gkd-fkl", "gkd-rkl", "gkd-jsd"])
+def test_ranks_decode_outputs_of_different_lengths(runs, method):
+    """And so many different numbers of forwards, between collectives that both must join."""
+    first, second = (json.loads((runs / method / f"lengths-{rank}.json").read_text()) for rank in (0, 1))
+    steps = sum(line["source"] == "on-policy" for line in metrics(runs / method))
+    assert len(first) == len(second) == steps
+    assert any(max(one) != max(two) for one, two in zip(first, second, strict=True))
+    assert min(map(min, first + second)) >= 1 and max(map(max, first + second)) <= 30
+
+
+@pytest.mark.parametrize("name", KID_VARIANTS)
+def test_a_variant_of_kid_trains(runs, name):
+    rows = metrics(runs / name)
+    assert len(rows) == 3 and all(row["kd"] > 0 and row["mle"] > 0 and row["error_rate"] > 0 for row in rows)
+    if name == "mask-only":
+        assert all(row["masked_gold_rate"] == 0 for row in rows)
+
+
+@pytest.mark.parametrize("method", FAMILY_METHODS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_trains(runs, family, method):
+    rows = metrics(runs / f"{family}-{method}")
+    assert len(rows) == 3 and all(math.isfinite(row["loss"]) and row["kd"] > 0 for row in rows)
+    student, teacher = (
+        json.loads((runs / f"{family}-{kind}" / "config.json").read_text()) for kind in ("student", "teacher")
+    )
+    assert student["vocab_size"] < teacher["vocab_size"]
+    model = AutoModelForCausalLM.from_pretrained(runs / f"{family}-student")
+    PeftModel.from_pretrained(model, runs / f"{family}-{method}" / "adapter")
+
+
+def test_teacher_outputs(runs):
+    """One for each prompt, decoded by the adapter's teacher, and what f-distill trains on."""
+    lines = [json.loads(line) for line in (runs / "outputs.jsonl").read_text().splitlines()]
+    assert len(lines) == 81 and lines[0]["max_new_tokens"] == 30 and lines[0]["sample_temperature"] == 1.0
+    assert len({line["prompt"] for line in lines[1:]}) == 80 and not (runs / "outputs.jsonl.parts").exists()
+    tokenizer = load_tokenizer(runs / "base" / "model", "--student")
+    for line in lines[1:]:
+        ended = line["ids"][-1] == tokenizer.eos_token_id
+        assert ended or len(line["ids"]) == 30
+        assert line["text"] == tokenizer.decode(line["ids"], skip_special_tokens=True)
+    assert all(len(line["prompt"]) == len(prompt_hash([1])) for line in lines[1:])
+
+
+def test_the_teachers_adapter_is_used(runs, tiny_models):
+    """kid from base + adapter is not kid from the bare base: at the first step only the teacher differs."""
+    base = AutoModelForCausalLM.from_pretrained(tiny_models / "teacher")
+    ids = torch.arange(3, 13)[None]
+    plain = base(ids).logits
+    assert not torch.equal(PeftModel.from_pretrained(base, runs / "teacher" / "adapter")(ids).logits, plain)
