@@ -119,7 +119,7 @@ def section(results: dict) -> str:
     seeds = ", ".join(map(str, results["seeds"]))
     intro = (
         f"`{results['command']}` (`make ablations`). Teacher ({sizes['teacher']}) and student base "
-        f"({sizes['student base']}) of `make demo`; every student is a LoRA over that base, trained for "
+        f"({sizes['student base']}) of `make demo`; every student starts from that base and trains all weights for "
         f"{results['steps']} steps on {results['training_questions']:,} questions, each seen once, with "
         f"`{results['student_flags']}`. Seeds: {seeds}. EX is percent on the {results['n']} questions of "
         f"`{results['split']}` (new questions on the training databases), ± the sample standard deviation over seeds."

@@ -12,7 +12,16 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, CodeGenConfig, LlamaConfig, Qwen2Config
 
 from kid.errors import InputError
-from kid.models import ResponseModel, Stored, add_lora, fill_parameter, load_causal_lm, stored_tensors
+from kid.models import (
+    DTYPES,
+    ResponseModel,
+    Stored,
+    add_adapter,
+    add_lora,
+    fill_parameter,
+    load_causal_lm,
+    stored_tensors,
+)
 
 FAMILIES = {
     "qwen": Qwen2Config(
@@ -58,6 +67,50 @@ def test_lora_leaves_the_head_and_the_base_alone(saved):
     _, model = saved
     trained = [n for n, p in add_lora(model, 2, 4, 0.0, seed=0).named_parameters() if p.requires_grad]
     assert trained and all("lora_" in name and "lm_head" not in name for name in trained)
+
+
+LINEAR = {
+    "qwen": {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
+    "llama": {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
+    "codegen": {"qkv_proj", "out_proj", "fc_in", "fc_out"},
+}
+
+
+def test_lora_is_on_every_linear_layer_of_the_family(saved, request):
+    _, model = saved
+    family = request.node.callspec.params["saved"]
+    adapted = [n for n, m in add_lora(model, 2, 4, 0.0, seed=0).named_modules() if hasattr(m, "lora_A")]
+    assert {name.rpartition(".")[2] for name in adapted} == LINEAR[family]
+    assert len(adapted) == 2 * len(LINEAR[family])  # two layers
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_teacher_of_base_and_adapter(saved, tmp_path, dtype):
+    """It is what PEFT makes of the two: unmerged and frozen."""
+    folder, model = saved
+    trained = add_lora(model, rank=2, alpha=4, dropout=0.0, seed=0)
+    with torch.no_grad():
+        for name, parameter in trained.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    trained.save_pretrained(tmp_path / "adapter")
+    ids = torch.arange(3, 10)[None]
+    teacher = add_adapter(load_causal_lm(folder, dtype, "auto"), tmp_path / "adapter").eval()
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+    assert {parameter.dtype for parameter in teacher.parameters()} == {DTYPES[dtype]}
+    expected = trained.eval()(ids).logits
+    tolerance = {} if dtype == "fp32" else {"rtol": 0.1, "atol": 0.1}
+    torch.testing.assert_close(teacher(ids).logits.float(), expected, **tolerance)
+
+
+def test_an_adapter_of_another_model_is_refused(saved, tmp_path):
+    folder, model = saved
+    add_lora(model, rank=2, alpha=4, dropout=0.0, seed=0).save_pretrained(tmp_path / "adapter")
+    weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    wider = {name: torch.zeros(weight.shape[0] + 1, weight.shape[1]) for name, weight in weights.items()}
+    save_file(wider, tmp_path / "adapter" / "adapter_model.safetensors")
+    with pytest.raises(InputError, match=r"adapter .* does not fit its base"):
+        add_adapter(load_causal_lm(folder, "fp32", "auto"), tmp_path / "adapter")
 
 
 def test_loaded_weights_equal_from_pretrained(saved):

@@ -34,19 +34,21 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("methods")
     zero = folder / "zero3.json"
     settings = {"stage": 3, "stage3_param_persistence_threshold": 0}
-    zero.write_text(json.dumps({"zero_optimization": settings, "optimizer": {"type": "AdamW", "params": {"torch_adam": True}}}))
+    zero.write_text(
+        json.dumps({"zero_optimization": settings, "optimizer": {"type": "AdamW", "params": {"torch_adam": True}}})
+    )
     data = folder / "data"
     shutil.copytree(minibench, data)
     questions = json.loads((data / "train_spider.json").read_text())
-    (data / "train_spider.json").write_text(json.dumps(questions[::150]))  # 80: ten steps an epoch
+    (data / "train_spider.json").write_text(json.dumps(questions[::150]))  # 80: twenty steps an epoch
     tokenizer = load_tokenizer(tiny_models / "student", "--student")
     for family in FAMILIES:
         for name, hidden, padding in (("student", 32, 8), ("teacher", 48, 128)):  # another number of vocabulary rows
             sizes = {"hidden": hidden, "layers": 2, "heads": 4, "seed": 0, "family": family, "padding": padding}
             write_tiny_model(folder / f"{family}-{name}", tokenizer, **sizes)
     common = {
-        "data": str(data), "deepspeed": str(zero), "dtype": "fp32", "lora_rank": 4, "lr": 1e-2, "batch_size": 8,
-        "micro_batch_size": 2, "max_new_tokens": 30, "max_steps": STEPS, "seed": 3, "lora_dropout": 0.05,
+        "data": str(data), "deepspeed": str(zero), "dtype": "fp32", "lora_rank": 4, "lr": 1e-2, "batch_size": 4,
+        "micro_batch_size": 2, "max_new_tokens": 40, "max_steps": STEPS, "seed": 3, "lora_dropout": 0.05,
     }  # fmt: skip
     teacher = {"teacher": str(folder / "teacher" / "adapter"), "teacher_deepspeed": str(zero)}
     outputs = {"teacher_outputs": str(folder / "outputs.jsonl")}
@@ -55,7 +57,7 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
          "output": str(folder / "base")},
         {**common, "method": "sft", "student": str(tiny_models / "teacher"), "output": str(folder / "teacher")},
         {"script": "generate", **teacher, **outputs, "data": str(data), "dtype": "fp32", "micro_batch_size": 16,
-         "max_new_tokens": 30},
+         "max_new_tokens": 40},
     ]  # fmt: skip
     student = {"student": str(folder / "base" / "model")}
     for method, row in METHODS.items():
@@ -68,6 +70,7 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
         for method in FAMILY_METHODS:
             more = {"student": str(folder / f"{family}-student"), "teacher": str(folder / f"{family}-teacher")}
             more |= {"teacher_deepspeed": str(zero), "max_steps": 3, "output": str(folder / f"{family}-{method}")}
+            more |= {"micro_batch_size": 1}
             entries.append({**common, **more, "method": method})
     (folder / "list.json").write_text(json.dumps(entries))
     done = launch(2, ROOT / "tests" / "distributed" / "train_many.py", folder / "list.json")
@@ -110,7 +113,7 @@ def test_ranks_decode_outputs_of_different_lengths(runs, method):
     steps = sum(line["source"] == "on-policy" for line in metrics(runs / method))
     assert len(first) == len(second) == steps
     assert any(max(one) != max(two) for one, two in zip(first, second, strict=True))
-    assert min(map(min, first + second)) >= 1 and max(map(max, first + second)) <= 30
+    assert min(map(min, first + second)) >= 1 and max(map(max, first + second)) <= 40
 
 
 @pytest.mark.parametrize("name", KID_VARIANTS)
@@ -137,14 +140,41 @@ def test_a_family_trains(runs, family, method):
 def test_teacher_outputs(runs):
     """One for each prompt, decoded by the adapter's teacher, and what f-distill trains on."""
     lines = [json.loads(line) for line in (runs / "outputs.jsonl").read_text().splitlines()]
-    assert len(lines) == 81 and lines[0]["max_new_tokens"] == 30 and lines[0]["sample_temperature"] == 1.0
+    assert len(lines) == 81 and lines[0]["max_new_tokens"] == 40 and lines[0]["sample_temperature"] == 1.0
     assert len({line["prompt"] for line in lines[1:]}) == 80 and not (runs / "outputs.jsonl.parts").exists()
     tokenizer = load_tokenizer(runs / "base" / "model", "--student")
     for line in lines[1:]:
         ended = line["ids"][-1] == tokenizer.eos_token_id
-        assert ended or len(line["ids"]) == 30
+        assert ended or len(line["ids"]) == 40
         assert line["text"] == tokenizer.decode(line["ids"], skip_special_tokens=True)
     assert all(len(line["prompt"]) == len(prompt_hash([1])) for line in lines[1:])
+
+
+def test_generation_goes_on_where_it_was(runs, launch, tmp_path):
+    """Half of the outputs are there, the last of them cut off; one rank with a whole teacher makes the others, and the
+    file is the one that two ranks with a ZeRO-3 teacher made in one go."""
+    whole = (runs / "outputs.jsonl").read_text()
+    first, *lines = whole.splitlines(keepends=True)
+    parts = tmp_path / "f.jsonl.parts"
+    parts.mkdir()
+    (parts / "header.json").write_text(first)
+    (parts / "rank-0.jsonl").write_text("".join(lines[1:40:2]) + lines[41][:20])
+    (parts / "rank-1.jsonl").write_text("".join(lines[:40:2]))
+    flags = [
+        "--teacher",
+        runs / "teacher" / "adapter",
+        "--data",
+        runs / "data",
+        "--teacher-outputs",
+        tmp_path / "f.jsonl",
+    ]
+    flags += ["--teacher-deepspeed", "ds_configs/teacher_whole.json", "--dtype", "fp32", "--max-new-tokens", "40"]
+    command = ["train/generate.py", *flags, "--micro-batch-size", "7"]
+    done = launch(1, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "80 outputs" in done.stdout and (tmp_path / "f.jsonl").read_text() == whole
+    again = launch(1, *command)
+    assert again.returncode == 0 and "is finished: it holds the outputs of all 80 prompts" in again.stdout
 
 
 def test_the_teachers_adapter_is_used(runs, tiny_models):
