@@ -121,17 +121,22 @@ def whole_weights(student) -> Iterator[ResponseModel]:
     Args:
         student: its engine, or the bare module.
     """
-    engine = isinstance(student, deepspeed.DeepSpeedEngine)
-    partitioned = engine and student.zero_optimization_stage() == 3
+    partitioned = isinstance(student, deepspeed.DeepSpeedEngine) and student.zero_optimization_stage() == 3
     with unwrap_model_for_generation(student) if partitioned else nullcontext(), without_training(student):
-        yield student.module if engine else student
+        yield bare_module(student)
 
 
 @contextmanager
 def without_training(student) -> Iterator[None]:
     """Eval mode, no gradient; afterwards the student is as it was. Nothing is drawn from the global generators."""
-    was_training = student.training
-    student.eval()
+    module = bare_module(student)  # an engine's own `training` never changes
+    was_training = module.training
+    module.eval()
     with torch.no_grad():
         yield
-    student.train(was_training)
+    module.train(was_training)
+
+
+def bare_module(student) -> ResponseModel:
+    """The module in an engine; a bare module is its own."""
+    return student.module if isinstance(student, deepspeed.DeepSpeedEngine) else student

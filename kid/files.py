@@ -5,6 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kid.errors import InputError
+
+
+def check_writable(path: Path, flag: str) -> None:
+    """Raises InputError unless `path`, or the nearest folder above it that exists, is a folder one can write to."""
+    existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise InputError(f"{flag} {path}: {existing} is not a folder one can write to; choose another")
+
 
 def write_atomically(path: Path, text: str) -> None:
     """The file is either as it was or complete; its folder is created where it is missing."""

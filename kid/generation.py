@@ -14,15 +14,15 @@ from deepspeed.accelerator import get_accelerator
 from tqdm import tqdm
 
 from kid.config import RunConfig
-from kid.data.batching import load_dataset
+from kid.data.batching import Dataset, load_dataset
 from kid.data.teacher_outputs import different_values, header, prompt_hash, read_lines
 from kid.decoding import decode
 from kid.engine import TEACHER_FLAG, read_deepspeed_config, teacher_engine
 from kid.errors import InputError
-from kid.files import write_atomically
+from kid.files import check_writable, write_atomically
 from kid.models import stored_tensors
 from kid.pretrained import find_teacher, fingerprint, load_tokenizer, padding_token
-from kid.randomness import DECODE, sample_uniforms
+from kid.randomness import TEACHER_OUTPUT, sample_uniforms
 from kid.trainer import keep_quiet
 
 
@@ -63,6 +63,24 @@ def shares(prompts: list[tuple[int, list[int]]], ranks: int, size: int) -> list[
     return [batches[rank::ranks] for rank in range(ranks)]
 
 
+def distinct_prompts(train: Dataset) -> dict[str, tuple[int, list[int]]]:
+    """Prompt hash -> (where the prompt first stands, by which its random numbers are keyed; its ids)."""
+    prompts: dict[str, tuple[int, list[int]]] = {}
+    for index, sample in enumerate(train.samples):
+        prompts.setdefault(prompt_hash(sample.prompt_ids), (index, sample.prompt_ids))
+    return prompts
+
+
+def is_finished(path: Path, first: dict, prompts: dict) -> bool:
+    """Whether `path` holds the outputs of all prompts. Raises InputError where it holds others."""
+    if not path.exists():
+        return False
+    there, *lines = read_lines(path)
+    if there != first or not prompts.keys() <= {line["prompt"] for line in lines}:
+        raise InputError(f"{path} holds outputs of another teacher, decoding or training set; choose another file")
+    return True
+
+
 def generate(config: RunConfig) -> None:
     """Write `config.teacher_outputs`: one output for each different prompt of the training set.
 
@@ -75,24 +93,20 @@ def generate(config: RunConfig) -> None:
     path = Path(config.teacher_outputs)
     if path.is_dir():
         raise InputError(f"--teacher-outputs {path} is a folder; name a file")
+    check_writable(path.parent, "--teacher-outputs")
     values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     teacher = find_teacher(config.teacher, "--teacher")
     tokenizer = load_tokenizer(teacher.tokenizer, "--teacher")
-    stored_tensors(teacher.base)
+    for folder in filter(None, (teacher.base, teacher.adapter)):
+        stored_tensors(folder)
     train = load_dataset(config, "train", tokenizer)
     first = header(config, fingerprint(teacher))
-    # Each different prompt once, keyed by where it first stands: so is its randomness.
-    prompts: dict[str, tuple[int, list[int]]] = {}
-    for index, sample in enumerate(train.samples):
-        prompts.setdefault(prompt_hash(sample.prompt_ids), (index, sample.prompt_ids))
+    prompts = distinct_prompts(train)
     leads = os.environ["RANK"] == "0"
-    if path.exists():
-        there = read_lines(path)
-        if there[0] == first and prompts.keys() <= {line["prompt"] for line in there[1:]}:
-            if leads:
-                print(f"{path} is finished: it holds the outputs of all {len(prompts)} prompts", flush=True)
-            return
-        raise InputError(f"{path} holds outputs of another teacher, decoding or training set; choose another file")
+    if is_finished(path, first, prompts):
+        if leads:
+            print(f"{path} is finished: it holds the outputs of all {len(prompts)} prompts", flush=True)
+        return
     done = outputs_so_far(parts_folder(path), first)
     get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
@@ -134,7 +148,7 @@ def write_outputs(
         for batches in zip(*shares(left, ranks, config.micro_batch_size), strict=True):
             chosen = batches[rank] or dummy
             limits = [config.decoding_limit] * len(chosen)
-            uniforms = sample_uniforms(config.seed, 0, [index for index, _ in chosen], DECODE, limits)
+            uniforms = sample_uniforms(config.seed, 0, [index for index, _ in chosen], TEACHER_OUTPUT, limits)
             outputs = decode(
                 engine,
                 engine.module.causal_lm.config,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import deepspeed
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, Cache, PreTrainedModel
@@ -33,13 +33,13 @@ class Stored:
 
 
 def stored_tensors(folder: Path) -> dict[str, Stored]:
-    """Every tensor of a safetensors or .bin checkpoint by name; files are opened, nothing is read yet.
+    """Every tensor of a model's or an adapter's checkpoint by name; files are opened, nothing is read yet.
 
     Raises:
         InputError: no weights in the folder, or a file that its index names is missing or cut off.
     """
     files: list[Path] = []
-    for pattern in ("model.safetensors", "pytorch_model.bin"):
+    for pattern in ("model.safetensors", "pytorch_model.bin", "adapter_model.safetensors", "adapter_model.bin"):
         index = folder / f"{pattern}.index.json"
         if index.is_file():
             files = [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
@@ -164,10 +164,17 @@ def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     Raises:
         InputError: the adapter cannot be read, or belongs to another model.
     """
+    # Read on the CPU: by default every rank would open the first GPU.
+    how = {"autocast_adapter_dtype": False, "torch_device": "cpu"}
     try:
-        return PeftModel.from_pretrained(model, folder, autocast_adapter_dtype=False)
-    except (OSError, ValueError, RuntimeError) as error:
+        adapted = PeftModel(model, PeftConfig.from_pretrained(str(folder)), autocast_adapter_dtype=False)
+        loaded = adapted.load_adapter(str(folder), "default", **how)
+    except Exception as error:  # peft and its readers raise a dozen kinds; each means that the two do not go together
         raise InputError(f"the adapter {folder} does not fit its base: {str(error).splitlines()[0]}") from None
+    amiss = [*loaded.missing_keys, *loaded.unexpected_keys]
+    if amiss:
+        raise InputError(f"the adapter {folder} does not fit its base: {len(amiss)} weights differ, first {amiss[0]}")
+    return adapted.requires_grad_(False)
 
 
 class ResponseModel(nn.Module):

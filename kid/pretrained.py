@@ -67,7 +67,9 @@ def find_teacher(name: str, flag: str) -> Pretrained:
         return Pretrained(base, None, base)
     try:
         of = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (ValueError, KeyError):
+        if not of or not isinstance(of, str):
+            raise ValueError(of)
+    except (ValueError, KeyError, TypeError):
         raise InputError(
             f"{flag} {name}: adapter_config.json names no base; give an adapter PEFT has written"
         ) from None

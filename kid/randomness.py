@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# The last part of a key: one sample's mask, the tokens filled in and the tokens decoded are independent draws.
-MASK, FILL, DECODE, SOURCE = range(4)
+# The last part of a key: one sample's mask, the tokens filled in and those decoded are independent draws, and so are
+# a teacher's outputs, which are made once and not for a step.
+MASK, FILL, DECODE, SOURCE, TEACHER_OUTPUT = range(5)
 
 
 def sample_generator(seed: int, step: int, position: int, purpose: int) -> np.random.Generator:

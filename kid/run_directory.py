@@ -14,7 +14,7 @@ import yaml
 
 from kid.config import FREE_ON_RESUME, RunConfig, dump_config
 from kid.errors import InputError
-from kid.files import write_atomically
+from kid.files import check_writable, write_atomically
 
 PACKAGES = ("torch", "transformers", "peft", "deepspeed", "datasets", "sqlglot")
 
@@ -23,9 +23,7 @@ def check_run_directory(config: RunConfig) -> None:
     """Raises InputError where the directory holds a run that this one may not go on with. Writes nothing."""
     folder = Path(config.output)
     path = folder / "config.yaml"
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise InputError(f"--output {folder}: {existing} is not a folder one can write to; choose another")
+    check_writable(folder, "--output")
     if not path.exists():
         return
     if not config.resume:

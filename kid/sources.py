@@ -42,41 +42,43 @@ def on_policy(
     Returns:
         As many micro-batches, weighted by the lengths of the outputs (Eq. 2), on the CPU.
     """
-    rows = [(sample, place) for batch in batches for sample, place in zip(batch.samples, batch.positions, strict=True)]
-    real = [(sample, place) for sample, place in rows if sample]
+    samples = {
+        place: sample
+        for batch in batches
+        for place, sample in zip(batch.positions, batch.samples, strict=True)
+        if sample
+    }
     outputs: dict[int, list[int]] = {}
     with whole_weights(student) as model:
-        if real:
-            limits = [config.decoding_limit] * len(real)
-            uniforms = sample_uniforms(config.seed, step, [place for _, place in real], DECODE, limits)
+        if samples:
+            limits = [config.decoding_limit] * len(samples)
+            uniforms = sample_uniforms(config.seed, step, list(samples), DECODE, limits)
             decoded = decode(
                 model,
                 model.causal_lm.config,
-                [sample.prompt_ids for sample, _ in real],
-                uniforms.view(len(real), -1).to(student.device),
+                [sample.prompt_ids for sample in samples.values()],
+                uniforms.view(len(samples), -1).to(student.device),
                 temperature=config.sample_temperature,
                 top_p=config.top_p,
                 eos_token_id=eos_token_id,
                 pad_token_id=pad_token_id,
             )
-            outputs = {place: output for (_, place), output in zip(real, decoded, strict=True)}
-    lengths = torch.zeros(config.batch_size, dtype=torch.long, device=student.device)
+            outputs = dict(zip(samples, decoded, strict=True))
+    lengths = torch.zeros(config.batch_size, dtype=torch.long)
     for place, output in outputs.items():
         lengths[place] = len(output)
+    lengths = lengths.to(student.device)
     torch.distributed.all_reduce(lengths)
     weights = sample_weights(lengths.tolist(), config.reduction)
-    return [
-        collate(
-            [
-                Sample(sample.prompt_ids, outputs[place]) if sample else None
-                for sample, place in zip(batch.samples, batch.positions, strict=True)
-            ],
-            [weights[place] for place in batch.positions],
-            batch.positions,
-            pad_token_id,
-        )
-        for batch in batches
-    ]
+
+    def with_outputs(batch: Batch) -> Batch:
+        written = [
+            Sample(sample.prompt_ids, outputs[place]) if sample else None
+            for place, sample in zip(batch.positions, batch.samples, strict=True)
+        ]
+        return collate(written, [weights[place] for place in batch.positions], batch.positions, pad_token_id)
+
+    return [with_outputs(batch) for batch in batches]
 
 
 def output_entropies(student, batch: Batch) -> Tensor:
@@ -101,9 +103,8 @@ def imperfect(config: RunConfig, student, batch: Batch, step: int, mask_token_id
     gold = batch.completion_ids
     without_eos = [max(0, length - 1) for length in batch.lengths]
     if config.mask_strategy in BY_ENTROPY:
-        chosen = select_by_entropy(
-            config.mask_strategy, without_eos, config.mask_ratio, output_entropies(student, batch)
-        )
+        entropies = output_entropies(student, batch)
+        chosen = select_by_entropy(config.mask_strategy, without_eos, config.mask_ratio, entropies)
     else:
         chosen = select_by_rule(
             config.mask_strategy, without_eos, batch.positions, config.mask_ratio, config.seed, step, gold.shape[1]

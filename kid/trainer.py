@@ -28,7 +28,7 @@ from kid.checkpoint import (
 )
 from kid.config import RunConfig, accumulation_steps
 from kid.data.batching import Batch, Dataset, collate, load_dataset, micro_batches, sample_weights, steps_per_epoch
-from kid.data.teacher_outputs import read_teacher_outputs
+from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
 from kid.divergence import divergence, negative_log_likelihood
 from kid.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config, student_engine, teacher_engine
 from kid.errors import InputError
@@ -90,16 +90,17 @@ def read_inputs(config: RunConfig) -> Inputs:
     if teacher:
         theirs = load_tokenizer(teacher.tokenizer, "--teacher")
         check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
-    for folder in filter(None, (student, teacher and teacher.base)):
+    for folder in filter(None, (student, teacher and teacher.base, teacher and teacher.adapter)):
         stored_tensors(folder)  # only opened: missing or damaged weights are met before anything is written
+    outputs = read_teacher_outputs(config, fingerprint(teacher)) if config.teacher_outputs else None
     train = load_dataset(config, "train", tokenizer)
-    outputs = read_teacher_outputs(config, fingerprint(teacher), train) if config.teacher_outputs else None
+    taught = with_teacher_outputs(train, outputs, config.teacher_outputs) if outputs else None
     validation = load_dataset(config, "dev", tokenizer, at_most=VALIDATION_SAMPLES) if config.eval_steps else None
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
     total = min(total, config.max_steps) if config.max_steps else total
     return Inputs(
         student, teacher, student_deepspeed, teacher_deepspeed, tokenizer, mask_token_id,
-        train, outputs, validation, total, checkpoint,
+        train, taught, validation, total, checkpoint,
     )  # fmt: skip
 
 

@@ -63,6 +63,22 @@ def test_response_rows_equal_the_full_forward(saved, lora):
     assert ResponseModel(model)(ids, mask, positions, rows[:0]).shape == (0, 40)
 
 
+def test_a_trainable_head_gets_the_gradient_of_the_full_forward(saved):
+    """Bias included, where the family has one; rows that are not asked for give none."""
+    _, model = saved
+    ids = torch.randint(40, (2, 6), generator=torch.Generator().manual_seed(1))
+    mask, rows = torch.ones_like(ids), torch.tensor([2, 3, 9])
+    positions = mask.cumsum(1) - 1
+    direction = torch.randn(3, 40, generator=torch.Generator().manual_seed(2))
+    weights = list(model.get_output_embeddings().parameters())
+    full = model(input_ids=ids, attention_mask=mask, position_ids=positions).logits.flatten(0, 1)[rows]
+    expected = torch.autograd.grad((full * direction).sum(), weights)
+    got = torch.autograd.grad((ResponseModel(model)(ids, mask, positions, rows) * direction).sum(), weights)
+    for ours, theirs in zip(got, expected, strict=True):
+        assert theirs.any()
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_lora_leaves_the_head_and_the_base_alone(saved):
     _, model = saved
     trained = [n for n, p in add_lora(model, 2, 4, 0.0, seed=0).named_parameters() if p.requires_grad]

@@ -12,6 +12,9 @@ from kid.methods import METHODS
 
 FOLDER = ROOT / "train" / "recipes"
 RECIPES = {str(path.relative_to(FOLDER)).removesuffix(".yaml"): path for path in sorted(FOLDER.glob("*/*.yaml"))}
+# Tables 3 and 4 have columns of models trained on BIRD, with and without its external knowledge.
+PLACES = ("teacher", "teacher_outputs", "output")
+BIRD = ("bird-with-evidence", "bird-without-evidence")
 TABLE_9 = {
     "qwen": {"epochs": 8, "max_prompt_length": 1024, "max_completion_length": 128, "lora_rank": 64},
     "codegen": {"epochs": 8, "max_prompt_length": 1024, "max_completion_length": 128, "lora_rank": 8},
@@ -39,6 +42,20 @@ BY_TABLE = {
 
 def test_every_run_of_the_paper_has_one():
     assert set(RECIPES) == {f"{folder}/{name}" for folder, names in BY_TABLE.items() for name in names}
+
+
+def test_the_runs_on_bird_are_those_on_spider_but_for_the_data():
+    for table in ("table3", "table4"):
+        for folder in BIRD:
+            assert {path.stem for path in (FOLDER / table / folder).glob("*.yaml")} == BY_TABLE[table]
+            for path in (FOLDER / table / folder).glob("*.yaml"):
+                here, there = read_recipe(path), read_recipe(RECIPES[f"{table}/{path.stem}"])
+                changed = {key: value for key, value in here.items() if there.get(key) != value}
+                places = {key: there[key].replace("runs/", f"runs/{folder}/", 1) for key in PLACES if key in there}
+                evidence = {} if folder == "bird-with-evidence" else {"evidence": False}
+                assert {"evidence": True, **changed} == {"evidence": True, "benchmark": "bird", **evidence, **places}
+                assert resolve_config(path, {"data": "d"}).evidence == (folder == "bird-with-evidence")
+                assert len(path.read_text().splitlines()) <= 7
 
 
 @pytest.mark.parametrize("name", RECIPES)

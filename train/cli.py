@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,14 +13,35 @@ from kid.errors import InputError, OneLineParser
 RECIPES = Path(__file__).parent / "recipes"
 
 
-def list_recipes(keep=lambda values: True) -> str:
-    """A line for each recipe of the paper's runs whose keys and values `keep` keeps: its file and its first comment."""
+class TrainingParser(OneLineParser):
+    """Its help ends with an example and the recipes that `keep` keeps, which are only read for it."""
+
+    def __init__(self, description: str, example: str, keep: Callable[[dict], bool]):
+        super().__init__(
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            argument_default=argparse.SUPPRESS,
+        )
+        self.example, self.keep = example, keep
+
+    def format_help(self) -> str:
+        self.epilog = self.example + list_recipes(self.keep)
+        return super().format_help()
+
+
+def list_recipes(keep: Callable[[dict], bool]) -> str:
+    """A line for each recipe whose keys and values `keep` keeps: its file and its first comment."""
     lines = []
     for path in sorted(RECIPES.glob("*/*.yaml")):
         if keep(read_recipe(path)):
             title = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
-            lines.append(f"  {path.relative_to(RECIPES.parent.parent)!s:<44} {title}\n")
-    return "recipes (--config), of the paper's tables and figures; each wants --data:\n" + "".join(lines)
+            lines.append(f"  {path.relative_to(RECIPES.parent.parent)!s:<45} {title}\n")
+    return (
+        "\nrecipes of the paper's runs on Spider (--config), to which only --data is to be added; those of table3 and\n"
+        "table4 on BIRD have the same names in bird-with-evidence/ and bird-without-evidence/ beside them:\n"
+        f"{''.join(lines)}"
+    )
 
 
 def keys_of(groups: Collection[str]) -> list[str]:
@@ -28,15 +49,11 @@ def keys_of(groups: Collection[str]) -> list[str]:
     return [field.name for field in fields(RunConfig) if field.metadata["group"] in groups]
 
 
-def build_parser(description: str, epilog: str, names: Collection[str]) -> argparse.ArgumentParser:
-    """Flags for these keys of RunConfig, in its order and groups."""
-    parser = OneLineParser(
-        description=description,
-        epilog=epilog,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-    )
+def build_parser(
+    description: str, example: str, names: Collection[str], keep: Callable[[dict], bool]
+) -> argparse.ArgumentParser:
+    """Flags for these keys of RunConfig, in its order and groups; see `TrainingParser`."""
+    parser = TrainingParser(description, example, keep)
     parser.add_argument("--config", metavar="R.yaml", help="a recipe; flags override its keys")
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # the launcher adds it
     groups: dict[str, argparse._ArgumentGroup] = {}

@@ -1,6 +1,6 @@
 """Distil a teacher into a LoRA student by one of the methods of the paper's Table 1."""
 
-from cli import build_parser, keys_of, list_recipes, read_flags
+from cli import build_parser, keys_of, read_flags
 
 from kid.config import GROUPS, resolve_config
 from kid.errors import run_script
@@ -9,13 +9,12 @@ EXAMPLE = """example:
   deepspeed --num_gpus 8 train/distill.py --method kid --student Qwen/Qwen1.5-0.5B --teacher runs/teacher/model \\
       --benchmark spider --data spider --output runs/kid
   deepspeed --num_gpus 8 train/distill.py --config train/recipes/table3/1.8b-kid.yaml --data spider
-
 """
 
 
 def main() -> None:
-    epilog = EXAMPLE + list_recipes(lambda values: values["method"] != "sft")
-    config = resolve_config(*read_flags(build_parser(__doc__, epilog, keys_of(GROUPS))))
+    parser = build_parser(__doc__, EXAMPLE, keys_of(GROUPS), keep=lambda values: values.get("method") != "sft")
+    config = resolve_config(*read_flags(parser))
     from kid.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
 
     train(config)

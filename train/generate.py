@@ -1,6 +1,6 @@
 """Write a teacher's outputs for a training set, once: the fixed part of f-distill's data (section 2.2 of the paper)."""
 
-from cli import build_parser, keys_of, list_recipes, read_flags
+from cli import build_parser, keys_of, read_flags
 
 from kid.config import DATA, SAMPLING, merge_config, require
 from kid.errors import run_script
@@ -12,15 +12,14 @@ EXAMPLE = """example:
   The same data flags as in training, or the prompts are others than the student will see. Each rank decodes its share;
   with a ZeRO-3 teacher in step with the others, with --teacher-deepspeed ds_configs/teacher_whole.json by itself. What
   was stopped goes on where it was, on any number of ranks.
-
 """
 
 
 def main() -> None:
     names = {"teacher", "dtype", "attention", "teacher_deepspeed", "micro_batch_size", "seed"}
     names |= {*keys_of((DATA, SAMPLING))} - {"batching"}
-    epilog = EXAMPLE + list_recipes(lambda values: values["method"] == "f-distill")
-    config = merge_config(*read_flags(build_parser(__doc__, epilog, names)))
+    parser = build_parser(__doc__, EXAMPLE, names, keep=lambda values: values.get("method") == "f-distill")
+    config = merge_config(*read_flags(parser))
     require(config, "teacher", "data", "teacher_outputs")
     from kid.generation import generate  # after the flags are checked: importing torch and deepspeed takes seconds
 

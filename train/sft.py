@@ -1,6 +1,6 @@
 """Fine-tune a model on the gold SQL of a benchmark: a teacher, or the baseline that students are compared with."""
 
-from cli import build_parser, keys_of, list_recipes, read_flags
+from cli import build_parser, keys_of, read_flags
 
 from kid.config import DATA, MODELS, OPTIMISATION, RUN, resolve_config
 from kid.errors import run_script
@@ -8,14 +8,13 @@ from kid.errors import run_script
 EXAMPLE = """example:
   deepspeed --num_gpus 8 train/sft.py --student Qwen/Qwen1.5-0.5B --benchmark spider --data spider --output runs/sft
   deepspeed --num_gpus 8 train/sft.py --config train/recipes/table3/teacher-1.8b.yaml --data spider
-
 """
 
 
 def main() -> None:
     names = {*keys_of((MODELS, DATA, OPTIMISATION, RUN)), "reduction"} - {"teacher", "teacher_deepspeed"}
-    epilog = EXAMPLE + list_recipes(lambda values: values["method"] == "sft")
-    config = resolve_config(*read_flags(build_parser(__doc__, epilog, names), method="sft"))
+    parser = build_parser(__doc__, EXAMPLE, names, keep=lambda values: values.get("method") == "sft")
+    config = resolve_config(*read_flags(parser, method="sft"))
     from kid.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
 
     train(config)

@@ -17,8 +17,8 @@ from kid.config import RunConfig
 from kid.data.batching import Dataset, Sample
 from kid.errors import InputError
 
-# What a run's configuration says about decoding; a run that says otherwise does not take the file.
-DECODING = ("sample_temperature", "top_p")
+# What must be the same in a run that takes the file. The seed and the dtype are the file's own.
+DECODING = ("sample_temperature", "top_p", "max_new_tokens")
 
 
 def prompt_hash(prompt_ids: list[int]) -> str:
@@ -28,8 +28,14 @@ def prompt_hash(prompt_ids: list[int]) -> str:
 
 def header(config: RunConfig, teacher_fingerprint: str) -> dict:
     """The file's first line: all that the outputs depend on, their prompts aside."""
-    decoding = {name: getattr(config, name) for name in DECODING}
-    return {"teacher": teacher_fingerprint, **decoding, "max_new_tokens": config.decoding_limit, "seed": config.seed}
+    return {
+        "teacher": teacher_fingerprint,
+        "sample_temperature": config.sample_temperature,
+        "top_p": config.top_p,
+        "max_new_tokens": config.decoding_limit,
+        "dtype": config.dtype,
+        "seed": config.seed,
+    }
 
 
 def different_values(there: dict, here: dict, keys: Iterable[str]) -> list[str]:
@@ -37,24 +43,51 @@ def different_values(there: dict, here: dict, keys: Iterable[str]) -> list[str]:
     return [f"{key} ({there.get(key)!r} there, {here[key]!r} here)" for key in keys if there.get(key) != here[key]]
 
 
+def is_output(line) -> bool:
+    """Whether a line holds a prompt's output: at least one token id."""
+    ids = line.get("ids")
+    return "prompt" in line and isinstance(ids, list) and ids != [] and all(isinstance(token, int) for token in ids)
+
+
 def read_lines(path: Path) -> list[dict]:
     """The header and the outputs. Raises InputError where a line is cut off or is something else."""
-    lines = []
+    lines, number = [], 1
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 lines.append(json.loads(line))
-                if not {"teacher"} <= lines[0].keys() or (number > 1 and not {"prompt", "ids"} <= lines[-1].keys()):
+                if not (is_output(lines[-1]) if number > 1 else isinstance(lines[0], dict) and "teacher" in lines[0]):
                     raise ValueError("it is no output of a teacher")
     except OSError as error:
         raise InputError(f"--teacher-outputs {path}: {error.strerror}; make it with train/generate.py") from None
     except (ValueError, AttributeError) as error:
-        raise InputError(
-            f"--teacher-outputs {path}, line {number}: {error}; make it anew with train/generate.py"
-        ) from None
+        raise InputError(f"--teacher-outputs {path}, line {number}: {error}; make it anew") from None
     if not lines:
         raise InputError(f"--teacher-outputs {path} is empty; make it with train/generate.py")
     return lines
+
+
+def read_teacher_outputs(config: RunConfig, teacher_fingerprint: str) -> dict[str, list[int]]:
+    """Prompt hash -> token ids of the outputs in `config.teacher_outputs`.
+
+    Raises:
+        InputError: another teacher or another way of decoding made them, or some are longer than the run's limit.
+    """
+    path = Path(config.teacher_outputs)
+    first, *lines = read_lines(path)
+    wanted = header(config, teacher_fingerprint)
+    differ = different_values(first, wanted, DECODING)
+    if first["teacher"] != wanted["teacher"]:
+        differ.insert(0, f"the teacher, which is not {config.teacher}")
+    if differ:
+        raise InputError(f"--teacher-outputs {path} was made with another value of {', '.join(differ)}; make it anew")
+    longest = max((len(line["ids"]) for line in lines), default=0)
+    if longest > config.max_completion_length:
+        raise InputError(
+            f"--teacher-outputs {path} holds outputs of {longest} tokens, over --max-completion-length "
+            f"{config.max_completion_length}; raise it, or make them anew with --max-new-tokens"
+        )
+    return {line["prompt"]: line["ids"] for line in lines}
 
 
 @dataclass(frozen=True)
@@ -72,28 +105,8 @@ class TeacherSamples(Sequence):
         return Sample(sample.prompt_ids, self.outputs[prompt_hash(sample.prompt_ids)])
 
 
-def read_teacher_outputs(config: RunConfig, teacher_fingerprint: str, train: Dataset) -> Dataset:
-    """The training set with the outputs in `config.teacher_outputs`.
-
-    Raises:
-        InputError: another teacher or another way of decoding made them, some are longer than the run's limit, or a
-            prompt has none.
-    """
-    path = Path(config.teacher_outputs)
-    first, *lines = read_lines(path)
-    wanted = header(config, teacher_fingerprint)
-    differ = different_values(first, wanted, DECODING)
-    if first["teacher"] != wanted["teacher"]:
-        differ.insert(0, f"the teacher, which is not {config.teacher}")
-    if differ:
-        raise InputError(f"--teacher-outputs {path} was made with another value of {', '.join(differ)}; make it anew")
-    longest = max((len(line["ids"]) for line in lines), default=0)
-    if longest > config.max_completion_length:
-        raise InputError(
-            f"--teacher-outputs {path} holds outputs of {longest} tokens, over --max-completion-length "
-            f"{config.max_completion_length}; raise it, or make them anew with --max-new-tokens"
-        )
-    outputs = {line["prompt"]: line["ids"] for line in lines}
+def with_teacher_outputs(train: Dataset, outputs: dict[str, list[int]], path: str) -> Dataset:
+    """The training set with the outputs read from `path`. Raises InputError where a prompt has none."""
     lacking = sum(prompt_hash(sample.prompt_ids) not in outputs for sample in train.samples)
     if lacking:
         raise InputError(

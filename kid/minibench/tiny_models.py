@@ -64,7 +64,7 @@ def tiny_config(family: str, tokenizer, vocabulary: int, hidden: int, layers: in
         "num_key_value_heads": heads,
         "max_position_embeddings": 2048,
         "rope_theta": 10000.0,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": family == "qwen2",  # as Qwen1.5-0.5B ties them, and LLaMA does not
     }
     if family == "codegen":
         sizes = {"n_embd": hidden, "n_inner": hidden * 3, "n_layer": layers, "n_head": heads, "n_positions": 2048}

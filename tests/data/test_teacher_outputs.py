@@ -6,7 +6,7 @@ import pytest
 
 from kid.config import resolve_config
 from kid.data.batching import Dataset, Sample
-from kid.data.teacher_outputs import header, prompt_hash, read_teacher_outputs
+from kid.data.teacher_outputs import header, prompt_hash, read_teacher_outputs, with_teacher_outputs
 from kid.errors import InputError
 
 SAMPLES = [Sample([5, 6], [8, 1]), Sample([7], [9, 9, 1]), Sample([5, 6], [8, 8, 1])]  # two with the same prompt
@@ -30,7 +30,7 @@ LINES = [{"prompt": prompt_hash([5, 6]), "ids": [2, 1]}, {"prompt": prompt_hash(
 
 def test_outputs_find_their_prompts(config):
     write(config, LINES, seed=9)  # the seed they were drawn with is not the run's
-    got = read_teacher_outputs(config, "T", TRAIN)
+    got = with_teacher_outputs(TRAIN, read_teacher_outputs(config, "T"), config.teacher_outputs)
     assert [sample.completion_ids for sample in got.samples] == [[2, 1], [3, 3, 3, 3], [2, 1]]
     assert [sample.prompt_ids for sample in got.samples] == [[5, 6], [7], [5, 6]]
     assert (got.db_ids, got.remarks) == (TRAIN.db_ids, TRAIN.remarks)
@@ -42,15 +42,26 @@ def test_outputs_find_their_prompts(config):
         (LINES, {"teacher": "U"}, r"another value of the teacher, which is not t; make it anew"),
         (LINES, {"sample_temperature": 0.0}, r"sample_temperature \(0.0 there, 1.0 here\)"),
         (LINES, {"top_p": 0.9}, r"top_p \(0.9 there, 1.0 here\)"),
-        (LINES[:1], {}, r"has no output for 1 of 3 training prompts; make it anew with the data flags of this run"),
+        (LINES, {"max_new_tokens": 3}, r"max_new_tokens \(3 there, 4 here\)"),
         ([LINES[0], {**LINES[1], "ids": [3] * 5}], {}, r"outputs of 5 tokens, over --max-completion-length 4"),
         ([{"text": "SELECT"}], {}, r"line 2: it is no output of a teacher"),
+        ([{"prompt": "ab", "ids": 3}], {}, r"line 2: it is no output of a teacher"),
+        ([{"prompt": "ab", "ids": []}], {}, r"line 2: it is no output of a teacher"),
+        ([{"prompt": "ab", "ids": [1.5]}], {}, r"line 2: it is no output of a teacher"),
     ],
 )
 def test_what_does_not_fit_is_refused(config, lines, changes, message):
     write(config, lines, **changes)
     with pytest.raises(InputError, match=message):
-        read_teacher_outputs(config, "T", TRAIN)
+        read_teacher_outputs(config, "T")
+
+
+def test_a_prompt_without_output_is_refused(config):
+    write(config, LINES[:1])
+    with pytest.raises(
+        InputError, match=r"f.jsonl has no output for 1 of 3 training prompts; make it anew with the data"
+    ):
+        with_teacher_outputs(TRAIN, read_teacher_outputs(config, "T"), config.teacher_outputs)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +69,7 @@ def test_what_does_not_fit_is_refused(config, lines, changes, message):
     [
         (None, "No such file or directory; make it with train/generate.py"),
         ("", "is empty"),
+        ("\xff\x00weights", "line 1: 'utf-8' codec"),
         ("SELECT 1\n", "line 1"),
         ("[1]\n", "line 1"),
         ('{"question": "how many"}\n', "line 1: it is no output of a teacher"),
@@ -66,6 +78,6 @@ def test_what_does_not_fit_is_refused(config, lines, changes, message):
 )
 def test_files_that_are_none(config, tmp_path, content, message):
     if content is not None:
-        (tmp_path / "f.jsonl").write_text(content)
+        (tmp_path / "f.jsonl").write_bytes(content.encode("latin-1"))
     with pytest.raises(InputError, match=message):
-        read_teacher_outputs(config, "T", TRAIN)
+        read_teacher_outputs(config, "T")

@@ -25,6 +25,7 @@ KID_VARIANTS = {
     "easy-sample": {"mask_strategy": "easy", "fill": "sample"},
     "mask-only": {"rewrite": "mask-only", "mask_strategy": "uniform"},
     "gold-mle": {"mle_on": "gold", "divergence": "skew-rkl"},
+    "bf16": {"dtype": "bf16"},
 }
 
 
@@ -72,6 +73,8 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
             more |= {"teacher_deepspeed": str(zero), "max_steps": 3, "output": str(folder / f"{family}-{method}")}
             more |= {"micro_batch_size": 1}
             entries.append({**common, **more, "method": method})
+        full = {"student": str(folder / f"{family}-student"), "lora_rank": 0, "max_steps": 2}
+        entries.append({**common, **full, "method": "sft", "output": str(folder / f"{family}-full")})
     (folder / "list.json").write_text(json.dumps(entries))
     done = launch(2, ROOT / "tests" / "distributed" / "train_many.py", folder / "list.json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -135,6 +138,15 @@ def test_a_family_trains(runs, family, method):
     assert student["vocab_size"] < teacher["vocab_size"]
     model = AutoModelForCausalLM.from_pretrained(runs / f"{family}-student")
     PeftModel.from_pretrained(model, runs / f"{family}-{method}" / "adapter")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_full_fine_tuning_trains_the_head_too(runs, family):
+    before = AutoModelForCausalLM.from_pretrained(runs / f"{family}-student").get_output_embeddings()
+    after = AutoModelForCausalLM.from_pretrained(runs / f"{family}-full" / "model").get_output_embeddings()
+    assert not torch.equal(after.weight, before.weight)
+    assert (after.bias is not None) == (family == "codegen")
+    assert after.bias is None or not torch.equal(after.bias, before.bias)
 
 
 def test_teacher_outputs(runs):
