@@ -1,5 +1,6 @@
 """Whatever is wrong with the input is said in one line, with what, where and what to do; nothing is written."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -92,11 +93,20 @@ def test_an_adapter_is_no_student(flags, tmp_path):
 def test_a_teachers_adapter_whose_base_is_gone(flags, tmp_path):
     (tmp_path / "adapter").mkdir()
     settings = tmp_path / "adapter" / "adapter_config.json"
-    settings.write_text("{}")
-    with pytest.raises(InputError, match=r"adapter_config.json names no base"):
-        read(flags, teacher=str(tmp_path / "adapter"))
+    for text in ("{}", "[]", "{", '{"base_model_name_or_path": null}'):
+        settings.write_text(text)
+        with pytest.raises(InputError, match=r"adapter_config.json names no base"):
+            read(flags, teacher=str(tmp_path / "adapter"))
     settings.write_text('{"base_model_name_or_path": "/gone/base"}')
     with pytest.raises(InputError, match="adapter: its base /gone/base does not exist"):
+        read(flags, teacher=str(tmp_path / "adapter"))
+
+
+def test_a_teachers_adapter_without_weights(flags, tiny_models, tmp_path):
+    (tmp_path / "adapter").mkdir()
+    base = {"base_model_name_or_path": str(tiny_models / "teacher")}
+    (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps(base))
+    with pytest.raises(InputError, match="adapter has no weights"):
         read(flags, teacher=str(tmp_path / "adapter"))
 
 

@@ -123,10 +123,17 @@ def test_an_adapter_of_another_model_is_refused(saved, tmp_path):
     folder, model = saved
     add_lora(model, rank=2, alpha=4, dropout=0.0, seed=0).save_pretrained(tmp_path / "adapter")
     weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
-    wider = {name: torch.zeros(weight.shape[0] + 1, weight.shape[1]) for name, weight in weights.items()}
-    save_file(wider, tmp_path / "adapter" / "adapter_model.safetensors")
-    with pytest.raises(InputError, match=r"adapter .* does not fit its base"):
-        add_adapter(load_causal_lm(folder, "fp32", "auto"), tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    renamed = {name.replace("layers", "blocks").replace(".h.", ".blocks."): tensor for name, tensor in weights.items()}
+    wider = {name: torch.zeros(tensor.shape[0] + 1, tensor.shape[1]) for name, tensor in weights.items()}
+    some = {name: tensor for name, tensor in weights.items() if "lora_A" in name}
+    for wrong in (renamed, wider, some):
+        save_file(wrong, file)
+        with pytest.raises(InputError, match=r"adapter .* does not fit its base"):
+            add_adapter(load_causal_lm(folder, "fp32", "auto"), tmp_path / "adapter")
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(InputError, match=r"adapter_model.safetensors cannot be read"):
+        stored_tensors(tmp_path / "adapter")
 
 
 def test_loaded_weights_equal_from_pretrained(saved):

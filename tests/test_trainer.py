@@ -9,6 +9,7 @@ from deepspeed.utils.timer import SynchronizedWallClockTimer
 from test_divergence import reference
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+import kid.trainer
 from kid.config import resolve_config
 from kid.data.batching import Dataset, Sample, micro_batches
 from kid.methods import GOLD, IMPERFECT, METHODS, ON_POLICY, TEACHER
@@ -152,36 +153,45 @@ def test_every_method_of_table_1_is_here():
     assert list(METHODS) == ["sft", "fkd", "rkd", "f-distill", "imitkd", "gkd-fkl", "gkd-rkl", "gkd-jsd", "kid"]
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_one_token_changes_only_the_losses_at_and_after_it(method):
-    """A change in the prompt, in padding, or in a token after t leaves the loss of token t as it was (all masks and
-    shifts). The loss is linear in the tokens' weights: its gradient with respect to them is each token's loss."""
-    config = configuration(method, kd_weight=1.0, mle_weight=0.7)
-    source = GOLD if METHODS[method].sources[-1] == IMPERFECT else METHODS[method].sources[-1]
+def token_losses(config, source, student, teacher, batch):
+    """Each output token's loss: the loss is linear in the tokens' weights, so they are its gradient."""
+    weights = torch.ones(len(batch.rows), requires_grad=True)
+    loss, _ = loss_of(config, source, student, teacher, replace(batch, row_weights=weights))
+    return torch.autograd.grad(loss, weights)[0]
+
+
+def with_token(batch, row, column, value):
+    """The batch with another id at one place of its input, and of its output where the place is one."""
+    ids, completion = batch.input_ids.clone(), batch.completion_ids.clone()
+    ids[row, column] = value
+    at = column - (ids.shape[1] - completion.shape[1])
+    if at >= 0:
+        completion[row, at] = value
+    return replace(batch, input_ids=ids, completion_ids=completion)
+
+
+def own_rows(batch, row: int) -> slice:
+    """Where a sample's tokens stand among those of the micro-batch."""
+    return slice(sum(batch.lengths[:row]), sum(batch.lengths[: row + 1]))
+
+
+@pytest.mark.parametrize(
+    ("method", "source"),
+    [(method, source) for method, row in METHODS.items() for source in row.sources if source != IMPERFECT],
+)
+def test_one_token_changes_only_the_losses_at_and_after_it(method, source):
+    """A change in the prompt, in padding, or in a token after t leaves the loss of token t as it was."""
+    config = configuration(method, mle_weight=0.7)
     student, teacher = model(0, 16, 40), None if method == "sft" else model(1, 24, 44)
     (batch, *_) = batches_from(config, source, student, 0)
-
-    def losses(changed):
-        weights = torch.ones(len(batch.rows), requires_grad=True)
-        loss, _ = loss_of(config, source, student, teacher, replace(changed, row_weights=weights))
-        return torch.autograd.grad(loss, weights)[0]
-
-    def with_input(row, column, value):
-        """The batch with another id in its input, at every place where the id stands."""
-        ids, completion = batch.input_ids.clone(), batch.completion_ids.clone()
-        ids[row, column] = value
-        if column >= prompt_width:
-            completion[row, column - prompt_width] = value
-        return losses(replace(batch, input_ids=ids, completion_ids=completion))
-
-    before, prompt_width = losses(batch), batch.input_ids.shape[1] - batch.completion_ids.shape[1]
-    starts = torch.tensor([0, *batch.lengths]).cumsum(0).tolist()
+    before, prompt_width = token_losses(config, source, student, teacher, batch), batch.input_ids.shape[1]
+    prompt_width -= batch.completion_ids.shape[1]
     assert (before > 0).all()
     for row, length in enumerate(batch.lengths):
-        own = slice(starts[row], starts[row + 1])
+        own = own_rows(batch, row)
         others = [place for place in range(len(before)) if not own.start <= place < own.stop]
         for column in range(batch.input_ids.shape[1]):
-            after = with_input(row, column, 39)
+            after = token_losses(config, source, student, teacher, with_token(batch, row, column, 39))
             moved = (after - before).abs() > 1e-6
             assert not moved[others].any()
             if not batch.attention_mask[row, column]:
@@ -194,6 +204,33 @@ def test_one_token_changes_only_the_losses_at_and_after_it(method):
                 # As a target it counts at its own place: only in the likelihood, so not where that is left out.
                 assert moved[own][at] == (source == GOLD)
                 assert moved[own][at + 1 :].all() and moved[own][at + 1 :].numel() == length - at - 1
+
+
+@pytest.mark.parametrize("mle_on", ["imperfect", "gold"])
+def test_an_imperfect_token_moves_what_follows_it_and_a_gold_one_its_own_loss(mle_on, monkeypatch):
+    """y_hat stands before the later tokens, y is what the likelihood wants: each is changed by itself."""
+    config = configuration("kid", mle_on=mle_on)
+    student, teacher = model(0, 16, 40), model(1, 24, 44)
+    (batch, *_) = batches_of(config, 0)
+    y_hat = batch.completion_ids.clone()
+
+    def losses(batch, y_hat):
+        nothing = torch.zeros_like(batch.completion_mask)
+        monkeypatch.setattr(kid.trainer, "imperfect", lambda *_: (y_hat, nothing))
+        return token_losses(config, IMPERFECT, student, teacher, batch)
+
+    before, prompt_width = losses(batch, y_hat), batch.input_ids.shape[1] - y_hat.shape[1]
+    for row, length in enumerate(batch.lengths):
+        own = own_rows(batch, row)
+        for at in range(y_hat.shape[1]):
+            changed = y_hat.clone()
+            changed[row, at] = 39
+            moved = (losses(batch, changed) - before).abs() > 1e-6
+            assert moved.sum() == moved[own][at + 1 :].sum() == max(0, length - at - 1)
+            moved = (losses(with_token(batch, row, prompt_width + at, 39), y_hat) - before).abs() > 1e-6
+            as_target = 1 if at < length else 0
+            after_it = max(0, length - at - 1) if mle_on == "gold" else 0
+            assert moved.sum() == moved[own][at:].sum() == as_target + after_it
 
 
 def test_every_batch_of_an_epoch_counts_every_sample_once():
