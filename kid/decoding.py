@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedConfig
 
 from kid.data.batching import pad_left
+from kid.pretrained import TokenIds
 
 
 def draw_tokens(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> Tensor:
@@ -56,10 +57,9 @@ def decode(
     prompts: Sequence[list[int]],
     uniforms: Tensor,
     *,
+    tokens: TokenIds,
     temperature: float,
     top_p: float,
-    eos_token_id: int,
-    pad_token_id: int,
     together: bool = False,
 ) -> list[list[int]]:
     """Outputs of a batch of prompts, token by token against a KV cache.
@@ -69,6 +69,7 @@ def decode(
         config: the model's configuration, by which its KV cache is laid out.
         prompts: token ids of each, B of them, none empty.
         uniforms: float64 [B, T] in [0, 1), on the model's device; at most T tokens are decoded.
+        tokens: the tokenizer's ids; only those it has are drawn.
         temperature, top_p: see `draw_tokens`.
         together: each forward is a collective (a ZeRO-3 engine): every rank goes on until all ranks are done.
 
@@ -76,7 +77,7 @@ def decode(
         Token ids of each output. Its last one is EOS, and only that, unless T tokens came without one.
     """
     device = uniforms.device
-    ids, attention_mask = (tensor.to(device) for tensor in pad_left(prompts, pad_token_id))
+    ids, attention_mask = (tensor.to(device) for tensor in pad_left(prompts, tokens.pad))
     positions = (attention_mask.cumsum(1) - 1).clamp(min=0)
     rows = torch.arange(len(prompts), device=device)
     ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)
@@ -85,12 +86,12 @@ def decode(
         width = ids.shape[1]
         logits = forward(ids, attention_mask, positions, rows * width + width - 1, cache)
         # What a row draws after its EOS is cut off below.
-        tokens = draw_tokens(logits, token_uniforms, temperature, top_p)
-        written.append(tokens)
-        ended = ended | (tokens == eos_token_id)
+        drawn = draw_tokens(logits[:, : tokens.count], token_uniforms, temperature, top_p)
+        written.append(drawn)
+        ended = ended | (drawn == tokens.eos)
         if every_row_has_ended(ended, together):
             break
-        ids, positions = tokens[:, None], positions[:, -1:] + 1
+        ids, positions = drawn[:, None], positions[:, -1:] + 1
         attention_mask = torch.cat([attention_mask, torch.ones_like(ids)], dim=1)
     outputs = torch.stack(written, dim=1).tolist()
-    return [row[: row.index(eos_token_id) + 1] if eos_token_id in row else row for row in outputs]
+    return [row[: row.index(tokens.eos) + 1] if tokens.eos in row else row for row in outputs]

@@ -21,7 +21,7 @@ from kid.engine import TEACHER_FLAG, read_deepspeed_config, teacher_engine
 from kid.errors import InputError
 from kid.files import check_writable, write_atomically
 from kid.models import stored_tensors
-from kid.pretrained import find_teacher, fingerprint, load_tokenizer, padding_token
+from kid.pretrained import find_teacher, fingerprint, load_tokenizer, token_ids
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
 from kid.trainer import keep_quiet
 
@@ -133,9 +133,9 @@ def write_outputs(
 ) -> None:
     """Decode this rank's share of the prompts and append each batch's outputs to the rank's file."""
     rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    pad_token_id = padding_token(tokenizer)
+    tokens = token_ids(tokenizer)
     # Under ZeRO-3 a forward is a collective: a rank without a batch decodes a dummy one with the others.
-    dummy = [(0, [pad_token_id])]
+    dummy = [(0, [tokens.pad])]
     together = engine.zero_optimization_stage() == 3
     pace = 0.1 if sys.stderr.isatty() else 10.0
     part = folder / f"rank-{rank}.jsonl"
@@ -156,8 +156,7 @@ def write_outputs(
                 uniforms.view(len(chosen), -1).to(engine.device),
                 temperature=config.sample_temperature,
                 top_p=config.top_p,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=pad_token_id,
+                tokens=tokens,
                 together=together,
             )
             for (_, prompt), ids in zip(batches[rank], outputs, strict=False):

@@ -140,6 +140,26 @@ def find_mask_token(tokenizer, name: str | None) -> int:
     return token_id
 
 
+@dataclass(frozen=True)
+class TokenIds:
+    """What training and decoding need of a tokenizer.
+
+    count: how many ids it has. Rows of a model's vocabulary from there on only pad it: no output may hold them, as the
+    other model may have fewer.
+    """
+
+    mask: int
+    eos: int
+    pad: int
+    count: int
+
+
+def token_ids(tokenizer, mask_token: str | None = None) -> TokenIds:
+    """Raises InputError as `find_mask_token`."""
+    mask = find_mask_token(tokenizer, mask_token)
+    return TokenIds(mask, tokenizer.eos_token_id, padding_token(tokenizer), len(tokenizer))
+
+
 def padding_token(tokenizer) -> int:
     """Padding is masked everywhere, so any id serves where the tokenizer has none of its own."""
     return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id

@@ -16,6 +16,7 @@ from kid.divergence import entropy
 from kid.engine import whole_weights, without_training
 from kid.imperfect import BY_ENTROPY, mask_count, rewrite, select_by_entropy, select_by_rule
 from kid.methods import GOLD, IMPERFECT, METHODS
+from kid.pretrained import TokenIds
 from kid.randomness import DECODE, FILL, SOURCE, sample_uniforms, step_generator
 
 
@@ -27,9 +28,7 @@ def step_source(config: RunConfig, step: int) -> str:
     return GOLD if source == IMPERFECT and not rewrites else source
 
 
-def on_policy(
-    config: RunConfig, student, batches: list[Batch], step: int, eos_token_id: int, pad_token_id: int
-) -> list[Batch]:
+def on_policy(config: RunConfig, student, batches: list[Batch], step: int, tokens: TokenIds) -> list[Batch]:
     """This rank's micro-batches of one optimizer step with the student's own outputs instead of the gold SQL.
 
     All of the rank's samples are decoded side by side. Collectives: under ZeRO-3 one gathering of the student, and one
@@ -60,8 +59,7 @@ def on_policy(
                 uniforms.view(len(samples), -1).to(student.device),
                 temperature=config.sample_temperature,
                 top_p=config.top_p,
-                eos_token_id=eos_token_id,
-                pad_token_id=pad_token_id,
+                tokens=tokens,
             )
             outputs = dict(zip(samples, decoded, strict=True))
     lengths = torch.zeros(config.batch_size, dtype=torch.long)
@@ -76,7 +74,7 @@ def on_policy(
             Sample(sample.prompt_ids, outputs[place]) if sample else None
             for place, sample in zip(batch.positions, batch.samples, strict=True)
         ]
-        return collate(written, [weights[place] for place in batch.positions], batch.positions, pad_token_id)
+        return collate(written, [weights[place] for place in batch.positions], batch.positions, tokens.pad)
 
     return [with_outputs(batch) for batch in batches]
 
@@ -89,13 +87,13 @@ def output_entropies(student, batch: Batch) -> Tensor:
     return values.new_zeros(batch.completion_mask.shape).masked_scatter(batch.completion_mask, values)
 
 
-def imperfect(config: RunConfig, student, batch: Batch, step: int, mask_token_id: int) -> tuple[Tensor, Tensor]:
+def imperfect(config: RunConfig, student, batch: Batch, step: int, tokens: TokenIds) -> tuple[Tensor, Tensor]:
     """KID's output: the gold SQL with some of its tokens rewritten by the student (section 3).
 
     Args:
         student: its engine, or the bare module.
         step: optimizer step, from 0.
-        mask_token_id: written over the chosen tokens before they are predicted.
+        tokens: the tokenizer's ids; its mask is written over the chosen tokens before they are predicted.
 
     Returns:
         (y_hat, int64 [B, R]; which of its tokens were masked, bool [B, R]).
@@ -116,10 +114,11 @@ def imperfect(config: RunConfig, student, batch: Batch, step: int, mask_token_id
         rows = batch.rows[chosen[batch.completion_mask]]
         with without_training(student):
             logits = student(batch.with_completion(masked), batch.attention_mask, batch.position_ids, rows)
+        logits = logits[:, : tokens.count]
         if config.fill == "argmax":
             return logits.argmax(dim=-1)
         counts = [mask_count(config.mask_ratio, length) for length in without_eos]
         uniforms = sample_uniforms(config.seed, step, batch.positions, FILL, counts)
         return draw_tokens(logits, uniforms.to(gold.device), config.sample_temperature, config.top_p)
 
-    return rewrite(gold, chosen, mask_token_id, None if config.rewrite == "mask-only" else predict), chosen
+    return rewrite(gold, chosen, tokens.mask, None if config.rewrite == "mask-only" else predict), chosen

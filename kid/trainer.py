@@ -36,13 +36,13 @@ from kid.methods import IMPERFECT, METHODS, MLE_SOURCES, ON_POLICY, TEACHER
 from kid.models import stored_tensors
 from kid.pretrained import (
     Pretrained,
+    TokenIds,
     check_same_tokenizer,
-    find_mask_token,
     find_model,
     find_teacher,
     fingerprint,
     load_tokenizer,
-    padding_token,
+    token_ids,
 )
 from kid.run_directory import Metrics, check_run_directory, create_run_directory, remove_events
 from kid.sources import imperfect, on_policy, step_source
@@ -62,7 +62,7 @@ class Inputs:
     student_deepspeed: dict
     teacher_deepspeed: dict | None
     tokenizer: object
-    mask_token_id: int
+    tokens: TokenIds
     train: Dataset
     teacher_outputs: Dataset | None
     validation: Dataset | None
@@ -85,7 +85,7 @@ def read_inputs(config: RunConfig) -> Inputs:
         check_world_size(checkpoint, world_size)
     student = find_model(config.student, "--student")
     tokenizer = load_tokenizer(student, "--student")
-    mask_token_id = find_mask_token(tokenizer, config.mask_token)
+    tokens = token_ids(tokenizer, config.mask_token)
     teacher = find_teacher(config.teacher, "--teacher") if distils else None
     if teacher:
         theirs = load_tokenizer(teacher.tokenizer, "--teacher")
@@ -99,7 +99,7 @@ def read_inputs(config: RunConfig) -> Inputs:
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
     total = min(total, config.max_steps) if config.max_steps else total
     return Inputs(
-        student, teacher, student_deepspeed, teacher_deepspeed, tokenizer, mask_token_id,
+        student, teacher, student_deepspeed, teacher_deepspeed, tokenizer, tokens,
         train, taught, validation, total, checkpoint,
     )  # fmt: skip
 
@@ -111,7 +111,7 @@ def seed_dropout(config: RunConfig, step: int, batch: Batch) -> None:
 
 
 def micro_batch_loss(
-    config: RunConfig, source: str, student, teacher, batch: Batch, step: int, mask_token_id: int, timers
+    config: RunConfig, source: str, student, teacher, batch: Batch, step: int, tokens: TokenIds, timers
 ) -> tuple[Tensor, Tensor]:
     """One micro-batch's share of the global batch's loss (Eq. 2, and MLE where the source has it).
 
@@ -123,7 +123,7 @@ def micro_batch_loss(
     timers("rewrite").start()
     output, chosen = batch.completion_ids, torch.zeros_like(batch.completion_mask)
     if source == IMPERFECT:
-        output, chosen = imperfect(config, student, batch, step, mask_token_id)
+        output, chosen = imperfect(config, student, batch, step, tokens)
     inputs = (batch.with_completion(output), batch.attention_mask, batch.position_ids, batch.rows)
     timers("rewrite").stop()
     timers("teacher").start()
@@ -154,13 +154,13 @@ def micro_batch_loss(
 
 
 def train_step(
-    config: RunConfig, source: str, student, teacher, batches: list[Batch], step: int, mask_token_id: int, timers
+    config: RunConfig, source: str, student, teacher, batches: list[Batch], step: int, tokens: TokenIds, timers
 ) -> dict[str, float]:
     """One optimizer step; returns the global batch's sums (TOTALS), the same on every rank."""
     totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=student.device)
     for batch in batches:
         loss, shares = micro_batch_loss(
-            config, source, student, teacher, batch.to(student.device), step, mask_token_id, timers
+            config, source, student, teacher, batch.to(student.device), step, tokens, timers
         )
         timers("backward").start()
         # Weights already sum to 1 over the global batch; the engine will average over ranks.
@@ -234,7 +234,6 @@ def train(config: RunConfig) -> None:
     if leads:
         create_run_directory(config)  # not before the models are there: a run that cannot start leaves none behind
     metrics = Metrics(run, student.monitor, done) if leads else None
-    pad_token_id = padding_token(inputs.tokenizer)
     per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
     timers = SynchronizedWallClockTimer()
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
@@ -249,19 +248,19 @@ def train(config: RunConfig) -> None:
         lr = student.get_lr()[0]
         source = step_source(config, step)
         data = inputs.teacher_outputs if source == TEACHER else inputs.train
-        batches = micro_batches(data, config, step, rank, world_size, pad_token_id)
+        batches = micro_batches(data, config, step, rank, world_size, inputs.tokens.pad)
         if source == ON_POLICY:
             timers("decode").start()
-            batches = on_policy(config, student, batches, step, inputs.tokenizer.eos_token_id, pad_token_id)
+            batches = on_policy(config, student, batches, step, inputs.tokens)
             timers("decode").stop()
-        sums = train_step(config, source, student, teacher, batches, step, inputs.mask_token_id, timers)
+        sums = train_step(config, source, student, teacher, batches, step, inputs.tokens, timers)
         grad_norm = float(student.get_global_grad_norm() or 0)
         row = metrics_row(sums, source, step + 1, (step + 1) / per_epoch, lr, grad_norm)
         row["seconds"] = time.perf_counter() - started
         row |= {f"seconds_{part}": timers(part).elapsed(reset=True) / 1000 for part in PARTS}
         last = step + 1 == inputs.total_steps
         if inputs.validation and (last or (step + 1) % config.eval_steps == 0):
-            row["validation_loss"] = validation_loss(config, student, inputs.validation, pad_token_id)
+            row["validation_loss"] = validation_loss(config, student, inputs.validation, inputs.tokens.pad)
         if leads:
             metrics.write(row)
             bar.update()

@@ -7,6 +7,7 @@ from transformers import AutoModelForCausalLM
 
 from kid.decoding import decode, draw_tokens, every_row_has_ended
 from kid.models import ResponseModel
+from kid.pretrained import TokenIds
 
 EOS, PAD = 1, 0
 PROMPTS = [[5, 6, 7, 8, 9], [4], [9, 9, 3], [30, 2, 30, 2]]
@@ -67,8 +68,8 @@ def naive(model, prompt, uniforms, temperature, eos):
 
 def run(model, prompts, uniforms, temperature=1.0, eos=EOS, pad=PAD):
     return decode(
-        model, model.causal_lm.config, prompts, uniforms, temperature=temperature, top_p=0.9, eos_token_id=eos,
-        pad_token_id=pad,
+        model, model.causal_lm.config, prompts, uniforms, temperature=temperature, top_p=0.9,
+        tokens=TokenIds(mask=2, eos=eos, pad=pad, count=40),
     )  # fmt: skip
 
 

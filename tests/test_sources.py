@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from test_trainer import EOS, MASK, PAD, SAMPLES, batches_of, configuration, model, one_rank  # noqa: F401 (a fixture)
+from test_trainer import EOS, MASK, PAD, SAMPLES, TOKENS, batches_of, configuration, model, one_rank  # noqa: F401 (a fixture)
 
 from kid.data.batching import Dataset, Sample, micro_batches
 from kid.imperfect import mask_count, select_by_rule
 from kid.methods import GOLD, ON_POLICY, TEACHER
+from kid.pretrained import TokenIds
 from kid.sources import imperfect, on_policy, output_entropies, step_source
 
 
@@ -58,7 +59,7 @@ def test_two_ranks_write_what_one_rank_writes(changes, micro_batch_size):
         for world_size in (1, 2):
             for rank in range(world_size):
                 batches = micro_batches(dataset, config, step, rank, world_size, PAD)
-                written = [imperfect(config, student, batch, step, MASK)[0] for batch in batches]
+                written = [imperfect(config, student, batch, step, TOKENS)[0] for batch in batches]
                 found.setdefault(world_size, {}).update(by_place(batches, written))
         assert found[1] == found[2] and list(found[1]) == [0, 1, 2, 3]
 
@@ -72,7 +73,7 @@ def test_two_ranks_decode_what_one_rank_decodes(micro_batch_size):
     for world_size in (1, 2):
         for rank in range(world_size):
             batches = micro_batches(dataset, config, 1, rank, world_size, PAD)
-            batches = on_policy(config, student, batches, 1, EOS, PAD)
+            batches = on_policy(config, student, batches, 1, TOKENS)
             found.setdefault(world_size, {}).update(by_place(batches, [batch.completion_ids for batch in batches]))
     assert found[1] == found[2] and len(set(map(tuple, found[1].values()))) > 2
 
@@ -85,7 +86,7 @@ def test_on_policy_batches(reduction):
     state = torch.get_rng_state()
     for step in (0, 1):  # the second has a row that only fills the batch
         gold = batches_of(config, step)
-        batches = on_policy(config, student, gold, step, EOS, PAD)
+        batches = on_policy(config, student, gold, step, TOKENS)
         lengths = [length for batch in batches for length in batch.lengths]
         assert [bool(length) for length in lengths] == [bool(n) for batch in gold for n in batch.lengths]
         assert max(lengths) <= 9 and min(filter(None, lengths)) >= 1
@@ -107,7 +108,7 @@ def test_a_rank_without_a_sample_decodes_nothing_but_joins_the_sum(monkeypatch):
     sums = []
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda lengths: sums.append(lengths.tolist()))
     batches = micro_batches(Dataset(SAMPLES[:1], ["db"], []), config, 0, 1, 2, PAD)
-    (batch,) = on_policy(config, model(0, 16, 40), batches, 0, EOS, PAD)
+    (batch,) = on_policy(config, model(0, 16, 40), batches, 0, TOKENS)
     assert batch.lengths == [0, 0] and sums == [[0, 0, 0, 0]]
 
 
@@ -116,7 +117,7 @@ def test_imperfect_data_is_the_students_own_prediction():
     config, student = configuration("kid", mask_ratio=0.5), model(0, 16, 40)
     changed = 0
     for batch in batches_of(config, 0):
-        written, chosen = imperfect(config, student, batch, 0, MASK)
+        written, chosen = imperfect(config, student, batch, 0, TOKENS)
         inner = [max(0, n - 1) for n in batch.lengths]
         assert torch.equal(chosen, select_by_rule("random", inner, batch.positions, 0.5, 5, 0, written.shape[1]))
         assert torch.equal(written[~chosen], batch.completion_ids[~chosen])
@@ -125,7 +126,7 @@ def test_imperfect_data_is_the_students_own_prediction():
             prompt = batch.samples[row].prompt_ids
             logits = student.causal_lm(torch.tensor([[*prompt, *masked]])).logits[0]
             for at in chosen[row].nonzero().flatten().tolist():
-                assert written[row, at] == logits[len(prompt) - 1 + at].argmax()
+                assert written[row, at] == logits[len(prompt) - 1 + at, : TOKENS.count].argmax()
                 changed += int(written[row, at] != batch.completion_ids[row, at])
     assert changed > 0
 
@@ -143,7 +144,7 @@ def test_hard_and_easy_go_by_the_entropy_of_the_students_own_distribution_on_y()
             order = np.argsort(expected[:inner].detach().numpy())
             for strategy, wanted in (("easy", order[:count]), ("hard", order[inner - count :])):
                 config = configuration("kid", mask_ratio=0.4, mask_strategy=strategy)
-                chosen = imperfect(config, student, batch, 0, MASK)[1]
+                chosen = imperfect(config, student, batch, 0, TOKENS)[1]
                 assert set(chosen[row].nonzero().flatten().tolist()) == set(wanted.tolist())
 
 
@@ -157,7 +158,7 @@ def test_sampled_fill_at_temperature_zero_is_argmax_and_otherwise_is_not():
         "warm": {"fill": "sample"},
     }.items():
         config = configuration("kid", mask_ratio=1.0, **changes)
-        written[name] = [imperfect(config, student, batch, 0, MASK)[0] for batch in batches_of(config, 0)]
+        written[name] = [imperfect(config, student, batch, 0, TOKENS)[0] for batch in batches_of(config, 0)]
     for got, expected in zip(written["cold"] + written["narrow"], 2 * written["argmax"], strict=True):
         assert torch.equal(got, expected)
     assert any(not torch.equal(a, b) for a, b in zip(written["warm"], written["argmax"], strict=True))
@@ -170,9 +171,22 @@ def test_degenerate_outputs(strategy, ratio):
     samples = [Sample([5, 6], [EOS]), Sample([5], [8, EOS]), Sample([7], [8, 9, 10, EOS]), None]
     config = configuration("kid", mask_ratio=ratio, mask_strategy=strategy, rewrite="mask-only", micro_batch_size=4)
     (batch,) = micro_batches(Dataset(samples[:3], ["db"] * 3, []), config, 0, 0, 1, PAD)
-    written, chosen = imperfect(config, model(0, 16, 40), batch, 0, MASK)
+    written, chosen = imperfect(config, model(0, 16, 40), batch, 0, TOKENS)
     for sample, row, marked in zip(batch.samples, written.tolist(), chosen.tolist(), strict=True):
         output = sample.completion_ids if sample else []
         inner = max(0, len(output) - 1)
         assert sum(marked) == mask_count(ratio, inner) and not any(marked[inner:])
         assert [token == MASK for token in row] == marked
+
+
+@pytest.mark.parametrize("fill", ["argmax", "sample"])
+def test_no_output_holds_an_id_that_only_pads_the_vocabulary(fill):
+    """Were it drawn, a model with fewer rows could not read it."""
+    few = TokenIds(mask=MASK, eos=EOS, pad=PAD, count=24)  # the gold outputs stay below
+    student, written = model(0, 16, 40), []
+    for step in (0, 1):
+        batches = batches_of(configuration("gkd-rkl"), step)
+        written += [batch.completion_ids for batch in on_policy(configuration("gkd-rkl"), student, batches, step, few)]
+        config = configuration("kid", mask_ratio=1.0, fill=fill)
+        written += [imperfect(config, student, batch, step, few)[0] for batch in batches]
+    assert max(int(output.max()) for output in written) < 24

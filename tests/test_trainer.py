@@ -14,10 +14,12 @@ from kid.config import resolve_config
 from kid.data.batching import Dataset, Sample, micro_batches
 from kid.methods import GOLD, IMPERFECT, METHODS, ON_POLICY, TEACHER
 from kid.models import ResponseModel
+from kid.pretrained import TokenIds
 from kid.sources import imperfect, on_policy, step_source
 from kid.trainer import TOTALS, micro_batch_loss
 
 EOS, PAD, MASK, STEP = 1, 0, 2, 3
+TOKENS = TokenIds(mask=MASK, eos=EOS, pad=PAD, count=38)  # of 40 vocabulary rows
 # Outputs of many tokens, of one, of EOS alone; 7 samples do not fill two batches of 4.
 SAMPLES = [
     Sample([5, 6, 7], [8, 9, 10, 11, 12, EOS]),
@@ -67,11 +69,11 @@ def batches_of(config, step: int, samples=SAMPLES):
 def batches_from(config, source, student, step: int):
     """The same with outputs of a source."""
     batches = batches_of(config, step, TEACHER_SAMPLES if source == TEACHER else SAMPLES)
-    return on_policy(config, student, batches, step, EOS, PAD) if source == ON_POLICY else batches
+    return on_policy(config, student, batches, step, TOKENS) if source == ON_POLICY else batches
 
 
 def loss_of(config, source, student, teacher, batch, step: int = STEP):
-    return micro_batch_loss(config, source, student, teacher, batch, step, MASK, SynchronizedWallClockTimer())
+    return micro_batch_loss(config, source, student, teacher, batch, step, TOKENS, SynchronizedWallClockTimer())
 
 
 def ours(config, source, student, teacher, step: int):
@@ -80,7 +82,7 @@ def ours(config, source, student, teacher, step: int):
     totals = torch.zeros(len(TOTALS), dtype=torch.float64)
     outputs = []
     for batch in batches_from(config, source, student, step):
-        written = imperfect(config, student, batch, step, MASK)[0] if source == IMPERFECT else batch.completion_ids
+        written = imperfect(config, student, batch, step, TOKENS)[0] if source == IMPERFECT else batch.completion_ids
         outputs.append((batch, written))
         loss, shares = loss_of(config, source, student, teacher, batch, step)
         loss.backward()

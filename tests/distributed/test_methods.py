@@ -31,7 +31,8 @@ KID_VARIANTS = {
 
 @pytest.fixture(scope="module")
 def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
-    """The folder of all runs. The student has had some sft, so that its outputs end; the teacher is base + adapter."""
+    """The folder of all runs. The student is a CodeGen whose head has a bias towards EOS: its outputs end after some
+    tokens, few or many. The teacher is base + adapter."""
     folder = tmp_path_factory.mktemp("methods")
     zero = folder / "zero3.json"
     settings = {"stage": 3, "stage3_param_persistence_threshold": 0}
@@ -47,6 +48,11 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
         for name, hidden, padding in (("student", 32, 8), ("teacher", 48, 128)):  # another number of vocabulary rows
             sizes = {"hidden": hidden, "layers": 2, "heads": 4, "seed": 0, "family": family, "padding": padding}
             write_tiny_model(folder / f"{family}-{name}", tokenizer, **sizes)
+    model = AutoModelForCausalLM.from_pretrained(folder / "codegen-student")
+    with torch.no_grad():
+        model.lm_head.bias[tokenizer.eos_token_id] += 4.5
+    model.save_pretrained(folder / "student")
+    tokenizer.save_pretrained(folder / "student")
     common = {
         "data": str(data), "deepspeed": str(zero), "dtype": "fp32", "lora_rank": 4, "lr": 1e-2, "batch_size": 4,
         "micro_batch_size": 2, "max_new_tokens": 40, "max_steps": STEPS, "seed": 3, "lora_dropout": 0.05,
@@ -54,13 +60,11 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
     teacher = {"teacher": str(folder / "teacher" / "adapter"), "teacher_deepspeed": str(zero)}
     outputs = {"teacher_outputs": str(folder / "outputs.jsonl")}
     entries = [
-        {**common, "method": "sft", "student": str(tiny_models / "student"), "lora_rank": 0, "max_steps": 40,
-         "output": str(folder / "base")},
-        {**common, "method": "sft", "student": str(tiny_models / "teacher"), "output": str(folder / "teacher")},
+        {**common, "method": "sft", "student": str(folder / "codegen-teacher"), "output": str(folder / "teacher")},
         {"script": "generate", **teacher, **outputs, "data": str(data), "dtype": "fp32", "micro_batch_size": 16,
          "max_new_tokens": 40},
     ]  # fmt: skip
-    student = {"student": str(folder / "base" / "model")}
+    student = {"student": str(folder / "student")}
     for method, row in METHODS.items():
         more = {**(teacher if row.needs_teacher else {}), **(outputs if method == "f-distill" else {})}
         entries.append({**common, **student, **more, "method": method, "output": str(folder / method)})
@@ -154,7 +158,7 @@ def test_teacher_outputs(runs):
     lines = [json.loads(line) for line in (runs / "outputs.jsonl").read_text().splitlines()]
     assert len(lines) == 81 and lines[0]["max_new_tokens"] == 40 and lines[0]["sample_temperature"] == 1.0
     assert len({line["prompt"] for line in lines[1:]}) == 80 and not (runs / "outputs.jsonl.parts").exists()
-    tokenizer = load_tokenizer(runs / "base" / "model", "--student")
+    tokenizer = load_tokenizer(runs / "student", "--student")
     for line in lines[1:]:
         ended = line["ids"][-1] == tokenizer.eos_token_id
         assert ended or len(line["ids"]) == 40
@@ -189,9 +193,9 @@ def test_generation_goes_on_where_it_was(runs, launch, tmp_path):
     assert again.returncode == 0 and "is finished: it holds the outputs of all 80 prompts" in again.stdout
 
 
-def test_the_teachers_adapter_is_used(runs, tiny_models):
+def test_the_teachers_adapter_is_used(runs):
     """kid from base + adapter is not kid from the bare base: at the first step only the teacher differs."""
-    base = AutoModelForCausalLM.from_pretrained(tiny_models / "teacher")
+    base = AutoModelForCausalLM.from_pretrained(runs / "codegen-teacher")
     ids = torch.arange(3, 13)[None]
     plain = base(ids).logits
     assert not torch.equal(PeftModel.from_pretrained(base, runs / "teacher" / "adapter")(ids).logits, plain)
