@@ -1,5 +1,7 @@
 """Drawing tokens against the distribution they come from; decoding against full forwards of one unpadded sample."""
 
+import copy
+
 import pytest
 import torch
 from test_models import FAMILIES
@@ -50,7 +52,7 @@ def test_frequencies_are_the_probabilities():
 @pytest.fixture(scope="module", params=FAMILIES)
 def model(request):
     torch.manual_seed(0)
-    config = FAMILIES[request.param]
+    config = copy.deepcopy(FAMILIES[request.param])
     config.initializer_range = 0.3
     return ResponseModel(AutoModelForCausalLM.from_config(config)).eval()
 
