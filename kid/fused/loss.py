@@ -1,0 +1,229 @@
+"""The fused head: divergence, likelihood and their gradient from hidden states, a chunk of rows at a time.
+
+With a frozen head it takes three matrix products - the student's logits, the teacher's, dL/dh - all in the forward
+sweep; backward only scales. No logits outlive their chunk: memory is what `memory_mb` says, however many rows there are.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from kid.fused import torch_rows
+from kid.fused.head import Head, add_weight_gradient, project, pull_back
+from kid.fused.rows import Objective, Scores
+
+MEMORY_MB = 768
+
+
+@dataclass(frozen=True)
+class Losses(Scores):
+    """The scores of each row and loss = sum_i w_i (kd_weight kd_i + mle_weight nll_i), a scalar with gradient."""
+
+    loss: Tensor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is done at once. rows: of logits. tile: vocabulary rows of a bf16 head that is converted to fp32."""
+
+    rows: int
+    tile: int
+
+    def chunks(self, count: int) -> Iterator[slice]:
+        """`count` rows in chunks of nearly equal size."""
+        size = -(-count // max(1, -(-count // self.rows))) or 1
+        return (slice(at, min(at + size, count)) for at in range(0, count, size))
+
+
+def make_plan(
+    heads: list[Head], device: torch.device, wide: int, gradient: int, scratch: int, memory_mb: float
+) -> Plan:
+    """As many rows as the budget allows, at least one.
+
+    Args:
+        heads: the student's, and the teacher's if there is one.
+        wide: bytes of a logit.
+        gradient: bytes of an element of the gradient's own buffer, 0 if it has none.
+        scratch: tensors of a block's size that the backend needs beside the logits.
+        memory_mb: the budget in MiB.
+    """
+    budget = int(memory_mb * 2**20)
+    vocabulary = max(len(head.weight) for head in heads)
+    row = sum(wide * len(head.weight) for head in heads) + gradient * len(heads[0].weight)
+    tile = vocabulary
+    if device.type == "cpu":
+        budget -= scratch * wide * max(torch_rows.BLOCK, vocabulary)
+        hidden = max(head.weight.shape[1] for head in heads)
+        if any(head.weight.element_size() < wide for head in heads):
+            tile = max(1, budget // 8 // (wide * hidden))
+            budget -= tile * wide * hidden
+    else:
+        row += scratch * wide * vocabulary
+    rows = max(1, budget // row)
+    return Plan(rows if rows < 128 else rows // 128 * 128, tile)  # a GPU multiplies tiles of 128 rows
+
+
+def row_backend(name: str | None, device: torch.device) -> tuple[Callable[..., None], int]:
+    """(its `score_rows`, tensors of scratch it needs): "torch", "triton", or None: Triton on a GPU that has it."""
+    if name is None:
+        name = "triton" if device.type == "cuda" and importlib.util.find_spec("triton") else "torch"
+    if name == "torch":
+        return torch_rows.score_rows, torch_rows.SCRATCH
+    from kid.fused import triton_rows  # on a CPU only the tests import it, with Triton's interpreter
+
+    return triton_rows.score_rows, 0
+
+
+def fused_divergence(
+    student_hidden: Tensor,
+    student_head: Head,
+    teacher_hidden: Tensor | None = None,
+    teacher_head: Head | None = None,
+    targets: Tensor | None = None,
+    weights: Tensor | None = None,
+    *,
+    divergence: str | None = None,
+    kd_weight: float = 1.0,
+    mle_weight: float = 1.0,
+    temperature: float = 1.0,
+    mixture_weight: float = 0.5,
+    vocabulary: int | None = None,
+    memory_mb: float = MEMORY_MB,
+    backend: str | None = None,
+) -> Losses:
+    """The losses of a student's rows (Eq. 2 to 5, and MLE) without their logits in memory.
+
+    The divergence is taken over the ids that both heads have, the first min(V_s, V_t), both distributions normalised
+    there; the likelihood and the entropy over the student's whole vocabulary at temperature 1.
+
+    Args:
+        student_hidden: [N, H_s], fp32, bf16 or fp64; response rows only. N may be 0.
+        student_head: with V_s rows; the weight and bias get a gradient if they require one.
+        teacher_hidden: [N, H_t]; never gets a gradient. Needed with a divergence, like `teacher_head`, of V_t rows.
+        targets: int64 [N], the gold ids; None: no likelihood.
+        weights: [N]; None: 1 each. A row of weight 0 is left out whatever it holds; its scores are 0.
+        divergence: "fkl", "rkl", "jsd", "tvd", "skew-fkl" or "skew-rkl"; None: no teacher.
+        temperature: T; the divergence's logits are divided by it, the divergence is multiplied by T^2.
+        mixture_weight: in (0, 1), JSD's beta, the skewed KLs' alpha.
+        vocabulary: ids from here on only pad the vocabulary and are not taken for the argmax; None: all count.
+        memory_mb: budget in MiB for everything but inputs, dL/dh and the gradient of a trainable head.
+        backend: "torch", "triton"; None: Triton on CUDA.
+
+    Raises:
+        ValueError: arguments that do not go together.
+    """
+    heads = [student_head] if divergence is None else [student_head, teacher_head]
+    if (divergence is None) != (teacher_head is None) or (teacher_head is None) != (teacher_hidden is None):
+        raise ValueError("a divergence, the teacher's hidden states and its head go together: give all three or none")
+    if divergence is not None and divergence not in torch_rows.DIVERGENCES:
+        raise ValueError(f"unknown divergence {divergence!r}; choose one of {', '.join(torch_rows.DIVERGENCES)}")
+    inputs = [student_hidden, teacher_hidden, targets, weights]
+    if any(tensor is not None and len(tensor) != len(student_hidden) for tensor in inputs):
+        raise ValueError(f"inputs differ in rows: {[None if t is None else len(t) for t in inputs]}")
+    objective = Objective(
+        divergence,
+        kd_weight=kd_weight,
+        mle_weight=mle_weight,
+        temperature=temperature,
+        mixture_weight=mixture_weight,
+        common=min(len(head.weight) for head in heads),
+        vocabulary=vocabulary or len(student_head.weight),
+    )
+    wide = torch.promote_types(student_hidden.dtype, torch.float32)
+    if weights is None:
+        weights = student_hidden.new_ones(len(student_hidden), dtype=wide)
+    loss, *scores = FusedDivergence.apply(
+        student_hidden, student_head.weight, student_head.bias, weights, student_head, teacher_hidden, teacher_head,
+        targets, objective, memory_mb, row_backend(backend, student_hidden.device), torch.is_grad_enabled(),
+    )  # fmt: skip
+    return Losses(*scores, loss=loss)
+
+
+class FusedDivergence(torch.autograd.Function):
+    """Use `fused_divergence`."""
+
+    @staticmethod
+    def forward(
+        ctx, hidden, weight, bias, weights, head, teacher_hidden, teacher_head, targets, objective, memory_mb, backend,
+        with_gradient,
+    ):  # fmt: skip
+        score_rows, scratch = backend
+        wanted = [with_gradient and needed for needed in ctx.needs_input_grad[:4]]
+        backwards = any(wanted[:3])
+        count, device = len(hidden), hidden.device
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        # On a GPU the gradient becomes an operand of the size of the weight's.
+        narrow = hidden.dtype if device.type == "cuda" else wide
+        apart = backwards and (narrow != wide or head.soft_cap is not None)
+        heads = [head] if teacher_head is None else [head, teacher_head]
+        plan = make_plan(heads, device, wide.itemsize, narrow.itemsize * apart, scratch, memory_mb)
+        chunks = list(plan.chunks(count))
+
+        def buffer(width: int, dtype: torch.dtype = wide) -> Tensor:
+            return torch.empty(chunks[0].stop if chunks else 0, width, dtype=dtype, device=device)
+
+        logits, states = buffer(len(weight)), buffer(hidden.shape[1])
+        teacher_logits = None if teacher_head is None else buffer(len(teacher_head.weight))
+        gradient = (buffer(len(weight), narrow) if apart else logits) if backwards else None
+        d_hidden = torch.empty_like(hidden) if wanted[0] else None
+        d_weight = torch.zeros(weight.shape, dtype=wide, device=device) if wanted[1] else None
+        d_bias = torch.zeros(bias.shape, dtype=wide, device=device) if wanted[2] else None
+        scores = Scores(
+            *(torch.zeros(count, dtype=wide, device=device) for _ in range(3)),
+            torch.zeros(count, dtype=torch.long, device=device),
+        )
+        dropped = weights == 0
+        for rows in chunks:
+            n = rows.stop - rows.start
+
+            def kept(states: Tensor, rows: slice = rows) -> Tensor:
+                return states[rows].masked_fill(dropped[rows, None], 0)
+
+            inputs = kept(hidden)
+            project(inputs, head, logits[:n], plan.tile)
+            if teacher_head is not None:
+                project(kept(teacher_hidden), teacher_head, teacher_logits[:n], plan.tile)
+            score_rows(
+                logits[:n],
+                None if teacher_head is None else teacher_logits[:n],
+                None if targets is None else targets[rows],
+                weights[rows],
+                objective,
+                scores.part(rows),
+                None if gradient is None else gradient[:n],
+            )
+            if not backwards:
+                continue
+            if head.soft_cap is not None:  # d cap(z) / dz = 1 - (cap(z) / soft_cap)^2
+                gradient[:n] *= logits[:n].div_(head.soft_cap).square_().neg_().add_(1)
+            if head.scale != 1:
+                gradient[:n] *= head.scale
+            if wanted[0]:
+                pull_back(gradient[:n], head, states[:n], plan.tile)
+                d_hidden[rows] = states[:n]
+            if wanted[1]:
+                add_weight_gradient(gradient[:n], inputs, d_weight)
+            if wanted[2]:
+                d_bias += gradient[:n].sum(0, dtype=wide)
+        for values in (scores.kd, scores.nll, scores.entropy, scores.argmax):
+            values.masked_fill_(dropped, 0)
+        per_row = objective.kd_weight * scores.kd + objective.mle_weight * scores.nll
+        ctx.save_for_backward(d_hidden, d_weight, d_bias, per_row if wanted[3] else None)
+        ctx.dtypes = [None if tensor is None else tensor.dtype for tensor in (hidden, weight, bias, weights)]
+        ctx.mark_non_differentiable(scores.kd, scores.nll, scores.entropy, scores.argmax)
+        return (per_row * weights).sum(), scores.kd, scores.nll, scores.entropy, scores.argmax
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_loss, *_):
+        gradients = (
+            None if gradient is None else (gradient * d_loss).to(dtype)
+            for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+        )
+        return *gradients, *[None] * 8
