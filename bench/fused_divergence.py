@@ -1,4 +1,4 @@
-"""The fused head beside its peers: `python bench/fused_divergence.py --device cpu`; peers are in requirements-bench.txt.
+"""The fused head beside its peers (requirements-bench.txt): `python bench/fused_divergence.py --device cpu`.
 
 Every entry takes the same hidden states and frozen heads, of response rows only, and leaves the loss's gradient with
 respect to the student's hidden states. Rounds are interleaved, so that a noisy machine is noisy for all; a peer runs

@@ -16,7 +16,7 @@ from kid.methods import METHODS, TEACHER
 
 DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd", "skew-fkl", "skew-rkl")
 # A run may be resumed under other values of these; every other key must be as it was.
-FREE_ON_RESUME = ("output", "resume")
+FREE_ON_RESUME = ("output", "resume", "logit_memory_mb")
 
 
 def option(default: Any, help: str, *, group: str, choices=None, low=None, high=None) -> Any:
@@ -120,6 +120,12 @@ class RunConfig:
         group=LOSS,
         choices=("imperfect", "gold"),
     )
+    fused: bool = option(
+        True,
+        "losses from hidden states, a chunk of output tokens at a time; no: from all logits at once, for comparison",
+        group=LOSS,
+    )
+    logit_memory_mb: int = option(768, "MiB per rank that logits may take with the fused losses", group=LOSS, low=16)
     reduction: str = option(
         "sequence",
         "sequence: mean over a sequence's tokens, then over sequences (Eq. 2); token: mean over all tokens",
@@ -247,8 +253,8 @@ def convert(name: str, value: Any, where: str) -> Any:
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
             raise wrong
         return tuple(texts)
-    if kind is bool and value in ("yes", "no"):  # as flags say it; YAML reads them as true and false
-        value = value == "yes"
+    if kind is bool and value in ("yes", "no", "on", "off"):  # as flags say it; YAML reads them as true and false
+        value = value in ("yes", "on")
     if isinstance(value, bool) != (kind is bool):
         raise wrong
     if kind in (int, float):

@@ -11,10 +11,26 @@ is infinite (KL(a || b) with b = 0 < a), so is the value. A row without a finite
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What is known of each row, [N].
+
+    kd: the divergence, times T^2; 0 without a teacher. nll: -log q(target); 0 without targets. entropy: of the
+    student's distribution. All fp32 or wider, in nats. argmax: the student's most probable id, int64.
+    """
+
+    kd: Tensor
+    nll: Tensor
+    entropy: Tensor
+    argmax: Tensor
+
 
 # exp of it is 0 in every dtype: stands for log 0 where -inf would make NaN of a gradient.
 LOG_ZERO = -1e4

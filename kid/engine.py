@@ -14,6 +14,7 @@ from transformers import get_cosine_schedule_with_warmup
 
 from kid.config import RunConfig, accumulation_steps
 from kid.errors import InputError
+from kid.fused.head import Head
 from kid.models import ResponseModel, add_adapter, add_lora, load_causal_lm
 from kid.pretrained import Pretrained
 
@@ -106,6 +107,11 @@ def teacher_engine(config: RunConfig, teacher: Pretrained, values: dict):
     model = load_causal_lm(teacher.base, config.dtype, config.attention, ds_config)
     if teacher.adapter:
         model = add_adapter(model, teacher.adapter)
+        if config.fused and not isinstance(model.get_base_model().get_output_embeddings(), torch.nn.Linear):
+            raise InputError(
+                f"--teacher: the adapter {teacher.adapter} changes the output head, which the fused losses take as it "
+                "is; merge it into its base, or give --fused off"
+            )
     engine, *_ = deepspeed.initialize(model=ResponseModel(model.requires_grad_(False)), config=ds_config)
     engine.eval()  # the engine's own eval returns nothing
     return engine
@@ -124,6 +130,18 @@ def whole_weights(student) -> Iterator[ResponseModel]:
     partitioned = isinstance(student, deepspeed.DeepSpeedEngine) and student.zero_optimization_stage() == 3
     with unwrap_model_for_generation(student) if partitioned else nullcontext(), without_training(student):
         yield bare_module(student)
+
+
+@contextmanager
+def whole_heads(*models) -> Iterator[list[Head]]:
+    """The heads of some models, of which each may be an engine or a bare module.
+
+    Under ZeRO-3 all of them are gathered at once, whatever is done with them: one collective on every rank.
+    """
+    modules = [bare_module(model) for model in models]
+    parameters = [weight for module in modules for weight in module.causal_lm.get_output_embeddings().parameters()]
+    with deepspeed.zero.GatheredParameters(parameters):
+        yield [module.head for module in modules]
 
 
 @contextmanager

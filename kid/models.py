@@ -15,10 +15,11 @@ import torch
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, Cache, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, Cache, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from kid.errors import InputError
+from kid.fused.head import Head
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -177,8 +178,20 @@ def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     return adapted.requires_grad_(False)
 
 
+def logit_transform(config: PreTrainedConfig) -> tuple[float, float | None]:
+    """(scale, soft cap) of the logits of the architectures that have one."""
+    scale = (
+        getattr(config, "logit_scale", None) or getattr(config, "lm_head_multiplier", None) or 1.0
+    )  # Cohere; Falcon-H1
+    scaling = getattr(config, "logits_scaling", None)
+    if scaling:
+        scale = scaling if config.model_type == "hyperclovax" else 1 / scaling  # the others: Granite
+    # Gemma 2 and later; RecurrentGemma
+    return scale, getattr(config, "final_logit_softcapping", None) or getattr(config, "logits_soft_cap", None)
+
+
 class ResponseModel(nn.Module):
-    """A causal language model whose forward returns logits of chosen rows only: the head never sees the prompt."""
+    """A causal language model that only looks at chosen rows: the head never sees the prompt."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
@@ -192,10 +205,22 @@ class ResponseModel(nn.Module):
     def device(self) -> torch.device:
         return self.causal_lm.device
 
+    @property
+    def head(self) -> Head:
+        """Under ZeRO-3 its tensors are empty outside of `kid.engine.whole_heads`."""
+        linear, (scale, soft_cap) = self.causal_lm.get_output_embeddings(), logit_transform(self.causal_lm.config)
+        return Head(linear.weight, linear.bias, scale, soft_cap)
+
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor, rows: Tensor, cache: Cache | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        position_ids: Tensor,
+        rows: Tensor,
+        cache: Cache | None = None,
+        logits: bool = True,
     ) -> Tensor:
-        """Logits after the given positions.
+        """Logits, or the hidden states before the head, at the given positions.
 
         Args:
             input_ids, position_ids: int64 [B, L].
@@ -204,7 +229,7 @@ class ResponseModel(nn.Module):
             cache: keys and values of the tokens before these; those of these are added to it.
 
         Returns:
-            [N, V] in the model's dtype.
+            [N, V], or [N, H], in the model's dtype.
         """
         hidden = self.causal_lm.base_model(
             input_ids=input_ids,
@@ -212,5 +237,10 @@ class ResponseModel(nn.Module):
             position_ids=position_ids,
             past_key_values=cache,
             use_cache=cache is not None,
-        ).last_hidden_state
-        return self.causal_lm.get_output_embeddings()(hidden.flatten(0, 1)[rows])
+        ).last_hidden_state.flatten(0, 1)[rows]
+        if not logits:
+            return hidden
+        scale, soft_cap = logit_transform(self.causal_lm.config)
+        # The module's own call: under ZeRO-3 it gathers the weight.
+        values = self.causal_lm.get_output_embeddings()(hidden) * scale
+        return values if soft_cap is None else soft_cap * torch.tanh(values / soft_cap)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from kid.config import RunConfig
 from kid.data.batching import Batch, Sample, collate, sample_weights
-from kid.decoding import decode, draw_tokens
-from kid.divergence import entropy
+from kid.decoding import decode
 from kid.engine import whole_weights, without_training
 from kid.imperfect import BY_ENTROPY, mask_count, rewrite, select_by_entropy, select_by_rule
+from kid.losses import entropies, predictions, response_states
 from kid.methods import GOLD, IMPERFECT, METHODS
 from kid.pretrained import TokenIds
 from kid.randomness import DECODE, FILL, SOURCE, sample_uniforms, step_generator
@@ -79,11 +79,11 @@ def on_policy(config: RunConfig, student, batches: list[Batch], step: int, token
     return [with_outputs(batch) for batch in batches]
 
 
-def output_entropies(student, batch: Batch) -> Tensor:
+def output_entropies(config: RunConfig, student, batch: Batch) -> Tensor:
     """Entropy of the student's distribution at each output position, given y before it; [B, R], 0 at padding."""
     with without_training(student):
-        logits = student(batch.input_ids, batch.attention_mask, batch.position_ids, batch.rows)
-        values = entropy(logits)
+        inputs = (batch.input_ids, batch.attention_mask, batch.position_ids, batch.rows)
+        values = entropies(config, student, response_states(config, student, *inputs))
     return values.new_zeros(batch.completion_mask.shape).masked_scatter(batch.completion_mask, values)
 
 
@@ -101,8 +101,8 @@ def imperfect(config: RunConfig, student, batch: Batch, step: int, tokens: Token
     gold = batch.completion_ids
     without_eos = [max(0, length - 1) for length in batch.lengths]
     if config.mask_strategy in BY_ENTROPY:
-        entropies = output_entropies(student, batch)
-        chosen = select_by_entropy(config.mask_strategy, without_eos, config.mask_ratio, entropies)
+        values = output_entropies(config, student, batch)
+        chosen = select_by_entropy(config.mask_strategy, without_eos, config.mask_ratio, values)
     else:
         chosen = select_by_rule(
             config.mask_strategy, without_eos, batch.positions, config.mask_ratio, config.seed, step, gold.shape[1]
@@ -112,13 +112,12 @@ def imperfect(config: RunConfig, student, batch: Batch, step: int, tokens: Token
         """The token at each chosen position, read off the position before it."""
         # `rows` lists the output positions in row-major order, as boolean indexing does.
         rows = batch.rows[chosen[batch.completion_mask]]
+        inputs = (batch.with_completion(masked), batch.attention_mask, batch.position_ids, rows)
+        uniforms = None
+        if config.fill == "sample":
+            counts = [mask_count(config.mask_ratio, length) for length in without_eos]
+            uniforms = sample_uniforms(config.seed, step, batch.positions, FILL, counts).to(gold.device)
         with without_training(student):
-            logits = student(batch.with_completion(masked), batch.attention_mask, batch.position_ids, rows)
-        logits = logits[:, : tokens.count]
-        if config.fill == "argmax":
-            return logits.argmax(dim=-1)
-        counts = [mask_count(config.mask_ratio, length) for length in without_eos]
-        uniforms = sample_uniforms(config.seed, step, batch.positions, FILL, counts)
-        return draw_tokens(logits, uniforms.to(gold.device), config.sample_temperature, config.top_p)
+            return predictions(config, student, response_states(config, student, *inputs), tokens, uniforms)
 
     return rewrite(gold, chosen, tokens.mask, None if config.rewrite == "mask-only" else predict), chosen

@@ -29,9 +29,9 @@ from kid.checkpoint import (
 from kid.config import RunConfig, accumulation_steps
 from kid.data.batching import Batch, Dataset, collate, load_dataset, micro_batches, sample_weights, steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
-from kid.divergence import divergence, negative_log_likelihood
 from kid.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config, student_engine, teacher_engine
 from kid.errors import InputError
+from kid.losses import losses, response_states
 from kid.methods import IMPERFECT, METHODS, MLE_SOURCES, ON_POLICY, TEACHER
 from kid.models import stored_tensors
 from kid.pretrained import (
@@ -50,7 +50,7 @@ from kid.sources import imperfect, on_policy, step_source
 VALIDATION_SAMPLES = 64
 # Sums over the global batch, in the order of the tensor that is reduced over the ranks once a step.
 TOTALS = ("loss", "kd", "mle", "changed", "masked", "output_tokens", "tokens")
-PARTS = ("decode", "rewrite", "teacher", "student", "backward", "update")
+PARTS = ("decode", "rewrite", "teacher", "student", "loss", "backward", "update")
 
 
 @dataclass
@@ -127,29 +127,30 @@ def micro_batch_loss(
     inputs = (batch.with_completion(output), batch.attention_mask, batch.position_ids, batch.rows)
     timers("rewrite").stop()
     timers("teacher").start()
+    teacher_states = None
     if teacher is not None:
         with torch.no_grad():
-            teacher_logits = teacher(*inputs)
+            teacher_states = response_states(config, teacher, *inputs)
     timers("teacher").stop()
-    timers("student").start()
-    seed_dropout(config, step, batch)
-    student_logits = student(*inputs)
-    kd = mle = student_logits.new_zeros((), dtype=torch.float32)
-    if teacher is not None:
-        rows = divergence(
-            config.resolved_divergence, student_logits, teacher_logits, config.temperature, config.mixture_weight
-        )
-        kd = (rows * batch.row_weights).sum()
-    if source in MLE_SOURCES:
-        if source == IMPERFECT and config.mle_on == "gold":
-            seed_dropout(config, step, batch)
-            student_logits = student(batch.input_ids, *inputs[1:])
-        gold = batch.completion_ids[batch.completion_mask]
-        mle = (negative_log_likelihood(student_logits, gold) * batch.row_weights).sum()
-    loss = config.kd_weight * kd + config.mle_weight * mle
-    timers("student").stop()
+    gold = batch.completion_ids[batch.completion_mask] if source in MLE_SOURCES else None
+    # Of (what stands before the targets, the teacher, the targets): both losses from one forward, or one from each.
+    passes = [(inputs, teacher, teacher_states, gold)]
+    if source == IMPERFECT and config.mle_on == "gold":
+        passes = [(inputs, teacher, teacher_states, None), ((batch.input_ids, *inputs[1:]), None, None, gold)]
+    loss = kd = mle = 0.0
+    for given, *of_teacher, targets in passes:
+        timers("student").start()
+        seed_dropout(config, step, batch)
+        states = response_states(config, student, *given)
+        timers("student").stop()
+        timers("loss").start()
+        found = losses(config, student, states, batch.row_weights, targets, *of_teacher)
+        loss = loss + found.loss
+        kd = kd + (found.kd * batch.row_weights).sum().detach()
+        mle = mle + (found.nll * batch.row_weights).sum().detach()
+        timers("loss").stop()
     counts = [(output != batch.completion_ids)[chosen].sum(), chosen.sum(), sum(max(0, n - 1) for n in batch.lengths)]
-    totals = [loss.detach(), kd.detach(), mle.detach(), *counts, batch.attention_mask.sum()]
+    totals = [loss.detach(), kd, mle, *counts, batch.attention_mask.sum()]
     return loss, torch.stack([torch.as_tensor(t, dtype=torch.float64, device=loss.device) for t in totals])
 
 
@@ -186,9 +187,10 @@ def validation_loss(config: RunConfig, student, dataset: Dataset, pad_token_id: 
     student.eval()
     for at in range(rank * size, len(samples), size * world_size):
         batch = collate(samples[at : at + size], weights[at : at + size], [], pad_token_id).to(student.device)
-        logits = student(batch.input_ids, batch.attention_mask, batch.position_ids, batch.rows)
+        inputs = (batch.input_ids, batch.attention_mask, batch.position_ids, batch.rows)
+        states = response_states(config, student, *inputs)
         gold = batch.completion_ids[batch.completion_mask]
-        total += (negative_log_likelihood(logits, gold) * batch.row_weights).sum()
+        total += (losses(config, student, states, batch.row_weights, gold).nll * batch.row_weights).sum()
     student.train()
     torch.distributed.all_reduce(total)
     return total.item()

@@ -1,8 +1,8 @@
 """The language-model head: from hidden states to logits and back, in fp32 whatever the dtype of the weights.
 
-The products of bf16 numbers are exact in fp32; rounded to bf16, the logits of a student near its teacher would cost 3 to
-70 % of the gradient. A GPU multiplies bf16 operands into an fp32 result. Elsewhere they are converted first, `tile` rows
-of the vocabulary at a time, so that no whole head is ever copied.
+The products of bf16 numbers are exact in fp32; rounded to bf16, the logits of a student near its teacher would cost 3
+to 70 % of the gradient. A GPU multiplies bf16 operands into an fp32 result. Elsewhere they are converted first, `tile`
+rows of the vocabulary at a time, so that no whole head is ever copied.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch import Tensor
 class Head:
     """logits = cap(scale (h W^T + b)), cap(z) = soft_cap tanh(z / soft_cap).
 
-    weight: W, [V, H], in the dtype of the hidden states. bias: b, [V], or None. scale: Cohere's and Granite's models have
-    one. soft_cap: Gemma's have one; None: no cap.
+    weight: W, [V, H], in the dtype of the hidden states. bias: b, [V], or None. scale: Cohere's and Granite's models
+    have one. soft_cap: Gemma's have one; None: no cap.
     """
 
     weight: Tensor

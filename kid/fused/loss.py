@@ -1,7 +1,7 @@
 """The fused head: divergence, likelihood and their gradient from hidden states, a chunk of rows at a time.
 
 With a frozen head it takes three matrix products - the student's logits, the teacher's, dL/dh - all in the forward
-sweep; backward only scales. No logits outlive their chunk: memory is what `memory_mb` says, however many rows there are.
+sweep; backward only scales. No logits outlive their chunk: memory is what `memory_mb` says, however many rows.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from kid.divergence import Scores
 from kid.fused import torch_rows
 from kid.fused.head import Head, add_weight_gradient, project, pull_back
-from kid.fused.rows import Objective, Scores
+from kid.fused.torch_rows import Objective
 
 MEMORY_MB = 768
 
 
 @dataclass(frozen=True)
-class Losses(Scores):
-    """The scores of each row and loss = sum_i w_i (kd_weight kd_i + mle_weight nll_i), a scalar with gradient."""
+class FusedLosses(Scores):
+    """The scores of each row, and loss = sum_i w_i (kd_weight kd_i + mle_weight nll_i): a scalar with gradient."""
 
     loss: Tensor
 
@@ -96,7 +97,7 @@ def fused_divergence(
     vocabulary: int | None = None,
     memory_mb: float = MEMORY_MB,
     backend: str | None = None,
-) -> Losses:
+) -> FusedLosses:
     """The losses of a student's rows (Eq. 2 to 5, and MLE) without their logits in memory.
 
     The divergence is taken over the ids that both heads have, the first min(V_s, V_t), both distributions normalised
@@ -133,16 +134,33 @@ def fused_divergence(
         temperature=temperature,
         mixture_weight=mixture_weight,
         common=min(len(head.weight) for head in heads),
-        vocabulary=vocabulary or len(student_head.weight),
+        vocabulary=min(vocabulary or len(student_head.weight), len(student_head.weight)),
     )
     wide = torch.promote_types(student_hidden.dtype, torch.float32)
     if weights is None:
-        weights = student_hidden.new_ones(len(student_hidden), dtype=wide)
+        weights = student_hidden.new_ones(len(student_hidden))
     loss, *scores = FusedDivergence.apply(
-        student_hidden, student_head.weight, student_head.bias, weights, student_head, teacher_hidden, teacher_head,
-        targets, objective, memory_mb, row_backend(backend, student_hidden.device), torch.is_grad_enabled(),
+        student_hidden, student_head.weight, student_head.bias, weights.to(wide), student_head, teacher_hidden,
+        teacher_head, targets, objective, memory_mb, row_backend(backend, student_hidden.device), torch.is_grad_enabled(),
     )  # fmt: skip
-    return Losses(*scores, loss=loss)
+    return FusedLosses(*scores, loss=loss)
+
+
+@torch.no_grad()
+def logits_in_chunks(
+    hidden: Tensor, head: Head, scratch: int, memory_mb: float = MEMORY_MB
+) -> Iterator[tuple[slice, Tensor]]:
+    """(which rows, their logits [n, V]) of all rows of [N, H], for what must see whole distributions.
+
+    Args:
+        scratch: tensors as large as the logits that the caller makes of them; they count into the budget.
+    """
+    wide = torch.promote_types(hidden.dtype, torch.float32)
+    plan = make_plan([head], hidden.device, wide.itemsize, wide.itemsize * scratch, 0, memory_mb)
+    for rows in plan.chunks(len(hidden)):
+        logits = torch.empty(rows.stop - rows.start, len(head.weight), dtype=wide, device=hidden.device)
+        project(hidden[rows], head, logits, plan.tile)
+        yield rows, logits
 
 
 class FusedDivergence(torch.autograd.Function):
@@ -195,7 +213,7 @@ class FusedDivergence(torch.autograd.Function):
                 None if targets is None else targets[rows],
                 weights[rows],
                 objective,
-                scores.part(rows),
+                Scores(scores.kd[rows], scores.nll[rows], scores.entropy[rows], scores.argmax[rows]),
                 None if gradient is None else gradient[:n],
             )
             if not backwards:

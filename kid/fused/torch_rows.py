@@ -6,10 +6,12 @@ q (f' - sum_j q_j f'_j), f' = df/dq: the softmax's derivative. So each is a func
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from kid.fused.rows import Objective, Scores
+from kid.divergence import Scores
 
 # exp of it is finite in fp32, and 1 / exp of it is nothing beside 1 in every dtype.
 FAR = 80.0
@@ -17,6 +19,23 @@ FAR = 80.0
 BLOCK = 2**18
 # So many tensors of a block's size are alive at once.
 SCRATCH = 7
+
+
+@dataclass(frozen=True)
+class Objective:
+    """loss = sum_i w_i (kd_weight T^2 F(p || q)_i + mle_weight nll_i); F over the first `common` ids at temperature T.
+
+    divergence: a key of `kid.divergence.DIVERGENCES`, or None: no teacher. mixture_weight: JSD's beta, the skewed KLs'
+    alpha. common: ids that both vocabularies have. vocabulary: only the first so many ids count for the argmax.
+    """
+
+    divergence: str | None
+    kd_weight: float
+    mle_weight: float
+    temperature: float
+    mixture_weight: float
+    common: int
+    vocabulary: int
 
 
 def forward_kl(p: Tensor, q: Tensor, log_ratio: Tensor, weight: float) -> tuple[Tensor, Tensor]:
@@ -99,7 +118,7 @@ def score_rows(
             None if targets is None else targets[part],
             weights[part, None],
             objective,
-            scores.part(part),
+            Scores(scores.kd[part], scores.nll[part], scores.entropy[part], scores.argmax[part]),
             None if gradient is None else gradient[part],
         )
 

@@ -13,8 +13,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kid.fused.rows import Objective, Scores
-from kid.fused.torch_rows import FAR
+from kid.divergence import Scores
+from kid.fused.torch_rows import FAR, Objective
 
 BLOCK = 4096
 WARPS = 8
