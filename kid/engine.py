@@ -144,6 +144,11 @@ def whole_heads(*models) -> Iterator[list[Head]]:
         yield [module.head for module in modules]
 
 
+def trains_head(student) -> bool:
+    """Under ZeRO-3 the gradient of such a head, which no module's own forward has used, needs it whole in backward."""
+    return any(weight.requires_grad for weight in bare_module(student).causal_lm.get_output_embeddings().parameters())
+
+
 @contextmanager
 def without_training(student) -> Iterator[None]:
     """Eval mode, no gradient; afterwards the student is as it was. Nothing is drawn from the global generators."""

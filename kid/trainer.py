@@ -29,7 +29,15 @@ from kid.checkpoint import (
 from kid.config import RunConfig, accumulation_steps
 from kid.data.batching import Batch, Dataset, collate, load_dataset, micro_batches, sample_weights, steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
-from kid.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config, student_engine, teacher_engine
+from kid.engine import (
+    STUDENT_FLAG,
+    TEACHER_FLAG,
+    read_deepspeed_config,
+    student_engine,
+    teacher_engine,
+    trains_head,
+    whole_heads,
+)
 from kid.errors import InputError
 from kid.losses import losses, response_states
 from kid.methods import IMPERFECT, METHODS, MLE_SOURCES, ON_POLICY, TEACHER
@@ -164,8 +172,9 @@ def train_step(
             config, source, student, teacher, batch.to(student.device), step, tokens, timers
         )
         timers("backward").start()
-        # Weights already sum to 1 over the global batch; the engine will average over ranks.
-        student.backward(loss * torch.distributed.get_world_size(), scale_wrt_gas=False)
+        with whole_heads(*([student] if config.fused and trains_head(student) else [])):
+            # Weights already sum to 1 over the global batch; the engine will average over ranks.
+            student.backward(loss * torch.distributed.get_world_size(), scale_wrt_gas=False)
         timers("backward").stop()
         timers("update").start()
         student.step()

@@ -9,9 +9,21 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, CodeGenConfig, LlamaConfig, Qwen2Config
+from transformers import (
+    AutoModelForCausalLM,
+    CodeGenConfig,
+    CohereConfig,
+    FalconH1Config,
+    Gemma2Config,
+    GraniteConfig,
+    HyperCLOVAXConfig,
+    LlamaConfig,
+    Qwen2Config,
+    RecurrentGemmaConfig,
+)
 
 from kid.errors import InputError
+from kid.fused.head import project
 from kid.models import (
     DTYPES,
     ResponseModel,
@@ -34,6 +46,19 @@ FAMILIES = {
     ),
     "codegen": CodeGenConfig(vocab_size=40, n_positions=64, n_embd=16, n_layer=2, n_head=4, rotary_dim=4),
 }  # fmt: skip
+# These do something to their logits.
+SIZES = {
+    "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1,
+}  # fmt: skip
+TRANSFORMED = {
+    "cohere": CohereConfig(**SIZES, logit_scale=0.25),
+    "granite": GraniteConfig(**SIZES, logits_scaling=4.0),
+    "gemma2": Gemma2Config(**SIZES, head_dim=8, final_logit_softcapping=0.5),
+    "recurrent_gemma": RecurrentGemmaConfig(**{**SIZES, "num_hidden_layers": 3}, lru_width=16, logits_soft_cap=0.5),
+    "falcon_h1": FalconH1Config(**SIZES, lm_head_multiplier=3.0, mamba_d_ssm=32, mamba_n_heads=4, mamba_d_head=8),
+    "hyperclovax": HyperCLOVAXConfig(**SIZES, logits_scaling=4.0),
+}
 
 
 @pytest.fixture(params=FAMILIES)
@@ -61,6 +86,22 @@ def test_response_rows_equal_the_full_forward(saved, lora):
     got = ResponseModel(model)(ids, mask, positions, rows)
     torch.testing.assert_close(got, full.flatten(0, 1)[rows])
     assert ResponseModel(model)(ids, mask, positions, rows[:0]).shape == (0, 40)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *TRANSFORMED])
+def test_the_head_makes_the_models_logits_of_its_hidden_states(family):
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config({**FAMILIES, **TRANSFORMED}[family]).eval()
+    for parameter in model.get_output_embeddings().parameters():
+        torch.nn.init.normal_(parameter)
+    ids = torch.randint(40, (1, 6), generator=torch.Generator().manual_seed(1))
+    inputs = (ids, torch.ones_like(ids), torch.arange(6)[None], torch.tensor([0, 3, 5]))
+    with torch.no_grad():
+        expected = model(ids).logits[0, [0, 3, 5]]
+        torch.testing.assert_close(ResponseModel(model)(*inputs), expected)
+        hidden, logits = ResponseModel(model)(*inputs, logits=False), torch.empty(3, 40)
+        project(hidden, ResponseModel(model).head, logits, tile=40)
+        torch.testing.assert_close(logits, expected)
 
 
 def test_a_trainable_head_gets_the_gradient_of_the_full_forward(saved):

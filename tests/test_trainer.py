@@ -151,6 +151,22 @@ def test_loss_and_gradient_match_float64(method, source, changes, step):
         torch.testing.assert_close(gradients[name].double(), gradient, rtol=2e-4, atol=2e-6)
 
 
+@pytest.mark.parametrize(("method", "source", "changes"), CASES)
+def test_the_fused_head_changes_nothing_but_the_memory(method, source, changes):
+    """Nor in what the student rewrites, by its predictions, samples or entropies."""
+    student, teacher = model(0, 16, 40), None if method == "sft" else model(1, 24, 44)
+    found = {}
+    for fused in ("on", "off"):
+        config = configuration(method, fused=fused, **changes)
+        sums, gradients, outputs = ours(config, source, student, teacher, STEP)
+        found[fused] = sums, gradients, [written.tolist() for _, written in outputs]
+    (sums, gradients, outputs), (plain_sums, plain_gradients, plain_outputs) = found["on"], found["off"]
+    assert outputs == plain_outputs
+    assert sums == pytest.approx(plain_sums, rel=1e-5, abs=1e-7)
+    for name, gradient in plain_gradients.items():
+        torch.testing.assert_close(gradients[name], gradient, rtol=1e-4, atol=1e-6)
+
+
 def test_every_method_of_table_1_is_here():
     assert list(METHODS) == ["sft", "fkd", "rkd", "f-distill", "imitkd", "gkd-fkl", "gkd-rkl", "gkd-jsd", "kid"]
 

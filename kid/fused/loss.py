@@ -139,9 +139,10 @@ def fused_divergence(
     wide = torch.promote_types(student_hidden.dtype, torch.float32)
     if weights is None:
         weights = student_hidden.new_ones(len(student_hidden))
+    rows = row_backend(backend, student_hidden.device)
     loss, *scores = FusedDivergence.apply(
         student_hidden, student_head.weight, student_head.bias, weights.to(wide), student_head, teacher_hidden,
-        teacher_head, targets, objective, memory_mb, row_backend(backend, student_hidden.device), torch.is_grad_enabled(),
+        teacher_head, targets, objective, memory_mb, rows, torch.is_grad_enabled(),
     )  # fmt: skip
     return FusedLosses(*scores, loss=loss)
 

@@ -26,6 +26,8 @@ KID_VARIANTS = {
     "mask-only": {"rewrite": "mask-only", "mask_strategy": "uniform"},
     "gold-mle": {"mle_on": "gold", "divergence": "skew-rkl"},
     "bf16": {"dtype": "bf16"},
+    "fused": {"mask_strategy": "easy", "logit_memory_mb": 16},
+    "plain": {"mask_strategy": "easy", "fused": "off"},
 }
 
 
@@ -129,6 +131,16 @@ def test_a_variant_of_kid_trains(runs, name):
     assert len(rows) == 3 and all(row["kd"] > 0 and row["mle"] > 0 and row["error_rate"] > 0 for row in rows)
     if name == "mask-only":
         assert all(row["masked_gold_rate"] == 0 for row in rows)
+
+
+def test_the_fused_losses_train_the_same_adapter(runs):
+    fused, plain = (metrics(runs / name) for name in ("fused", "plain"))
+    for one, other in zip(fused, plain, strict=True):
+        for key in ("loss", "kd", "mle", "error_rate", "grad_norm"):
+            assert one[key] == pytest.approx(other[key], rel=1e-4), key
+    fused, plain = (load_file(runs / name / "adapter" / "adapter_model.safetensors") for name in ("fused", "plain"))
+    for name, weight in plain.items():
+        torch.testing.assert_close(fused[name], weight, rtol=1e-3, atol=1e-3)  # a step of Adam moves them by 1e-2
 
 
 @pytest.mark.parametrize("method", FAMILY_METHODS)
