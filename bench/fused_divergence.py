@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import importlib.util
 import itertools
 import json
 import platform
@@ -29,7 +30,8 @@ from kid.errors import InputError, OneLineParser, run_script
 from kid.fused.head import Head
 from kid.fused.loss import MEMORY_MB, fused_divergence
 
-OURS, BEST_PEER, PLAIN = "kid rkl + mle", "trl rkl", "torch rkl + mle"
+OURS, BEST_PEER = "kid rkl + mle", "trl rkl"
+PEERS = ("trl", "liger-kernel")
 # (vocabulary, student's hidden size, teacher's): the paper's pairs, and a small one for a CPU.
 SHAPES = {
     "cpu": ["32000:256/512", "151936:256/512"],
@@ -138,8 +140,8 @@ def contestants(device: str, memory_mb: float) -> dict[str, dict[str, Callable[[
         "kid rkl": {"": kid(memory_mb, False)},
         BEST_PEER: {"": trl},
         "liger chunked_loss rkl": {f"compiled={c} chunk={n}": liger_chunked(c, n) for c, n in chunks},
-        PLAIN: {"eager": plain},
-        "torch compiled rkl + mle": {"compiled": torch.compile(plain, dynamic=False)},
+        "torch rkl + mle": {"": plain},
+        "torch compiled rkl + mle": {"": torch.compile(plain, dynamic=False)},
     }
     if device == "cuda":  # its kernel needs one
         entries["liger fused_linear_jsd rkl"] = {"": liger_ops}
@@ -206,12 +208,11 @@ def measure(shape: str, rows: int, arguments: argparse.Namespace, rate: float) -
             trials = {label: min(seconds(run, problem) for _ in range(3)) for label, run in settings.items()}
             label = min(trials, key=trials.get)
             chosen[name] = run = settings[label]
-            gradient = problem.student_hidden.grad[:ERROR_ROWS].double()
             seconds(run, problem)
             gradient, exact = problem.student_hidden.grad[:ERROR_ROWS].double(), references["mle" in name]
             error = ((gradient - exact).norm() / exact.norm()).item()
             lines[name] = {"setting": label, "error": error, "peak_mb": peak_bytes(run, problem) / 2**20}
-        except (ImportError, torch.OutOfMemoryError) as error:
+        except torch.OutOfMemoryError as error:
             lines[name] = {"failed": str(error).splitlines()[0]}
     times = {name: [] for name in chosen}
     for _ in tqdm(range(arguments.rounds), desc="rounds", leave=False):
@@ -224,24 +225,22 @@ def measure(shape: str, rows: int, arguments: argparse.Namespace, rate: float) -
 
 
 def show(lines: list[dict], console: Console) -> None:
-    """One table a problem; times are ratios to trl's kernel, which computes the divergence alone."""
-    for (shape, rows), group in itertools.groupby(lines, key=lambda line: (line["shape"], line["rows"])):
-        group = {line["name"]: line for line in group}
-        unit = group[BEST_PEER].get("seconds")
-        table = Table(title=f"vocabulary:student/teacher {shape}, {rows} rows")
-        for column in ("", "seconds", "min to max", "time / trl", "extra MiB", "of matmul rate", "gradient error"):
-            table.add_column(column, justify="left" if not column else "right")
-        for name, line in group.items():
-            if "failed" in line:
-                table.add_row(name, line["failed"][:60])
-                continue
-            low, high = line["spread"]
-            ratio = f"{line['seconds'] / unit:.2f}" if unit else ""
-            table.add_row(
-                f"{name} {line['setting']}".strip(), f"{line['seconds']:.4f}", f"{low:.4f} to {high:.4f}", ratio,
-                f"{line['peak_mb']:.0f}", f"{line['of_matmul_rate']:.2f}", f"{line['error']:.1e}",
-            )  # fmt: skip
-        console.print(table)
+    """The table of one problem; times are ratios to trl's kernel, which computes the divergence alone."""
+    unit = next(line.get("seconds") for line in lines if line["name"] == BEST_PEER)
+    table = Table(title=f"V:student/teacher {lines[0]['shape']}, {lines[0]['rows']} rows")
+    for column in ("", "seconds", "min to max", "time / trl", "extra MiB", "of matmul rate", "gradient error"):
+        table.add_column(column, justify="left" if not column else "right")
+    for line in lines:
+        if "failed" in line:
+            table.add_row(line["name"], line["failed"][:60])
+            continue
+        low, high = line["spread"]
+        ratio = f"{line['seconds'] / unit:.2f}" if unit else ""
+        table.add_row(
+            f"{line['name']} {line['setting']}".strip(), f"{line['seconds']:.4f}", f"{low:.4f} to {high:.4f}", ratio,
+            f"{line['peak_mb']:.0f}", f"{line['of_matmul_rate']:.2f}", f"{line['error']:.1e}",
+        )  # fmt: skip
+    console.print(table)
 
 
 def plot(lines: list[dict], path: Path) -> None:
@@ -271,7 +270,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=("fp32", "bf16"), help="default: bf16 on cuda, fp32 on cpu")
-    parser.add_argument("--rows", type=int, nargs="+", help="response rows [cpu: 128 512 2048; cuda: 128 to 8192]")
+    parser.add_argument("--rows", type=int, nargs="+", help="response rows [cpu: 128 to 2048; cuda: 128 to 8192]")
     parser.add_argument("--shapes", nargs="+", metavar="V:H/H", help="vocabulary:hidden sizes of student/teacher")
     parser.add_argument("--rkl", type=float, default=0.04, help="reverse KL of the two models, about [0.04]")
     parser.add_argument("--memory-mb", type=float, default=MEMORY_MB, help=f"our budget in MiB [{MEMORY_MB}]")
@@ -285,15 +284,16 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch sees no GPU here; run it where there is one, or with --device cpu")
+    missing = [name for name in PEERS if not importlib.util.find_spec(name.replace("-", "_"))]
+    if missing:
+        raise InputError(f"not installed: {', '.join(missing)}; pip install -r requirements-bench.txt")
     arguments.dtype = arguments.dtype or {"cpu": "fp32", "cuda": "bf16"}[arguments.device]
     rate = matmul_rate({"fp32": torch.float32, "bf16": torch.bfloat16}[arguments.dtype], arguments.device)
-    packages = ("torch", "triton", "trl", "liger-kernel")
-    installed = {d.metadata["Name"] for d in importlib.metadata.distributions()}
     about = {
         "device": torch.cuda.get_device_name() if arguments.device == "cuda" else platform.processor() or "cpu",
         "threads": torch.get_num_threads(),
         "matmul_tflops": rate / 1e12,
-        "versions": {name: importlib.metadata.version(name) for name in packages if name in installed},
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "triton", *PEERS)},
         **{key: value for key, value in vars(arguments).items() if key not in ("json", "plot")},
     }
     console = Console(width=130)
@@ -301,8 +301,9 @@ def main() -> None:
     lines = []
     for shape in arguments.shapes or SHAPES[arguments.device]:
         for rows in arguments.rows or ROWS[arguments.device]:
-            lines += measure(shape, rows, arguments, rate)
-            show(lines[-len(contestants(arguments.device, 1)) :], console)
+            found = measure(shape, rows, arguments, rate)
+            show(found, console)
+            lines += found
     if arguments.json:
         arguments.json.write_text(json.dumps({**about, "lines": lines}, indent=1) + "\n")
     if arguments.plot:

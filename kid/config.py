@@ -1,18 +1,16 @@
-"""One validated configuration for a run: read from YAML, overridden by flags, checked before any model is loaded."""
+"""One validated configuration for a run; kid/recipe.py makes it out of a YAML file and flags."""
 
 from __future__ import annotations
 
-import difflib
 import math
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
 from kid.data.benchmarks import BENCHMARKS
 from kid.errors import InputError
-from kid.methods import METHODS, TEACHER
+from kid.methods import METHODS
 
 DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd", "skew-fkl", "skew-rkl")
 # A run may be resumed under other values of these; every other key must be as it was.
@@ -229,11 +227,6 @@ def describe(name: str) -> str:
     return (meta["help"] + allowed + (f" [{shown}]" if shown not in ("", None, False, ()) else "")).replace("%", "%%")
 
 
-def closest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-
-
 def convert(name: str, value: Any, where: str) -> Any:
     """`value` as the field's type. Text is read as a number where one is due: YAML takes 2e-4 for a string.
 
@@ -274,74 +267,6 @@ def convert(name: str, value: Any, where: str) -> Any:
         allowed = f"from {low:g} to {high:g}" if high is not None else f"{low:g} or more"
         raise InputError(f"{where}: {name} = {value:g} is out of range; it must be {allowed}")
     return value
-
-
-def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A recipe's keys and values; those of the file named by its key `base` (relative to it) come first."""
-    path = Path(path)
-    if path.resolve() in seen:
-        raise InputError(f"{path}: recipes name one another as base in a circle; take one base out")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise InputError(f"recipe {path}: {error.strerror}; give an existing file with --config") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: expected lines of KEY: VALUE")
-    base = values.pop("base", None)
-    if base is not None and not isinstance(base, str):
-        raise InputError(f"{path}: base = {base!r} is not the name of a recipe")
-    inherited = read_recipe(path.parent / base, (*seen, path.resolve())) if base else {}
-    known = [f.name for f in fields(RunConfig)]
-    for key in values:
-        if key not in known:
-            raise InputError(f"{path}: unknown key {key!r}; {closest(str(key), known)}")
-    return inherited | {key: convert(key, value, str(path)) for key, value in values.items()}
-
-
-def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
-    """Defaults, overridden by the recipe, overridden by flags.
-
-    Args:
-        recipe: a YAML file, or None.
-        flags: field name -> value, as text or typed; only those the user gave.
-
-    Raises:
-        InputError: unknown key, wrong type or value out of range.
-    """
-    values = read_recipe(recipe) if recipe else {}
-    values |= {name: convert(name, value, f"--{name.replace('_', '-')}") for name, value in flags.items()}
-    return RunConfig(**values)
-
-
-def require(config: RunConfig, *names: str) -> None:
-    """Raises InputError for the first of these keys that has no value."""
-    for name in names:
-        if not getattr(config, name):
-            raise InputError(f"--{name.replace('_', '-')} is missing; give it as a flag or in the recipe ({name}: ...)")
-
-
-def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
-    """The configuration of a training. Raises InputError as `merge_config`, and for keys that do not go together."""
-    config = merge_config(recipe, flags)
-    require(config, "student", "data", "output")
-    method = METHODS[config.method]
-    if method.needs_teacher and not config.teacher:
-        raise InputError(f"--teacher is missing; method {config.method} distils from one")
-    if not method.needs_teacher and config.teacher:
-        raise InputError(f"--teacher {config.teacher}: method {config.method} has no teacher; leave it out")
-    if not method.needs_teacher and config.divergence:
-        raise InputError(f"--divergence {config.divergence}: method {config.method} has none; leave it out")
-    if TEACHER in method.sources and not config.teacher_outputs:
-        raise InputError(
-            f"--teacher-outputs is missing; method {config.method} learns from outputs that train/generate.py makes"
-        )
-    if TEACHER not in method.sources and config.teacher_outputs:
-        raise InputError(
-            f"--teacher-outputs {config.teacher_outputs}: method {config.method} does not read them; leave it out"
-        )
-    return config
 
 
 def dump_config(config: RunConfig) -> str:

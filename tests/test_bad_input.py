@@ -9,8 +9,8 @@ import sys
 import pytest
 from launcher import ROOT
 
-from kid.config import resolve_config
 from kid.errors import InputError
+from kid.recipe import resolve_config
 from kid.trainer import read_inputs
 
 CPU = str(ROOT / "ds_configs" / "cpu.json")

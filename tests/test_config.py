@@ -5,10 +5,11 @@ from dataclasses import fields
 import pytest
 import yaml
 
-from kid.config import DIVERGENCE_NAMES, RunConfig, accumulation_steps, dump_config, resolve_config
+from kid.config import DIVERGENCE_NAMES, RunConfig, accumulation_steps, dump_config
 from kid.divergence import DIVERGENCES
 from kid.errors import InputError
 from kid.methods import METHODS
+from kid.recipe import resolve_config
 
 GOOD = {"method": "kid", "student": "s", "teacher": "t", "data": "d", "output": "o"}
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from kid.config import merge_config
 from kid.errors import InputError
 from kid.generation import drop_torn_line, generate, outputs_so_far, shares
+from kid.recipe import merge_config
 
 FIRST = {"teacher": "T", "sample_temperature": 1.0, "top_p": 1.0, "max_new_tokens": 9, "seed": 0}
 

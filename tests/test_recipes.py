@@ -7,8 +7,8 @@ import pytest
 import yaml
 from launcher import ROOT
 
-from kid.config import read_recipe, resolve_config
 from kid.methods import METHODS
+from kid.recipe import read_recipe, resolve_config
 
 FOLDER = ROOT / "train" / "recipes"
 RECIPES = {str(path.relative_to(FOLDER)).removesuffix(".yaml"): path for path in sorted(FOLDER.glob("*/*.yaml"))}

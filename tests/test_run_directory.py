@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kid.checkpoint import check_world_size, complete_checkpoints, newest_checkpoint, steps_done
-from kid.config import resolve_config
 from kid.errors import InputError
+from kid.recipe import resolve_config
 from kid.run_directory import Metrics, check_run_directory, create_run_directory
 
 

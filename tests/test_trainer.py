@@ -10,11 +10,11 @@ from test_divergence import reference
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 import kid.trainer
-from kid.config import resolve_config
 from kid.data.batching import Dataset, Sample, micro_batches
 from kid.methods import GOLD, IMPERFECT, METHODS, ON_POLICY, TEACHER
 from kid.models import ResponseModel
 from kid.pretrained import TokenIds
+from kid.recipe import resolve_config
 from kid.sources import imperfect, on_policy, step_source
 from kid.trainer import TOTALS, micro_batch_loss
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection
 from dataclasses import fields
 from pathlib import Path
 
-from kid.config import RunConfig, describe, field_type, read_recipe
+from kid.config import RunConfig, describe, field_type
 from kid.errors import InputError, OneLineParser
+from kid.recipe import read_recipe
 
 RECIPES = Path(__file__).parent / "recipes"
 

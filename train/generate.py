@@ -2,8 +2,9 @@
 
 from cli import build_parser, keys_of, read_flags
 
-from kid.config import DATA, SAMPLING, merge_config, require
+from kid.config import DATA, SAMPLING
 from kid.errors import run_script
+from kid.recipe import merge_config, require
 
 EXAMPLE = """example:
   deepspeed --num_gpus 8 train/generate.py --teacher runs/teacher/adapter --benchmark spider --data spider \\

@@ -2,8 +2,9 @@
 
 from cli import build_parser, keys_of, read_flags
 
-from kid.config import DATA, MODELS, OPTIMISATION, RUN, resolve_config
+from kid.config import DATA, MODELS, OPTIMISATION, RUN
 from kid.errors import run_script
+from kid.recipe import resolve_config
 
 EXAMPLE = """example:
   deepspeed --num_gpus 8 train/sft.py --student Qwen/Qwen1.5-0.5B --benchmark spider --data spider --output runs/sft

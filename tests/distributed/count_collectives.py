@@ -15,11 +15,11 @@ from deepspeed.utils.timer import SynchronizedWallClockTimer
 from torch.distributed.distributed_c10d import _get_default_group
 
 import kid.losses
-from kid.config import resolve_config
 from kid.data.batching import Sample, collate, sample_weights
 from kid.engine import student_engine, teacher_engine
 from kid.fused.loss import fused_divergence
 from kid.pretrained import Pretrained, TokenIds
+from kid.recipe import resolve_config
 from kid.trainer import train_step
 
 CASES = {

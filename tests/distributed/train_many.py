@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import kid.sources
-from kid.config import merge_config, resolve_config
 from kid.decoding import decode
 from kid.generation import generate
+from kid.recipe import merge_config, resolve_config
 from kid.trainer import train
 
 
