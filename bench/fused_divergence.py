@@ -304,10 +304,11 @@ def main() -> None:
             found = measure(shape, rows, arguments, rate)
             show(found, console)
             lines += found
-    if arguments.json:
-        arguments.json.write_text(json.dumps({**about, "lines": lines}, indent=1) + "\n")
-    if arguments.plot:
-        plot(lines, arguments.plot)
+            # After every problem: the large ones take minutes each.
+            if arguments.json:
+                arguments.json.write_text(json.dumps({**about, "lines": lines}, indent=1) + "\n")
+            if arguments.plot:
+                plot(lines, arguments.plot)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import deepspeed
 import torch
 from deepspeed.accelerator import get_accelerator
-from tqdm import tqdm
 
 from kid.config import RunConfig
 from kid.data.batching import Dataset, load_dataset
@@ -22,8 +20,8 @@ from kid.errors import InputError
 from kid.files import check_writable, write_atomically
 from kid.models import stored_tensors
 from kid.pretrained import find_teacher, fingerprint, load_tokenizer, token_ids
+from kid.progress import keep_quiet, progress_bar
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
-from kid.trainer import keep_quiet
 
 
 def parts_folder(path: Path) -> Path:
@@ -137,14 +135,12 @@ def write_outputs(
     # Under ZeRO-3 a forward is a collective: a rank without a batch decodes a dummy one with the others.
     dummy = [(0, [tokens.pad])]
     together = engine.zero_optimization_stage() == 3
-    pace = 0.1 if sys.stderr.isatty() else 10.0
     part = folder / f"rank-{rank}.jsonl"
     drop_torn_line(part)
     with (
         part.open("a", encoding="utf-8") as file,
-        tqdm(desc="teacher outputs", unit="prompt", total=total, initial=total - len(left), disable=rank > 0,
-             mininterval=pace) as bar,
-    ):  # fmt: skip
+        progress_bar("teacher outputs", "prompt", total, total - len(left), quiet=rank > 0) as bar,
+    ):
         for batches in zip(*shares(left, ranks, config.micro_batch_size), strict=True):
             chosen = batches[rank] or dummy
             limits = [config.decoding_limit] * len(chosen)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import deepspeed
 import numpy as np
 import torch
-import transformers
 from deepspeed.accelerator import get_accelerator
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 from torch import Tensor
-from tqdm import tqdm
 
 from kid.checkpoint import (
     check_world_size,
@@ -52,6 +48,7 @@ from kid.pretrained import (
     load_tokenizer,
     token_ids,
 )
+from kid.progress import keep_quiet, progress_bar
 from kid.run_directory import Metrics, check_run_directory, create_run_directory, remove_events
 from kid.sources import imperfect, on_policy, step_source
 
@@ -249,11 +246,7 @@ def train(config: RunConfig) -> None:
     timers = SynchronizedWallClockTimer()
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
     student.train()
-    # A bar that redraws ten times a second suits a terminal, not a log file.
-    pace = 0.1 if sys.stderr.isatty() else 10.0
-    bar = tqdm(
-        desc=config.method, unit="step", total=inputs.total_steps, initial=done, disable=not leads, mininterval=pace
-    )
+    bar = progress_bar(config.method, "step", inputs.total_steps, done, quiet=not leads)
     for step in range(done, inputs.total_steps):
         started = time.perf_counter()
         lr = student.get_lr()[0]
@@ -284,12 +277,6 @@ def train(config: RunConfig) -> None:
     export_trained(student.module.model, inputs.tokenizer, run / kind)
     if leads:
         print(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student", flush=True)
-
-
-def keep_quiet() -> None:
-    """Of what the libraries print on every rank, leave the warnings a user can act on."""
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    transformers.utils.logging.disable_progress_bar()
 
 
 def say_what_was_read(config: RunConfig, inputs: Inputs) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -11,8 +10,6 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
-
-from tqdm import tqdm
 
 from kid.data.benchmarks import Question
 from kid.data.cache import cache_folder
@@ -22,6 +19,7 @@ from kid.data.reading import Source
 from kid.data.schema import DamagedDatabaseError, Schema
 from kid.data.sql import normalise_sql
 from kid.errors import InputError
+from kid.progress import progress_bar
 
 MOST_WORKERS = 16
 
@@ -51,11 +49,6 @@ def work_on_database(schema: Schema, database: Path | None, questions: list[Ques
         matches = match_values(build_value_index(database), [asked(question, evidence) for question in questions])
     normal = [normalise_sql(question.query, schema) for question in questions]
     return [Text(q, m, *n) for q, m, n in zip(questions, matches, normal, strict=True)]
-
-
-def pace() -> float:
-    """Seconds between two drawings of a progress bar: few on a terminal, many in a log file."""
-    return 0.1 if sys.stderr.isatty() else 10.0
 
 
 def start_worker(cache: Path) -> None:
@@ -90,7 +83,7 @@ def make_texts(
         return texts
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)), len(groups))
     total = sum(map(len, groups.values()))
-    bar = tqdm(desc=f"{title}: values and SQL", total=total, unit="question", mininterval=pace(), disable=quiet)
+    bar = progress_bar(f"{title}: values and SQL", "question", total, quiet=quiet)
     # Large databases first, so that no core waits for the last of them; a fork would copy the caller's threads' locks.
     order = sorted(groups, key=lambda db_id: file_size(source.databases.get(db_id)), reverse=True)
     with bar, ProcessPoolExecutor(workers, get_context("forkserver"), start_worker, (cache_folder(),)) as pool:
