@@ -249,6 +249,7 @@ def plot(lines: list[dict], path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     shapes = list(dict.fromkeys(line["shape"] for line in lines))
     figure, axes = plt.subplots(len(shapes), 2, figsize=(11, 3.6 * len(shapes)), squeeze=False)
@@ -256,10 +257,16 @@ def plot(lines: list[dict], path: Path) -> None:
         for name in dict.fromkeys(line["name"] for line in lines):
             own = [line for line in lines if (line["shape"], line["name"]) == (shape, name) and "seconds" in line]
             style = {"marker": "o", "label": name, "linewidth": 2.5 if name == OURS else 1.2}
+            style["linestyle"] = ":" if name == "kid rkl" else "-"  # it mostly lies under the other
             left.plot([line["rows"] for line in own], [line["seconds"] for line in own], **style)
             right.plot([line["rows"] for line in own], [line["peak_mb"] for line in own], **style)
         for axis, title in ((left, "seconds, forward and backward"), (right, "extra memory, MiB")):
             axis.set(xscale="log", yscale="log", xlabel="rows", title=f"{title} (V:H {shape})")
+            axis.set_xticks(sorted({line["rows"] for line in lines if line["shape"] == shape}))
+            axis.minorticks_off()
+            axis.xaxis.set_major_formatter("{x:.0f}")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter("{x:g}")
             axis.grid(alpha=0.3)
     axes[0][0].legend(fontsize=8)
     figure.tight_layout()

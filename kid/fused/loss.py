@@ -36,10 +36,10 @@ class Plan:
     rows: int
     tile: int
 
-    def chunks(self, count: int) -> Iterator[slice]:
-        """`count` rows in chunks of nearly equal size."""
-        size = -(-count // max(1, -(-count // self.rows))) or 1
-        return (slice(at, min(at + size, count)) for at in range(0, count, size))
+    def chunks(self, count: int) -> list[slice]:
+        """`count` rows in as few chunks as there can be, all of one size or one row less."""
+        chunks = -(-count // self.rows)
+        return [slice(count * at // chunks, count * (at + 1) // chunks) for at in range(chunks)]
 
 
 def make_plan(
@@ -182,10 +182,11 @@ class FusedDivergence(torch.autograd.Function):
         apart = backwards and (narrow != wide or head.soft_cap is not None)
         heads = [head] if teacher_head is None else [head, teacher_head]
         plan = make_plan(heads, device, wide.itemsize, narrow.itemsize * apart, scratch, memory_mb)
-        chunks = list(plan.chunks(count))
+        chunks = plan.chunks(count)
+        largest = max((rows.stop - rows.start for rows in chunks), default=0)
 
         def buffer(width: int, dtype: torch.dtype = wide) -> Tensor:
-            return torch.empty(chunks[0].stop if chunks else 0, width, dtype=dtype, device=device)
+            return torch.empty(largest, width, dtype=dtype, device=device)
 
         logits, states = buffer(len(weight)), buffer(hidden.shape[1])
         teacher_logits = None if teacher_head is None else buffer(len(teacher_head.weight))

@@ -17,8 +17,8 @@ from kid.divergence import Scores
 FAR = 80.0
 # Elements of a block of rows on a CPU, few enough to stay in its cache from one operation to the next.
 BLOCK = 2**18
-# So many tensors of a block's size are alive at once.
-SCRATCH = 7
+# At most so many tensors of a block's size are alive at once (jsd at another temperature than 1).
+SCRATCH = 10
 
 
 @dataclass(frozen=True)

@@ -275,6 +275,17 @@ def test_memory_stays_within_the_budget(name, rows, memory_mb, dtype):
     assert peak_bytes(lambda: fused(arguments, name, memory_mb=memory_mb)) <= memory_mb * 2**20 + gradient
 
 
+@pytest.mark.parametrize("vocabularies", [(4000, 4128), (4128, 4000)])
+@pytest.mark.parametrize("name", EVERY)
+def test_the_scratch_of_a_block_is_what_the_plan_counts_on(name, vocabularies, monkeypatch):
+    monkeypatch.setattr(fused_loss.torch_rows, "BLOCK", 2**30)  # one block
+    arguments = problem(rows=64, student=(vocabularies[0], 8), teacher=(vocabularies[1], 8), bias=False)
+    arguments[1].weight.requires_grad_(False)
+    used = peak_bytes(lambda: fused(arguments, name, memory_mb=1e6, temperature=2.5))
+    logits = 64 * 4 * sum(vocabularies if name else vocabularies[:1])
+    assert used - logits <= (fused_loss.torch_rows.SCRATCH + 0.1) * 64 * 4 * 4128
+
+
 class Products(TorchDispatchMode):
     """Counts matrix products."""
 
