@@ -96,7 +96,7 @@ def kid(memory_mb: float, with_mle: bool) -> Callable[[Problem], Tensor]:
 
 
 def plain(problem: Problem) -> Tensor:
-    """Torch on all response rows at once; fp32 logits, as rounded ones would not be comparable."""
+    """Torch on all response rows at once: logits in the weights' dtype, all else in fp32."""
     student = (problem.student_hidden @ problem.student_weight.t()).float()
     teacher = (problem.teacher_hidden @ problem.teacher_weight.t()).float()
     log_q = F.log_softmax(student, dim=-1)
@@ -194,6 +194,7 @@ def matmul_rate(dtype: torch.dtype, device: str) -> float:
 
 def measure(shape: str, rows: int, arguments: argparse.Namespace, rate: float) -> list[dict]:
     """All entries on one problem: a line each, the fastest of its settings."""
+    torch._dynamo.reset()  # it compiles a function for a handful of shapes, then runs it uncompiled without a word
     vocabulary, _, pair = shape.partition(":")
     student, teacher = map(int, pair.split("/"))
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[arguments.dtype]

@@ -13,8 +13,8 @@ from kid.errors import InputError
 from kid.methods import METHODS
 
 DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd", "skew-fkl", "skew-rkl")
-# A run may be resumed under other values of these; every other key must be as it was.
-FREE_ON_RESUME = ("output", "resume", "logit_memory_mb")
+# A run may be resumed under other values of these, which change rounding at most; every other key must be as it was.
+FREE_ON_RESUME = ("output", "resume", "fused", "logit_memory_mb")
 
 
 def option(default: Any, help: str, *, group: str, choices=None, low=None, high=None) -> Any:
@@ -120,7 +120,7 @@ class RunConfig:
     )
     fused: bool = option(
         True,
-        "losses from hidden states, a chunk of output tokens at a time; no: from all logits at once, for comparison",
+        "losses from hidden states, a chunk of output tokens at a time; off: from all logits at once, for comparison",
         group=LOSS,
     )
     logit_memory_mb: int = option(768, "MiB per rank that logits may take with the fused losses", group=LOSS, low=16)

@@ -136,7 +136,7 @@ def whole_weights(student) -> Iterator[ResponseModel]:
 def whole_heads(*models) -> Iterator[list[Head]]:
     """The heads of some models, of which each may be an engine or a bare module.
 
-    Under ZeRO-3 all of them are gathered at once, whatever is done with them: one collective on every rank.
+    Under ZeRO-3 all of them are gathered together, once, whatever is done with them: as many collectives on every rank.
     """
     modules = [bare_module(model) for model in models]
     parameters = [weight for module in modules for weight in module.causal_lm.get_output_embeddings().parameters()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import warnings
 
-import transformers
 from tqdm import tqdm
 
 
@@ -17,5 +16,7 @@ def progress_bar(description: str, unit: str, total: int, done: int = 0, quiet: 
 
 def keep_quiet() -> None:
     """Of what the libraries print on every rank, leave the warnings a user can act on."""
+    import transformers  # not for the bar, which every process that prepares data imports
+
     warnings.filterwarnings("ignore", category=FutureWarning)
     transformers.utils.logging.disable_progress_bar()

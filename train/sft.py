@@ -13,7 +13,8 @@ EXAMPLE = """example:
 
 
 def main() -> None:
-    names = {*keys_of((MODELS, DATA, OPTIMISATION, RUN)), "reduction"} - {"teacher", "teacher_deepspeed"}
+    of_the_loss = {"reduction", "fused", "logit_memory_mb"}
+    names = {*keys_of((MODELS, DATA, OPTIMISATION, RUN)), *of_the_loss} - {"teacher", "teacher_deepspeed"}
     parser = build_parser(__doc__, EXAMPLE, names, keep=lambda values: values.get("method") == "sft")
     config = resolve_config(*read_flags(parser, method="sft"))
     from kid.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds

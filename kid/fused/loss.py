@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from kid.fused.head import Head, add_weight_gradient, project, pull_back
 from kid.fused.torch_rows import Objective
 
 MEMORY_MB = 768
+# Rows that a GPU's matrix products take at a time.
+TILE = 128
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,12 @@ class Plan:
     tile: int
 
     def chunks(self, count: int) -> list[slice]:
-        """`count` rows in as few chunks as there can be, all of one size or one row less."""
-        chunks = -(-count // self.rows)
-        return [slice(count * at // chunks, count * (at + 1) // chunks) for at in range(chunks)]
+        """`count` rows in as few chunks as there can be, of nearly equal size: whole tiles of a GPU's products."""
+        unit = TILE if self.rows >= TILE else 1
+        units = -(-count // unit)
+        chunks = -(-units // (self.rows // unit))
+        edges = [min(count, units * at // chunks * unit) for at in range(chunks)] + [count]
+        return [slice(*edge) for edge in pairwise(edges)]
 
 
 def make_plan(
@@ -56,24 +62,26 @@ def make_plan(
     """
     budget = int(memory_mb * 2**20)
     vocabulary = max(len(head.weight) for head in heads)
-    row = sum(wide * len(head.weight) for head in heads) + gradient * len(heads[0].weight)
+    # Of hidden states there are a copy, its conversion, and the gradient.
+    row = wide * sum(sum(head.weight.shape) + head.weight.shape[1] for head in heads) + gradient * len(heads[0].weight)
     tile = vocabulary
     if device.type == "cpu":
         budget -= scratch * wide * max(torch_rows.BLOCK, vocabulary)
-        hidden = max(head.weight.shape[1] for head in heads)
-        if any(head.weight.element_size() < wide for head in heads):
-            tile = max(1, budget // 8 // (wide * hidden))
-            budget -= tile * wide * hidden
     else:
         row += scratch * wide * vocabulary
+    if device.type != "cuda" and any(head.weight.element_size() < wide for head in heads):
+        hidden = max(head.weight.shape[1] for head in heads)
+        tile = max(1, budget // 8 // (wide * hidden))
+        budget -= tile * wide * hidden
     rows = max(1, budget // row)
-    return Plan(rows if rows < 128 else rows // 128 * 128, tile)  # a GPU multiplies tiles of 128 rows
+    return Plan(rows if rows < TILE else rows // TILE * TILE, tile)
 
 
-def row_backend(name: str | None, device: torch.device) -> tuple[Callable[..., None], int]:
-    """(its `score_rows`, tensors of scratch it needs): "torch", "triton", or None: Triton on a GPU that has it."""
+def row_backend(name: str | None, device: torch.device, dtype: torch.dtype) -> tuple[Callable[..., None], int]:
+    """(its `score_rows`, tensors of scratch it needs): "torch", "triton", or None: Triton for fp32 logits on a GPU."""
     if name is None:
-        name = "triton" if device.type == "cuda" and importlib.util.find_spec("triton") else "torch"
+        usable = device.type == "cuda" and dtype == torch.float32 and importlib.util.find_spec("triton")
+        name = "triton" if usable else "torch"
     if name == "torch":
         return torch_rows.score_rows, torch_rows.SCRATCH
     from kid.fused import triton_rows  # on a CPU only the tests import it, with Triton's interpreter
@@ -108,7 +116,7 @@ def fused_divergence(
         student_head: with V_s rows; the weight and bias get a gradient if they require one.
         teacher_hidden: [N, H_t]; never gets a gradient. Needed with a divergence, like `teacher_head`, of V_t rows.
         targets: int64 [N], the gold ids; None: no likelihood.
-        weights: [N]; None: 1 each. A row of weight 0 is left out whatever it holds; its scores are 0.
+        weights: [N]; None: 1 each. A row of weight 0 is left out whatever it holds, target included; its scores are 0.
         divergence: "fkl", "rkl", "jsd", "tvd", "skew-fkl" or "skew-rkl"; None: no teacher.
         temperature: T; the divergence's logits are divided by it, the divergence is multiplied by T^2.
         mixture_weight: in (0, 1), JSD's beta, the skewed KLs' alpha.
@@ -139,7 +147,7 @@ def fused_divergence(
     wide = torch.promote_types(student_hidden.dtype, torch.float32)
     if weights is None:
         weights = student_hidden.new_ones(len(student_hidden))
-    rows = row_backend(backend, student_hidden.device)
+    rows = row_backend(backend, student_hidden.device, wide)
     loss, *scores = FusedDivergence.apply(
         student_hidden, student_head.weight, student_head.bias, weights.to(wide), student_head, teacher_hidden,
         teacher_head, targets, objective, memory_mb, rows, torch.is_grad_enabled(),
@@ -177,11 +185,13 @@ class FusedDivergence(torch.autograd.Function):
         backwards = any(wanted[:3])
         count, device = len(hidden), hidden.device
         wide = torch.promote_types(hidden.dtype, torch.float32)
-        # On a GPU the gradient becomes an operand of the size of the weight's.
+        # On a GPU the gradient becomes an operand in the weight's dtype; it is rounded to it once, after the soft cap.
         narrow = hidden.dtype if device.type == "cuda" else wide
-        apart = backwards and (narrow != wide or head.soft_cap is not None)
+        written = wide if head.soft_cap is not None else narrow
+        apart = backwards and (written != wide or head.soft_cap is not None)
+        own = apart * written.itemsize + (backwards and written != narrow) * narrow.itemsize
         heads = [head] if teacher_head is None else [head, teacher_head]
-        plan = make_plan(heads, device, wide.itemsize, narrow.itemsize * apart, scratch, memory_mb)
+        plan = make_plan(heads, device, wide.itemsize, own, scratch, memory_mb)
         chunks = plan.chunks(count)
         largest = max((rows.stop - rows.start for rows in chunks), default=0)
 
@@ -190,7 +200,7 @@ class FusedDivergence(torch.autograd.Function):
 
         logits, states = buffer(len(weight)), buffer(hidden.shape[1])
         teacher_logits = None if teacher_head is None else buffer(len(teacher_head.weight))
-        gradient = (buffer(len(weight), narrow) if apart else logits) if backwards else None
+        gradient = (buffer(len(weight), written) if apart else logits) if backwards else None
         d_hidden = torch.empty_like(hidden) if wanted[0] else None
         d_weight = torch.zeros(weight.shape, dtype=wide, device=device) if wanted[1] else None
         d_bias = torch.zeros(bias.shape, dtype=wide, device=device) if wanted[2] else None
@@ -199,6 +209,8 @@ class FusedDivergence(torch.autograd.Function):
             torch.zeros(count, dtype=torch.long, device=device),
         )
         dropped = weights == 0
+        targets = None if targets is None else targets.masked_fill(dropped, 0)  # contiguous, like the next
+        row_weights = weights * head.scale  # d(scale z) / dz
         for rows in chunks:
             n = rows.stop - rows.start
 
@@ -213,24 +225,23 @@ class FusedDivergence(torch.autograd.Function):
                 logits[:n],
                 None if teacher_head is None else teacher_logits[:n],
                 None if targets is None else targets[rows],
-                weights[rows],
+                row_weights[rows],
                 objective,
                 Scores(scores.kd[rows], scores.nll[rows], scores.entropy[rows], scores.argmax[rows]),
                 None if gradient is None else gradient[:n],
             )
             if not backwards:
                 continue
+            d_logits = gradient[:n]
             if head.soft_cap is not None:  # d cap(z) / dz = 1 - (cap(z) / soft_cap)^2
-                gradient[:n] *= logits[:n].div_(head.soft_cap).square_().neg_().add_(1)
-            if head.scale != 1:
-                gradient[:n] *= head.scale
+                d_logits = d_logits.mul_(logits[:n].div_(head.soft_cap).square_().neg_().add_(1)).to(narrow)
             if wanted[0]:
-                pull_back(gradient[:n], head, states[:n], plan.tile)
+                pull_back(d_logits, head, states[:n], plan.tile)
                 d_hidden[rows] = states[:n]
             if wanted[1]:
-                add_weight_gradient(gradient[:n], inputs, d_weight)
+                add_weight_gradient(d_logits, inputs, d_weight)
             if wanted[2]:
-                d_bias += gradient[:n].sum(0, dtype=wide)
+                d_bias += d_logits.sum(0, dtype=wide)
         for values in (scores.kd, scores.nll, scores.entropy, scores.argmax):
             values.masked_fill_(dropped, 0)
         per_row = objective.kd_weight * scores.kd + objective.mle_weight * scores.nll

@@ -49,6 +49,17 @@ def test_the_kernel_compiles_for_hopper(tmp_path):
     assert len(sizes) == 14 and min(sizes) > 1000
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch sees")
+def test_on_a_gpu():
+    """In a process of its own: in this one Triton's kernels are interpreted."""
+    folder = Path(__file__).parent
+    command = [sys.executable, "-m", "pytest", folder / "cuda_checks.py"]
+    done = subprocess.run(
+        command, env={**os.environ, "TRITON_INTERPRET": "0"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+
+
 @pytest.mark.parametrize("rkl", [1.0, 0.04, 1e-3, 1e-4])
 @pytest.mark.parametrize("mle_weight", [0.0, 1.0])
 def test_a_gradient_rounded_once_to_bf16(rkl, mle_weight):
