@@ -32,6 +32,7 @@ def test_a_run_may_be_resumed_under_the_same_config_only(tmp_path):
     create_run_directory(config(folder))
     assert {path.name for path in folder.iterdir()} == {"config.yaml", "environment.json"}
     check_run_directory(config(folder, resume=True))
+    check_run_directory(config(folder, resume=True, fused="off", logit_memory_mb=100))  # how, not what is trained
     with pytest.raises(InputError, match="holds a run; add --resume"):
         check_run_directory(config(folder))
     with pytest.raises(InputError, match=r"differ: lr \(0.0002 there, 0.001 here\), seed \(0 there, 1 here\);"):
