@@ -14,14 +14,14 @@ from kid.fused import triton_rows
 from kid.fused.torch_rows import Objective
 
 COMPILE = """
-import itertools
 import sys
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from kid.fused.triton_rows import BLOCK, WARPS, score_kernel
 
-for divergence, shared in itertools.product(sys.argv[1:], (True, False)):
+for divergence in sys.argv[1:]:
+    shared = divergence != "jsd"  # at T = 1 over the same ids; else there is one more softmax
     flags = {"DIVERGENCE": divergence, "SHARED": shared, "HAS_TARGETS": True, "HAS_GRADIENT": True, "BLOCK": BLOCK}
     types = dict.fromkeys(score_kernel.arg_names, "fp32") | dict.fromkeys(flags, "constexpr")
     types |= {name: "*fp32" for name in types if name.endswith("_ptr")}
@@ -46,7 +46,7 @@ def test_the_kernel_compiles_for_hopper(tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     sizes = [int(size) for size in done.stdout.split()]
-    assert len(sizes) == 14 and min(sizes) > 1000
+    assert len(sizes) == 7 and min(sizes) > 1000
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch sees")
