@@ -120,7 +120,7 @@ class RunConfig:
     )
     fused: bool = option(
         True,
-        "losses from hidden states, a chunk of output tokens at a time; off: from all logits at once, for comparison",
+        "losses from hidden states, a chunk of output tokens at a time; no (or off): from all logits at once, to compare",
         group=LOSS,
     )
     logit_memory_mb: int = option(768, "MiB per rank that logits may take with the fused losses", group=LOSS, low=16)
