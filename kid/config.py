@@ -120,7 +120,8 @@ class RunConfig:
     )
     fused: bool = option(
         True,
-        "losses from hidden states, a chunk of output tokens at a time; no (or off): from all logits at once, to compare",
+        "losses from hidden states, a chunk of output tokens at a time; no (or off): from all logits at once, for "
+        "comparison",
         group=LOSS,
     )
     logit_memory_mb: int = option(768, "MiB per rank that logits may take with the fused losses", group=LOSS, low=16)
