@@ -180,13 +180,12 @@ def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
 
 def logit_transform(config: PreTrainedConfig) -> tuple[float, float | None]:
     """(scale, soft cap) of the logits of the architectures that have one."""
-    scale = (
-        getattr(config, "logit_scale", None) or getattr(config, "lm_head_multiplier", None) or 1.0
-    )  # Cohere; Falcon-H1
+    # Cohere has the first, Falcon-H1 the second.
+    scale = getattr(config, "logit_scale", None) or getattr(config, "lm_head_multiplier", None) or 1.0
     scaling = getattr(config, "logits_scaling", None)
-    if scaling:
-        scale = scaling if config.model_type == "hyperclovax" else 1 / scaling  # the others: Granite
-    # Gemma 2 and later; RecurrentGemma
+    if scaling:  # Granite divides
+        scale = scaling if config.model_type == "hyperclovax" else 1 / scaling
+    # Gemma 2 and later have the first, RecurrentGemma the second.
     return scale, getattr(config, "final_logit_softcapping", None) or getattr(config, "logits_soft_cap", None)
 
 
@@ -242,5 +241,6 @@ class ResponseModel(nn.Module):
             return hidden
         scale, soft_cap = logit_transform(self.causal_lm.config)
         # The module's own call: under ZeRO-3 it gathers the weight.
-        values = self.causal_lm.get_output_embeddings()(hidden) * scale
+        values = self.causal_lm.get_output_embeddings()(hidden)
+        values = values if scale == 1 else values * scale
         return values if soft_cap is None else soft_cap * torch.tanh(values / soft_cap)
