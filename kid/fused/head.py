@@ -56,7 +56,7 @@ def pull_back(gradient: Tensor, head: Head, out: Tensor, tile: int) -> None:
     else:
         out.zero_()
         for at in range(0, len(weight), tile):
-            out.addmm_(gradient[:, at : at + tile], weight[at : at + tile].to(out.dtype))
+            out.addmm_(gradient[:, at : at + tile].to(out.dtype), weight[at : at + tile].to(out.dtype))
 
 
 def add_weight_gradient(gradient: Tensor, hidden: Tensor, out: Tensor) -> None:
@@ -64,4 +64,4 @@ def add_weight_gradient(gradient: Tensor, hidden: Tensor, out: Tensor) -> None:
     if out.is_cuda and gradient.dtype != out.dtype:
         torch.addmm(out, gradient.t(), hidden, out_dtype=out.dtype, out=out)
     else:
-        out.addmm_(gradient.t(), hidden.to(out.dtype))
+        out.addmm_(gradient.t().to(out.dtype), hidden.to(out.dtype))

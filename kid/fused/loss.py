@@ -155,6 +155,11 @@ def fused_divergence(
     return FusedLosses(*scores, loss=loss)
 
 
+def operand_dtype(hidden: Tensor) -> torch.dtype:
+    """In which dL/d logits enters the last product: the weight's on a GPU, whose products take no two dtypes."""
+    return hidden.dtype if hidden.is_cuda else torch.promote_types(hidden.dtype, torch.float32)
+
+
 @torch.no_grad()
 def logits_in_chunks(
     hidden: Tensor, head: Head, scratch: int, memory_mb: float = MEMORY_MB
@@ -185,10 +190,10 @@ class FusedDivergence(torch.autograd.Function):
         backwards = any(wanted[:3])
         count, device = len(hidden), hidden.device
         wide = torch.promote_types(hidden.dtype, torch.float32)
-        # On a GPU the gradient becomes an operand in the weight's dtype; it is rounded to it once, after the soft cap.
-        narrow = hidden.dtype if device.type == "cuda" else wide
-        written = wide if head.soft_cap is not None else narrow
-        apart = backwards and (written != wide or head.soft_cap is not None)
+        # Rounded to it once: after the soft cap, which needs the logits beside the gradient.
+        narrow, capped = operand_dtype(hidden), head.soft_cap is not None
+        written = wide if capped else narrow
+        apart = backwards and (written != wide or capped)
         own = apart * written.itemsize + (backwards and written != narrow) * narrow.itemsize
         heads = [head] if teacher_head is None else [head, teacher_head]
         plan = make_plan(heads, device, wide.itemsize, own, scratch, memory_mb)
@@ -233,7 +238,7 @@ class FusedDivergence(torch.autograd.Function):
             if not backwards:
                 continue
             d_logits = gradient[:n]
-            if head.soft_cap is not None:  # d cap(z) / dz = 1 - (cap(z) / soft_cap)^2
+            if capped:  # d cap(z) / dz = 1 - (cap(z) / soft_cap)^2
                 d_logits = d_logits.mul_(logits[:n].div_(head.soft_cap).square_().neg_().add_(1)).to(narrow)
             if wanted[0]:
                 pull_back(d_logits, head, states[:n], plan.tile)
