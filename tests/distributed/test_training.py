@@ -116,9 +116,12 @@ def test_adapter_loads_with_peft_and_changes_the_base(kid_run, tiny_models):
 
 
 def test_kid_at_ratio_zero_writes_the_losses_of_rkd(distil, launch, tmp_path):
-    for name, method in {"zero": ["kid", "--mask-ratio", "0"], "rkd": ["rkd"]}.items():
-        done = launch(2, "train/distill.py", *distil, "--method", *method, "--output", tmp_path / name)
-        assert done.returncode == 0, done.stdout + done.stderr
+    flags = {name[2:].replace("-", "_"): value for name, value in zip(distil[::2], distil[1::2], strict=True)}
+    both = [{"method": "kid", "mask_ratio": 0, "output": str(tmp_path / "zero")}]
+    both += [{"method": "rkd", "output": str(tmp_path / "rkd")}]
+    (tmp_path / "list.json").write_text(json.dumps([{**flags, **run} for run in both]))
+    done = launch(2, ROOT / "tests" / "distributed" / "train_many.py", tmp_path / "list.json")
+    assert done.returncode == 0, done.stdout + done.stderr
     rows = metrics(tmp_path / "rkd")
     assert rows == metrics(tmp_path / "zero") and all(row["kd"] > 0 for row in rows)
     ours, theirs = adapter(tmp_path / "zero"), adapter(tmp_path / "rkd")
