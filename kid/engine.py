@@ -158,6 +158,19 @@ def without_training(student) -> Iterator[None]:
     with torch.no_grad():
         yield
     module.train(was_training)
+    keep_training_trace(student)
+
+
+def keep_training_trace(student) -> None:
+    """After a forward without gradient: have ZeRO-3 learn its order of modules from a training pass instead.
+
+    It records the first pass it sees and prefetches by that. A forward alone is the beginning of a training pass, but
+    not the other way round: recorded first, it is thrown away in every backward, and nothing is ever prefetched.
+    """
+    if isinstance(student, deepspeed.DeepSpeedEngine) and student.zero_optimization_stage() == 3:
+        coordinator = student.optimizer.parameter_offload.get_param_coordinator()
+        if coordinator.is_record_trace():
+            coordinator._invalidate_trace()
 
 
 def bare_module(student) -> ResponseModel:

@@ -56,7 +56,8 @@ def train(folder: Path, family: str, lora_rank: int, fused: str) -> tuple[list[d
         {
             "student": str(folder / f"{family}-student"), "teacher": str(folder / f"{family}-teacher"), "data": "d",
             "output": str(folder), "dtype": "fp32", "lora_rank": lora_rank, "batch_size": 6, "micro_batch_size": 2,
-            "mask_strategy": "hard", "mle_on": "gold", "fused": fused, "lr": 1e-3, "warmup_ratio": 0,
+            "mask_strategy": "hard", "mle_on": "imperfect" if lora_rank else "gold", "fused": fused,
+            "lr": 1e-3, "warmup_ratio": 0,
         },
     )  # fmt: skip
     tokens = TokenIds(mask=1, eos=0, pad=1, count=500)
@@ -69,6 +70,7 @@ def train(folder: Path, family: str, lora_rank: int, fused: str) -> tuple[list[d
         timers = SynchronizedWallClockTimer()
         sums = train_step(config, "imperfect", student, teacher, [batch_of(step, tokens)], step, tokens, timers)
         lines.append({"collectives": group._get_sequence_number_for_group() - before, "loss": sums["loss"]})
+        lines[-1]["prefetches"] = student.optimizer.parameter_offload.get_param_coordinator().is_complete_trace()
     trained = [parameter for parameter in student.module.parameters() if parameter.requires_grad]
     with deepspeed.zero.GatheredParameters(trained):
         return lines, [parameter.detach().clone() for parameter in trained]

@@ -30,6 +30,12 @@ def test_ranks_with_0_1_and_500_rows_take_part_in_as_many_collectives(ranks, cas
     assert counts[0] == counts[1] == counts[2] and min(counts[0]) > 10
 
 
+def test_forwards_without_gradient_leave_zero_3_its_order_of_modules(ranks):
+    """From the second step on it prefetches, through entropies, predictions and training alike."""
+    for rank in ranks:
+        assert [line["prefetches"] for line in rank["lora"]["on"]] == [False, True, True]
+
+
 @pytest.mark.parametrize("case", ["tied", "bias"])
 def test_a_trainable_head_is_trained_as_by_the_plain_losses(ranks, case):
     fused, plain = ([line["loss"] for line in ranks[0][case][name]] for name in ("on", "off"))
