@@ -13,8 +13,9 @@ from kid.errors import InputError
 from kid.methods import METHODS
 
 DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd", "skew-fkl", "skew-rkl")
-# A run may be resumed under other values of these, which change rounding at most; every other key must be as it was.
-FREE_ON_RESUME = ("output", "resume", "fused", "logit_memory_mb")
+# A run may be resumed under other values of these, which change rounding, and what dropout drops, at most; every other
+# key must be as it was.
+FREE_ON_RESUME = ("output", "resume", "fused", "logit_memory_mb", "prefix")
 
 
 def option(default: Any, help: str, *, group: str, choices=None, low=None, high=None) -> Any:
@@ -82,7 +83,7 @@ class RunConfig:
     strict_length: bool = option(False, "a prompt or output over its limit is an error", group=DATA)
     batching: str = option(
         "random",
-        "random, or schema: micro-batches of questions on one database",
+        "random, or schema: micro-batches of questions on one database, whose schema runs once for all of them",
         group=DATA,
         choices=("random", "schema"),
     )
@@ -180,6 +181,12 @@ class RunConfig:
     )
     weight_decay: float = option(0.0, "AdamW's decoupled weight decay", group=OPTIMISATION, low=0.0)
     max_grad_norm: float = option(1.0, "gradients are clipped to this norm; 0: never", group=OPTIMISATION, low=0.0)
+    prefix: bool = option(
+        True,
+        "run a prompt once and every pass over outputs against its keys and values; no (or off): whole sequences in "
+        "every pass, for comparison",
+        group=OPTIMISATION,
+    )
     seed: int = option(0, "of everything random", group=OPTIMISATION, low=0, high=2**31 - 1)
 
     output: str = option("", "the run's directory", group=RUN)

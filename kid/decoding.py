@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedConfig
 
-from kid.data.batching import pad_left
+from kid.branch import Stem
+from kid.data.batching import Batch
+from kid.engine import bare_module
 from kid.pretrained import TokenIds
 
 
@@ -42,19 +43,21 @@ def draw_tokens(logits: Tensor, uniforms: Tensor, temperature: float, top_p: flo
     return (ids.gather(1, drawn) if top_p < 1 else drawn).squeeze(1)
 
 
-def every_row_has_ended(ended: Tensor, together: bool) -> bool:
-    """Of this rank, or of all ranks."""
-    going_on = (~ended).sum()
-    if together:
-        torch.distributed.all_reduce(going_on)
-    return going_on.item() == 0
+def rows_going_on(rows: int, device: torch.device, together: bool) -> int:
+    """How many rows go on: of this rank, or of all ranks."""
+    if not together:
+        return rows
+    count = torch.tensor(rows, device=device)
+    torch.distributed.all_reduce(count)
+    return int(count)
 
 
 @torch.no_grad()
 def decode(
     forward: Callable[..., Tensor],
-    config: PreTrainedConfig,
-    prompts: Sequence[list[int]],
+    batch: Batch,
+    stem: Stem,
+    rows: Sequence[int],
     uniforms: Tensor,
     *,
     tokens: TokenIds,
@@ -62,13 +65,14 @@ def decode(
     top_p: float,
     together: bool = False,
 ) -> list[list[int]]:
-    """Outputs of a batch of prompts, token by token against a KV cache.
+    """Outputs of some prompts of a batch, token by token against a KV cache. A row that has ended leaves the batch.
 
     Args:
         forward: a `kid.models.ResponseModel` or its engine, in eval mode.
-        config: the model's configuration, by which its KV cache is laid out.
-        prompts: token ids of each, B of them, none empty.
-        uniforms: float64 [B, T] in [0, 1), on the model's device; at most T tokens are decoded.
+        batch: on the model's device; its outputs are not looked at.
+        stem: the model's, of the batch; what it does not hold of the prompts runs first.
+        rows: which prompts of the batch, n of them.
+        uniforms: float64 [n, T] in [0, 1), on the model's device; at most T tokens are decoded.
         tokens: the tokenizer's ids; only those it has are drawn.
         temperature, top_p: see `draw_tokens`.
         together: each forward is a collective (a ZeRO-3 engine): every rank goes on until all ranks are done.
@@ -76,22 +80,30 @@ def decode(
     Returns:
         Token ids of each output. Its last one is EOS, and only that, unless T tokens came without one.
     """
-    device = uniforms.device
-    ids, attention_mask = (tensor.to(device) for tensor in pad_left(prompts, tokens.pad))
-    positions = (attention_mask.cumsum(1) - 1).clamp(min=0)
-    rows = torch.arange(len(prompts), device=device)
-    ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)
-    cache, written = DynamicCache(config=config), []
-    for token_uniforms in uniforms.unbind(1):
+    chosen = torch.tensor(rows, device=uniforms.device)
+    at = slice(stem.width, batch.prompt_width)
+    ids, positions = batch.input_ids[chosen, at], batch.position_ids[chosen, at]
+    attention_mask = batch.attention_mask[chosen, : at.stop]
+    cache = (stem if len(rows) == len(batch.samples) else stem.select(chosen)).cache(bare_module(forward).causal_lm)
+    outputs: list[list[int]] = [[] for _ in rows]
+    going_on = list(range(len(rows)))  # the output that each row of the batch belongs to
+    for place in range(uniforms.shape[1]):
         width = ids.shape[1]
-        logits = forward(ids, attention_mask, positions, rows * width + width - 1, cache)
-        # What a row draws after its EOS is cut off below.
-        drawn = draw_tokens(logits[:, : tokens.count], token_uniforms, temperature, top_p)
-        written.append(drawn)
-        ended = ended | (drawn == tokens.eos)
-        if every_row_has_ended(ended, together):
+        last = torch.arange(len(ids), device=ids.device) * width + width - 1
+        logits = forward(ids, attention_mask, positions, last, cache)
+        drawn = draw_tokens(logits[:, : tokens.count], uniforms[:, place], temperature, top_p)
+        drawn_ids = drawn.tolist()
+        for output, token in zip(going_on, drawn_ids, strict=False):
+            outputs[output].append(token)
+        stay = [row for row in range(len(going_on)) if drawn_ids[row] != tokens.eos]
+        going_on = [going_on[row] for row in stay]
+        if rows_going_on(len(stay), ids.device, together) == 0:
             break
         ids, positions = drawn[:, None], positions[:, -1:] + 1
         attention_mask = torch.cat([attention_mask, torch.ones_like(ids)], dim=1)
-    outputs = torch.stack(written, dim=1).tolist()
-    return [row[: row.index(tokens.eos) + 1] if tokens.eos in row else row for row in outputs]
+        if len(stay) < len(ids):
+            # Where other ranks go on, one row stays to take part in their forwards.
+            kept = torch.tensor(stay or [0], device=ids.device)
+            ids, positions, attention_mask, uniforms = (t[kept] for t in (ids, positions, attention_mask, uniforms))
+            cache.reorder_cache(kept)
+    return outputs

@@ -117,6 +117,11 @@ def teacher_engine(config: RunConfig, teacher: Pretrained, values: dict):
     return engine
 
 
+def trains_in_parts(model) -> bool:
+    """Whether a model is in a ZeRO-3 engine with an optimizer; one that only infers has none."""
+    return isinstance(model, deepspeed.DeepSpeedEngine) and hasattr(model.optimizer, "parameter_offload")
+
+
 @contextmanager
 def whole_weights(student) -> Iterator[ResponseModel]:
     """The student's module for as many forwards as this rank likes, in eval mode and without gradient.
@@ -167,7 +172,7 @@ def keep_training_trace(student) -> None:
     It records the first pass it sees and prefetches by that. A forward alone is the beginning of a training pass, but
     not the other way round: recorded first, it is thrown away in every backward, and nothing is ever prefetched.
     """
-    if isinstance(student, deepspeed.DeepSpeedEngine) and student.zero_optimization_stage() == 3:
+    if trains_in_parts(student):
         coordinator = student.optimizer.parameter_offload.get_param_coordinator()
         if coordinator.is_record_trace():
             coordinator._invalidate_trace()

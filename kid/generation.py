@@ -11,8 +11,9 @@ import deepspeed
 import torch
 from deepspeed.accelerator import get_accelerator
 
+from kid.branch import Stem
 from kid.config import RunConfig
-from kid.data.batching import Dataset, load_dataset
+from kid.data.batching import Dataset, Sample, collate, load_dataset
 from kid.data.teacher_outputs import different_values, header, prompt_hash, read_lines
 from kid.decoding import decode
 from kid.engine import TEACHER_FLAG, read_deepspeed_config, teacher_engine
@@ -145,10 +146,13 @@ def write_outputs(
             chosen = batches[rank] or dummy
             limits = [config.decoding_limit] * len(chosen)
             uniforms = sample_uniforms(config.seed, 0, [index for index, _ in chosen], TEACHER_OUTPUT, limits)
+            samples = [Sample(prompt, []) for _, prompt in chosen]
+            batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), tokens.pad).to(engine.device)
             outputs = decode(
                 engine,
-                engine.module.causal_lm.config,
-                [prompt for _, prompt in chosen],
+                batch,
+                Stem(),
+                range(len(samples)),
                 uniforms.view(len(chosen), -1).to(engine.device),
                 temperature=config.sample_temperature,
                 top_p=config.top_p,

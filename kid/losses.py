@@ -1,7 +1,7 @@
 """What is read off a micro-batch's response rows: losses, entropies, predictions.
 
 By the fused head from hidden states, a chunk of rows at a time; with `--fused off` plainly from all logits, for
-comparison. `states` are what `response_states` returned: hidden states [N, H] or logits [N, V].
+comparison. `states` are what `kid.branch.read` returned: hidden states [N, H] or logits [N, V].
 """
 
 from __future__ import annotations
@@ -29,11 +29,6 @@ class Losses:
     loss: Tensor
     kd: Tensor
     nll: Tensor
-
-
-def response_states(config: RunConfig, model, *inputs: Tensor) -> Tensor:
-    """The rows' states after a forward of an engine or a bare module; `inputs` are `ResponseModel.forward`'s."""
-    return model(*inputs, logits=not config.fused)
 
 
 def losses(

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import deepspeed
-import numpy as np
 import torch
 from deepspeed.accelerator import get_accelerator
 from deepspeed.utils.timer import SynchronizedWallClockTimer
-from torch import Tensor
 
+from kid.branch import Stem, read
 from kid.checkpoint import (
     check_world_size,
     export_trained,
@@ -23,7 +22,7 @@ from kid.checkpoint import (
     steps_done,
 )
 from kid.config import RunConfig, accumulation_steps
-from kid.data.batching import Batch, Dataset, collate, load_dataset, micro_batches, sample_weights, steps_per_epoch
+from kid.data.batching import Dataset, collate, load_dataset, micro_batches, sample_weights, steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
 from kid.engine import (
     STUDENT_FLAG,
@@ -31,12 +30,10 @@ from kid.engine import (
     read_deepspeed_config,
     student_engine,
     teacher_engine,
-    trains_head,
-    whole_heads,
 )
 from kid.errors import InputError
-from kid.losses import losses, response_states
-from kid.methods import IMPERFECT, METHODS, MLE_SOURCES, ON_POLICY, TEACHER
+from kid.losses import losses
+from kid.methods import METHODS, TEACHER
 from kid.models import stored_tensors
 from kid.pretrained import (
     Pretrained,
@@ -50,12 +47,10 @@ from kid.pretrained import (
 )
 from kid.progress import keep_quiet, progress_bar
 from kid.run_directory import Metrics, check_run_directory, create_run_directory, remove_events
-from kid.sources import imperfect, on_policy, step_source
+from kid.sources import step_source
+from kid.step import PARTS, train_step
 
 VALIDATION_SAMPLES = 64
-# Sums over the global batch, in the order of the tensor that is reduced over the ranks once a step.
-TOTALS = ("loss", "kd", "mle", "changed", "masked", "output_tokens", "tokens")
-PARTS = ("decode", "rewrite", "teacher", "student", "loss", "backward", "update")
 
 
 @dataclass
@@ -109,78 +104,6 @@ def read_inputs(config: RunConfig) -> Inputs:
     )  # fmt: skip
 
 
-def seed_dropout(config: RunConfig, step: int, batch: Batch) -> None:
-    """Dropout depends on (seed, step, place of the micro-batch in the global batch), not on what ran before."""
-    place = batch.positions[0] // config.micro_batch_size
-    torch.manual_seed(int(np.random.SeedSequence([config.seed, step, place]).generate_state(1)[0]))
-
-
-def micro_batch_loss(
-    config: RunConfig, source: str, student, teacher, batch: Batch, step: int, tokens: TokenIds, timers
-) -> tuple[Tensor, Tensor]:
-    """One micro-batch's share of the global batch's loss (Eq. 2, and MLE where the source has it).
-
-    From one student forward with gradient; `--mle-on gold` takes a second one.
-
-    Returns:
-        (the loss, a scalar with gradient; float64 [len(TOTALS)] without).
-    """
-    timers("rewrite").start()
-    output, chosen = batch.completion_ids, torch.zeros_like(batch.completion_mask)
-    if source == IMPERFECT:
-        output, chosen = imperfect(config, student, batch, step, tokens)
-    inputs = (batch.with_completion(output), batch.attention_mask, batch.position_ids, batch.rows)
-    timers("rewrite").stop()
-    timers("teacher").start()
-    teacher_states = None
-    if teacher is not None:
-        with torch.no_grad():
-            teacher_states = response_states(config, teacher, *inputs)
-    timers("teacher").stop()
-    gold = batch.completion_ids[batch.completion_mask] if source in MLE_SOURCES else None
-    # Of (what stands before the targets, the teacher, the targets): both losses from one forward, or one from each.
-    passes = [(inputs, teacher, teacher_states, gold)]
-    if source == IMPERFECT and config.mle_on == "gold":
-        passes = [(inputs, teacher, teacher_states, None), ((batch.input_ids, *inputs[1:]), None, None, gold)]
-    loss = kd = mle = 0.0
-    for given, *of_teacher, targets in passes:
-        timers("student").start()
-        seed_dropout(config, step, batch)
-        states = response_states(config, student, *given)
-        timers("student").stop()
-        timers("loss").start()
-        found = losses(config, student, states, batch.row_weights, targets, *of_teacher)
-        loss = loss + found.loss
-        kd = kd + (found.kd * batch.row_weights).sum().detach()
-        mle = mle + (found.nll * batch.row_weights).sum().detach()
-        timers("loss").stop()
-    counts = [(output != batch.completion_ids)[chosen].sum(), chosen.sum(), sum(max(0, n - 1) for n in batch.lengths)]
-    totals = [loss.detach(), kd, mle, *counts, batch.attention_mask.sum()]
-    return loss, torch.stack([torch.as_tensor(t, dtype=torch.float64, device=loss.device) for t in totals])
-
-
-def train_step(
-    config: RunConfig, source: str, student, teacher, batches: list[Batch], step: int, tokens: TokenIds, timers
-) -> dict[str, float]:
-    """One optimizer step; returns the global batch's sums (TOTALS), the same on every rank."""
-    totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=student.device)
-    for batch in batches:
-        loss, shares = micro_batch_loss(
-            config, source, student, teacher, batch.to(student.device), step, tokens, timers
-        )
-        timers("backward").start()
-        with whole_heads(*([student] if config.fused and trains_head(student) else [])):
-            # Weights already sum to 1 over the global batch; the engine will average over ranks.
-            student.backward(loss * torch.distributed.get_world_size(), scale_wrt_gas=False)
-        timers("backward").stop()
-        timers("update").start()
-        student.step()
-        timers("update").stop()
-        totals += shares
-    torch.distributed.all_reduce(totals)
-    return dict(zip(TOTALS, totals.tolist(), strict=True))
-
-
 @torch.no_grad()
 def validation_loss(config: RunConfig, student, dataset: Dataset, pad_token_id: int) -> float:
     """Negative log-likelihood of the gold SQL: mean over a sequence's tokens, then over sequences. On every rank."""
@@ -193,8 +116,7 @@ def validation_loss(config: RunConfig, student, dataset: Dataset, pad_token_id: 
     student.eval()
     for at in range(rank * size, len(samples), size * world_size):
         batch = collate(samples[at : at + size], weights[at : at + size], [], pad_token_id).to(student.device)
-        inputs = (batch.input_ids, batch.attention_mask, batch.position_ids, batch.rows)
-        states = response_states(config, student, *inputs)
+        states = read(config, student, batch, Stem(), batch.completion_ids)
         gold = batch.completion_ids[batch.completion_mask]
         total += (losses(config, student, states, batch.row_weights, gold).nll * batch.row_weights).sum()
     student.train()
@@ -211,6 +133,7 @@ def metrics_row(sums: dict[str, float], source: str, step: int, epoch: float, lr
     row["lr"] = lr
     row["grad_norm"] = grad_norm
     row["tokens"] = int(sums["tokens"])
+    row["shared_tokens"] = int(sums["shared_tokens"])
     return row
 
 
@@ -253,10 +176,6 @@ def train(config: RunConfig) -> None:
         source = step_source(config, step)
         data = inputs.teacher_outputs if source == TEACHER else inputs.train
         batches = micro_batches(data, config, step, rank, world_size, inputs.tokens.pad)
-        if source == ON_POLICY:
-            timers("decode").start()
-            batches = on_policy(config, student, batches, step, inputs.tokens)
-            timers("decode").stop()
         sums = train_step(config, source, student, teacher, batches, step, inputs.tokens, timers)
         grad_norm = float(student.get_global_grad_norm() or 0)
         row = metrics_row(sums, source, step + 1, (step + 1) / per_epoch, lr, grad_norm)

@@ -7,7 +7,9 @@ import torch
 from test_models import FAMILIES
 from transformers import AutoModelForCausalLM
 
-from kid.decoding import decode, draw_tokens, every_row_has_ended
+from kid.branch import Stem
+from kid.data.batching import Sample, collate
+from kid.decoding import decode, draw_tokens
 from kid.models import ResponseModel
 from kid.pretrained import TokenIds
 
@@ -69,8 +71,9 @@ def naive(model, prompt, uniforms, temperature, eos):
 
 
 def run(model, prompts, uniforms, temperature=1.0, eos=EOS, pad=PAD):
+    batch = collate([Sample(prompt, []) for prompt in prompts], [0.0] * len(prompts), list(range(len(prompts))), pad)
     return decode(
-        model, model.causal_lm.config, prompts, uniforms, temperature=temperature, top_p=0.9,
+        model, batch, Stem(), range(len(prompts)), uniforms, temperature=temperature, top_p=0.9,
         tokens=TokenIds(mask=2, eos=eos, pad=pad, count=40),
     )  # fmt: skip
 
@@ -105,8 +108,3 @@ def test_decoding_stops_when_all_rows_have_ended(model):
     outputs = run(model, PROMPTS[:2], uniforms, eos=run(model, PROMPTS[:2], uniforms, eos=-1)[0][3])
     hook.remove()
     assert len(calls) == 50 + max(map(len, outputs)) and len(outputs[0]) <= 4
-
-
-def test_every_row_has_ended():
-    assert every_row_has_ended(torch.tensor([True, True]), together=False)
-    assert not every_row_has_ended(torch.tensor([True, False]), together=False)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from test_trainer import EOS, MASK, PAD, SAMPLES, TOKENS, batches_of, configuration, model, one_rank  # noqa: F401 (a fixture)
 
+from kid.branch import Stem
 from kid.data.batching import Dataset, Sample, micro_batches
 from kid.imperfect import mask_count, select_by_rule
 from kid.methods import GOLD, ON_POLICY, TEACHER
@@ -134,7 +135,7 @@ def test_imperfect_data_is_the_students_own_prediction():
 def test_hard_and_easy_go_by_the_entropy_of_the_students_own_distribution_on_y():
     student = model(0, 16, 40)
     for batch in batches_of(configuration("kid"), 0):
-        entropies = output_entropies(configuration("kid"), student, batch)
+        entropies = output_entropies(configuration("kid"), student, batch, Stem())
         for row, length in enumerate(batch.lengths):
             prompt, output = batch.samples[row].prompt_ids, batch.samples[row].completion_ids
             logits = student.causal_lm(torch.tensor([[*prompt, *output]])).logits[0, len(prompt) - 1 : -1]

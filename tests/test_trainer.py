@@ -9,14 +9,14 @@ from deepspeed.utils.timer import SynchronizedWallClockTimer
 from test_divergence import reference
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-import kid.trainer
+import kid.step
 from kid.data.batching import Dataset, Sample, micro_batches
 from kid.methods import GOLD, IMPERFECT, METHODS, ON_POLICY, TEACHER
 from kid.models import ResponseModel
 from kid.pretrained import TokenIds
 from kid.recipe import resolve_config
 from kid.sources import imperfect, on_policy, step_source
-from kid.trainer import TOTALS, micro_batch_loss
+from kid.step import TOTALS, micro_batch_loss
 
 EOS, PAD, MASK, STEP = 1, 0, 2, 3
 TOKENS = TokenIds(mask=MASK, eos=EOS, pad=PAD, count=38)  # of 40 vocabulary rows
@@ -234,7 +234,7 @@ def test_an_imperfect_token_moves_what_follows_it_and_a_gold_one_its_own_loss(ml
 
     def losses(batch, y_hat):
         nothing = torch.zeros_like(batch.completion_mask)
-        monkeypatch.setattr(kid.trainer, "imperfect", lambda *_: (y_hat, nothing))
+        monkeypatch.setattr(kid.step, "imperfect", lambda *_: (y_hat, nothing))
         return token_losses(config, IMPERFECT, student, teacher, batch)
 
     before, prompt_width = losses(batch, y_hat), batch.input_ids.shape[1] - y_hat.shape[1]
@@ -278,10 +278,12 @@ def test_kid_without_rewriting_is_rkd_bit_for_bit(dropout, changes):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, ["student", "teacher", "student"]),
-        ({"mask_strategy": "easy"}, ["student", "student", "teacher", "student"]),
+        ({}, ["student", "student", "teacher", "student"]),  # prompts, predictions, losses
+        ({"mask_strategy": "easy"}, ["student", "student", "student", "teacher", "student"]),
         ({"rewrite": "mask-only"}, ["teacher", "student"]),
-        ({"mle_on": "gold"}, ["student", "teacher", "student", "student"]),
+        ({"mle_on": "gold"}, ["student", "student", "teacher", "student", "student"]),
+        ({"prefix": "off"}, ["student", "teacher", "student"]),
+        ({"batching": "schema"}, ["student", "student", "student", "teacher", "teacher", "student"]),
     ],
 )
 def test_a_micro_batch_without_outputs_adds_nothing_but_runs_every_pass(changes, expected):

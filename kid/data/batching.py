@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kid.data.prepare import Prepared, prepare
 from kid.data.reading import data_options
+from kid.data.sharing import shared_prefixes
 from kid.errors import InputError
 
 
@@ -54,11 +55,15 @@ class Dataset:
 class Batch:
     """One micro-batch: prompts padded on the left to width P, outputs padded on the right to width R.
 
+    Of the P columns the first S hold what groups of prompts have in common, padded on the left by itself.
+
     samples: what it was made of, [B]; None is a row that only fills the batch.
     input_ids, attention_mask, position_ids: int64 [B, P + R].
     completion_ids: int64 [B, R]. rows: int64 [N], where in the flattened [B, P + R] the logits of each output token
     come from (the position before it). row_weights: fp32 [N]; over the whole global batch they sum to 1.
     lengths: |y| with EOS, [B], 0 in a row that only fills the batch. positions: [B], places in the global batch.
+    shared_width: S; 0 where prompts are not to be shared. owners: int64 [G], a row of each group. group: int64 [B], the
+    group of each row. shared_tokens: how many tokens of prompts need not be run because another row has them.
     """
 
     samples: list[Sample | None]
@@ -71,6 +76,19 @@ class Batch:
     row_weights: Tensor
     lengths: list[int]
     positions: list[int]
+    shared_width: int
+    owners: Tensor
+    group: Tensor
+    shared_tokens: int
+
+    @property
+    def prompt_width(self) -> int:
+        return self.input_ids.shape[1] - self.completion_ids.shape[1]
+
+    @property
+    def tokens(self) -> int:
+        """Of prompts and outputs, without padding."""
+        return sum(len(sample.prompt_ids) for sample in self.samples if sample) + sum(self.lengths)
 
     def to(self, device: torch.device | str) -> Batch:
         moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(self).items()}
@@ -177,20 +195,55 @@ def sample_weights(lengths: list[int], reduction: str) -> list[float]:
     return [1.0 / (len(real) * length) if length else 0.0 for length in lengths]
 
 
-def pad_left(prompts: Sequence[list[int]], pad_token_id: int) -> tuple[Tensor, Tensor]:
+def pad_left(prompts: Sequence[list[int]], pad_token_id: int, at_least: int = 0) -> tuple[Tensor, Tensor]:
     """(ids, attention mask), both int64 [B, P]: each prompt ends in the last column."""
-    width = max(map(len, prompts))
+    width = max(at_least, *map(len, prompts))
     ids = torch.full((len(prompts), width), pad_token_id)
     attention_mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
         attention_mask[row, width - len(prompt) :] = 1
     return ids, attention_mask
 
 
-def collate(samples: list[Sample | None], weights: list[float], positions: list[int], pad_token_id: int) -> Batch:
-    """Pad a micro-batch. None becomes a row of one prompt token and no output: it joins the forward, adds nothing."""
-    prompt_ids, prompt_mask = pad_left([s.prompt_ids if s else [pad_token_id] for s in samples], pad_token_id)
+def pad_prompts(
+    samples: Sequence[Sample | None], pad_token_id: int, share: bool
+) -> tuple[Tensor, Tensor, int, list[int], list[int]]:
+    """(ids [B, P], mask [B, P], S, a row of each group, the group of each row); see `Batch`.
+
+    Every part has a column, on every rank: under ZeRO-3 a forward over it is a collective.
+    """
+    places = [row for row, sample in enumerate(samples) if sample]
+    # A row that only fills the batch has one token; where all do, one in each part, so that no part is padding alone.
+    prompts = [sample.prompt_ids if sample else [pad_token_id] * (1 if places else 3) for sample in samples]
+    if not share:
+        ids, mask = pad_left(prompts, pad_token_id, at_least=2)
+        return ids, mask, 0, [], [0] * len(samples)
+    places = places or list(range(len(samples)))
+    groups, lengths = shared_prefixes([prompts[row] for row in places])
+    group, shared = [0] * len(samples), [0] * len(samples)
+    for row, number in zip(places, groups, strict=True):
+        group[row], shared[row] = number, lengths[number]
+    owners = [places[groups.index(number)] for number in range(len(lengths))]
+    parts = [
+        pad_left([p[:count] for p, count in zip(prompts, shared, strict=True)], pad_token_id, at_least=1),
+        pad_left([p[count:] for p, count in zip(prompts, shared, strict=True)], pad_token_id, at_least=2),
+    ]
+    ids, mask = (torch.cat(both, dim=1) for both in zip(*parts, strict=True))
+    return ids, mask, parts[0][0].shape[1], owners, group
+
+
+def collate(
+    samples: list[Sample | None], weights: list[float], positions: list[int], pad_token_id: int, share: bool = False
+) -> Batch:
+    """Pad a micro-batch. None becomes a row without an output: it joins the forward, adds nothing.
+
+    Args:
+        weights: of each output token of each sample.
+        positions: of the samples in the global batch.
+        share: put what prompts have in common into columns of its own.
+    """
+    prompt_ids, prompt_mask, shared_width, owners, group = pad_prompts(samples, pad_token_id, share)
     completions = [sample.completion_ids if sample else [] for sample in samples]
     lengths = [len(completion) for completion in completions]
     prompt_width, width = prompt_ids.shape[1], max(1, *lengths)
@@ -214,6 +267,10 @@ def collate(samples: list[Sample | None], weights: list[float], positions: list[
         row_weights=torch.cat(row_weights),
         lengths=lengths,
         positions=positions,
+        shared_width=shared_width,
+        owners=torch.tensor(owners, dtype=torch.long),
+        group=torch.tensor(group),
+        shared_tokens=int(prompt_mask[:, :shared_width].sum() - prompt_mask[owners, :shared_width].sum()),
     )
 
 
@@ -223,8 +280,8 @@ def micro_batches(dataset: Dataset, config, step: int, rank: int, world_size: in
     samples = [None if index is None else dataset.samples[index] for index in chosen]
     lengths = [len(sample.completion_ids) if sample else 0 for sample in samples]
     weights = sample_weights(lengths, config.reduction)
-    size = config.micro_batch_size
+    size, share = config.micro_batch_size, config.prefix and config.batching == "schema"
     return [
-        collate(samples[at : at + size], weights[at : at + size], list(range(at, at + size)), pad_token_id)
+        collate(samples[at : at + size], weights[at : at + size], list(range(at, at + size)), pad_token_id, share)
         for at in range(rank * size, config.batch_size, size * world_size)
     ]

@@ -24,7 +24,14 @@ def dataset(count: int) -> Dataset:
 
 
 def run(**changes):
-    usual = {"batch_size": 8, "micro_batch_size": 2, "seed": 3, "reduction": "sequence", "batching": "random"}
+    usual = {
+        "batch_size": 8,
+        "micro_batch_size": 2,
+        "seed": 3,
+        "reduction": "sequence",
+        "batching": "random",
+        "prefix": True,
+    }
     return SimpleNamespace(**{**usual, **changes})
 
 
@@ -99,7 +106,7 @@ def test_with_completion_changes_output_tokens_and_no_padding():
 
 def test_a_micro_batch_of_fillers_has_no_rows():
     batch = collate([None, None], [0.0, 0.0], [6, 7], pad_token_id=9)
-    assert batch.rows.shape == (0,) and batch.attention_mask.sum() == 2
+    assert batch.rows.shape == (0,) and batch.attention_mask.sum() == 6
 
 
 @pytest.mark.parametrize("step", [0, 1])
