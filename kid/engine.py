@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import deepspeed
 import torch
-from deepspeed.runtime.zero.stage3 import unwrap_model_for_generation
 from transformers import get_cosine_schedule_with_warmup
 
 from kid.config import RunConfig, accumulation_steps
@@ -82,6 +82,13 @@ def complete_deepspeed_config(values: dict, config: RunConfig, world_size: int, 
     return completed
 
 
+def with_fitting_bucket(ds_config: dict, trained: list[torch.nn.Parameter]) -> dict:
+    """The configuration with a reduce bucket no larger than the trained weights: DeepSpeed allocates all of it."""
+    zero, elements = ds_config["zero_optimization"], sum(getattr(p, "ds_numel", p.numel()) for p in trained)
+    bucket = min(zero.get("reduce_bucket_size", elements), elements)
+    return {**ds_config, "zero_optimization": {**zero, "reduce_bucket_size": bucket}}
+
+
 def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: int):
     """The student with its optimizer and its warm-up and cosine schedule, in an engine of its own."""
     ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=True)
@@ -92,10 +99,11 @@ def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: i
         local = Path(config.student).is_dir()
         model.peft_config["default"].base_model_name_or_path = str(folder.resolve()) if local else config.student
     warmup = round(config.warmup_ratio * total_steps)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     engine, *_ = deepspeed.initialize(
         model=ResponseModel(model),
-        model_parameters=[parameter for parameter in model.parameters() if parameter.requires_grad],
-        config=ds_config,
+        model_parameters=trained,
+        config=with_fitting_bucket(ds_config, trained),
         lr_scheduler=lambda optimizer: get_cosine_schedule_with_warmup(optimizer, warmup, total_steps),
     )
     return engine
@@ -133,8 +141,30 @@ def whole_weights(student) -> Iterator[ResponseModel]:
         student: its engine, or the bare module.
     """
     partitioned = isinstance(student, deepspeed.DeepSpeedEngine) and student.zero_optimization_stage() == 3
-    with unwrap_model_for_generation(student) if partitioned else nullcontext(), without_training(student):
+    with gathered(student) if partitioned else nullcontext(), without_training(student):
         yield bare_module(student)
+
+
+@contextmanager
+def gathered(student) -> Iterator[None]:
+    """Every weight of a ZeRO-3 engine on every rank, and none of the hooks that would let them go after a forward.
+
+    As DeepSpeed's `unwrap_model_for_generation` does it; but put aside and back, hooks keep the order of modules that
+    ZeRO-3 has learned, by which it prefetches.
+    """
+    coordinator = student.optimizer.parameter_offload.get_param_coordinator()
+    if coordinator.is_complete_trace():
+        coordinator.reset_step()  # weights prefetched for a pass that does not come next
+    modules = list(student.module.modules())
+    hooks = [(module._forward_pre_hooks, module._forward_hooks) for module in modules]
+    with deepspeed.zero.GatheredParameters(student.module.parameters()):
+        try:
+            for module in modules:
+                module._forward_pre_hooks, module._forward_hooks = OrderedDict(), OrderedDict()
+            yield
+        finally:
+            for module, (before, after) in zip(modules, hooks, strict=True):
+                module._forward_pre_hooks, module._forward_hooks = before, after
 
 
 @contextmanager

@@ -20,12 +20,14 @@ from kid.engine import student_engine, teacher_engine
 from kid.fused.loss import fused_divergence
 from kid.pretrained import Pretrained, TokenIds
 from kid.recipe import resolve_config
-from kid.trainer import train_step
+from kid.step import train_step
 
+# family, rank of LoRA or 0, where outputs come from, whether prompts are shared
 CASES = {
-    "lora": ("qwen2", 4),  # tied
-    "tied": ("qwen2", 0),
-    "bias": ("codegen", 0),
+    "lora": ("qwen2", 4, "imperfect", True),  # tied
+    "on-policy": ("qwen2", 4, "on-policy", True),
+    "tied": ("qwen2", 0, "imperfect", False),
+    "bias": ("codegen", 0, "imperfect", False),
 }
 LENGTHS = ([], [1], [250, 250])
 STEPS, RANKS = 3, 3
@@ -35,7 +37,7 @@ ZERO = {
 }
 
 
-def batch_of(step: int, tokens: TokenIds):
+def batch_of(step: int, tokens: TokenIds, share: bool):
     """This rank's micro-batch: each rank has every number of tokens in turn."""
     lengths = [LENGTHS[(rank + step) % RANKS] for rank in range(RANKS)]
     weights = iter(sample_weights([length for own in lengths for length in own], "sequence"))
@@ -45,11 +47,13 @@ def batch_of(step: int, tokens: TokenIds):
         own_weights = [next(weights) for _ in own]
         missing = 2 - len(own)
         samples, own_weights = samples + [None] * missing, own_weights + [0.0] * missing
-        batches.append(collate(samples, own_weights, [2 * len(batches), 2 * len(batches) + 1], tokens.pad))
+        batches.append(collate(samples, own_weights, [2 * len(batches), 2 * len(batches) + 1], tokens.pad, share))
     return batches[torch.distributed.get_rank()]
 
 
-def train(folder: Path, family: str, lora_rank: int, fused: str) -> tuple[list[dict], list[torch.Tensor]]:
+def train(
+    folder: Path, family: str, lora_rank: int, source: str, share: bool, fused: str
+) -> tuple[list[dict], list[torch.Tensor]]:
     """A line for each step, and the trained weights."""
     config = resolve_config(
         None,
@@ -57,7 +61,7 @@ def train(folder: Path, family: str, lora_rank: int, fused: str) -> tuple[list[d
             "student": str(folder / f"{family}-student"), "teacher": str(folder / f"{family}-teacher"), "data": "d",
             "output": str(folder), "dtype": "fp32", "lora_rank": lora_rank, "batch_size": 6, "micro_batch_size": 2,
             "mask_strategy": "hard", "mle_on": "imperfect" if lora_rank else "gold", "fused": fused,
-            "lr": 1e-3, "warmup_ratio": 0,
+            "lr": 1e-3, "warmup_ratio": 0, "max_new_tokens": 8,
         },
     )  # fmt: skip
     tokens = TokenIds(mask=1, eos=0, pad=1, count=500)
@@ -68,7 +72,8 @@ def train(folder: Path, family: str, lora_rank: int, fused: str) -> tuple[list[d
     for step in range(STEPS):
         before = group._get_sequence_number_for_group()
         timers = SynchronizedWallClockTimer()
-        sums = train_step(config, "imperfect", student, teacher, [batch_of(step, tokens)], step, tokens, timers)
+        batches = [batch_of(step, tokens, share)]
+        sums = train_step(config, source, student, teacher, batches, step, tokens, timers)
         lines.append({"collectives": group._get_sequence_number_for_group() - before, "loss": sums["loss"]})
         lines[-1]["prefetches"] = student.optimizer.parameter_offload.get_param_coordinator().is_complete_trace()
     trained = [parameter for parameter in student.module.parameters() if parameter.requires_grad]
@@ -83,11 +88,11 @@ def main() -> None:
     memory = 0.1 if torch.distributed.get_rank() == 1 else 100
     kid.losses.fused_divergence = lambda *args, **options: fused_divergence(*args, **{**options, "memory_mb": memory})
     found = {}
-    for name, (family, lora_rank) in CASES.items():
-        lines, weights = train(folder, family, lora_rank, "on")
+    for name, case in CASES.items():
+        lines, weights = train(folder, *case, "on")
         found[name] = {"on": lines}
-        if not lora_rank:
-            found[name]["off"], others = train(folder, family, lora_rank, "off")
+        if not case[1]:
+            found[name]["off"], others = train(folder, *case, "off")
             differences = [(one - other).abs().max().item() for one, other in zip(weights, others, strict=True)]
             found[name]["difference"] = max(differences)
     (folder / f"rank-{os.environ['RANK']}.json").write_text(json.dumps(found))

@@ -1,0 +1,126 @@
+"""What bench/step_latency.py runs on: models by shape with random weights, and micro-batches of token ids."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+import deepspeed
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from kid.config import RunConfig
+from kid.data.batching import Batch, Sample, collate, load_dataset, micro_batches, sample_weights
+from kid.engine import complete_deepspeed_config, read_deepspeed_config, with_fitting_bucket
+from kid.errors import InputError
+from kid.models import DTYPES, ResponseModel, add_lora, choose_attention
+
+PAD = 0
+QWEN, LLAMA, CODEGEN = "qwen2", "llama", "codegen"
+# family, vocabulary, hidden size, intermediate size, layers, heads, key and value heads, tied head
+SHAPES = {
+    "tiny-student": (QWEN, 32000, 256, 768, 6, 4, 4, True),
+    "tiny-teacher": (QWEN, 32000, 512, 1536, 8, 8, 8, True),
+    "qwen1.5-0.5b": (QWEN, 151936, 1024, 2816, 24, 16, 16, True),
+    "qwen1.5-1.8b": (QWEN, 151936, 2048, 5504, 24, 16, 16, False),
+    "qwen1.5-4b": (QWEN, 151936, 2560, 6912, 40, 20, 20, False),
+    "qwen1.5-7b": (QWEN, 151936, 4096, 11008, 32, 32, 32, False),
+    "qwen1.5-14b": (QWEN, 152064, 5120, 13696, 40, 40, 40, False),
+    "qwen1.5-32b": (QWEN, 152064, 5120, 27392, 64, 40, 8, False),
+    "tinyllama-1.1b": (LLAMA, 32000, 2048, 5632, 22, 32, 4, False),
+    "llama2-7b": (LLAMA, 32000, 4096, 11008, 32, 32, 32, False),
+    "codegen-350m": (CODEGEN, 51200, 1024, 4096, 20, 16, 16, False),
+    "codegen-2b": (CODEGEN, 51200, 2560, 10240, 32, 32, 32, False),
+}
+PAIRS = {
+    "tiny": ("tiny-student", "tiny-teacher"),
+    "codegen-350m:2b": ("codegen-350m", "codegen-2b"),
+    "tinyllama:llama2-7b": ("tinyllama-1.1b", "llama2-7b"),
+    **{f"qwen1.5-0.5b:{size}": ("qwen1.5-0.5b", f"qwen1.5-{size}") for size in ("1.8b", "4b", "7b", "14b", "32b")},
+}
+
+
+def make_model(shape: tuple, dtype: str, device: str, attention: str, seed: int) -> PreTrainedModel:
+    """A causal language model of a shape, random weights, on the device."""
+    family, vocabulary, hidden, intermediate, layers, heads, key_heads, tied = shape
+    sizes = {
+        "hidden_size": hidden, "intermediate_size": intermediate, "num_hidden_layers": layers,
+        "num_attention_heads": heads, "num_key_value_heads": key_heads, "max_position_embeddings": 4096,
+        "tie_word_embeddings": tied,
+    }  # fmt: skip
+    if family == CODEGEN:
+        sizes = {"n_embd": hidden, "n_inner": intermediate, "n_layer": layers, "n_head": heads, "n_positions": 2048}
+        sizes["rotary_dim"] = hidden // heads // 2
+    config = AutoConfig.for_model(family, vocab_size=vocabulary, eos_token_id=None, pad_token_id=PAD, **sizes)
+    torch.manual_seed(seed)
+    with torch.device(device):
+        made = AutoModelForCausalLM.from_config(
+            config, dtype=DTYPES[dtype], attn_implementation=choose_attention(attention, dtype)
+        )
+    made.config.use_cache = False  # as every trainer has it; a pass that wants a cache brings its own
+    return made
+
+
+class FullLogits(ResponseModel):
+    """With `all_rows`, logits of all positions are computed and the chosen ones taken, as trainers usually do."""
+
+    all_rows = False
+
+    def forward(self, input_ids, attention_mask, position_ids, rows, cache=None, logits=True) -> Tensor:
+        if not (self.all_rows and logits and cache is None):
+            return super().forward(input_ids, attention_mask, position_ids, rows, cache, logits)
+        every = torch.arange(input_ids.numel(), device=input_ids.device)
+        return super().forward(input_ids, attention_mask, position_ids, every)[rows]
+
+
+def make_engine(config: RunConfig, student: PreTrainedModel):
+    """The student with LoRA in an engine; without a monitor."""
+    values = complete_deepspeed_config(read_deepspeed_config(config.deepspeed, "--deepspeed"), config, 1, student=True)
+    values.pop("tensorboard")
+    model = FullLogits(add_lora(student, config.lora_rank, config.lora_alpha, config.lora_dropout, config.seed))
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    values = with_fitting_bucket(values, trained)
+    engine, *_ = deepspeed.initialize(model=model, model_parameters=trained, config=values)
+    engine.train()
+    return engine
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of made-up samples, and how many questions of a micro-batch share a schema."""
+
+    batch: int = 4
+    per_schema: int = 4
+    schema: int = 448
+    question: int = 64
+    output: int = 48
+
+
+def made_up_samples(lengths: Lengths, vocabulary: int, seed: int) -> list[Sample]:
+    """Random token ids."""
+    draw = random.Random(seed)
+
+    def tokens(count: int) -> list[int]:
+        return [draw.randrange(1, vocabulary) for _ in range(count)]
+
+    samples, schema = [], []
+    for place in range(lengths.batch):
+        if place % lengths.per_schema == 0:
+            schema = tokens(lengths.schema)
+        samples.append(Sample(schema + tokens(lengths.question), tokens(lengths.output)))
+    return samples
+
+
+def real_samples(config: RunConfig, tokenizer, vocabulary: int, rounds: int) -> list[list[Sample]]:
+    """Micro-batches of a benchmark's training questions on one database each, as `--batching schema` makes them."""
+    config = replace(config, batching="schema")
+    dataset = load_dataset(config, "train", tokenizer)
+    if max(max(s.prompt_ids + s.completion_ids) for s in dataset.samples) >= vocabulary:
+        raise InputError(f"the tokenizer has more ids than the models' {vocabulary} vocabulary rows; choose another")
+    return [micro_batches(dataset, config, step, 0, 1, PAD)[0].samples for step in range(rounds)]
+
+
+def make_batch(samples: list[Sample], device: str, share: bool) -> Batch:
+    weights = sample_weights([len(sample.completion_ids) for sample in samples], "sequence")
+    return collate(samples, weights, list(range(len(samples))), PAD, share).to(device)

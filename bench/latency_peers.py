@@ -1,0 +1,97 @@
+"""The peers of bench/step_latency.py: transformers' Trainer doing LoRA SFT, trl's GKDTrainer doing RKD and GKD.
+
+On our models, data, padding, dtype and attention; gradient checkpointing off, AdamW from torch, clipping at 1.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+
+import torch
+from datasets import Dataset
+from tokenizers import Tokenizer, models
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
+
+from kid.data.batching import Batch
+
+COMMON = {
+    "gradient_checkpointing": False, "report_to": [], "max_grad_norm": 1.0, "logging_strategy": "no",
+    "save_strategy": "no", "optim": "adamw_torch", "learning_rate": 2e-4, "disable_tqdm": True,
+}  # fmt: skip
+
+
+def arguments_of(kind, device: str, batch: int, **more):
+    """Training arguments that keep the models' dtype; written nowhere."""
+    folder = tempfile.mkdtemp(prefix="kid-bench-")
+    # Weights are in their dtype already: no autocast beside it.
+    return kind(folder, per_device_train_batch_size=batch, use_cpu=device == "cpu", bf16=False, **COMMON, **more)
+
+
+def full_inputs(batch: Batch) -> dict[str, Tensor]:
+    """What a causal language model's own loss takes: labels of output tokens, -100 elsewhere."""
+    labels = torch.full_like(batch.input_ids, -100)
+    labels[:, batch.prompt_width :] = batch.completion_ids.masked_fill(~batch.completion_mask, -100)
+    return {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "labels": labels}
+
+
+def one_step(trainer: Trainer, inputs: dict[str, Tensor], items: int) -> None:
+    """What the trainer's loop does for one optimizer step."""
+    trainer.model_wrapped.train()
+    trainer.training_step(trainer.model_wrapped, dict(inputs), items)
+    trainer.accelerator.clip_grad_norm_(trainer.model_wrapped.parameters(), trainer.args.max_grad_norm)
+    trainer.optimizer.step()
+    trainer.lr_scheduler.step()
+    trainer.model_wrapped.zero_grad()
+
+
+def ready(trainer: Trainer) -> Trainer:
+    """With its optimizer, and with the model as the loop would have it."""
+    trainer.create_optimizer_and_scheduler(num_training_steps=10_000)
+    trainer.model_wrapped, trainer.optimizer = trainer.accelerator.prepare(trainer.model, trainer.optimizer)
+    return trainer
+
+
+def trainer_sft(student: PreTrainedModel, device: str, size: int) -> Callable[[Batch], None]:
+    trainer = ready(Trainer(student, arguments_of(TrainingArguments, device, size)))
+    return lambda batch: one_step(trainer, full_inputs(batch), len(batch.rows))
+
+
+def trl_gkd(
+    student: PreTrainedModel, teacher: PreTrainedModel, device: str, size: int, new_tokens: int, on_policy: bool
+) -> Callable[[Batch], None]:
+    """lmbda 0: gold outputs; 1: on-policy ones; beta 1: reverse KL.
+
+    Raises:
+        ValueError: vocabularies of different size, which it refuses.
+    """
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    from trl.experimental.gkd import GKDConfig, GKDTrainer
+
+    # It asks for a tokenizer's special tokens and never tokenises here.
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), pad_token="<pad>", eos_token="<pad>")
+    arguments = arguments_of(
+        GKDConfig, device, size, lmbda=float(on_policy), beta=1.0, temperature=1.0, max_new_tokens=new_tokens
+    )
+    student.generation_config.eos_token_id = None  # every output has the same length, as ours
+    trainer = ready(
+        GKDTrainer(
+            student,
+            teacher,
+            arguments,
+            data_collator=lambda rows: rows,
+            train_dataset=Dataset.from_list([{"ids": [0]}]),
+            processing_class=tokenizer,
+        )
+    )
+    trainer.generation_config.eos_token_id = None
+
+    def run(batch: Batch) -> None:
+        inputs = full_inputs(batch)
+        inputs["prompts"] = batch.input_ids[:, : batch.prompt_width]
+        inputs["prompt_attention_mask"] = batch.attention_mask[:, : batch.prompt_width]
+        one_step(trainer, inputs, batch.completion_mask.sum())
+
+    return run

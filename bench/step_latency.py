@@ -1,0 +1,312 @@
+"""Seconds and memory of a training step of each method, beside the tools people use today.
+
+    python bench/step_latency.py --device cpu                 every method, four ways, and the peers
+    python bench/step_latency.py --device cuda --pair qwen1.5-0.5b:1.8b qwen1.5-0.5b:4b qwen1.5-0.5b:7b --batch-size 16
+    python bench/step_latency.py --growth                     how a step grows with prompt, batch and teacher
+
+The ways: `plain` (logits of every position, whole sequences in every pass), `response rows` (the fused head), `prompt
+once` (and prompts run once), `schema shared` (and what questions on one database share runs once for all of them). The
+peers (requirements-bench.txt): transformers' Trainer doing LoRA fine-tuning, trl's GKDTrainer doing RKD and GKD. All
+run in one process on the same models (random weights), data and batch, in turns, so that a noisy machine is noisy for
+all; a ratio is the median over the rounds of the time in a round to the Trainer's in that round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import itertools
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from deepspeed.utils.timer import SynchronizedWallClockTimer
+from latency_models import PAIRS, SHAPES, FullLogits, Lengths, made_up_samples, make_batch, make_engine, make_model
+from latency_models import real_samples as read_samples
+from latency_peers import trainer_sft, trl_gkd
+from latency_report import draw_growth, draw_methods, show
+from rich.console import Console
+from tqdm import tqdm
+
+from kid.config import RunConfig
+from kid.data.batching import Batch
+from kid.errors import InputError, OneLineParser, run_script
+from kid.methods import METHODS
+from kid.models import add_lora
+from kid.pretrained import TokenIds, load_tokenizer
+from kid.progress import keep_quiet
+from kid.recipe import resolve_config
+from kid.step import PARTS, train_step
+
+SFT, RKD, GKD = "transformers Trainer, sft", "trl GKDTrainer, rkd", "trl GKDTrainer, gkd"
+PEERS = [SFT, RKD, GKD]
+WAYS = {
+    "plain": {"fused": False, "prefix": False},
+    "response rows": {"fused": True, "prefix": False},
+    "prompt once": {"fused": True, "prefix": True},
+    "schema shared": {"fused": True, "prefix": True, "batching": "schema"},
+}
+DEFAULT_METHODS = ("sft", "rkd", "f-distill", "imitkd", "gkd-rkl", "kid")
+# What grows, one at a time, from the lengths above; "teacher" is its number of layers.
+GROWTH = {
+    "prompt tokens": [128, 256, 512, 1024],
+    "questions per schema": [1, 2, 4, 8],
+    "batch": [2, 4, 8],
+    "teacher layers": [2, 8, 16],
+}
+
+
+def ours(config: RunConfig, source: str, way: str, engine, teacher, device: str) -> Callable[[Batch], dict[str, float]]:
+    """A step of a method on outputs of one source; returns its parts' seconds. Decoded outputs never end early."""
+    config = replace(config, **WAYS[way])
+    tokens = TokenIds(mask=1, eos=-1, pad=0, count=engine.module.causal_lm.config.vocab_size)
+    step = itertools.count()
+
+    def run(batch: Batch) -> dict[str, float]:
+        timers = SynchronizedWallClockTimer()
+        engine.module.all_rows = way == "plain"
+        if teacher is not None:
+            teacher.all_rows = way == "plain"
+        train_step(config, source, engine, teacher, [batch], next(step), tokens, timers)
+        return {part: timers(part).elapsed(reset=True) / 1000 for part in PARTS}
+
+    return run
+
+
+def synchronise(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def peak_mb(run: Callable[[Batch], object], batch: Batch, device: str) -> float:
+    """What a step allocates at most at one time beside models and optimizer."""
+    if device == "cuda":
+        synchronise(device)
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run(batch)
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        run(batch)
+    allocations = [event.nbytes() for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return max(itertools.accumulate(allocations, initial=0)) / 2**20
+
+
+def become_the_only_rank(device: str) -> None:
+    """Of a job of one rank, as the engine and the step want it."""
+    os.environ.update({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"})
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group(
+            {"cpu": "gloo", "cuda": "nccl"}[device], store=torch.distributed.HashStore(), rank=0, world_size=1
+        )
+
+
+class Contest:
+    """Entries that take turns: name -> (what runs a batch, whether it shares what prompts have in common)."""
+
+    def __init__(self, device: str):
+        self.device = device
+        self.entries: dict[tuple[str, str, str], tuple[Callable, bool]] = {}
+
+    def add(self, key: tuple[str, str, str], run: Callable, share: bool = False) -> None:
+        """key: (method or peer, way, source of outputs)."""
+        self.entries[key] = run, share
+
+    def measure(self, samples: list[list], memory: bool) -> list[dict]:
+        """A line for each entry; `samples` has one micro-batch a round, and two before them for warming up."""
+        seconds, parts, lines = {key: [] for key in self.entries}, {key: [] for key in self.entries}, {}
+        failed: dict[tuple, str] = {}
+        for number, own in enumerate(tqdm(samples, desc="rounds", leave=False)):
+            batches = {share: make_batch(own, self.device, share) for share in (False, True)}
+            for key, (run, share) in self.entries.items():
+                if key in failed:
+                    continue
+                try:
+                    if memory and number == 1:
+                        lines[key] = {"peak_mb": peak_mb(run, batches[share], self.device)}
+                    synchronise(self.device)
+                    started = time.perf_counter()
+                    found = run(batches[share])
+                    synchronise(self.device)
+                except torch.OutOfMemoryError as error:
+                    failed[key] = str(error).splitlines()[0]
+                    continue
+                if number > 1:
+                    seconds[key].append(time.perf_counter() - started)
+                    parts[key].append(found or {})
+        unit = next((seconds[key] for key in self.entries if key[0] == SFT), None)
+        for key, values in seconds.items():
+            line = lines.setdefault(key, {})
+            if key in failed:
+                line["failed"] = failed[key]
+                continue
+            line |= {"seconds": statistics.median(values), "spread": [min(values), max(values)], "rounds": values}
+            names = {name for found in parts[key] for name in found}
+            line["parts"] = {n: statistics.median([found.get(n, 0.0) for found in parts[key]]) for n in sorted(names)}
+            if unit:
+                ratios = [own / of_sft for own, of_sft in zip(values, unit, strict=True)]
+                line |= {"ratio": statistics.median(ratios), "ratio_spread": [min(ratios), max(ratios)]}
+        return [{"method": m, "way": w, "source": s, **lines[m, w, s]} for m, w, s in self.entries]
+
+
+def prepare(
+    shapes: tuple, lengths: Lengths, methods: list[str], ways: list[str], peers: list[str], arguments
+) -> Contest:
+    """Models and entries: all of ours on one student and one teacher, each peer with a student of its own."""
+    device, dtype, attention = arguments.device, arguments.dtype, arguments.attention
+    config = resolve_config(None, {
+        "method": "sft", "student": "s", "data": "d", "output": "o", "dtype": dtype, "batch_size": lengths.batch,
+        "micro_batch_size": lengths.batch, "lora_rank": arguments.lora_rank, "max_new_tokens": lengths.output,
+        "deepspeed": arguments.deepspeed,
+    })  # fmt: skip
+    teacher = FullLogits(make_model(shapes[1], dtype, device, attention, 1).requires_grad_(False).eval())
+    contest = Contest(device)
+
+    def student():
+        return add_lora(make_model(shapes[0], dtype, device, attention, 0), config.lora_rank, config.lora_alpha, 0.0, 0)
+
+    if SFT in peers:
+        contest.add((SFT, "", "gold"), trainer_sft(student(), device, lengths.batch))
+    for name, on_policy in ((RKD, False), (GKD, True)):
+        if name not in peers:
+            continue
+        try:
+            run = trl_gkd(student(), teacher.model, device, lengths.batch, lengths.output, on_policy)
+        except ValueError as error:
+            print(f"{name} refuses this pair: {str(error).splitlines()[0]}", flush=True)
+            continue
+        contest.add((name, "", "on-policy" if on_policy else "gold"), run)
+    # After the peers: seeing these, they would take themselves for ranks of a distributed job.
+    become_the_only_rank(device)
+    engine = make_engine(config, make_model(shapes[0], dtype, device, attention, 0))
+    for method, way in itertools.product(methods, ways):
+        own = replace(config, method=method)
+        for source in METHODS[method].sources:
+            taught = teacher if METHODS[method].needs_teacher else None
+            contest.add((method, way, source), ours(own, source, way, engine, taught, device), way == "schema shared")
+    return contest
+
+
+def measure_pair(pair: str, arguments: argparse.Namespace) -> list[dict]:
+    """Every method, way and peer on one pair of models."""
+    lengths = Lengths(
+        arguments.batch_size, arguments.per_schema, arguments.schema_tokens, arguments.question_tokens,
+        arguments.output_tokens,
+    )  # fmt: skip
+    shapes = [SHAPES[name] for name in PAIRS[pair]]
+    contest = prepare(
+        tuple(shapes), lengths, arguments.methods, arguments.ways, PEERS if arguments.peers else [], arguments
+    )
+    turns = arguments.rounds + 2
+    if arguments.data:
+        config = RunConfig(
+            benchmark=arguments.benchmark, data=arguments.data, batch_size=lengths.batch,
+            micro_batch_size=lengths.batch, max_completion_length=lengths.output, missing_database="schema-only",
+        )  # fmt: skip
+        tokenizer = load_tokenizer(Path(arguments.tokenizer), "--tokenizer")
+        samples = read_samples(config, tokenizer, shapes[0][1], turns)
+    else:
+        samples = [made_up_samples(lengths, shapes[0][1], seed) for seed in range(turns)]
+    return [{"pair": pair, **line} for line in contest.measure(samples, memory=True)]
+
+
+def grown(axis: str, value: int, lengths: Lengths, shapes: tuple) -> tuple[Lengths, tuple]:
+    """Lengths and shapes with one of them changed."""
+    if axis == "prompt tokens":
+        return replace(lengths, schema=value - lengths.question), shapes
+    if axis == "questions per schema":
+        return replace(lengths, batch=8, per_schema=value), shapes
+    if axis == "batch":
+        return replace(lengths, batch=value, per_schema=value), shapes
+    student, teacher = shapes
+    return lengths, (student, (*teacher[:4], value, *teacher[5:]))
+
+
+def measure_growth(arguments: argparse.Namespace) -> list[dict]:
+    """Trainer, rkd, kid and gkd along each axis of GROWTH."""
+    lines = []
+    shapes = tuple(SHAPES[name] for name in PAIRS[arguments.pair[0]])
+    points = [(axis, value) for axis, values in GROWTH.items() for value in values]
+    for axis, value in tqdm(points, desc="growth"):
+        lengths, own = grown(axis, value, Lengths(output=arguments.output_tokens), shapes)
+        ways, methods = ["prompt once", "schema shared"], ["rkd", "kid", "gkd-rkl"]
+        contest = prepare(own, lengths, methods, ways, [SFT] if arguments.peers else [], arguments)
+        samples = [made_up_samples(lengths, own[0][1], seed) for seed in range(arguments.rounds + 2)]
+        found = contest.measure(samples, memory=False)
+        lines += [{"pair": arguments.pair[0], "axis": axis, "value": value, **line} for line in found]
+    return lines
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=("fp32", "bf16"), help="default: bf16 on cuda, fp32 on cpu")
+    parser.add_argument("--attention", choices=("auto", "sdpa", "flash_attention_2"), default="auto")
+    parser.add_argument("--pair", nargs="+", choices=PAIRS, default=["tiny"], metavar="PAIR", help=", ".join(PAIRS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(DEFAULT_METHODS), metavar="METHOD",
+                        help=f"[{' '.join(DEFAULT_METHODS)}]")  # fmt: skip
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY", help="[all four]")
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="without them, and without ratios")
+    parser.add_argument("--batch-size", type=int, default=Lengths.batch, help=f"[{Lengths.batch}]")
+    parser.add_argument("--per-schema", type=int, help="questions in a batch that share a schema [all]")
+    parser.add_argument("--schema-tokens", type=int, default=Lengths.schema, help=f"[{Lengths.schema}]")
+    parser.add_argument("--question-tokens", type=int, default=Lengths.question, help=f"[{Lengths.question}]")
+    parser.add_argument("--output-tokens", type=int, default=Lengths.output,
+                        help=f"of gold outputs, and decoded [{Lengths.output}]")  # fmt: skip
+    parser.add_argument("--data", help="take prompts and outputs of this benchmark's folder instead")
+    parser.add_argument("--benchmark", default="spider", help="whose files lie in --data [spider]")
+    parser.add_argument("--tokenizer", help="folder of the tokenizer that --data is written with")
+    parser.add_argument("--lora-rank", type=int, default=64, help="[64]")
+    parser.add_argument("--deepspeed", default="ds_configs/student_zero2.json", help="ours [%(default)s]")
+    parser.add_argument("--rounds", type=int, help="after two of warm-up [10; --growth: 3]")
+    parser.add_argument("--growth", action="store_true", help="how a step grows, instead of the table")
+    parser.add_argument("--json", type=Path, help="write every number to this file")
+    parser.add_argument("--plot", type=Path, help="draw a picture into this PNG file")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: torch sees no GPU here; run it where there is one, or with --device cpu")
+    if arguments.peers and not importlib.util.find_spec("trl"):
+        raise InputError("not installed: trl; pip install -r requirements-bench.txt, or give --no-peers")
+    if bool(arguments.data) != bool(arguments.tokenizer):
+        raise InputError("--data and --tokenizer go together: the one is written with the other")
+    os.environ["DS_ACCELERATOR"] = arguments.device
+    arguments.dtype = arguments.dtype or {"cpu": "fp32", "cuda": "bf16"}[arguments.device]
+    arguments.rounds = arguments.rounds or (3 if arguments.growth else 10)
+    arguments.per_schema = arguments.per_schema or arguments.batch_size
+    keep_quiet()
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "deepspeed")}
+    versions |= {"trl": importlib.metadata.version("trl")} if arguments.peers else {}
+    about = {
+        "on": torch.cuda.get_device_name() if arguments.device == "cuda" else platform.processor() or "cpu",
+        "threads": torch.get_num_threads(),
+        "versions": versions,
+        **{key: str(v) if isinstance(v, Path) else v for key, v in vars(arguments).items() if key != "json"},
+        "defaults": asdict(Lengths()),
+    }
+    console = Console(width=140)
+    console.print(about)
+    lines = measure_growth(arguments) if arguments.growth else []
+    for pair in [] if arguments.growth else arguments.pair:
+        lines += measure_pair(pair, arguments)
+        if arguments.device == "cuda":
+            torch.cuda.empty_cache()
+    show(lines, console)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"about": about, "lines": lines}, indent=1) + "\n", encoding="utf-8")
+    if arguments.plot:
+        (draw_growth if arguments.growth else draw_methods)(lines, arguments.plot)
+
+
+if __name__ == "__main__":
+    run_script(main)
