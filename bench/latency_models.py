@@ -20,8 +20,8 @@ PAD = 0
 QWEN, LLAMA, CODEGEN = "qwen2", "llama", "codegen"
 # family, vocabulary, hidden size, intermediate size, layers, heads, key and value heads, tied head
 SHAPES = {
-    "tiny-student": (QWEN, 32000, 256, 768, 6, 4, 4, True),
-    "tiny-teacher": (QWEN, 32000, 512, 1536, 8, 8, 8, True),
+    "tiny-student": (QWEN, 32000, 256, 704, 6, 4, 4, True),
+    "tiny-teacher": (QWEN, 32000, 512, 1408, 8, 8, 8, True),
     "qwen1.5-0.5b": (QWEN, 151936, 1024, 2816, 24, 16, 16, True),
     "qwen1.5-1.8b": (QWEN, 151936, 2048, 5504, 24, 16, 16, False),
     "qwen1.5-4b": (QWEN, 151936, 2560, 6912, 40, 20, 20, False),

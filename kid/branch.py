@@ -18,6 +18,7 @@ from transformers.cache_utils import DynamicLayer
 from kid.config import RunConfig
 from kid.data.batching import Batch
 from kid.engine import bare_module, keep_training_trace
+from kid.models import PromptCache
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Stem:
 
         return Stem(self.width, tuple(map(of, self.keys)), tuple(map(of, self.values)))
 
-    def cache(self, model: PreTrainedModel) -> DynamicCache:
+    def cache(self, model: PreTrainedModel, kind: type[DynamicCache] = DynamicCache) -> DynamicCache:
         """A cache of its own for one branch, which adds to it and leaves the stem as it is."""
-        cache = DynamicCache(config=model.config)
+        cache = kind(config=model.config)
         for layer, keys, values in zip(cache.layers, self.keys, self.values, strict=bool(self.width)):
             layer.lazy_initialization(keys, values)
             layer.keys, layer.values = keys, values
@@ -72,13 +73,13 @@ def grow(model, batch: Batch, stem: Stem, until: int, rows: Tensor | None = None
     ids, positions, mask = batch.input_ids[:, at], batch.position_ids[:, at], batch.attention_mask[:, :until]
     if rows is not None:
         ids, positions, mask = ids[rows], positions[rows], mask[rows]
-    cache = stem.cache(bare_module(model).causal_lm)
+    cache = stem.cache(bare_module(model).causal_lm, PromptCache)
     model(ids, mask, positions, batch.rows[:0], cache, logits=False)
     keep_training_trace(model)  # another forward follows
     return Stem(until, tuple(layer.keys for layer in cache.layers), tuple(layer.values for layer in cache.layers))
 
 
-def run_prompts(config: RunConfig, model, batch: Batch, branches: int) -> Stem:
+def run_prompts(config: RunConfig, model, batch: Batch, apart: bool) -> Stem:
     """All but the last token of each prompt, where that saves something; an empty stem where it does not.
 
     As many forwards on every rank, whatever the batch holds: one for what prompts share, one for the rest of them.
@@ -86,14 +87,14 @@ def run_prompts(config: RunConfig, model, batch: Batch, branches: int) -> Stem:
     Args:
         model: an engine, or a bare module.
         batch: on the model's device.
-        branches: passes over outputs that will follow. The only one runs the rest of the prompt itself.
+        apart: run the rest of the prompts too; else that is left to the only pass over outputs that will follow.
     """
     stem = Stem()
     if not config.prefix or why_whole(bare_module(model).causal_lm):
         return stem
     if batch.shared_width:
         stem = grow(model, batch, stem, batch.shared_width, batch.owners).select(batch.group)
-    if branches > 1:
+    if apart:
         stem = grow(model, batch, stem, batch.prompt_width - 1)
     return stem
 

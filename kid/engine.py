@@ -125,9 +125,9 @@ def teacher_engine(config: RunConfig, teacher: Pretrained, values: dict):
     return engine
 
 
-def trains_in_parts(model) -> bool:
-    """Whether a model is in a ZeRO-3 engine with an optimizer; one that only infers has none."""
-    return isinstance(model, deepspeed.DeepSpeedEngine) and hasattr(model.optimizer, "parameter_offload")
+def in_parts(model) -> bool:
+    """Whether a model's weights are partitioned, so that every pass gathers them: a ZeRO-3 engine, no bare module."""
+    return isinstance(model, deepspeed.DeepSpeedEngine) and model.zero_optimization_stage() == 3
 
 
 @contextmanager
@@ -140,8 +140,7 @@ def whole_weights(student) -> Iterator[ResponseModel]:
     Args:
         student: its engine, or the bare module.
     """
-    partitioned = isinstance(student, deepspeed.DeepSpeedEngine) and student.zero_optimization_stage() == 3
-    with gathered(student) if partitioned else nullcontext(), without_training(student):
+    with gathered(student) if in_parts(student) else nullcontext(), without_training(student):
         yield bare_module(student)
 
 
@@ -202,7 +201,8 @@ def keep_training_trace(student) -> None:
     It records the first pass it sees and prefetches by that. A forward alone is the beginning of a training pass, but
     not the other way round: recorded first, it is thrown away in every backward, and nothing is ever prefetched.
     """
-    if trains_in_parts(student):
+    # The engine of a teacher, which never trains, has another optimizer.
+    if in_parts(student) and hasattr(student.optimizer, "parameter_offload"):
         coordinator = student.optimizer.parameter_offload.get_param_coordinator()
         if coordinator.is_record_trace():
             coordinator._invalidate_trace()

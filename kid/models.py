@@ -12,10 +12,11 @@ from pathlib import Path
 
 import deepspeed
 import torch
+from deepspeed.runtime.zero.parameter_offload import FWD_MODULE_STACK
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, Cache, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from kid.errors import InputError
@@ -189,6 +190,20 @@ def logit_transform(config: PreTrainedConfig) -> tuple[float, float | None]:
     return scale, getattr(config, "final_logit_softcapping", None) or getattr(config, "logits_soft_cap", None)
 
 
+class PromptIsRead(Exception):  # noqa: N818 (no error)
+    """The last layer's keys and values are in the cache."""
+
+
+class PromptCache(DynamicCache):
+    """Ends a forward once it holds the last layer's keys and values: nobody reads what that layer makes of a prompt."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args, **kwargs):
+        super().update(key_states, value_states, layer_idx, *args, **kwargs)
+        if layer_idx == len(self.layers) - 1:
+            raise PromptIsRead
+        return self.layers[layer_idx].keys, self.layers[layer_idx].values
+
+
 class ResponseModel(nn.Module):
     """A causal language model that only looks at chosen rows: the head never sees the prompt."""
 
@@ -228,15 +243,20 @@ class ResponseModel(nn.Module):
             cache: keys and values of the tokens before these; those of these are added to it.
 
         Returns:
-            [N, V], or [N, H], in the model's dtype.
+            [N, V], or [N, H], in the model's dtype; [0, 0] from a `PromptCache`, which is all that is wanted then.
         """
-        hidden = self.causal_lm.base_model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        ).last_hidden_state.flatten(0, 1)[rows]
+        depth = len(FWD_MODULE_STACK)
+        try:
+            hidden = self.causal_lm.base_model(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                past_key_values=cache,
+                use_cache=cache is not None,
+            ).last_hidden_state.flatten(0, 1)[rows]
+        except PromptIsRead:
+            del FWD_MODULE_STACK[depth:]  # ZeRO-3's list of the modules that are running: these were left
+            return attention_mask.new_empty(0, 0, dtype=self.causal_lm.dtype)
         if not logits:
             return hidden
         scale, soft_cap = logit_transform(self.causal_lm.config)

@@ -58,7 +58,7 @@ def on_policy(
             decoded = decode(
                 model,
                 batch,
-                run_prompts(config, model, batch, branches=1) if stem is None else stem,
+                run_prompts(config, model, batch, apart=False) if stem is None else stem,
                 real,
                 uniforms.view(len(real), -1).to(student.device),
                 temperature=config.sample_temperature,

@@ -11,7 +11,7 @@ from torch import Tensor
 from kid.branch import Stem, draws_dropout, read, run_prompts
 from kid.config import RunConfig
 from kid.data.batching import Batch
-from kid.engine import bare_module, keep_training_trace, trains_head, whole_heads, without_training
+from kid.engine import bare_module, in_parts, keep_training_trace, trains_head, whole_heads, without_training
 from kid.imperfect import BY_ENTROPY
 from kid.losses import losses
 from kid.methods import IMPERFECT, METHODS, MLE_SOURCES, ON_POLICY
@@ -77,9 +77,9 @@ def student_prompts(config: RunConfig, student, batch: Batch, plan: list[Pass], 
     seed_dropout(config, step, batch, 0)
     if looking and draws_dropout(bare_module(student)):
         with without_training(student):
-            looked = run_prompts(config, student, batch, looking)
-        return run_prompts(config, student, batch, training), looked
-    stem = run_prompts(config, student, batch, len(runs))
+            looked = run_prompts(config, student, batch, apart=looking > 1)
+        return run_prompts(config, student, batch, apart=training > 1), looked
+    stem = run_prompts(config, student, batch, apart=len(runs) > 1)
     return stem, stem.detach()
 
 
@@ -119,7 +119,8 @@ def micro_batch_loss(
         if run.model == TEACHER:
             timers("teacher").start()
             with torch.no_grad():
-                stem = run_prompts(config, teacher, batch, branches=1)
+                # Apart they cost less, unless one more pass means one more gathering of the weights.
+                stem = run_prompts(config, teacher, batch, apart=not in_parts(teacher))
                 teacher_states = read(config, teacher, batch, stem, outputs[run.reads])
             timers("teacher").stop()
         elif run.trains:

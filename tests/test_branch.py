@@ -213,14 +213,15 @@ def test_only_output_tokens_run_after_the_prompts():
     calls, batch = calls_of(config, IMPERFECT, model(0, 16, 40), model(1, 24, 44), samples)
     assert batch.shared_width == len(ONE) and batch.shared_tokens == 3 * len(ONE)
     assert calls == [
-        ("student", 1, 8), ("student", 4, 2), ("student", 4, 3), ("teacher", 1, 8), ("teacher", 4, 5), ("student", 4, 3)
+        ("student", 1, 8), ("student", 4, 2), ("student", 4, 3),
+        ("teacher", 1, 8), ("teacher", 4, 2), ("teacher", 4, 3), ("student", 4, 3),
     ]  # fmt: skip
     config = configuration("kid", micro_batch_size=4)
     calls, _ = calls_of(config, IMPERFECT, model(0, 16, 40), model(1, 24, 44), samples)
-    assert calls == [("student", 4, 10), ("student", 4, 3), ("teacher", 4, 13), ("student", 4, 3)]
+    assert calls == [("student", 4, 10), ("student", 4, 3), ("teacher", 4, 10), ("teacher", 4, 3), ("student", 4, 3)]
     config = configuration("rkd", batching="schema", micro_batch_size=4)
     calls, _ = calls_of(config, GOLD, model(0, 16, 40), model(1, 24, 44), samples)
-    assert calls == [("student", 1, 8), ("teacher", 1, 8), ("teacher", 4, 5), ("student", 4, 5)]
+    assert calls == [("student", 1, 8), ("teacher", 1, 8), ("teacher", 4, 2), ("teacher", 4, 3), ("student", 4, 5)]
 
 
 @pytest.mark.parametrize("how", HOW)
