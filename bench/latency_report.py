@@ -54,7 +54,7 @@ def show(lines: list[dict], console: Console) -> None:
         names = list(dict.fromkeys(name for line in own for name in line.get("parts", {}) if line["parts"][name] > 0))
         table = Table(title=pair if axis is None else f"{pair}, {axis} {value}")
         for column in ("", "way", "seconds", "ratio", "min to max", "MiB", *names):
-            table.add_column(column, justify="left" if column in ("", "way") else "right")
+            table.add_column(column, justify="left" if column in ("", "way") else "right", no_wrap=True)
         for line in own:
             if "failed" in line:
                 table.add_row(line["method"], line["way"], line["failed"][:60])

@@ -263,7 +263,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", help="take prompts and outputs of this benchmark's folder instead")
     parser.add_argument("--benchmark", default="spider", help="whose files lie in --data [spider]")
     parser.add_argument("--tokenizer", help="folder of the tokenizer that --data is written with")
-    parser.add_argument("--lora-rank", type=int, default=64, help="[64]")
+    parser.add_argument("--lora-rank", type=int, help="[64; for tiny 16, the same share of the student]")
     parser.add_argument("--deepspeed", default="ds_configs/student_zero2.json", help="ours [%(default)s]")
     parser.add_argument("--rounds", type=int, help="after two of warm-up [10; --growth: 3]")
     parser.add_argument("--growth", action="store_true", help="how a step grows, instead of the table")
@@ -284,6 +284,7 @@ def main() -> None:
     arguments.dtype = arguments.dtype or {"cpu": "fp32", "cuda": "bf16"}[arguments.device]
     arguments.rounds = arguments.rounds or (3 if arguments.growth else 10)
     arguments.per_schema = arguments.per_schema or arguments.batch_size
+    arguments.lora_rank = arguments.lora_rank or (16 if arguments.pair == ["tiny"] else 64)
     keep_quiet()
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "deepspeed")}
     versions |= {"trl": importlib.metadata.version("trl")} if arguments.peers else {}
@@ -294,7 +295,7 @@ def main() -> None:
         **{key: str(v) if isinstance(v, Path) else v for key, v in vars(arguments).items() if key != "json"},
         "defaults": asdict(Lengths()),
     }
-    console = Console(width=140)
+    console = Console(width=160)
     console.print(about)
     lines = measure_growth(arguments) if arguments.growth else []
     for pair in [] if arguments.growth else arguments.pair:
