@@ -8,7 +8,10 @@ sequences.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -45,11 +48,11 @@ class Stem:
 
     def cache(self, model: PreTrainedModel, kind: type[DynamicCache] = DynamicCache) -> DynamicCache:
         """A cache of its own for one branch, which adds to it and leaves the stem as it is."""
-        cache = kind(config=model.config)
-        for layer, keys, values in zip(cache.layers, self.keys, self.values, strict=bool(self.width)):
+        own = kind(config=model.config)
+        for layer, keys, values in zip(own.layers, self.keys, self.values, strict=bool(self.width)):
             layer.lazy_initialization(keys, values)
             layer.keys, layer.values = keys, values
-        return cache
+        return own
 
 
 def why_whole(model: PreTrainedModel) -> str | None:
@@ -122,6 +125,32 @@ def read(
     cache = stem.cache(bare_module(model).causal_lm) if stem.width else None
     mask, positions = batch.attention_mask[:, :end], batch.position_ids[:, at]
     return model(ids, mask, positions, rows, cache, logits=not config.fused)
+
+
+@cache
+def side_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
+
+
+@contextmanager
+def beside(device: torch.device) -> Iterator[None]:
+    """On a GPU: what is queued within runs beside what is queued after it, until `join`. Elsewhere nothing changes.
+
+    Nothing made within is freed for others too early: the next use begins by waiting for all that was queued before it.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    side = side_stream(device)
+    side.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(side):
+        yield
+
+
+def join(device: torch.device) -> None:
+    """What is queued from here on waits for what runs `beside`."""
+    if device.type == "cuda":
+        torch.cuda.current_stream(device).wait_stream(side_stream(device))
 
 
 def draws_dropout(module: torch.nn.Module) -> bool:

@@ -15,7 +15,7 @@ from kid.methods import METHODS
 DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd", "skew-fkl", "skew-rkl")
 # A run may be resumed under other values of these, which change rounding, and what dropout drops, at most; every other
 # key must be as it was.
-FREE_ON_RESUME = ("output", "resume", "fused", "logit_memory_mb", "prefix")
+FREE_ON_RESUME = ("output", "resume", "fused", "logit_memory_mb", "prefix", "activation_checkpointing")
 
 
 def option(default: Any, help: str, *, group: str, choices=None, low=None, high=None) -> Any:
@@ -184,7 +184,12 @@ class RunConfig:
     prefix: bool = option(
         True,
         "run a prompt once and every pass over outputs against its keys and values; no (or off): whole sequences in "
-        "every pass, for comparison",
+        "every pass",
+        group=OPTIMISATION,
+    )
+    activation_checkpointing: bool = option(
+        False,
+        "compute the student's activations anew in backward: less memory, more time; with prefix: no only",
         group=OPTIMISATION,
     )
     seed: int = option(0, "of everything random", group=OPTIMISATION, low=0, high=2**31 - 1)

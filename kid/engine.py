@@ -28,6 +28,7 @@ SET_BY_THE_RUN = (
     "bf16",
     "fp16",
     "tensorboard",
+    "activation_checkpointing",
     "lr",
     "weight_decay",
 )
@@ -93,6 +94,8 @@ def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: i
     """The student with its optimizer and its warm-up and cosine schedule, in an engine of its own."""
     ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=True)
     model = load_causal_lm(folder, config.dtype, config.attention, ds_config)
+    if config.activation_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})  # the other kind needs inputs with a gradient
     if config.lora_rank:
         model = add_lora(model, config.lora_rank, config.lora_alpha, config.lora_dropout, config.seed)
         # Where others will look for the base: a hub id stays one, a folder must be found from anywhere.

@@ -76,6 +76,11 @@ def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfi
         raise InputError(f"--teacher {config.teacher}: method {config.method} has no teacher; leave it out")
     if not method.needs_teacher and config.divergence:
         raise InputError(f"--divergence {config.divergence}: method {config.method} has none; leave it out")
+    if config.activation_checkpointing and config.prefix:
+        raise InputError(
+            "--activation-checkpointing yes: activations computed anew would lack the prompts' keys and values that "
+            "all passes share; give --prefix off with it"
+        )
     if TEACHER in method.sources and not config.teacher_outputs:
         raise InputError(
             f"--teacher-outputs is missing; method {config.method} learns from outputs that train/generate.py makes"

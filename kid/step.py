@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kid.branch import Stem, draws_dropout, read, run_prompts
+from kid.branch import Stem, beside, draws_dropout, join, read, run_prompts
 from kid.config import RunConfig
 from kid.data.batching import Batch
 from kid.engine import bare_module, in_parts, keep_training_trace, trains_head, whole_heads, without_training
@@ -104,7 +105,15 @@ def micro_batch_loss(
     Returns:
         (the loss, a scalar with gradient; float64 [len(TOTALS)] without).
     """
-    plan = [run for run in passes(config, source) if run.reads != ITS_OWN]
+    plan, device = [run for run in passes(config, source) if run.reads != ITS_OWN], batch.input_ids.device
+    teacher_stem = Stem()
+    if teacher is not None:
+        # A teacher in parts has its prompts run with its outputs: one more pass is one more gathering of its weights.
+        whole = not in_parts(teacher)
+        with torch.no_grad(), beside(device) if whole else nullcontext():
+            timers("teacher").start()
+            teacher_stem = run_prompts(config, teacher, batch, apart=whole)
+            timers("teacher").stop()
     timers("prompt").start()
     trained, looked = prompts or student_prompts(config, student, batch, plan, step)
     timers("prompt").stop()
@@ -117,11 +126,10 @@ def micro_batch_loss(
     loss = kd = mle = 0.0
     for run in plan:
         if run.model == TEACHER:
+            join(device)
             timers("teacher").start()
             with torch.no_grad():
-                # Apart they cost less, unless one more pass means one more gathering of the weights.
-                stem = run_prompts(config, teacher, batch, apart=not in_parts(teacher))
-                teacher_states = read(config, teacher, batch, stem, outputs[run.reads])
+                teacher_states = read(config, teacher, batch, teacher_stem, outputs[run.reads])
             timers("teacher").stop()
         elif run.trains:
             timers("student").start()

@@ -12,7 +12,7 @@ import torch
 from deepspeed.accelerator import get_accelerator
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 
-from kid.branch import Stem, read
+from kid.branch import Stem, read, why_whole
 from kid.checkpoint import (
     check_world_size,
     export_trained,
@@ -22,11 +22,20 @@ from kid.checkpoint import (
     steps_done,
 )
 from kid.config import RunConfig, accumulation_steps
-from kid.data.batching import Dataset, collate, load_dataset, micro_batches, sample_weights, steps_per_epoch
+from kid.data.batching import (
+    Dataset,
+    collate,
+    load_dataset,
+    micro_batches,
+    sample_weights,
+    shared_share,
+    steps_per_epoch,
+)
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
 from kid.engine import (
     STUDENT_FLAG,
     TEACHER_FLAG,
+    bare_module,
     read_deepspeed_config,
     student_engine,
     teacher_engine,
@@ -160,6 +169,10 @@ def train(config: RunConfig) -> None:
     distils = inputs.teacher is not None
     teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if distils else None
     student = student_engine(config, inputs.student, inputs.student_deepspeed, inputs.total_steps)
+    for name, model in (("student", student), ("teacher", teacher)) if config.prefix and leads else ():
+        reason = why_whole(bare_module(model).causal_lm) if model else None
+        if reason:
+            print(f"{name}: whole sequences run in every pass, as with --prefix off: {reason}", flush=True)
     if inputs.checkpoint:
         load_checkpoint(student, inputs.checkpoint)
     if leads:
@@ -201,6 +214,8 @@ def train(config: RunConfig) -> None:
 def say_what_was_read(config: RunConfig, inputs: Inputs) -> None:
     """Counts of what will be trained on, and of all that was cut or left out."""
     print(f"{config.benchmark}: {len(inputs.train.samples)} training samples, {inputs.total_steps} steps", flush=True)
+    if config.batching == "schema":
+        print(f"train: {shared_share(inputs.train, config):.0%} of the prompts' tokens are shared within micro-batches")
     for split, data in (("train", inputs.train), ("dev", inputs.validation)):
         for remark in data.remarks if data else ():
             print(f"{split}: {remark}", flush=True)

@@ -207,21 +207,21 @@ def test_the_list_of_passes_is_what_runs(method, source, changes):
 
 
 def test_only_output_tokens_run_after_the_prompts():
-    """What is shared once, the rest of the prompts once, then outputs; the teacher's together with the rest."""
+    """What is shared once, the rest of the prompts once, then outputs; an only pass over outputs runs the rest too."""
     samples = [Sample([*ONE, 5, 6, 7], [8, 9, EOS]), Sample([*ONE, 30, 31], [8, EOS])] * 2
     config = configuration("kid", batching="schema", micro_batch_size=4)
     calls, batch = calls_of(config, IMPERFECT, model(0, 16, 40), model(1, 24, 44), samples)
     assert batch.shared_width == len(ONE) and batch.shared_tokens == 3 * len(ONE)
     assert calls == [
-        ("student", 1, 8), ("student", 4, 2), ("student", 4, 3),
-        ("teacher", 1, 8), ("teacher", 4, 2), ("teacher", 4, 3), ("student", 4, 3),
+        ("teacher", 1, 8), ("teacher", 4, 2), ("student", 1, 8), ("student", 4, 2), ("student", 4, 3),
+        ("teacher", 4, 3), ("student", 4, 3),
     ]  # fmt: skip
     config = configuration("kid", micro_batch_size=4)
     calls, _ = calls_of(config, IMPERFECT, model(0, 16, 40), model(1, 24, 44), samples)
-    assert calls == [("student", 4, 10), ("student", 4, 3), ("teacher", 4, 10), ("teacher", 4, 3), ("student", 4, 3)]
+    assert calls == [("teacher", 4, 10), ("student", 4, 10), ("student", 4, 3), ("teacher", 4, 3), ("student", 4, 3)]
     config = configuration("rkd", batching="schema", micro_batch_size=4)
     calls, _ = calls_of(config, GOLD, model(0, 16, 40), model(1, 24, 44), samples)
-    assert calls == [("student", 1, 8), ("teacher", 1, 8), ("teacher", 4, 2), ("teacher", 4, 3), ("student", 4, 5)]
+    assert calls == [("teacher", 1, 8), ("teacher", 4, 2), ("student", 1, 8), ("teacher", 4, 3), ("student", 4, 5)]
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -293,3 +293,14 @@ def test_a_model_with_a_sliding_window_is_right_beside_one_without(who):
         how = {"batching": "schema", "micro_batch_size": 4}
         found = step_of(configuration(method, **how), source, student, teacher)
         assert_same(found, step_of(configuration(method, **how, prefix="off"), source, student, teacher), 1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(("method", "source"), [("kid", IMPERFECT), ("rkd", GOLD), ("gkd-rkl", ON_POLICY)])
+def test_on_a_gpu_where_the_teachers_prompts_run_beside_the_students_work(method, source, how):
+    models = model(0, 16, 40).cuda(), model(1, 24, 44).cuda()
+    how = {**how, "micro_batch_size": 4}
+    for step in range(3):
+        found = step_of(configuration(method, **how), source, *models, step)
+        assert_same(found, step_of(configuration(method, **how, prefix="off"), source, *models, step), 1e-4)

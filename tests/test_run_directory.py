@@ -33,6 +33,7 @@ def test_a_run_may_be_resumed_under_the_same_config_only(tmp_path):
     assert {path.name for path in folder.iterdir()} == {"config.yaml", "environment.json"}
     check_run_directory(config(folder, resume=True))
     check_run_directory(config(folder, resume=True, fused="off", logit_memory_mb=100))  # how, not what is trained
+    check_run_directory(config(folder, resume=True, prefix="off", activation_checkpointing="yes"))
     with pytest.raises(InputError, match="holds a run; add --resume"):
         check_run_directory(config(folder))
     with pytest.raises(InputError, match=r"differ: lr \(0.0002 there, 0.001 here\), seed \(0 there, 1 here\);"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import datasets
 import numpy as np
@@ -18,6 +19,9 @@ from kid.data.prepare import Prepared, prepare
 from kid.data.reading import data_options
 from kid.data.sharing import shared_prefixes
 from kid.errors import InputError
+
+# Global batches over which micro-batches are sorted by length, with --batching schema.
+BALANCED_OVER = 16
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,17 @@ class ArrowSamples(Sequence):
         return Sample(row["prompt_ids"], row["completion_ids"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Samples in the benchmark's order, the db_id of each, and lines on everything that was cut or left out."""
 
     samples: Sequence[Sample]
     db_ids: list[str]
     remarks: list[str]
+
+    @cached_property
+    def prompt_lengths(self) -> list[int]:
+        return [len(sample.prompt_ids) for sample in self.samples]
 
 
 @dataclass
@@ -159,21 +167,58 @@ def epoch_order(dataset: Dataset, config, epoch: int) -> list[int]:
     """Every sample once, in the order of an epoch.
 
     "random": any order. "schema": every micro-batch holds samples of one database as far as their number allows, what
-    remains of each is put together; micro-batches come in any order, one that is not full is the last.
+    remains of each is put together; micro-batches come in any order, one that is not full is the last, but those of a
+    global batch, which ranks run side by side, have prompts of like length.
     """
-    generator = np.random.default_rng([config.seed, epoch])
-    order = generator.permutation(len(dataset.samples)).tolist()
     if config.batching == "random":
-        return order
-    size, groups = config.micro_batch_size, {}
-    for index in order:
+        return random_order(config.seed, epoch, len(dataset.samples))
+    return schema_order(dataset, config.seed, epoch, config.micro_batch_size, config.batch_size)
+
+
+@lru_cache(maxsize=2)  # asked for in every step
+def random_order(seed: int, epoch: int, count: int) -> list[int]:
+    return np.random.default_rng([seed, epoch]).permutation(count).tolist()
+
+
+@lru_cache(maxsize=2)
+def schema_order(dataset: Dataset, seed: int, epoch: int, size: int, batch_size: int) -> list[int]:
+    """See `epoch_order`; `size` is a micro-batch's."""
+    generator, groups = np.random.default_rng([seed, epoch]), {}
+    for index in generator.permutation(len(dataset.samples)).tolist():
         groups.setdefault(dataset.db_ids[index], []).append(index)
     remains = [index for group in groups.values() for index in group[len(group) // size * size :]]
     whole = [index for group in groups.values() for index in group[: len(group) // size * size]] + remains
     batches = [whole[at : at + size] for at in range(0, len(whole), size)]
     last = [batches.pop()] if len(whole) % size else []
-    shuffled = [batches[place] for place in generator.permutation(len(batches))] + last
-    return [index for batch in shuffled for index in batch]
+    shuffled = [batches[place] for place in generator.permutation(len(batches))]
+    balanced = balance(shuffled, dataset.prompt_lengths, batch_size // size, generator)
+    return [index for batch in balanced + last for index in batch]
+
+
+def balance(
+    batches: list[list[int]], lengths: list[int], together: int, generator: np.random.Generator
+) -> list[list[int]]:
+    """Micro-batches in another order, in which those that make up a global batch have prompts of like length.
+
+    Within a window of global batches they are sorted by their longest prompt, and the global batches then shuffled: an
+    epoch keeps its mixture.
+    """
+    ordered = []
+    for at in range(0, len(batches), BALANCED_OVER * together):
+        window = sorted(batches[at : at + BALANCED_OVER * together], key=lambda batch: max(lengths[i] for i in batch))
+        whole = len(window) // together
+        for place in [*generator.permutation(whole).tolist(), whole]:
+            ordered += window[place * together : (place + 1) * together]
+    return ordered
+
+
+def shared_share(dataset: Dataset, config) -> float:
+    """Which share of the tokens of an epoch's prompts need not be run, another one of their micro-batch having them."""
+    order, size, saved = epoch_order(dataset, config, 0), config.micro_batch_size, 0
+    for at in range(0, len(order), size):
+        groups, shared = shared_prefixes([dataset.samples[index].prompt_ids for index in order[at : at + size]])
+        saved += sum(shared[group] for group in groups) - sum(shared)
+    return saved / sum(dataset.prompt_lengths)
 
 
 def global_batch(dataset: Dataset, config, step: int) -> list[int | None]:

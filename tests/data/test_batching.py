@@ -14,6 +14,7 @@ from kid.data.batching import (
     global_batch,
     micro_batches,
     sample_weights,
+    shared_share,
     steps_per_epoch,
 )
 
@@ -64,8 +65,44 @@ def test_micro_batches_by_schema_hold_one_database_as_far_as_it_goes(size):
     whole = sum(len(batch) == size and len(set(batch)) == 1 for batch in batches)
     assert whole >= 15 // size + 14 // size + 14 // size
     assert len({batch[0] for batch in batches[: 3 * 3]}) > 1  # databases take turns
-    together = [epoch_order(data, run(batching="schema", micro_batch_size=size, batch_size=n), 2) for n in (4, 12)]
-    assert together == [order, order]
+
+
+def schemas(databases: int, questions: int) -> Dataset:
+    """Questions on databases whose schemas have 20 to 20 + 10 (databases - 1) tokens."""
+    samples = [
+        Sample([*range(1000 * db, 1000 * db + 20 + 10 * db), 5000 + question, 6, 7], [8, 1])
+        for question in range(questions)
+        for db in range(databases)
+    ]
+    return Dataset(samples, [f"db{i % databases}" for i in range(len(samples))], [])
+
+
+def test_ranks_side_by_side_have_prompts_of_like_length():
+    """Of 4 micro-batches that run at the same time; by chance the longest prompt would be twice the shortest."""
+    data, config = schemas(40, 8), run(batching="schema", batch_size=16, micro_batch_size=4)
+    spread, first = [], []
+    for step in range(steps_per_epoch(320, 16)):
+        longest = [
+            max(len(sample.prompt_ids) for sample in batch.samples)
+            for rank in range(4)
+            for batch in micro_batches(data, config, step, rank, 4, 9)
+        ]
+        spread.append(max(longest) / min(longest))
+        first.append(longest[0])
+    assert sum(spread) / len(spread) < 1.3
+    assert first != sorted(first) and first != sorted(first, reverse=True)  # the epoch keeps its mixture
+
+
+def test_share_of_tokens_that_run_once():
+    """Of 4 questions on one database, the schema's 20 to 50 tokens run once; questions have 3."""
+    data, config = schemas(4, 8), run(batching="schema", batch_size=8, micro_batch_size=4)
+    whole = sum(length * 8 for length in (23, 33, 43, 53))
+    assert shared_share(data, config) == pytest.approx(sum(length * 6 for length in (20, 30, 40, 50)) / whole)
+    batches = [batch for step in range(4) for batch in micro_batches(data, config, step, 0, 1, 9)]
+    assert sum(batch.shared_tokens for batch in batches) == pytest.approx(shared_share(data, config) * whole)
+    assert all(len(batch.owners) == 1 and batch.group.tolist() == [0] * 4 for batch in batches)
+    off = run(batching="schema", batch_size=8, micro_batch_size=4, prefix=False)
+    assert all(batch.shared_width == 0 for batch in micro_batches(data, off, 0, 0, 1, 9))
 
 
 @pytest.mark.parametrize("reduction", ["sequence", "token"])
