@@ -14,7 +14,6 @@ from transformers.integrations import flash_attention
 
 from kid.methods import GOLD, IMPERFECT, ON_POLICY
 
-
 CALLS: list[tuple[int, int]] = []  # most queries and most keys of a sequence
 
 
