@@ -11,7 +11,8 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from kid.config import RunConfig
-from kid.data.batching import Batch, Sample, collate, load_dataset, micro_batches, sample_weights
+from kid.data.batching import Batch, Sample, collate, load_dataset, sample_weights
+from kid.data.order import micro_batches
 from kid.engine import complete_deepspeed_config, read_deepspeed_config, with_fitting_bucket
 from kid.errors import InputError
 from kid.models import DTYPES, ResponseModel, add_lora, choose_attention

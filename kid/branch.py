@@ -8,19 +8,14 @@ sequences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 
-import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import DynamicLayer
 
 from kid.config import RunConfig
 from kid.data.batching import Batch
-from kid.engine import bare_module, keep_training_trace
+from kid.engine import bare_module, forget_order
 from kid.models import PromptCache
 
 
@@ -49,19 +44,11 @@ class Stem:
     def cache(self, model: PreTrainedModel, kind: type[DynamicCache] = DynamicCache) -> DynamicCache:
         """A cache of its own for one branch, which adds to it and leaves the stem as it is."""
         own = kind(config=model.config)
-        for layer, keys, values in zip(own.layers, self.keys, self.values, strict=bool(self.width)):
+        # An empty stem has no layers.
+        for layer, keys, values in zip(own.layers, self.keys, self.values, strict=self.width > 0):
             layer.lazy_initialization(keys, values)
             layer.keys, layer.values = keys, values
         return own
-
-
-def why_whole(model: PreTrainedModel) -> str | None:
-    """Why the prompts of a model cannot be kept as keys and values of every token; None where they can."""
-    if getattr(model, "_is_stateful", False):
-        return "it has recurrent layers"
-    if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=model.config).layers):
-        return "not all its layers have full attention"
-    return None
 
 
 def grow(model, batch: Batch, stem: Stem, until: int, rows: Tensor | None = None) -> Stem:
@@ -78,7 +65,7 @@ def grow(model, batch: Batch, stem: Stem, until: int, rows: Tensor | None = None
         ids, positions, mask = ids[rows], positions[rows], mask[rows]
     cache = stem.cache(bare_module(model).causal_lm, PromptCache)
     model(ids, mask, positions, batch.rows[:0], cache, logits=False)
-    keep_training_trace(model)  # another forward follows
+    forget_order(model)  # another forward follows
     return Stem(until, tuple(layer.keys for layer in cache.layers), tuple(layer.values for layer in cache.layers))
 
 
@@ -93,7 +80,7 @@ def run_prompts(config: RunConfig, model, batch: Batch, apart: bool) -> Stem:
         apart: run the rest of the prompts too; else that is left to the only pass over outputs that will follow.
     """
     stem = Stem()
-    if not config.prefix or why_whole(bare_module(model).causal_lm):
+    if not config.prefix or bare_module(model).why_whole:
         return stem
     if batch.shared_width:
         stem = grow(model, batch, stem, batch.shared_width, batch.owners).select(batch.group)
@@ -125,40 +112,3 @@ def read(
     cache = stem.cache(bare_module(model).causal_lm) if stem.width else None
     mask, positions = batch.attention_mask[:, :end], batch.position_ids[:, at]
     return model(ids, mask, positions, rows, cache, logits=not config.fused)
-
-
-@cache
-def side_stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)
-
-
-@contextmanager
-def beside(device: torch.device) -> Iterator[None]:
-    """On a GPU: what is queued within runs beside what is queued after it, until `join`. Elsewhere nothing changes.
-
-    Nothing made within is freed for others too early: the next use begins by waiting for all that was queued before it.
-    """
-    if device.type != "cuda":
-        yield
-        return
-    side = side_stream(device)
-    side.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(side):
-        yield
-
-
-def join(device: torch.device) -> None:
-    """What is queued from here on waits for what runs `beside`."""
-    if device.type == "cuda":
-        torch.cuda.current_stream(device).wait_stream(side_stream(device))
-
-
-def draws_dropout(module: torch.nn.Module) -> bool:
-    """Whether a forward in training differs from one in evaluation."""
-    for part in module.modules():
-        if isinstance(part, torch.nn.Dropout) and part.p > 0:
-            return True
-        # Attention modules hold their rate themselves.
-        if any("dropout" in name and isinstance(value, float) and value > 0 for name, value in vars(part).items()):
-            return True
-    return False

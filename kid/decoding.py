@@ -65,7 +65,9 @@ def decode(
     top_p: float,
     together: bool = False,
 ) -> list[list[int]]:
-    """Outputs of some prompts of a batch, token by token against a KV cache. A row that has ended leaves the batch.
+    """Outputs of some prompts of a batch, token by token against a KV cache.
+
+    A row that has ended leaves the batch, unless the model keeps something of it elsewhere than in the cache.
 
     Args:
         forward: a `kid.models.ResponseModel` or its engine, in eval mode.
@@ -86,24 +88,25 @@ def decode(
     attention_mask = batch.attention_mask[chosen, : at.stop]
     cache = (stem if len(rows) == len(batch.samples) else stem.select(chosen)).cache(bare_module(forward).causal_lm)
     outputs: list[list[int]] = [[] for _ in rows]
-    going_on = list(range(len(rows)))  # the output that each row of the batch belongs to
+    owners = list(range(len(rows)))  # the output that each row still in the batch belongs to
+    ended: set[int] = set()  # outputs
     for place in range(uniforms.shape[1]):
         width = ids.shape[1]
         last = torch.arange(len(ids), device=ids.device) * width + width - 1
         logits = forward(ids, attention_mask, positions, last, cache)
         drawn = draw_tokens(logits[:, : tokens.count], uniforms[:, place], temperature, top_p)
-        drawn_ids = drawn.tolist()
-        for output, token in zip(going_on, drawn_ids, strict=False):
-            outputs[output].append(token)
-        stay = [row for row in range(len(going_on)) if drawn_ids[row] != tokens.eos]
-        going_on = [going_on[row] for row in stay]
-        if rows_going_on(len(stay), ids.device, together) == 0:
+        for output, token in zip(owners, drawn.tolist(), strict=True):
+            if output not in ended:
+                outputs[output].append(token)
+                ended |= {output} if token == tokens.eos else set()
+        if rows_going_on(len(rows) - len(ended), ids.device, together) == 0:
             break
         ids, positions = drawn[:, None], positions[:, -1:] + 1
         attention_mask = torch.cat([attention_mask, torch.ones_like(ids)], dim=1)
-        if len(stay) < len(ids):
-            # Where other ranks go on, one row stays to take part in their forwards.
-            kept = torch.tensor(stay or [0], device=ids.device)
+        # Where other ranks go on, one row stays to take part in their forwards.
+        stay = [row for row, output in enumerate(owners) if output not in ended] or [0]
+        if len(stay) < len(owners) and bare_module(forward).why_whole is None:
+            owners, kept = [owners[row] for row in stay], torch.tensor(stay, device=ids.device)
             ids, positions, attention_mask, uniforms = (t[kept] for t in (ids, positions, attention_mask, uniforms))
             cache.reorder_cache(kept)
     return outputs

@@ -72,6 +72,8 @@ def complete_deepspeed_config(values: dict, config: RunConfig, world_size: int, 
         "gradient_accumulation_steps": accumulation,
         "train_batch_size": config.micro_batch_size * accumulation * world_size,
         "bf16": {"enabled": config.dtype == "bf16"},
+        # It would wait for the device before every forward.
+        "timers": {"throughput": {"enabled": False}},
     }
     if not student:
         return {key: value for key, value in completed.items() if key != "optimizer"}
@@ -192,21 +194,24 @@ def without_training(student) -> Iterator[None]:
     module = bare_module(student)  # an engine's own `training` never changes
     was_training = module.training
     module.eval()
-    with torch.no_grad():
-        yield
-    module.train(was_training)
-    keep_training_trace(student)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        module.train(was_training)
 
 
-def keep_training_trace(student) -> None:
-    """After a forward without gradient: have ZeRO-3 learn its order of modules from a training pass instead.
+def forget_order(model) -> None:
+    """After a forward that others of the micro-batch follow: have ZeRO-3 not take it for a whole pass.
 
-    It records the first pass it sees and prefetches by that. A forward alone is the beginning of a training pass, but
-    not the other way round: recorded first, it is thrown away in every backward, and nothing is ever prefetched.
+    It records the first pass it sees and prefetches by that order of modules. A micro-batch's earlier forwards are the
+    beginning of its last one and of the backward, but not the other way round: a beginning that was recorded is thrown
+    away in every step, and nothing is ever prefetched.
     """
-    # The engine of a teacher, which never trains, has another optimizer.
-    if in_parts(student) and hasattr(student.optimizer, "parameter_offload"):
-        coordinator = student.optimizer.parameter_offload.get_param_coordinator()
+    if in_parts(model):
+        # The engine of a teacher has nothing else in this place.
+        offload = getattr(model.optimizer, "parameter_offload", model.optimizer)
+        coordinator = offload.get_param_coordinator()
         if coordinator.is_record_trace():
             coordinator._invalidate_trace()
 

@@ -110,6 +110,8 @@ def generate(config: RunConfig) -> None:
     get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
     engine = teacher_engine(config, teacher, values)
+    if not engine.module.decodes:
+        raise InputError(f"--teacher {config.teacher} does not decode from keys and values that it is given")
     if leads:
         write_atomically(parts_folder(path) / "header.json", json.dumps(first))
         for remark in train.remarks:

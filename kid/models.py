@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import deepspeed
@@ -17,6 +18,7 @@ from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
 from transformers.initialization import no_init_weights
 
 from kid.errors import InputError
@@ -218,6 +220,38 @@ class ResponseModel(nn.Module):
     @property
     def device(self) -> torch.device:
         return self.causal_lm.device
+
+    @cached_property
+    def why_whole(self) -> str | None:
+        """Why prompts cannot be kept as keys and values of every token, padding in between; None: they can."""
+        config = self.causal_lm.config
+        rope = getattr(config, "rope_parameters", None) or {}
+        kinds = {rope.get("rope_type"), *(own.get("rope_type") for own in rope.values() if isinstance(own, dict))}
+        if getattr(self.causal_lm, "_is_stateful", False):
+            return "it has recurrent layers"
+        if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=config).layers):
+            return "not all its layers have full attention"
+        if config.model_type in ("gpt_neo", "mpt"):  # a window of columns; ALiBi by columns
+            return "its attention counts columns, padding included"
+        if kinds & {"longrope", "dynamic"}:
+            return "its rotary frequencies depend on the length of what is run"
+        return None
+
+    @cached_property
+    def draws_dropout(self) -> bool:
+        """Whether a forward in training differs from one in evaluation."""
+        for part in self.modules():
+            if isinstance(part, nn.Dropout) and part.p > 0:
+                return True
+            # Attention modules hold their rate themselves.
+            if any("dropout" in name and isinstance(value, float) and value > 0 for name, value in vars(part).items()):
+                return True
+        return False
+
+    @property
+    def decodes(self) -> bool:
+        """Whether it goes on from keys and values that it is given."""
+        return "past_key_values" in inspect.signature(self.causal_lm.base_model.forward).parameters
 
     @property
     def head(self) -> Head:

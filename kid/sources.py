@@ -13,7 +13,7 @@ from kid.branch import Stem, read, run_prompts
 from kid.config import RunConfig
 from kid.data.batching import Batch, Sample, collate, sample_weights
 from kid.decoding import decode
-from kid.engine import whole_weights, without_training
+from kid.engine import forget_order, whole_weights, without_training
 from kid.imperfect import BY_ENTROPY, mask_count, rewrite, select_by_entropy, select_by_rule
 from kid.losses import entropies, predictions
 from kid.methods import GOLD, IMPERFECT, METHODS
@@ -86,7 +86,9 @@ def on_policy(
 def output_entropies(config: RunConfig, student, batch: Batch, stem: Stem) -> Tensor:
     """Entropy of the student's distribution at each output position, given y before it; [B, R], 0 at padding."""
     with without_training(student):
-        values = entropies(config, student, read(config, student, batch, stem, batch.completion_ids))
+        states = read(config, student, batch, stem, batch.completion_ids)
+        forget_order(student)
+        values = entropies(config, student, states)
     return values.new_zeros(batch.completion_mask.shape).masked_scatter(batch.completion_mask, values)
 
 
@@ -122,6 +124,7 @@ def imperfect(
             uniforms = sample_uniforms(config.seed, step, batch.positions, FILL, counts).to(gold.device)
         with without_training(student):
             states = read(config, student, batch, stem, masked, chosen)
+            forget_order(student)
             return predictions(config, student, states, tokens, uniforms)
 
     return rewrite(gold, chosen, tokens.mask, None if config.rewrite == "mask-only" else predict), chosen

@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kid.branch import Stem, beside, draws_dropout, join, read, run_prompts
+from kid.branch import Stem, read, run_prompts
 from kid.config import RunConfig
 from kid.data.batching import Batch
-from kid.engine import bare_module, in_parts, keep_training_trace, trains_head, whole_heads, without_training
+from kid.engine import bare_module, forget_order, in_parts, trains_head, whole_heads, without_training
 from kid.imperfect import BY_ENTROPY
 from kid.losses import losses
 from kid.methods import IMPERFECT, METHODS, MLE_SOURCES, ON_POLICY
 from kid.pretrained import TokenIds
 from kid.sources import imperfect, on_policy
+from kid.streams import beside, join
 
 # Sums over the global batch, in the order of the tensor that is reduced over the ranks once a step.
 TOTALS = ("loss", "kd", "mle", "changed", "masked", "output_tokens", "tokens", "shared_tokens")
@@ -76,7 +77,7 @@ def student_prompts(config: RunConfig, student, batch: Batch, plan: list[Pass], 
     training = sum(run.trains for run in runs)
     looking = len(runs) - training
     seed_dropout(config, step, batch, 0)
-    if looking and draws_dropout(bare_module(student)):
+    if looking and bare_module(student).draws_dropout:
         with without_training(student):
             looked = run_prompts(config, student, batch, apart=looking > 1)
         return run_prompts(config, student, batch, apart=training > 1), looked
@@ -108,11 +109,12 @@ def micro_batch_loss(
     plan, device = [run for run in passes(config, source) if run.reads != ITS_OWN], batch.input_ids.device
     teacher_stem = Stem()
     if teacher is not None:
-        # A teacher in parts has its prompts run with its outputs: one more pass is one more gathering of its weights.
+        # Prompts apart from the outputs save their last layer, and can run beside the student's work. What is not
+        # shared of them is too little for that; and for a teacher in parts every pass is a gathering of its weights.
         whole = not in_parts(teacher)
         with torch.no_grad(), beside(device) if whole else nullcontext():
             timers("teacher").start()
-            teacher_stem = run_prompts(config, teacher, batch, apart=whole)
+            teacher_stem = run_prompts(config, teacher, batch, apart=whole and not batch.shared_width)
             timers("teacher").stop()
     timers("prompt").start()
     trained, looked = prompts or student_prompts(config, student, batch, plan, step)
@@ -136,7 +138,7 @@ def micro_batch_loss(
             seed_dropout(config, step, batch, trained.width)
             states = read(config, student, batch, trained, outputs[run.reads])
             if run is not plan[-1]:
-                keep_training_trace(student)
+                forget_order(student)
             timers("student").stop()
             timers("loss").start()
             of_teacher = (teacher, teacher_states) if KD in run.gives else ()
@@ -165,7 +167,7 @@ def train_step(
             prompts = student_prompts(config, student, batches[0].to(student.device), plan, step)
             timers("prompt").stop()
         timers("decode").start()
-        batches = on_policy(config, student, batches, step, tokens, *(prompts or ())[1:])
+        batches = on_policy(config, student, batches, step, tokens, prompts[1] if prompts else None)
         timers("decode").stop()
     totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=student.device)
     for batch in batches:

@@ -12,7 +12,7 @@ import torch
 from deepspeed.accelerator import get_accelerator
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 
-from kid.branch import Stem, read, why_whole
+from kid.branch import Stem, read
 from kid.checkpoint import (
     check_world_size,
     export_trained,
@@ -22,15 +22,8 @@ from kid.checkpoint import (
     steps_done,
 )
 from kid.config import RunConfig, accumulation_steps
-from kid.data.batching import (
-    Dataset,
-    collate,
-    load_dataset,
-    micro_batches,
-    sample_weights,
-    shared_share,
-    steps_per_epoch,
-)
+from kid.data.batching import Dataset, collate, load_dataset, sample_weights
+from kid.data.order import micro_batches, shared_share, steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
 from kid.engine import (
     STUDENT_FLAG,
@@ -42,7 +35,7 @@ from kid.engine import (
 )
 from kid.errors import InputError
 from kid.losses import losses
-from kid.methods import METHODS, TEACHER
+from kid.methods import METHODS, ON_POLICY, TEACHER
 from kid.models import stored_tensors
 from kid.pretrained import (
     Pretrained,
@@ -169,10 +162,10 @@ def train(config: RunConfig) -> None:
     distils = inputs.teacher is not None
     teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if distils else None
     student = student_engine(config, inputs.student, inputs.student_deepspeed, inputs.total_steps)
-    for name, model in (("student", student), ("teacher", teacher)) if config.prefix and leads else ():
-        reason = why_whole(bare_module(model).causal_lm) if model else None
-        if reason:
-            print(f"{name}: whole sequences run in every pass, as with --prefix off: {reason}", flush=True)
+    share = shares_prompts(config, student, teacher, leads)
+    if share and leads:
+        saved = shared_share(inputs.train, config)
+        print(f"train: {saved:.0%} of the prompts' tokens need not run: their micro-batch shares them", flush=True)
     if inputs.checkpoint:
         load_checkpoint(student, inputs.checkpoint)
     if leads:
@@ -188,7 +181,7 @@ def train(config: RunConfig) -> None:
         lr = student.get_lr()[0]
         source = step_source(config, step)
         data = inputs.teacher_outputs if source == TEACHER else inputs.train
-        batches = micro_batches(data, config, step, rank, world_size, inputs.tokens.pad)
+        batches = micro_batches(data, config, step, rank, world_size, inputs.tokens.pad, share)
         sums = train_step(config, source, student, teacher, batches, step, inputs.tokens, timers)
         grad_norm = float(student.get_global_grad_norm() or 0)
         row = metrics_row(sums, source, step + 1, (step + 1) / per_epoch, lr, grad_norm)
@@ -211,11 +204,26 @@ def train(config: RunConfig) -> None:
         print(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student", flush=True)
 
 
+def shares_prompts(config: RunConfig, student, teacher, leads: bool) -> bool:
+    """Whether micro-batches are laid out for schemas that run once: they are asked for, and both models can.
+
+    Raises:
+        InputError: the student has to decode outputs and cannot.
+    """
+    if ON_POLICY in METHODS[config.method].sources and not bare_module(student).decodes:
+        raise InputError(
+            f"--student {config.student} does not decode from keys and values that it is given; give another method"
+        )
+    whole = {"student": bare_module(student).why_whole, "teacher": teacher and bare_module(teacher).why_whole}
+    for name, reason in whole.items():
+        if reason and config.prefix and leads:
+            print(f"{name}: whole sequences run in every pass, as with --prefix off: {reason}", flush=True)
+    return config.prefix and config.batching == "schema" and not any(whole.values())
+
+
 def say_what_was_read(config: RunConfig, inputs: Inputs) -> None:
     """Counts of what will be trained on, and of all that was cut or left out."""
     print(f"{config.benchmark}: {len(inputs.train.samples)} training samples, {inputs.total_steps} steps", flush=True)
-    if config.batching == "schema":
-        print(f"train: {shared_share(inputs.train, config):.0%} of the prompts' tokens are shared within micro-batches")
     for split, data in (("train", inputs.train), ("dev", inputs.validation)):
         for remark in data.remarks if data else ():
             print(f"{split}: {remark}", flush=True)

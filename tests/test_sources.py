@@ -6,7 +6,8 @@ import torch
 from test_trainer import EOS, MASK, PAD, SAMPLES, TOKENS, batches_of, configuration, model, one_rank  # noqa: F401 (a fixture)
 
 from kid.branch import Stem
-from kid.data.batching import Dataset, Sample, micro_batches
+from kid.data.batching import Dataset, Sample
+from kid.data.order import micro_batches
 from kid.imperfect import mask_count, select_by_rule
 from kid.methods import GOLD, ON_POLICY, TEACHER
 from kid.pretrained import TokenIds

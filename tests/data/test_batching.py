@@ -6,17 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from kid.data.batching import (
-    Dataset,
-    Sample,
-    collate,
-    epoch_order,
-    global_batch,
-    micro_batches,
-    sample_weights,
-    shared_share,
-    steps_per_epoch,
-)
+from kid.data.batching import Dataset, Sample, collate, sample_weights
+from kid.data.order import epoch_order, global_batch, micro_batches, shared_share, steps_per_epoch
 
 
 def dataset(count: int) -> Dataset:
@@ -31,7 +22,6 @@ def run(**changes):
         "seed": 3,
         "reduction": "sequence",
         "batching": "random",
-        "prefix": True,
     }
     return SimpleNamespace(**{**usual, **changes})
 
@@ -98,11 +88,10 @@ def test_share_of_tokens_that_run_once():
     data, config = schemas(4, 8), run(batching="schema", batch_size=8, micro_batch_size=4)
     whole = sum(length * 8 for length in (23, 33, 43, 53))
     assert shared_share(data, config) == pytest.approx(sum(length * 6 for length in (20, 30, 40, 50)) / whole)
-    batches = [batch for step in range(4) for batch in micro_batches(data, config, step, 0, 1, 9)]
+    batches = [batch for step in range(4) for batch in micro_batches(data, config, step, 0, 1, 9, share=True)]
     assert sum(batch.shared_tokens for batch in batches) == pytest.approx(shared_share(data, config) * whole)
     assert all(len(batch.owners) == 1 and batch.group.tolist() == [0] * 4 for batch in batches)
-    off = run(batching="schema", batch_size=8, micro_batch_size=4, prefix=False)
-    assert all(batch.shared_width == 0 for batch in micro_batches(data, off, 0, 0, 1, 9))
+    assert all(batch.shared_width == 0 for batch in micro_batches(data, config, 0, 0, 1, 9))
 
 
 @pytest.mark.parametrize("reduction", ["sequence", "token"])
