@@ -22,12 +22,13 @@ from kid.pretrained import Pretrained, TokenIds
 from kid.recipe import resolve_config
 from kid.step import train_step
 
-# family, rank of LoRA or 0, where outputs come from, whether prompts are shared
+# family, rank of LoRA or 0, where outputs come from, whether prompts are shared, --prefix
 CASES = {
-    "lora": ("qwen2", 4, "imperfect", True),  # tied
-    "on-policy": ("qwen2", 4, "on-policy", True),
-    "tied": ("qwen2", 0, "imperfect", False),
-    "bias": ("codegen", 0, "imperfect", False),
+    "lora": ("qwen2", 4, "imperfect", True, "on"),  # tied
+    "on-policy": ("qwen2", 4, "on-policy", True, "on"),
+    "on-policy whole": ("qwen2", 4, "on-policy", False, "off"),
+    "tied": ("qwen2", 0, "imperfect", False, "on"),
+    "bias": ("codegen", 0, "imperfect", False, "on"),
 }
 LENGTHS = ([], [1], [250, 250])
 STEPS, RANKS = 3, 3
@@ -52,7 +53,7 @@ def batch_of(step: int, tokens: TokenIds, share: bool):
 
 
 def train(
-    folder: Path, family: str, lora_rank: int, source: str, share: bool, fused: str
+    folder: Path, family: str, lora_rank: int, source: str, share: bool, prefix: str, fused: str
 ) -> tuple[list[dict], list[torch.Tensor]]:
     """A line for each step, and the trained weights."""
     config = resolve_config(
@@ -61,7 +62,7 @@ def train(
             "student": str(folder / f"{family}-student"), "teacher": str(folder / f"{family}-teacher"), "data": "d",
             "output": str(folder), "dtype": "fp32", "lora_rank": lora_rank, "batch_size": 6, "micro_batch_size": 2,
             "mask_strategy": "hard", "mle_on": "imperfect" if lora_rank else "gold", "fused": fused,
-            "lr": 1e-3, "warmup_ratio": 0, "max_new_tokens": 8,
+            "lr": 1e-3, "warmup_ratio": 0, "max_new_tokens": 8, "prefix": prefix,
         },
     )  # fmt: skip
     tokens = TokenIds(mask=1, eos=0, pad=1, count=500)
@@ -75,7 +76,8 @@ def train(
         batches = [batch_of(step, tokens, share)]
         sums = train_step(config, source, student, teacher, batches, step, tokens, timers)
         lines.append({"collectives": group._get_sequence_number_for_group() - before, "loss": sums["loss"]})
-        lines[-1]["prefetches"] = student.optimizer.parameter_offload.get_param_coordinator().is_complete_trace()
+        offloads = (student.optimizer.parameter_offload, teacher.optimizer)
+        lines[-1]["prefetches"] = [offload.get_param_coordinator().is_complete_trace() for offload in offloads]
     trained = [parameter for parameter in student.module.parameters() if parameter.requires_grad]
     with deepspeed.zero.GatheredParameters(trained):
         return lines, [parameter.detach().clone() for parameter in trained]

@@ -23,18 +23,18 @@ def ranks(tiny_models, launch, tmp_path_factory) -> list[dict]:
     return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(3)]
 
 
-@pytest.mark.parametrize("case", ["lora", "on-policy", "tied", "bias"])
+@pytest.mark.parametrize("case", ["lora", "on-policy", "on-policy whole", "tied", "bias"])
 def test_ranks_with_0_1_and_500_rows_take_part_in_as_many_collectives(ranks, case):
     """Also where one works through its rows one by one."""
     counts = [[line["collectives"] for line in rank[case]["on"]] for rank in ranks]
     assert counts[0] == counts[1] == counts[2] and min(counts[0]) > 5
 
 
-@pytest.mark.parametrize("case", ["lora", "on-policy", "tied", "bias"])
+@pytest.mark.parametrize("case", ["lora", "on-policy", "on-policy whole", "tied", "bias"])
 def test_passes_before_the_last_leave_zero_3_its_order_of_modules(ranks, case):
-    """From the second step on it prefetches, through prompts, entropies, predictions, decoding and training alike."""
+    """From the second step on it prefetches both models', through prompts, predictions, decoding and training alike."""
     for rank in ranks:
-        assert [line["prefetches"] for line in rank[case]["on"]] == [False, True, True]
+        assert [line["prefetches"] for line in rank[case]["on"]] == [[False, False], [True, True], [True, True]]
 
 
 @pytest.mark.parametrize("case", ["tied", "bias"])

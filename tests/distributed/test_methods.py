@@ -20,6 +20,12 @@ from kid.pretrained import load_tokenizer
 STEPS = 20
 FAMILIES = ("qwen2", "llama", "codegen")
 FAMILY_METHODS = ("kid", "gkd-rkl")
+# Other ways to the same gradients: of a step with prompts run once, and of one with whole sequences and random batches.
+OTHERWISE = {
+    "zero2": {"deepspeed": str(ROOT / "ds_configs" / "student_zero2.json")},
+    "accumulated": {"batching": "random", "micro_batch_size": 1},
+    "random": {"batching": "random", "prefix": "off"},
+}
 KID_VARIANTS = {
     "hard": {"mask_strategy": "hard"},
     "easy-sample": {"mask_strategy": "easy", "fill": "sample"},
@@ -80,7 +86,10 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
         more |= {"method": method, "lora_dropout": 0, "batching": "schema", "max_steps": 2}
         for prefix in ("on", "off"):
             where = str(folder / f"{method}-prefix-{prefix}")
-            entries.append({**common, **student, **more, "prefix": prefix, "output": where})
+            entries.append({**common, **student, **more, "prefix": prefix, "output": where, "gradients": True})
+        for name in OTHERWISE if method in FAMILY_METHODS else ():
+            where = str(folder / f"{method}-{name}")
+            entries.append({**common, **student, **more, **OTHERWISE[name], "output": where, "gradients": True})
     for family in FAMILIES:
         for method in FAMILY_METHODS:
             more = {"student": str(folder / f"{family}-student"), "teacher": str(folder / f"{family}-teacher")}
@@ -165,6 +174,22 @@ def test_prompts_run_once_train_the_same_adapter(runs, method):
     assert_trained_alike(runs / f"{method}-prefix-on", runs / f"{method}-prefix-off")
     shared = [line["shared_tokens"] for line in metrics(runs / f"{method}-prefix-on")]
     assert min(shared) > 0 and not any(line["shared_tokens"] for line in metrics(runs / f"{method}-prefix-off"))
+    assert_same_gradients(runs / f"{method}-prefix-on", runs / f"{method}-prefix-off")
+
+
+def assert_same_gradients(one: Path, other: Path) -> None:
+    a, b = (torch.load(run / "gradients.pt") for run in (one, other))
+    assert a.keys() == b.keys() and all("lora" in name for name in a)
+    largest = max(gradient.norm() for gradient in b.values())
+    for name, gradient in b.items():
+        assert (a[name] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-6 * largest, name
+
+
+@pytest.mark.parametrize("method", FAMILY_METHODS)
+def test_other_ways_to_the_same_gradients(runs, method):
+    """In ZeRO-2; and in two micro-batches a rank, where decoding runs prompts of its own."""
+    assert_same_gradients(runs / f"{method}-zero2", runs / f"{method}-prefix-off")
+    assert_same_gradients(runs / f"{method}-accumulated", runs / f"{method}-random")
 
 
 @pytest.mark.parametrize("method", FAMILY_METHODS)

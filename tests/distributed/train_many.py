@@ -8,11 +8,31 @@ import os
 import sys
 from pathlib import Path
 
+import torch
+from deepspeed import DeepSpeedEngine
+from deepspeed.utils import safe_get_full_grad
+
 import kid.sources
 from kid.decoding import decode
 from kid.generation import generate
 from kid.recipe import merge_config, resolve_config
 from kid.trainer import train
+
+
+def keep_first_gradients(file: Path) -> None:
+    """Of the next optimizer step, by parameter, as they are averaged over the ranks."""
+    step = DeepSpeedEngine.step
+
+    def keeping(engine):
+        if engine.is_gradient_accumulation_boundary():
+            named = [(name, p) for name, p in engine.module.named_parameters() if p.requires_grad]
+            gradients = {name: safe_get_full_grad(parameter) for name, parameter in named}
+            if torch.distributed.get_rank() == 0:
+                torch.save(gradients, file)
+            DeepSpeedEngine.step = step
+        return step(engine)
+
+    DeepSpeedEngine.step = keeping
 
 
 def main() -> None:
@@ -28,6 +48,8 @@ def main() -> None:
             return outputs
 
         kid.sources.decode = counting
+        if flags.pop("gradients", False):
+            keep_first_gradients(Path(flags["output"]) / "gradients.pt")
         train(resolve_config(None, flags))
         file = Path(flags["output"]) / f"lengths-{os.environ['RANK']}.json"
         file.write_text(json.dumps(lengths))
