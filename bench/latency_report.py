@@ -24,7 +24,7 @@ def of_methods(lines: Iterable[dict]) -> list[dict]:
     """Lines by method: of a method with two sources, each of them half of the steps, the means of both."""
     groups: dict[tuple, list[dict]] = {}
     for line in lines:
-        groups.setdefault(tuple(line.get(key) for key in ("pair", "axis", "value", "method", "way")), []).append(line)
+        groups.setdefault(tuple(line[key] for key in ("pair", "axis", "value", "method", "way")), []).append(line)
     merged = []
     for own in groups.values():
         line = {**own[0], "source": " / ".join(each["source"] for each in own)}
@@ -46,13 +46,12 @@ def of_methods(lines: Iterable[dict]) -> list[dict]:
 
 
 def show(lines: list[dict], console: Console) -> None:
-    """A table for each pair, or each point of growth: seconds, ratio to the Trainer's fine-tuning, memory, parts."""
+    """A table for each pair and batch, or point of growth: seconds, ratio to the Trainer's, memory, parts."""
     merged = of_methods(lines)
-    for key in dict.fromkeys((line["pair"], line.get("axis"), line.get("value")) for line in merged):
-        pair, axis, value = key
-        own = [line for line in merged if (line["pair"], line.get("axis"), line.get("value")) == key]
+    for key in dict.fromkeys((line["pair"], line["axis"], line["value"]) for line in merged):
+        own = [line for line in merged if (line["pair"], line["axis"], line["value"]) == key]
         names = list(dict.fromkeys(name for line in own for name in line.get("parts", {}) if line["parts"][name] > 0))
-        table = Table(title=pair if axis is None else f"{pair}, {axis} {value}")
+        table = Table(title="{}, {} {}".format(*key))
         for column in ("", "way", "seconds", "ratio", "min to max", "MiB", *names):
             table.add_column(column, justify="left" if column in ("", "way") else "right", no_wrap=True)
         for line in own:
@@ -76,11 +75,11 @@ def draw_methods(lines: list[dict], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     merged = [line for line in of_methods(lines) if "failed" not in line]
-    pairs = list(dict.fromkeys(line["pair"] for line in merged))
+    pairs = list(dict.fromkeys((line["pair"], line["value"]) for line in merged))
     unit = "ratio" if all("ratio" in line for line in merged) else "seconds"
     figure, axes = plt.subplots(len(pairs), 1, figsize=(11, 4.4 * len(pairs)), squeeze=False)
-    for (axis,), pair in zip(axes, pairs, strict=True):
-        own = [line for line in merged if line["pair"] == pair]
+    for (axis,), (pair, batch) in zip(axes, pairs, strict=True):
+        own = [line for line in merged if (line["pair"], line["value"]) == (pair, batch)]
         ways = list(dict.fromkeys(line["way"] for line in own if line["way"]))
         methods = list(dict.fromkeys(line["method"] for line in own if line["way"]))
         width = 0.8 / max(1, len(ways))
@@ -103,7 +102,8 @@ def draw_methods(lines: list[dict], path: Path) -> None:
             axis.axhline(1.0, color="grey", linewidth=0.8)
         names = [*methods, *(line["method"].replace(", ", "\n").replace(" ", "\n", 1) for line in peers)]
         axis.set_xticks(range(len(names)), names, fontsize=8)
-        axis.set(title=pair, ylabel="step relative to the Trainer's sft" if unit == "ratio" else "seconds a step")
+        ylabel = "step relative to the Trainer's sft" if unit == "ratio" else "seconds a step"
+        axis.set(title=f"{pair}, batch {batch}", ylabel=ylabel)
         axis.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=110)

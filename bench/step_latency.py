@@ -1,7 +1,8 @@
 """Seconds and memory of a training step of each method, beside the tools people use today.
 
     python bench/step_latency.py --device cpu                 every method, four ways, and the peers
-    python bench/step_latency.py --device cuda --pair qwen1.5-0.5b:1.8b qwen1.5-0.5b:4b qwen1.5-0.5b:7b --batch-size 16
+    python bench/step_latency.py --device cuda --pair qwen1.5-0.5b:1.8b qwen1.5-0.5b:4b qwen1.5-0.5b:7b \\
+        --batch-size 16 --schema-tokens 540 --question-tokens 60 --output-tokens 60         the paper's latencies
     python bench/step_latency.py --growth                     how a step grows with prompt, batch and teacher
 
 The ways: `plain` (logits of every position, whole sequences in every pass), `response rows` (the fused head), `prompt
@@ -20,13 +21,15 @@ import itertools
 import json
 import os
 import platform
+import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+from deepspeed.accelerator import get_accelerator
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 from latency_models import PAIRS, SHAPES, FullLogits, Lengths, made_up_samples, make_batch, make_engine, make_model
 from latency_models import real_samples as read_samples
@@ -36,7 +39,7 @@ from rich.console import Console
 from tqdm import tqdm
 
 from kid.config import RunConfig
-from kid.data.batching import Batch
+from kid.data.batching import Batch, Sample
 from kid.errors import InputError, OneLineParser, run_script
 from kid.methods import METHODS
 from kid.models import add_lora
@@ -53,6 +56,7 @@ WAYS = {
     "prompt once": {"fused": True, "prefix": True},
     "schema shared": {"fused": True, "prefix": True, "batching": "schema"},
 }
+WARM_UP = 2  # rounds; in the second one memory is measured
 DEFAULT_METHODS = ("sft", "rkd", "f-distill", "imitkd", "gkd-rkl", "kid")
 # What grows, one at a time, from the lengths above; "teacher" is its number of layers.
 GROWTH = {
@@ -120,16 +124,18 @@ class Contest:
         self.entries[key] = run, share
 
     def measure(self, samples: list[list], memory: bool) -> list[dict]:
-        """A line for each entry; `samples` has one micro-batch a round, and two before them for warming up."""
+        """A line for each entry; `samples` has one micro-batch a round, and those of WARM_UP before them."""
         seconds, parts, lines = {key: [] for key in self.entries}, {key: [] for key in self.entries}, {}
         failed: dict[tuple, str] = {}
+        turns = random.Random(0)
         for number, own in enumerate(tqdm(samples, desc="rounds", leave=False)):
             batches = {share: make_batch(own, self.device, share) for share in (False, True)}
-            for key, (run, share) in self.entries.items():
+            for key in turns.sample(list(self.entries), len(self.entries)):
+                run, share = self.entries[key]
                 if key in failed:
                     continue
                 try:
-                    if memory and number == 1:
+                    if memory and number == WARM_UP - 1:
                         lines[key] = {"peak_mb": peak_mb(run, batches[share], self.device)}
                     synchronise(self.device)
                     started = time.perf_counter()
@@ -138,7 +144,7 @@ class Contest:
                 except torch.OutOfMemoryError as error:
                     failed[key] = str(error).splitlines()[0]
                     continue
-                if number > 1:
+                if number >= WARM_UP:
                     seconds[key].append(time.perf_counter() - started)
                     parts[key].append(found or {})
         unit = next((seconds[key] for key in self.entries if key[0] == SFT), None)
@@ -150,7 +156,7 @@ class Contest:
             line |= {"seconds": statistics.median(values), "spread": [min(values), max(values)], "rounds": values}
             names = {name for found in parts[key] for name in found}
             line["parts"] = {n: statistics.median([found.get(n, 0.0) for found in parts[key]]) for n in sorted(names)}
-            if unit:
+            if unit and len(unit) == len(values):
                 ratios = [own / of_sft for own, of_sft in zip(values, unit, strict=True)]
                 line |= {"ratio": statistics.median(ratios), "ratio_spread": [min(ratios), max(ratios)]}
         return [{"method": m, "way": w, "source": s, **lines[m, w, s]} for m, w, s in self.entries]
@@ -194,27 +200,16 @@ def prepare(
     return contest
 
 
-def measure_pair(pair: str, arguments: argparse.Namespace) -> list[dict]:
-    """Every method, way and peer on one pair of models."""
-    lengths = Lengths(
-        arguments.batch_size, arguments.per_schema, arguments.schema_tokens, arguments.question_tokens,
-        arguments.output_tokens,
+def draw_samples(arguments: argparse.Namespace, lengths: Lengths, vocabulary: int) -> list[list[Sample]]:
+    """A micro-batch for each round."""
+    turns = arguments.rounds + WARM_UP
+    if not arguments.data:
+        return [made_up_samples(lengths, vocabulary, seed) for seed in range(turns)]
+    config = RunConfig(
+        benchmark=arguments.benchmark, data=arguments.data, batch_size=lengths.batch, micro_batch_size=lengths.batch,
+        max_completion_length=lengths.output, missing_database="schema-only",
     )  # fmt: skip
-    shapes = [SHAPES[name] for name in PAIRS[pair]]
-    contest = prepare(
-        tuple(shapes), lengths, arguments.methods, arguments.ways, PEERS if arguments.peers else [], arguments
-    )
-    turns = arguments.rounds + 2
-    if arguments.data:
-        config = RunConfig(
-            benchmark=arguments.benchmark, data=arguments.data, batch_size=lengths.batch,
-            micro_batch_size=lengths.batch, max_completion_length=lengths.output, missing_database="schema-only",
-        )  # fmt: skip
-        tokenizer = load_tokenizer(Path(arguments.tokenizer), "--tokenizer")
-        samples = read_samples(config, tokenizer, shapes[0][1], turns)
-    else:
-        samples = [made_up_samples(lengths, shapes[0][1], seed) for seed in range(turns)]
-    return [{"pair": pair, **line} for line in contest.measure(samples, memory=True)]
+    return read_samples(config, load_tokenizer(Path(arguments.tokenizer), "--tokenizer"), vocabulary, turns)
 
 
 def grown(axis: str, value: int, lengths: Lengths, shapes: tuple) -> tuple[Lengths, tuple]:
@@ -229,19 +224,20 @@ def grown(axis: str, value: int, lengths: Lengths, shapes: tuple) -> tuple[Lengt
     return lengths, (student, (*teacher[:4], value, *teacher[5:]))
 
 
-def measure_growth(arguments: argparse.Namespace) -> list[dict]:
-    """Trainer, rkd, kid and gkd along each axis of GROWTH."""
-    lines = []
-    shapes = tuple(SHAPES[name] for name in PAIRS[arguments.pair[0]])
-    points = [(axis, value) for axis, values in GROWTH.items() for value in values]
-    for axis, value in tqdm(points, desc="growth"):
-        lengths, own = grown(axis, value, Lengths(output=arguments.output_tokens), shapes)
-        ways, methods = ["prompt once", "schema shared"], ["rkd", "kid", "gkd-rkl"]
-        contest = prepare(own, lengths, methods, ways, [SFT] if arguments.peers else [], arguments)
-        samples = [made_up_samples(lengths, own[0][1], seed) for seed in range(arguments.rounds + 2)]
-        found = contest.measure(samples, memory=False)
-        lines += [{"pair": arguments.pair[0], "axis": axis, "value": value, **line} for line in found]
-    return lines
+def points(arguments: argparse.Namespace) -> Iterator[tuple[dict, Lengths, tuple]]:
+    """What is measured: labels of a table, lengths, shapes."""
+    for pair, batch in itertools.product(arguments.pair, arguments.batch_size):
+        lengths = Lengths(
+            batch, arguments.per_schema or batch, arguments.schema_tokens, arguments.question_tokens,
+            arguments.output_tokens,
+        )  # fmt: skip
+        shapes = tuple(SHAPES[name] for name in PAIRS[pair])
+        if not arguments.growth:
+            yield {"pair": pair, "axis": "batch", "value": batch}, lengths, shapes
+            continue
+        for axis, values in GROWTH.items():
+            for value in values:
+                yield {"pair": pair, "axis": axis, "value": value}, *grown(axis, value, lengths, shapes)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -250,11 +246,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=("fp32", "bf16"), help="default: bf16 on cuda, fp32 on cpu")
     parser.add_argument("--attention", choices=("auto", "sdpa", "flash_attention_2"), default="auto")
     parser.add_argument("--pair", nargs="+", choices=PAIRS, default=["tiny"], metavar="PAIR", help=", ".join(PAIRS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(DEFAULT_METHODS), metavar="METHOD",
-                        help=f"[{' '.join(DEFAULT_METHODS)}]")  # fmt: skip
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY", help="[all four]")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD",
+                        help=f"[{' '.join(DEFAULT_METHODS)}; --growth: rkd gkd-rkl kid]")  # fmt: skip
+    parser.add_argument("--ways", nargs="+", choices=WAYS, metavar="WAY",
+                        help="[all four; --growth: the last two]")  # fmt: skip
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="without them, and without ratios")
-    parser.add_argument("--batch-size", type=int, default=Lengths.batch, help=f"[{Lengths.batch}]")
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[Lengths.batch],
+                        help=f"several: a table each; what finds no memory says so [{Lengths.batch}]")  # fmt: skip
     parser.add_argument("--per-schema", type=int, help="questions in a batch that share a schema [all]")
     parser.add_argument("--schema-tokens", type=int, default=Lengths.schema, help=f"[{Lengths.schema}]")
     parser.add_argument("--question-tokens", type=int, default=Lengths.question, help=f"[{Lengths.question}]")
@@ -265,7 +263,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tokenizer", help="folder of the tokenizer that --data is written with")
     parser.add_argument("--lora-rank", type=int, help="[64; for tiny 16, the same share of the student]")
     parser.add_argument("--deepspeed", default="ds_configs/student_zero2.json", help="ours [%(default)s]")
-    parser.add_argument("--rounds", type=int, help="after two of warm-up [10; --growth: 3]")
+    parser.add_argument("--rounds", type=int, help=f"after {WARM_UP} of warm-up [10; --growth: 3]")
     parser.add_argument("--growth", action="store_true", help="how a step grows, instead of the table")
     parser.add_argument("--json", type=Path, help="write every number to this file")
     parser.add_argument("--plot", type=Path, help="draw a picture into this PNG file")
@@ -280,10 +278,16 @@ def main() -> None:
         raise InputError("not installed: trl; pip install -r requirements-bench.txt, or give --no-peers")
     if bool(arguments.data) != bool(arguments.tokenizer):
         raise InputError("--data and --tokenizer go together: the one is written with the other")
-    os.environ["DS_ACCELERATOR"] = arguments.device
+    if get_accelerator().device_name() != arguments.device:
+        raise InputError(
+            f"--device {arguments.device}: set DS_ACCELERATOR={arguments.device} for DeepSpeed to use it too"
+        )
+    if arguments.growth and arguments.data:
+        raise InputError("--growth makes up its lengths; leave out --data")
     arguments.dtype = arguments.dtype or {"cpu": "fp32", "cuda": "bf16"}[arguments.device]
     arguments.rounds = arguments.rounds or (3 if arguments.growth else 10)
-    arguments.per_schema = arguments.per_schema or arguments.batch_size
+    arguments.methods = arguments.methods or (["rkd", "gkd-rkl", "kid"] if arguments.growth else list(DEFAULT_METHODS))
+    arguments.ways = arguments.ways or list(WAYS)[2 if arguments.growth else 0 :]
     arguments.lora_rank = arguments.lora_rank or (16 if arguments.pair == ["tiny"] else 64)
     keep_quiet()
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "deepspeed")}
@@ -297,14 +301,19 @@ def main() -> None:
     }
     console = Console(width=160)
     console.print(about)
-    lines = measure_growth(arguments) if arguments.growth else []
-    for pair in [] if arguments.growth else arguments.pair:
-        lines += measure_pair(pair, arguments)
+    lines = []
+    for labels, lengths, shapes in points(arguments):
+        peers = [] if not arguments.peers else [SFT] if arguments.growth else PEERS
+        contest = prepare(shapes, lengths, arguments.methods, arguments.ways, peers, arguments)
+        found = contest.measure(draw_samples(arguments, lengths, shapes[0][1]), memory=not arguments.growth)
+        lines += [{**labels, **line} for line in found]
+        show(lines[-len(found) :], console)
+        if arguments.json:  # what has been measured stays, whatever comes
+            text = json.dumps({"about": about, "lines": lines}, indent=1) + "\n"
+            arguments.json.write_text(text, encoding="utf-8")
+        del contest
         if arguments.device == "cuda":
             torch.cuda.empty_cache()
-    show(lines, console)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"about": about, "lines": lines}, indent=1) + "\n", encoding="utf-8")
     if arguments.plot:
         (draw_growth if arguments.growth else draw_methods)(lines, arguments.plot)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import deepspeed
 import torch
+from deepspeed.accelerator import get_accelerator
 from transformers import get_cosine_schedule_with_warmup
 
 from kid.config import RunConfig, accumulation_steps
@@ -33,6 +35,17 @@ SET_BY_THE_RUN = (
     "weight_decay",
 )
 STUDENT_FLAG, TEACHER_FLAG = "--deepspeed", "--teacher-deepspeed"
+
+
+def join_ranks() -> None:
+    """Make this process a rank of the launcher's job."""
+    get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
+    deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
+    torch.distributed.barrier()
+    # On a CPU DeepSpeed's ranks share 64 MiB each under a name that nobody takes away, which fills the memory launch by
+    # launch. All have mapped it by now; without its name it goes with the last of them, also when they are killed.
+    job = "_".join([str(os.getuid()), os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"], os.environ["RANK"]])
+    Path(f"/dev/shm/deepspeed_allreduce_buffer_{job}").unlink(missing_ok=True)
 
 
 def read_deepspeed_config(path: str, flag: str) -> dict:

@@ -7,16 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
-import deepspeed
 import torch
-from deepspeed.accelerator import get_accelerator
 
 from kid.branch import Stem
 from kid.config import RunConfig
 from kid.data.batching import Dataset, Sample, collate, load_dataset
 from kid.data.teacher_outputs import different_values, header, prompt_hash, read_lines
 from kid.decoding import decode
-from kid.engine import TEACHER_FLAG, read_deepspeed_config, teacher_engine
+from kid.engine import TEACHER_FLAG, join_ranks, read_deepspeed_config, teacher_engine
 from kid.errors import InputError
 from kid.files import check_writable, write_atomically
 from kid.models import stored_tensors
@@ -107,8 +105,7 @@ def generate(config: RunConfig) -> None:
             print(f"{path} is finished: it holds the outputs of all {len(prompts)} prompts", flush=True)
         return
     done = outputs_so_far(parts_folder(path), first)
-    get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
-    deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
+    join_ranks()
     engine = teacher_engine(config, teacher, values)
     if not engine.module.decodes:
         raise InputError(f"--teacher {config.teacher} does not decode from keys and values that it is given")

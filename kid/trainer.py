@@ -7,9 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import deepspeed
 import torch
-from deepspeed.accelerator import get_accelerator
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 
 from kid.branch import Stem, read
@@ -29,6 +27,7 @@ from kid.engine import (
     STUDENT_FLAG,
     TEACHER_FLAG,
     bare_module,
+    join_ranks,
     read_deepspeed_config,
     student_engine,
     teacher_engine,
@@ -153,8 +152,7 @@ def train(config: RunConfig) -> None:
         if os.environ["RANK"] == "0":
             print(f"{run} is finished: {done} steps done, {run / kind} holds the trained student", flush=True)
         return
-    get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
-    deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
+    join_ranks()
     leads = torch.distributed.get_rank() == 0
     if leads:
         remove_events(run)

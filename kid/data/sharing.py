@@ -22,7 +22,8 @@ def shareable(prompt: Sequence[int]) -> int:
 
 
 def shared_prefixes(prompts: Sequence[list[int]]) -> tuple[list[int], list[int]]:
-    """Prompts in groups that begin alike, such that the fewest tokens are run, padding included.
+    """Prompts in groups that begin alike: of the groupings by how much neighbours share at least, the one that runs the
+    fewest tokens, padding included.
 
     Args:
         prompts: token ids of each, B of them.

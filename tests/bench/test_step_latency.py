@@ -43,7 +43,7 @@ def test_a_missing_peer_is_one_line():
 
 
 def lines_of(**more) -> list[dict]:
-    usual = {"pair": "tiny", "spread": [1.0, 1.0], "rounds": [1.0], "ratio_spread": [0.9, 1.1], **more}
+    usual = {"pair": "tiny", "axis": "batch", "value": 4, "spread": [1.0, 1.0], "ratio_spread": [0.9, 1.1], **more}
     measured = [
         (SFT, "", "gold", 2.0, {}),
         ("imitkd", "plain", "gold", 3.0, {"a": 1.0}),
@@ -62,7 +62,7 @@ def test_a_mixture_costs_the_mean_of_its_sources(tmp_path):
     show(lines_of(), Console(file=out, width=160))
     assert "2.00" in out.getvalue() and "out of memory" in out.getvalue()
     draw_methods(lines_of(), tmp_path / "m.png")
-    draw_growth(lines_of(axis="batch", value=2) + lines_of(axis="batch", value=4), tmp_path / "g.png")
+    draw_growth(lines_of(value=2) + lines_of(value=4), tmp_path / "g.png")
     assert (tmp_path / "m.png").exists() and (tmp_path / "g.png").exists()
 
 

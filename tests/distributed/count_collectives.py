@@ -16,7 +16,7 @@ from torch.distributed.distributed_c10d import _get_default_group
 
 import kid.losses
 from kid.data.batching import Sample, collate, sample_weights
-from kid.engine import student_engine, teacher_engine
+from kid.engine import join_ranks, student_engine, teacher_engine
 from kid.fused.loss import fused_divergence
 from kid.pretrained import Pretrained, TokenIds
 from kid.recipe import resolve_config
@@ -85,7 +85,7 @@ def train(
 
 def main() -> None:
     folder = Path(sys.argv[-1])
-    deepspeed.init_distributed("gloo", verbose=False)
+    join_ranks()
     # One rank has so little memory that it works row by row.
     memory = 0.1 if torch.distributed.get_rank() == 1 else 100
     kid.losses.fused_divergence = lambda *args, **options: fused_divergence(*args, **{**options, "memory_mb": memory})

@@ -56,8 +56,10 @@ def kid_flags(distil) -> list[str]:
 def kid_run(kid_flags, launch, tmp_path_factory) -> Path:
     """Two ranks, from start to end."""
     folder = tmp_path_factory.mktemp("runs") / "kid"
+    before = set(Path("/dev/shm").glob("deepspeed*"))
     done = launch(2, *kid_flags, "--output", folder)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert set(Path("/dev/shm").glob("deepspeed*")) <= before  # memory that would stay taken
     return folder
 
 
