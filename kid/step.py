@@ -24,10 +24,10 @@ from kid.streams import beside, join
 TOTALS = ("loss", "kd", "mle", "changed", "masked", "output_tokens", "tokens", "shared_tokens")
 PARTS = ("prompt", "decode", "rewrite", "teacher", "student", "loss", "backward", "update")
 
-# What a pass reads after the prompt, and what is taken from it.
+# Who runs, what is read after the prompt, and what is taken from it.
 STUDENT, TEACHER = "student", "teacher"
 Y, MASKED_Y, Y_HAT, ITS_OWN = "y", "masked y", "y_hat", "its own tokens"
-NEW_Y, ENTROPIES, PREDICTIONS, HIDDEN_STATES, KD, MLE = "y", "entropies", "predictions", "hidden states", "kd", "mle"
+ENTROPIES, PREDICTIONS, HIDDEN_STATES, KD, MLE = "entropies", "predictions", "hidden states", "divergence", "likelihood"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def passes(config: RunConfig, source: str) -> list[Pass]:
     kd, mle = (KD,) if distils else (), (MLE,) if source in MLE_SOURCES else ()
     apart = rewrites and config.mle_on == "gold"
     table = [
-        (source == ON_POLICY, STUDENT, ITS_OWN, (NEW_Y,)),
+        (source == ON_POLICY, STUDENT, ITS_OWN, (Y,)),
         (rewrites and config.mask_strategy in BY_ENTROPY, STUDENT, Y, (ENTROPIES,)),
         (rewrites and config.rewrite == "predict", STUDENT, MASKED_Y, (PREDICTIONS,)),
         (distils, TEACHER, y, (HIDDEN_STATES,)),
@@ -122,6 +122,7 @@ def micro_batch_loss(
     timers("rewrite").start()
     outputs, chosen = {Y: batch.completion_ids}, torch.zeros_like(batch.completion_mask)
     if source == IMPERFECT:
+        # The passes of the plan that do not train.
         outputs[Y_HAT], chosen = imperfect(config, student, batch, step, tokens, looked)
     timers("rewrite").stop()
     gold, teacher_states = batch.completion_ids[batch.completion_mask], None

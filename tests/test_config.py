@@ -59,6 +59,7 @@ def test_dumped_config_reads_back(tmp_path):
         ({"max_new_tokens": "0"}, "it must be 1 or more"),
         ({"method": "f-distill"}, "--teacher-outputs is missing; method f-distill learns from outputs"),
         ({"teacher_outputs": "f.jsonl"}, "--teacher-outputs f.jsonl: method kid does not read them"),
+        ({"activation_checkpointing": "yes"}, "give --prefix off with it"),
         ({"epochs": "2.5"}, "is not a whole number"),
         ({"epochs": "0"}, "it must be 1 or more"),
         ({"lr": "fast"}, "lr = 'fast' is not a number"),

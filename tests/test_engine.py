@@ -5,7 +5,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from kid.engine import teacher_engine, trains_head
+from kid.engine import teacher_engine, trains_head, with_fitting_bucket
 from kid.errors import InputError
 from kid.models import ResponseModel, add_lora
 from kid.pretrained import Pretrained
@@ -41,3 +41,15 @@ def test_a_teacher_whose_adapter_changes_the_head_is_refused(how, tmp_path, one_
 def test_whether_the_head_is_trained():
     assert trains_head(ResponseModel(model()))
     assert not trains_head(ResponseModel(add_lora(model(), 2, 4, 0.0, seed=0)))
+
+
+@pytest.mark.parametrize(
+    ("given", "bucket"), [({}, 60), ({"reduce_bucket_size": 7}, 7), ({"reduce_bucket_size": 500}, 60)]
+)
+def test_the_reduce_bucket_is_no_larger_than_the_trained_weights(given, bucket):
+    config = {"zero_optimization": {"stage": 2, **given}, "other": 1}
+    trained = [torch.nn.Parameter(torch.zeros(5, 10)), torch.nn.Parameter(torch.zeros(10))]
+    assert with_fitting_bucket(config, trained) == {
+        "zero_optimization": {"stage": 2, "reduce_bucket_size": bucket}, "other": 1
+    }  # fmt: skip
+    assert config["zero_optimization"] == {"stage": 2, **given}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import deepspeed
 import torch
+from deepspeed.accelerator import get_accelerator
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 from torch.distributed.distributed_c10d import _get_default_group
 
@@ -69,13 +70,15 @@ def train(
     teacher = teacher_engine(config, Pretrained(Path(config.teacher), None, Path(config.teacher)), ZERO)
     student = student_engine(config, Path(config.student), ZERO, STEPS)
     student.train()
-    group, lines = _get_default_group(), []
+    group, lines, waits = _get_default_group(), [], []
+    get_accelerator().synchronize = lambda *_: waits.append(1)  # there is nothing to wait for on a CPU
     for step in range(STEPS):
         before = group._get_sequence_number_for_group()
         timers = SynchronizedWallClockTimer()
         batches = [batch_of(step, tokens, share)]
         sums = train_step(config, source, student, teacher, batches, step, tokens, timers)
         lines.append({"collectives": group._get_sequence_number_for_group() - before, "loss": sums["loss"]})
+        lines[-1]["waits"] = len(waits)
         offloads = (student.optimizer.parameter_offload, teacher.optimizer)
         lines[-1]["prefetches"] = [offload.get_param_coordinator().is_complete_trace() for offload in offloads]
     trained = [parameter for parameter in student.module.parameters() if parameter.requires_grad]

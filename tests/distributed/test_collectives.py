@@ -37,6 +37,10 @@ def test_passes_before_the_last_leave_zero_3_its_order_of_modules(ranks, case):
         assert [line["prefetches"] for line in rank[case]["on"]] == [[False, False], [True, True], [True, True]]
 
 
+def test_no_step_waits_for_the_device(ranks):
+    assert all(line["waits"] == 0 for rank in ranks for case in rank.values() for line in case["on"])
+
+
 @pytest.mark.parametrize("case", ["tied", "bias"])
 def test_a_trainable_head_is_trained_as_by_the_plain_losses(ranks, case):
     fused, plain = ([line["loss"] for line in ranks[0][case][name]] for name in ("on", "off"))

@@ -101,6 +101,7 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
     (folder / "list.json").write_text(json.dumps(entries))
     done = launch(2, ROOT / "tests" / "distributed" / "train_many.py", folder / "list.json")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "of the prompts' tokens need not run: their micro-batch shares them" in done.stdout
     return folder
 
 
