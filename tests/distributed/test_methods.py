@@ -18,6 +18,8 @@ from kid.minibench.tiny_models import write_tiny_model
 from kid.pretrained import load_tokenizer
 
 STEPS = 20
+FEW = 8  # of a method of which only the way is tested
+NEARER = ("fkd", "rkd", "kid")
 FAMILIES = ("qwen2", "llama", "codegen")
 FAMILY_METHODS = ("kid", "gkd-rkl")
 # Other ways to the same gradients: of a step with prompts run once, and of one with whole sequences and random batches.
@@ -77,6 +79,7 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
     student = {"student": str(folder / "student")}
     for method, row in METHODS.items():
         more = {**(teacher if row.needs_teacher else {}), **(outputs if method == "f-distill" else {})}
+        more |= {"max_steps": STEPS if method in NEARER or len(row.sources) > 1 else FEW}
         entries.append({**common, **student, **more, "method": method, "output": str(folder / method)})
     for name, changes in KID_VARIANTS.items():
         more = {**teacher, **changes, "max_steps": 3}
@@ -113,7 +116,7 @@ def metrics(run: Path) -> list[dict]:
 def test_a_method_trains(runs, method):
     rows = metrics(runs / method)
     row = METHODS[method]
-    assert len(rows) == STEPS and {line["source"] for line in rows} == set(row.sources)
+    assert len(rows) in (STEPS, FEW) and {line["source"] for line in rows} == set(row.sources)
     for line in rows:
         assert math.isfinite(line["loss"]) and line["grad_norm"] > 0
         assert (line["kd"] > 0) == row.needs_teacher
@@ -128,7 +131,7 @@ def test_a_method_trains(runs, method):
 
 def test_distilling_brings_the_student_nearer(runs):
     """Over 20 steps the divergence falls, whichever it is."""
-    for method in ("fkd", "rkd", "kid"):
+    for method in NEARER:
         kds = [line["kd"] for line in metrics(runs / method)]
         assert sum(kds[-5:]) < sum(kds[:5]), method
 
