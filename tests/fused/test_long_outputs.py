@@ -21,7 +21,7 @@ from kid.data.batching import Sample, collate
 from kid.models import ResponseModel
 from kid.pretrained import TokenIds
 from kid.recipe import resolve_config
-from kid.trainer import micro_batch_loss
+from kid.step import micro_batch_loss
 
 fused, limit_mb = sys.argv[1], int(sys.argv[2])
 sizes = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 4096}
