@@ -25,14 +25,23 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from deepspeed.accelerator import get_accelerator
 from deepspeed.utils.timer import SynchronizedWallClockTimer
-from latency_models import PAIRS, SHAPES, FullLogits, Lengths, made_up_samples, make_batch, make_engine, make_model
-from latency_models import real_samples as read_samples
+from latency_models import (
+    PAIRS,
+    SHAPES,
+    FullLogits,
+    Lengths,
+    made_up_samples,
+    make_batch,
+    make_engine,
+    make_model,
+    real_samples,
+)
 from latency_peers import trainer_sft, trl_gkd
 from latency_report import draw_growth, draw_methods, show
 from rich.console import Console
@@ -67,7 +76,7 @@ GROWTH = {
 }
 
 
-def ours(config: RunConfig, source: str, way: str, engine, teacher, device: str) -> Callable[[Batch], dict[str, float]]:
+def ours(config: RunConfig, source: str, way: str, engine, teacher) -> Callable[[Batch], dict[str, float]]:
     """A step of a method on outputs of one source; returns its parts' seconds. Decoded outputs never end early."""
     config = replace(config, **WAYS[way])
     tokens = TokenIds(mask=1, eos=-1, pad=0, count=engine.module.causal_lm.config.vocab_size)
@@ -196,7 +205,7 @@ def prepare(
         own = replace(config, method=method)
         for source in METHODS[method].sources:
             taught = teacher if METHODS[method].needs_teacher else None
-            contest.add((method, way, source), ours(own, source, way, engine, taught, device), way == "schema shared")
+            contest.add((method, way, source), ours(own, source, way, engine, taught), way == "schema shared")
     return contest
 
 
@@ -209,7 +218,7 @@ def draw_samples(arguments: argparse.Namespace, lengths: Lengths, vocabulary: in
         benchmark=arguments.benchmark, data=arguments.data, batch_size=lengths.batch, micro_batch_size=lengths.batch,
         max_completion_length=lengths.output, missing_database="schema-only",
     )  # fmt: skip
-    return read_samples(config, load_tokenizer(Path(arguments.tokenizer), "--tokenizer"), vocabulary, turns)
+    return real_samples(config, load_tokenizer(Path(arguments.tokenizer), "--tokenizer"), vocabulary, turns)
 
 
 def grown(axis: str, value: int, lengths: Lengths, shapes: tuple) -> tuple[Lengths, tuple]:
@@ -297,7 +306,6 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "versions": versions,
         **{key: str(v) if isinstance(v, Path) else v for key, v in vars(arguments).items() if key != "json"},
-        "defaults": asdict(Lengths()),
     }
     console = Console(width=160)
     console.print(about)
