@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 from collections import OrderedDict
@@ -37,8 +38,9 @@ SET_BY_THE_RUN = (
 STUDENT_FLAG, TEACHER_FLAG = "--deepspeed", "--teacher-deepspeed"
 
 
-def join_ranks() -> None:
-    """Make this process a rank of the launcher's job."""
+@contextmanager
+def joined_ranks() -> Iterator[None]:
+    """Make this process a rank of the launcher's job; it leaves when it ends, done or refusing what all were given."""
     get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
     torch.distributed.barrier()
@@ -46,6 +48,20 @@ def join_ranks() -> None:
     # launch. All have mapped it by now; without its name it goes with the last of them, also when they are killed.
     job = "_".join([str(os.getuid()), os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"], os.environ["RANK"]])
     Path(f"/dev/shm/deepspeed_allreduce_buffer_{job}").unlink(missing_ok=True)
+    try:
+        yield
+    except InputError:
+        atexit.register(leave_group)
+        raise
+    # Not here: a process may train more than once. And not after any other error: other ranks may wait in a collective,
+    # and to leave would wait with them.
+    atexit.register(leave_group)
+
+
+def leave_group() -> None:
+    """An interpreter that ends while gloo's threads are at work aborts, now and then, with a run's work all done."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def read_deepspeed_config(path: str, flag: str) -> dict:

@@ -14,7 +14,7 @@ from kid.config import RunConfig
 from kid.data.batching import Dataset, Sample, collate, load_dataset
 from kid.data.teacher_outputs import different_values, header, prompt_hash, read_lines
 from kid.decoding import decode
-from kid.engine import TEACHER_FLAG, join_ranks, read_deepspeed_config, teacher_engine
+from kid.engine import TEACHER_FLAG, joined_ranks, read_deepspeed_config, teacher_engine
 from kid.errors import InputError
 from kid.files import check_writable, write_atomically
 from kid.models import stored_tensors
@@ -105,25 +105,25 @@ def generate(config: RunConfig) -> None:
             print(f"{path} is finished: it holds the outputs of all {len(prompts)} prompts", flush=True)
         return
     done = outputs_so_far(parts_folder(path), first)
-    join_ranks()
-    engine = teacher_engine(config, teacher, values)
-    if not engine.module.decodes:
-        raise InputError(f"--teacher {config.teacher} does not decode from keys and values that it is given")
-    if leads:
-        write_atomically(parts_folder(path) / "header.json", json.dumps(first))
-        for remark in train.remarks:
-            print(f"train: {remark}", flush=True)
-    torch.distributed.barrier()
-    left = [item for name, item in prompts.items() if name not in done]
-    write_outputs(config, engine, tokenizer, left, len(prompts), parts_folder(path))
-    torch.distributed.barrier()
-    if leads:
-        found = outputs_so_far(parts_folder(path), first)
-        lines = [first, *(found[name] for name in prompts)]
-        write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
-        shutil.rmtree(parts_folder(path))
-        ended = sum(line["ids"][-1] == tokenizer.eos_token_id for line in lines[1:])
-        print(f"{path}: {len(prompts)} outputs, {ended} of them ended by EOS", flush=True)
+    with joined_ranks():
+        engine = teacher_engine(config, teacher, values)
+        if not engine.module.decodes:
+            raise InputError(f"--teacher {config.teacher} does not decode from keys and values that it is given")
+        if leads:
+            write_atomically(parts_folder(path) / "header.json", json.dumps(first))
+            for remark in train.remarks:
+                print(f"train: {remark}", flush=True)
+        torch.distributed.barrier()
+        left = [item for name, item in prompts.items() if name not in done]
+        write_outputs(config, engine, tokenizer, left, len(prompts), parts_folder(path))
+        torch.distributed.barrier()
+        if leads:
+            found = outputs_so_far(parts_folder(path), first)
+            lines = [first, *(found[name] for name in prompts)]
+            write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
+            shutil.rmtree(parts_folder(path))
+            ended = sum(line["ids"][-1] == tokenizer.eos_token_id for line in lines[1:])
+            print(f"{path}: {len(prompts)} outputs, {ended} of them ended by EOS", flush=True)
 
 
 def write_outputs(

@@ -27,7 +27,7 @@ from kid.engine import (
     STUDENT_FLAG,
     TEACHER_FLAG,
     bare_module,
-    join_ranks,
+    joined_ranks,
     read_deepspeed_config,
     student_engine,
     teacher_engine,
@@ -152,7 +152,13 @@ def train(config: RunConfig) -> None:
         if os.environ["RANK"] == "0":
             print(f"{run} is finished: {done} steps done, {run / kind} holds the trained student", flush=True)
         return
-    join_ranks()
+    with joined_ranks():
+        train_student(config, inputs, done)
+
+
+def train_student(config: RunConfig, inputs: Inputs, done: int) -> None:
+    """The steps after the first `done`, on every rank, and the exports."""
+    run, kind = Path(config.output), "adapter" if config.lora_rank else "model"
     leads = torch.distributed.get_rank() == 0
     if leads:
         remove_events(run)

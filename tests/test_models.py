@@ -251,6 +251,7 @@ with deepspeed.zero.GatheredParameters(list(ours.parameters())):
     weights = dict(ours.named_parameters())
     for name, weight in theirs.named_parameters():
         assert weights[name].dtype == weight.dtype and torch.equal(weights[name], weight), name
+torch.distributed.destroy_process_group()
 """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -17,7 +17,7 @@ from torch.distributed.distributed_c10d import _get_default_group
 
 import kid.losses
 from kid.data.batching import Sample, collate, sample_weights
-from kid.engine import join_ranks, student_engine, teacher_engine
+from kid.engine import joined_ranks, student_engine, teacher_engine
 from kid.fused.loss import fused_divergence
 from kid.pretrained import Pretrained, TokenIds
 from kid.recipe import resolve_config
@@ -88,7 +88,11 @@ def train(
 
 def main() -> None:
     folder = Path(sys.argv[-1])
-    join_ranks()
+    with joined_ranks():
+        count(folder)
+
+
+def count(folder: Path) -> None:
     # One rank has so little memory that it works row by row.
     memory = 0.1 if torch.distributed.get_rank() == 1 else 100
     kid.losses.fused_divergence = lambda *args, **options: fused_divergence(*args, **{**options, "memory_mb": memory})
