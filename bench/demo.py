@@ -125,7 +125,7 @@ class Demo:
         from kid.data.prepare import prepare
         from kid.data.reading import data_options
         from kid.evaluation.execution_accuracy import percent, score_predictions
-        from kid.evaluation.prediction import greedy_predictions, load_model
+        from kid.evaluation.prediction import decode_candidates, load_model
         from kid.pretrained import load_tokenizer
 
         base = self.output / "student-base" / "model"
@@ -141,7 +141,9 @@ class Demo:
         ]
         curve = []
         for step, folder in folders:
-            lines = greedy_predictions(load_model(folder, "cpu"), tokenizer, prompts, 60, 64)
+            batches = decode_candidates(load_model(folder, "cpu"), tokenizer, prompts, 60, 64)
+            found = {place: lines[0] for batch in batches for place, lines in batch}
+            lines = [found[place] for place in range(len(prompts))]
             verdicts = score_predictions(questions, lines, {db_id: [path] for db_id, path in paths.items()})
             curve.append((step, percent(verdicts)))
         return curve

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from kid.config import RunConfig, convert, describe, field_type
+from kid.errors import InputError
 
 NAMES = (
     "benchmark", "data", "questions", "tables", "databases", "missing_database", "damaged",
@@ -31,3 +32,19 @@ def check_data_flags(arguments: argparse.Namespace) -> None:
     """Give the values their types. Raises InputError, naming the flag, the value and what is allowed."""
     for name in NAMES:
         setattr(arguments, name, convert(name, getattr(arguments, name), f"--{name.replace('_', '-')}"))
+
+
+def add_decoding_flags(parser: argparse.ArgumentParser) -> None:
+    """`--beams` and `--max-completion-length`."""
+    parser.add_argument(
+        "--beams", type=int, default=1, help="1 decodes greedily; of more the first that runs is taken [1]"
+    )
+    parser.add_argument("--max-completion-length", type=int, default=128, help="tokens to decode at most [128]")
+
+
+def check_decoding_flags(arguments: argparse.Namespace, *more: str) -> None:
+    """Raises InputError where one of them, or of `more`, is not 1 or above."""
+    for name in ("beams", "max_completion_length", *more):
+        value = getattr(arguments, name)
+        if value < 1:
+            raise InputError(f"--{name.replace('_', '-')} {value} is out of range; it must be 1 or more")

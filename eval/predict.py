@@ -1,18 +1,22 @@
 """Write a model's SQL for every question of a split, one line each, in the benchmark's order."""
 
 import argparse
-import os
+import json
 from pathlib import Path
 
-from cli import add_data_flags, check_data_flags
+from cli import add_data_flags, add_decoding_flags, check_data_flags, check_decoding_flags
 
 from kid.errors import InputError, OneLineParser, run_script
 
-EXAMPLE = """example:
+EXAMPLE = """examples:
   python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --output runs/kid/predictions/dev.sql
+  python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --beams 4 --output beams.sql
   python eval/score.py --benchmark spider --data spider --predictions runs/kid/predictions/dev.sql
 
-  A question that is left out (--missing-database skip, --damaged skip) gets an empty line.
+  An adapter is merged into its base. A question that is left out (--missing-database skip, --damaged skip) gets an
+  empty line. With beams, the first candidate that runs on the question's database is taken. Batches are kept in
+  OUTPUT.part as they come: a run that was stopped goes on there. How the predictions were made is noted beside them,
+  in preds.made.json.
 """
 
 
@@ -21,52 +25,119 @@ def parse() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", required=True, metavar="DIR", help="a PEFT directory (adapter/) or a merged model")
-    parser.add_argument("--output", required=True, metavar="F", help="file to write, one SQL a line")
-    parser.add_argument("--max-completion-length", type=int, default=128, help="tokens to decode at most [128]")
-    parser.add_argument("--batch-size", type=int, default=32, help="questions decoded side by side [32]")
+    parser.add_argument("--output", required=True, metavar="F", type=Path, help="file to write, one SQL a line")
+    add_decoding_flags(parser)
+    parser.add_argument("--batch-size", type=int, default=32, help="sequences decoded side by side, beams counted [32]")
     add_data_flags(parser)
     arguments = parser.parse_args()
     check_data_flags(arguments)
-    for name in ("max_completion_length", "batch_size"):
-        value = getattr(arguments, name)
-        if value < 1:
-            raise InputError(f"--{name.replace('_', '-')} {value} is out of range; it must be 1 or more")
+    check_decoding_flags(arguments, "batch_size")
     return arguments
+
+
+def part_of(output: Path) -> Path:
+    """Where candidates are kept until all are there: a line on how they are made, then one for each question."""
+    return output.with_name(f"{output.name}.part")
+
+
+def candidates_so_far(part: Path, made: dict) -> dict[int, list[str]]:
+    """Place of the prompt -> candidates, of an attempt that was stopped; a line that was cut off does not count.
+
+    Raises:
+        InputError: they were made otherwise.
+    """
+    if not part.exists():
+        return {}
+    lines = [line for line in part.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    before = json.loads(lines[0]) if lines else made
+    differ = [f"{key} ({before.get(key)!r} there, {made[key]!r} here)" for key in made if before.get(key) != made[key]]
+    if differ:
+        raise InputError(
+            f"{part} holds predictions made otherwise; these differ: {', '.join(differ)}; give the same values to go "
+            "on, remove the file, or choose another --output"
+        )
+    return {line["place"]: line["candidates"] for line in map(json.loads, lines[1:])}
+
+
+def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> tuple[list[str], list[str]]:
+    """One candidate of each question that has a prompt; and lines on how they were chosen."""
+    from kid.data.benchmarks import find_databases
+    from kid.evaluation.candidates import choose_executable
+    from kid.progress import progress_bar
+
+    chosen, db_ids = [lines[0] for lines in candidates], prepared.rows["db_id"]
+    known = sorted({db_id for db_id in db_ids if db_id})
+    found = find_databases(args.benchmark, args.split, args.data, known, args.databases, args.missing_database)
+    places = [place for place, db_id in enumerate(db_ids) if db_id in found]
+    with progress_bar("first that runs", "question", len(places)) as bar:
+        taken = choose_executable(
+            [candidates[p] for p in places], [found[db_ids[p]] for p in places], report=bar.update
+        )
+    for place, candidate in zip(places, taken, strict=True):
+        chosen[place] = candidates[place][candidate]
+    remarks = [f"{sum(map(bool, taken))} of {len(places)} predictions are not the most probable: that one does not run"]
+    if len(places) < len(candidates):
+        remarks.append(f"{len(candidates) - len(places)} questions have no database: the most probable is taken")
+    return chosen, remarks
 
 
 def main() -> None:
     args = parse()
     # After the flags are checked: importing torch and transformers takes seconds.
-    import torch
-    import transformers
-    from tqdm import tqdm
-
     from kid.data.batching import long_prompts
+    from kid.data.cache import key_of
     from kid.data.prepare import prepare
     from kid.data.reading import data_options
-    from kid.evaluation.prediction import greedy_predictions, load_model
-    from kid.files import write_atomically
-    from kid.pretrained import load_tokenizer
+    from kid.evaluation.prediction import decode_candidates, default_device, load_model
+    from kid.evaluation.scores import note_of
+    from kid.files import check_writable, drop_torn_line, write_atomically
+    from kid.pretrained import find_teacher, fingerprint, load_tokenizer
+    from kid.progress import keep_quiet, progress_bar
 
-    transformers.utils.logging.disable_progress_bar()
-    folder, output = Path(args.model), Path(args.output)
+    keep_quiet()
+    folder, output = Path(args.model), args.output
     if output.is_dir():
         raise InputError(f"--output {output} is a folder; name a file")
+    check_writable(output.parent, "--output")
     if not folder.is_dir():
         raise InputError(f"--model {folder} does not exist; give a run's adapter/ or a model's folder")
     tokenizer = load_tokenizer(folder, "--model")
     prepared = prepare(data_options(args), args.split, tokenizer)
-    prompts = list(prepared.rows["prompt_ids"])
-    on_cpu = os.environ.get("DS_ACCELERATOR") == "cpu" or not torch.cuda.is_available()
-    model = load_model(folder, "cpu" if on_cpu else "cuda")
-    with tqdm(total=len(prompts), desc=f"predict {args.split}", unit="question") as bar:
-        found = greedy_predictions(model, tokenizer, prompts, args.max_completion_length, args.batch_size, bar.update)
+    prompts, device = list(prepared.rows["prompt_ids"]), default_device()
+    made = {"model": str(args.model), "weights": fingerprint(find_teacher(args.model, "--model"))}
+    made |= {name: getattr(args, name) for name in ("benchmark", "split", "evidence")} | {"prompts": key_of(prompts)}
+    made |= {name: getattr(args, name) for name in ("max_completion_length", "beams", "batch_size")}
+    made["device"] = device
+    part = part_of(output)
+    candidates = candidates_so_far(part, made)
+    if candidates:
+        print(f"{part}: going on after {len(candidates)} of {len(prompts)} questions")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    drop_torn_line(part)
+    model = load_model(folder, device)
+    with (
+        part.open("a", encoding="utf-8") as file,
+        progress_bar(f"predict {args.split}", "question", len(prompts), len(candidates)) as bar,
+    ):
+        if not file.tell():
+            file.write(json.dumps(made) + "\n")
+        limit = args.max_completion_length
+        for batch in decode_candidates(model, tokenizer, prompts, limit, args.batch_size, args.beams, candidates):
+            file.write("".join(json.dumps({"place": p, "candidates": lines}) + "\n" for p, lines in batch))
+            file.flush()
+            candidates |= dict(batch)
+            bar.update(len(batch))
+    found, remarks = [candidates[place][0] for place in range(len(prompts))], []
+    if args.beams > 1:
+        found, remarks = choose(args, prepared, [candidates[place] for place in range(len(prompts))])
     lines = [""] * len(prepared.questions)
     for index, line in zip(prepared.rows["index"], found, strict=True):
         lines[index] = line
     write_atomically(output, "".join(f"{line}\n" for line in lines))
+    write_atomically(note_of(output), json.dumps(made, indent=1) + "\n")
+    part.unlink()
     print(f"{output}: {len(lines)} lines, {len(found)} predictions")
-    for remark in long_prompts(prepared, args.max_prompt_length) + prepared.remarks():
+    for remark in remarks + long_prompts(prepared, args.max_prompt_length) + prepared.remarks():
         print(remark)
 
 

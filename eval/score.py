@@ -1,4 +1,4 @@
-"""Score predicted SQL against a benchmark's gold SQL by execution."""
+"""Score predictions: execution accuracy (EX), test-suite accuracy (TS), by hardness, and what differs in the misses."""
 
 from __future__ import annotations
 
@@ -9,20 +9,28 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from kid.data.benchmarks import BENCHMARKS, find_databases, load_questions
+from kid.data.benchmarks import BENCHMARKS, Question, find_databases, load_questions
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers
-from kid.evaluation.execution_accuracy import Verdict, gold_failures, percent, score_predictions
+from kid.evaluation.execution_accuracy import RULES, Verdict, gold_failures, score_predictions
+from kid.evaluation.failures import failure_examples, failure_table
+from kid.evaluation.scores import find_suites, noted_evidence, score_record
 from kid.evaluation.worker import Limits
 from kid.files import write_atomically
 
+EXAMPLES = 3  # of each class of misses
+console = Console()
 EXAMPLE = """\
-example:
+examples:
   python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --json scores/dev.json
+  python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --test-suite suites/dev
+  python eval/score.py --benchmark bird --data bird/ --predictions preds.sql --failures failures.md
 
   preds.sql holds one SQL query a line, in the order of the benchmark's questions; what follows a tab is ignored, and
-  an empty line is a wrong prediction. A prediction is right (EX) if its result equals the gold query's: rows in any
-  order unless the gold query has ORDER BY, columns in any order, DISTINCT ignored. Queries run read-only.
+  an empty line is a wrong prediction. By Spider's rule a prediction is right (EX) if its result equals the gold
+  query's: rows in any order unless the gold query has ORDER BY, columns in any order, DISTINCT ignored. TS asks for
+  the same on every database of a test suite (eval/make_test_suite.py makes one). By BIRD's rule results are equal as
+  sets of rows, columns in order. Queries run read-only; docs/evaluation.md has the rules, the limits, the JSON.
 """
 
 
@@ -38,13 +46,22 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--questions", metavar="FILE", help="questions of the split, instead of the file in DIR")
     databases_help = "folder with DB_ID/DB_ID.sqlite, instead of DIR's own; may be repeated, the first that has it wins"
     parser.add_argument("--databases", metavar="DIR", action="append", default=[], help=databases_help)
+    suite_help = "also TS, on DIR/DB_ID/*.sqlite; default: the folders of the databases, if they hold several files"
+    parser.add_argument("--test-suite", metavar="DIR", type=Path, help=suite_help)
+    evidence_help = "noted in the JSON: whether prompts had evidence (default: what eval/predict.py noted)"
+    parser.add_argument("--evidence", choices=("yes", "no"), help=evidence_help)
     parser.add_argument("--workers", metavar="N", type=int, default=default_workers(), help="default: number of cores")
-    timeout_help = f"seconds each query may take (default: {Limits.seconds:g})"
-    parser.add_argument("--timeout", metavar="S", type=float, default=Limits.seconds, help=timeout_help)
+    timeout_help = "seconds each query may take (default: 60); of bird, gold and prediction in sum (default: 30)"
+    parser.add_argument("--timeout", metavar="S", type=float, help=timeout_help)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures and every verdict to this file")
+    failures_help = f"write the misses by class and hardness, and {EXAMPLES} examples of each class, to this file"
+    parser.add_argument("--failures", metavar="F.md", type=Path, help=failures_help)
     arguments = parser.parse_args()
+    rule = RULES.get(arguments.benchmark)
+    arguments.timeout = arguments.timeout if arguments.timeout is not None or not rule else rule.seconds
     for name in ("workers", "timeout"):
-        if not 0 < getattr(arguments, name) < float("inf"):
+        value = getattr(arguments, name)
+        if value is not None and not 0 < value < float("inf"):
             raise InputError(f"--{name} {getattr(arguments, name)} is out of range; give a number above 0")
     return arguments
 
@@ -66,56 +83,94 @@ def read_predictions(path: Path, expected: int) -> list[str]:
     return [line.split("\t")[0].strip() for line in lines]
 
 
-def prepare_json(path: Path) -> None:
+def prepare_file(path: Path, flag: str) -> None:
     """Create the folder of `path` now, so that a wrong path is met before the work and not after it."""
     if path.is_dir():
-        raise InputError(f"--json {path} is a folder; name a file")
+        raise InputError(f"{flag} {path} is a folder; name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"--json {path}: cannot create its folder: {error.strerror}") from None
+        raise InputError(f"{flag} {path}: cannot create its folder: {error.strerror}") from None
 
 
-def show(benchmark: str, split: str, verdicts: list[Verdict]) -> None:
-    """Print the figures, and the questions whose gold query failed."""
-    failed = gold_failures(verdicts)
-    timeouts = sum(verdict.error == "timeout" for verdict in verdicts)
-    errors = sum(verdict.error is not None for verdict in verdicts) - timeouts - len(failed)
-    table = Table()
-    for name in ("benchmark", "split", "n", "EX %", "time-outs", "errors", "gold failed"):
-        table.add_column(name, justify="left" if name in ("benchmark", "split") else "right")
-    counts = map(str, (timeouts, errors, len(failed)))
-    table.add_row(benchmark, split, str(len(verdicts)), f"{percent(verdicts):.2f}", *counts)
-    console = Console()
+def print_table(title: str, header: list[str], rows: list[list[str]], left: int) -> None:
+    """A table on the terminal with its first `left` columns to the left."""
+    table = Table(title=title, title_justify="left")
+    for place, name in enumerate(header):
+        table.add_column(name, justify="left" if place < left else "right")
+    for row in rows:
+        table.add_row(*map(str, row))
     console.print(table)
+
+
+def show(record: dict, ex: list[Verdict]) -> None:
+    """Print the figures, also by hardness, the misses by class, and the questions whose gold query failed."""
+    failed, lines = gold_failures(ex), record["verdicts"]
+    timeouts = sum(verdict.error == "timeout" for verdict in ex)
+    errors = sum(verdict.error is not None for verdict in ex) - timeouts - len(failed)
+    percents = [f"{value:.2f}" if value is not None else "-" for value in (record["ex"], record["ts"])]
+    header = ["benchmark", "split", "n", "EX %", "TS %", "time-outs", "errors", "gold failed"]
+    counts = map(str, (timeouts, errors, len(failed)))
+    print_table("", header, [[record["benchmark"], record["split"], str(record["n"]), *percents, *counts]], 2)
+    if record["hardness"]:
+        rows = [("n", lambda f: f["n"]), ("EX %", lambda f: f"{f['ex']:.2f}")]
+        rows += [("TS %", lambda f: f"{f['ts']:.2f}")] if record["ts"] is not None else []
+        values = [[name, *[str(of(figures)) for figures in record["hardness"].values()]] for name, of in rows]
+        print_table("by hardness", ["", *record["hardness"]], values, 1)
+    if not all(line["ex"] for line in lines):
+        print_table("misses of EX by what differs (one may count in several classes)", *failure_table(lines), 1)
     for verdict in failed:
-        console.print(
-            f"question {verdict.index} (counted as wrong): {verdict.error}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        text = f"question {verdict.index} (counted as wrong): {verdict.error}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def failures_page(lines: list[dict], questions: list[Question], predictions: list[str]) -> str:
+    """Markdown: the table of misses, and examples of each class."""
+    from kid.evaluation.report import markdown_table  # not above: matplotlib takes a second
+
+    page = ["# Misses of EX by what differs from the gold query", "", markdown_table(*failure_table(lines)), ""]
+    page += ["A miss may count in several classes; the row of totals counts each once.", ""]
+    shown = None
+    for example in failure_examples(lines, questions, predictions, EXAMPLES):
+        if example["class"] != shown:
+            shown = example["class"]
+            page += [f"## {shown}", ""]
+        page += [f"**{example['question']}** ({example['db_id']}, question {example['index']})", "", "```sql"]
+        page += [f"gold       {example['gold']}", f"prediction {example['prediction']}", "```", ""]
+        page += [f"Error: {example['error']}", ""] if example["error"] else []
+    return "\n".join(page)
 
 
 def main() -> None:
     arguments = parse_arguments()
-    questions = load_questions(arguments.benchmark, arguments.split, arguments.data, arguments.questions)
+    benchmark, split = arguments.benchmark, arguments.split
+    questions = load_questions(benchmark, split, arguments.data, arguments.questions)
     db_ids = [question.db_id for question in questions]
     if "" in db_ids:
         raise InputError(f"question {db_ids.index('')} brings its own prompt and no database; it cannot be scored")
-    paths = find_databases(arguments.benchmark, arguments.split, arguments.data, db_ids, arguments.databases)
+    databases = find_databases(benchmark, split, arguments.data, db_ids, arguments.databases)
+    suites = find_suites(arguments.test_suite, databases, db_ids)
     predictions = read_predictions(arguments.predictions, len(questions))
-    if arguments.json:
-        prepare_json(arguments.json)
-    databases = {db_id: [path] for db_id, path in paths.items()}
+    for flag in ("json", "failures"):
+        if path := getattr(arguments, flag):
+            prepare_file(path, f"--{flag}")
     limits = Limits(seconds=arguments.timeout)
-    verdicts = score_predictions(questions, predictions, databases, arguments.workers, limits)
-    show(arguments.benchmark, arguments.split, verdicts)
+    files = {db_id: [path] for db_id, path in databases.items()}
+    ex = score_predictions(questions, predictions, files, arguments.workers, limits, benchmark, "EX")
+    ts = None
+    if suites:
+        # Whoever is wrong on the database itself is wrong on the suite.
+        right = [place for place, verdict in enumerate(ex) if verdict.correct]
+        chosen, lines = [questions[place] for place in right], [predictions[place] for place in right]
+        found = score_predictions(chosen, lines, suites, arguments.workers, limits, benchmark, "TS")
+        ts = {verdict.index: verdict for verdict in found}
+    evidence = arguments.evidence == "yes" if arguments.evidence else noted_evidence(arguments.predictions)
+    record = score_record(benchmark, split, evidence, questions, predictions, ex, ts)
+    show(record, ex)
+    if arguments.failures:
+        write_atomically(arguments.failures, failures_page(record["verdicts"], questions, predictions))
     if arguments.json:
-        records = [{"index": v.index, "ex": v.correct, "ts": None, "error": v.error} for v in verdicts]
-        head = {"benchmark": arguments.benchmark, "split": arguments.split, "n": len(verdicts)}
-        content = head | {"ex": percent(verdicts), "ts": None, "verdicts": records}
-        write_atomically(arguments.json, json.dumps(content, indent=1) + "\n")
+        write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

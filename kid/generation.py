@@ -16,7 +16,7 @@ from kid.data.teacher_outputs import different_values, header, prompt_hash, read
 from kid.decoding import decode
 from kid.engine import TEACHER_FLAG, joined_ranks, read_deepspeed_config, teacher_engine
 from kid.errors import InputError
-from kid.files import check_writable, write_atomically
+from kid.files import check_writable, drop_torn_line, write_atomically
 from kid.models import stored_tensors
 from kid.pretrained import find_teacher, fingerprint, load_tokenizer, token_ids
 from kid.progress import keep_quiet, progress_bar
@@ -163,10 +163,3 @@ def write_outputs(
                 file.write(json.dumps({"prompt": prompt_hash(prompt), "ids": ids, "text": text}) + "\n")
             file.flush()
             bar.update(sum(map(len, batches)))
-
-
-def drop_torn_line(part: Path) -> None:
-    """Cut what a killed run left of its last line, so that the next one starts at the beginning of a line."""
-    if part.exists():
-        content = part.read_bytes()
-        part.write_bytes(content[: content.rfind(b"\n") + 1])

@@ -13,6 +13,7 @@ from kid.data.damage import Damage
 from kid.errors import InputError
 
 BETWEEN_ITEMS = re.compile(r"[\s,]*")
+DIFFICULTY_FIELD = "difficulty"  # BIRD's, and anybody's own
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Question:
     """One example: a question on a database and its gold SQL, in the order of the benchmark's files.
 
     `prompt` is set where the file brings whole prompts (JSONL): then there is no database, and `query` is the output.
+    `difficulty` is the file's word for how hard it is, if it has one.
     `fault` says why the example cannot be used, where damaged ones are to be left out; it keeps its place in the order.
     """
 
@@ -28,6 +30,7 @@ class Question:
     question: str
     query: str
     evidence: str = ""
+    difficulty: str = ""
     prompt: str = ""
     fault: str = ""
 
@@ -225,7 +228,8 @@ def read_question(row: Split, index: int, item: dict, place: str, damage: Damage
     fault = f"no {' and no '.join(lacking)}" if lacking else ""
     if fault:
         damage.add(f"question with {fault}", place)
-    values = {"db_id": "", "question": "", **values, "evidence": evidence}
+    difficulty = item.get(DIFFICULTY_FIELD)
+    values = {"db_id": "", "question": "", **values, "evidence": evidence, "difficulty": difficulty}
     return Question(index, **{key: value if is_text(value) else "" for key, value in values.items()}, fault=fault)
 
 

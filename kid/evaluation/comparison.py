@@ -1,7 +1,7 @@
-"""When two queries count as equal: the rules of Spider's execution match (taoyds/test-suite-sql-eval).
+"""When two queries count as equal: the rules of Spider's execution match (taoyds/test-suite-sql-eval), and BIRD's.
 
-Verdicts agree with the official code (no plugged values, DISTINCT not kept), quirks included, since published figures
-were made with them.
+Verdicts agree with the official code (Spider's: no plugged values, DISTINCT not kept), quirks included, since published
+figures were made with them.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ def normalize_query(sql: str) -> str:
 def order_matters(gold: str) -> bool:
     """Whether rows must come in the gold's order. `gold` is the normalised query; any ORDER BY in it counts."""
     return "order by" in gold.lower()
+
+
+def bird_results_equal(gold: Sequence[Row], predicted: Sequence[Row]) -> bool:
+    """BIRD's rule: equal as sets of rows. Neither order nor duplicates count; the order of columns does."""
+    return set(gold) == set(predicted)
 
 
 def results_equal(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> bool:

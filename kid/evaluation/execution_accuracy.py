@@ -1,19 +1,55 @@
-"""EX: the share of predictions whose result on the question's database equals the gold query's."""
+"""EX and TS: the share of predictions whose result equals the gold query's, on the question's database and on a suite.
+
+The two differ only in the databases. What counts as equal, and how long queries may run, is the benchmark's rule.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import os
+import pickle
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from kid.data.benchmarks import Question
-from kid.evaluation.comparison import normalize_query, order_matters, results_equal
+from kid.data.cache import cache_folder, key_of
+from kid.evaluation.comparison import Row, bird_results_equal, normalize_query, order_matters, results_equal
 from kid.evaluation.execution import Outcome, run_jobs
 from kid.evaluation.worker import Limits, QueryError, Sandbox
 
 GOLD_FAILED = "gold failed: "
+LARGEST_KEPT = 8 << 20  # bytes of a gold query's results; larger ones are computed each time
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a benchmark's official evaluator compares.
+
+    normalize: the query that is run in place of a gold or predicted one.
+    equal: (normalised gold, its rows, the prediction's rows) -> whether they count as the same.
+    seconds: what each query may take; with `together`, what gold and prediction may take in sum.
+    """
+
+    normalize: Callable[[str], str]
+    equal: Callable[[str, Sequence[Row], Sequence[Row]], bool]
+    seconds: float
+    together: bool
+
+
+def _spider_equal(gold: str, expected: Sequence[Row], predicted: Sequence[Row]) -> bool:
+    return results_equal(expected, predicted, order_matters(gold))
+
+
+def _bird_equal(_: str, expected: Sequence[Row], predicted: Sequence[Row]) -> bool:
+    return bird_results_equal(expected, predicted)
+
+
+SPIDER = Rule(normalize_query, _spider_equal, 60.0, together=False)
+RULES = {"spider": SPIDER, "bird": Rule(str.strip, _bird_equal, 30.0, together=True), "jsonl": SPIDER}
 
 
 @dataclass(frozen=True)
@@ -31,6 +67,8 @@ def score_predictions(
     databases: Mapping[str, Sequence[Path]],
     workers: int | None = None,
     limits: Limits | None = None,
+    benchmark: str = "spider",
+    title: str = "scoring",
 ) -> list[Verdict]:
     """Compare each prediction with its question's gold query; a progress bar goes to stderr.
 
@@ -39,36 +77,68 @@ def score_predictions(
         predictions: n queries, in the same order; an empty one is wrong.
         databases: the SQLite files of each db_id; results must agree on every one (EX: one file, TS: many).
         workers: number of processes (default: cores).
-        limits: what each query may use.
+        limits: what each query may use (default: the time of the benchmark's rule).
+        benchmark: a key of `RULES`.
+        title: what the bar says.
 
     Returns:
         n verdicts, in order.
     """
+    limits = limits or Limits(seconds=RULES[benchmark].seconds)
     pairs = zip(questions, predictions, strict=True)
-    jobs = [(tuple(databases[question.db_id]), question.query, prediction) for question, prediction in pairs]
+    jobs = [(benchmark, tuple(databases[q.db_id]), q.query, prediction, cache_folder()) for q, prediction in pairs]
     outcomes = run_jobs(match_on_databases, jobs, workers, limits)
-    outcomes = list(tqdm(outcomes, total=len(jobs), desc="scoring", unit="query", disable=None))
+    outcomes = list(tqdm(outcomes, total=len(jobs), desc=title, unit="query", disable=None))
     outcomes.sort(key=lambda outcome: outcome.index)
     return [_verdict(question.index, outcome) for question, outcome in zip(questions, outcomes, strict=True)]
 
 
-def match_on_databases(sandbox: Sandbox, databases: Sequence[Path], gold: str, prediction: str) -> bool:
+def match_on_databases(
+    sandbox: Sandbox, benchmark: str, databases: Sequence[Path], gold: str, prediction: str, cache: Path
+) -> bool:
     """The job of one question: whether both queries give the same result on every database.
 
     Raises:
         QueryError: a query fails; the sandbox's stage says which.
     """
-    for database in databases:
-        sandbox.begin("gold")
-        expected = sandbox.rows(database, normalize_query(gold))
-        sandbox.begin("prediction")
+    rule = RULES[benchmark]
+    sandbox.begin("gold")
+    gold = rule.normalize(gold)
+    for database, (expected, seconds) in zip(databases, gold_results(sandbox, databases, gold, cache), strict=True):
+        sandbox.begin("prediction", sandbox.limits.seconds - seconds if rule.together else None)
         if not prediction.strip():
             raise QueryError("empty prediction")
-        predicted = sandbox.rows(database, normalize_query(prediction))
+        predicted = sandbox.rows(database, rule.normalize(prediction))
         sandbox.begin("comparison")
-        if not results_equal(expected, predicted, order_matters(normalize_query(gold))):
+        if not rule.equal(gold, expected, predicted):
             return False
     return True
+
+
+def gold_results(sandbox: Sandbox, databases: Sequence[Path], gold: str, cache: Path) -> list[tuple[list[Row], float]]:
+    """The gold query's rows on each database and the seconds it took; computed once and kept in `cache`.
+
+    Raises:
+        QueryError: the query fails on one of them.
+    """
+    files = [[str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns] for path in databases]
+    kept = cache / "gold" / f"{key_of([gold, sandbox.limits.rows, sandbox.limits.result_bytes, files])}.pickle"
+    # Whatever is wrong with a file of the cache, it can be made again.
+    with contextlib.suppress(Exception):
+        return pickle.loads(kept.read_bytes())
+    found = []
+    for database in databases:
+        sandbox.begin("gold")
+        started = time.monotonic()
+        found.append((sandbox.rows(database, gold), time.monotonic() - started))
+    content = pickle.dumps(found)
+    if len(content) <= LARGEST_KEPT:
+        with contextlib.suppress(OSError):  # a cache that cannot be written, or is full, costs time only
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_suffix(f".{os.getpid()}")
+            partial.write_bytes(content)
+            partial.replace(kept)
+    return found
 
 
 def percent(verdicts: Sequence[Verdict]) -> float:

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    """Spider's layout under tmp_path/database: singers, one of them with a name that is not UTF-8."""
-    path = tmp_path / "database" / "concert" / "concert.sqlite"
+def make_database(path: Path) -> Path:
+    """Singers, one of them with a name that is not UTF-8."""
     path.parent.mkdir(parents=True)
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(
@@ -23,3 +21,9 @@ def database(tmp_path: Path) -> Path:
             """
         )
     return path
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Spider's layout under tmp_path/database."""
+    return make_database(tmp_path / "database" / "concert" / "concert.sqlite")

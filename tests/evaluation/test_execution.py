@@ -15,7 +15,9 @@ from kid.evaluation.worker import Limits, Sandbox
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 # One call of hours: SQLite looks at neither its progress handler nor an interrupt before it returns.
 ONE_LONG_CALL = "SELECT instr(hex(zeroblob(10000000)), hex(zeroblob(5000000)) || '1')"
-MEMORY_HOG_IN_SQLITE = "SELECT hex(zeroblob(400000000))"
+MEMORY_HOG_IN_SQLITE = "SELECT hex(zeroblob(90000000)) || hex(zeroblob(30000000)), hex(zeroblob(100000000))"
+TOO_LONG_A_VALUE = "SELECT hex(zeroblob(400000000))"
+TOO_MANY_BYTES = "SELECT zeroblob(30000000) FROM singer a, singer b"
 MEMORY_HOG_IN_PYTHON = "SELECT zeroblob(30000000) FROM singer a, singer b, singer c"
 FLOOD = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
 
@@ -57,6 +59,7 @@ def run(function, jobs, workers=2, limits=None) -> list[Outcome]:
         (ONE_LONG_CALL, "timeout"),
         (MEMORY_HOG_IN_SQLITE, "out of memory"),
         (MEMORY_HOG_IN_PYTHON, "out of memory"),
+        (TOO_LONG_A_VALUE, "string or blob too big"),
         (FLOOD, "more than 1000 rows"),
         ("DROP TABLE singer", "not authorized"),
         ("INSERT INTO singer SELECT * FROM singer", "not authorized"),

@@ -1,10 +1,10 @@
-"""Batched greedy decoding against the plain loop, one unpadded prompt at a time."""
+"""Batched greedy decoding against the plain loop, one unpadded prompt at a time; beams against all short outputs."""
 
 import pytest
 import torch
 
 from kid.errors import InputError
-from kid.evaluation.prediction import greedy_predictions, load_model
+from kid.evaluation.prediction import decode_candidates, load_model
 from kid.models import add_lora
 from kid.pretrained import load_tokenizer
 
@@ -30,10 +30,41 @@ def naive(model, tokenizer, prompt: list[int], limit: int) -> str:
 def test_predictions_equal_the_plain_loop_in_order(tiny_models):
     tokenizer, model = load_tokenizer(tiny_models / "teacher", "--model"), load_model(tiny_models / "teacher", "cpu")
     prompts = [tokenizer(text).input_ids for text in PROMPTS]
-    done = []
-    found = greedy_predictions(model, tokenizer, prompts, 12, batch_size=2, report=done.append)
-    assert found == [naive(model, tokenizer, prompt, 12) for prompt in prompts]
-    assert done == [2, 2, 1]
+    batches = list(decode_candidates(model, tokenizer, prompts, 12, batch_size=2))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    found = {place: lines for batch in batches for place, lines in batch}
+    assert found == {place: [naive(model, tokenizer, prompt, 12)] for place, prompt in enumerate(prompts)}
+
+
+def test_batches_that_are_done_are_left_out_whole(tiny_models):
+    """The others stay as they were made, also where only a part of one is done."""
+    tokenizer, model = load_tokenizer(tiny_models / "teacher", "--model"), load_model(tiny_models / "teacher", "cpu")
+    prompts = [tokenizer(text).input_ids for text in PROMPTS]
+    batches = list(decode_candidates(model, tokenizer, prompts, 12, batch_size=2))
+    places = [[place for place, _ in batch] for batch in batches]
+    done = {*places[0], places[1][0]}
+    assert list(decode_candidates(model, tokenizer, prompts, 12, batch_size=2, done=done)) == batches[1:]
+
+
+def log_probability(model, prompt: list[int], output: list[int]) -> float:
+    logits = model(input_ids=torch.tensor([prompt + output])).logits[0, len(prompt) - 1 : -1]
+    return logits.log_softmax(-1).gather(1, torch.tensor(output)[:, None]).sum().item()
+
+
+@torch.no_grad()
+def test_beams_are_the_most_probable_outputs_in_order(tiny_models):
+    """With as many beams as tokens, search over two tokens leaves nothing out."""
+    tokenizer, model = load_tokenizer(tiny_models / "teacher", "--model"), load_model(tiny_models / "teacher", "cpu")
+    prompt, count = tokenizer("SELECT name FROM").input_ids, model.config.vocab_size
+    first = model(input_ids=torch.tensor([prompt])).logits[0, -1].log_softmax(-1)
+    second = model(input_ids=torch.tensor([[*prompt, token] for token in range(count)])).logits[:, -1].log_softmax(-1)
+    joint = first[:, None] + second
+    joint[tokenizer.eos_token_id] = -torch.inf  # an output that ends after a token competes by its mean: not here
+    wanted = [divmod(place.item(), count) for place in joint.flatten().topk(3).indices]
+    (((_, found),),) = decode_candidates(model, tokenizer, [prompt], 2, batch_size=1, beams=count // 2)
+    texts = [" ".join(tokenizer.decode(pair, skip_special_tokens=True).split()) for pair in wanted]
+    assert log_probability(model, prompt, list(wanted[0])) == pytest.approx(joint.max().item(), rel=1e-5)
+    assert found[:3] == texts
 
 
 def test_an_adapter_is_merged_into_its_base(tiny_models, tmp_path):

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,14 +45,21 @@ def test_end_to_end(benchmark):
     assert json.loads((benchmark / "new/dev.json").read_text()) == {
         "benchmark": "spider",
         "split": "dev",
+        "evidence": None,
         "n": 4,
         "ex": 25.0,
         "ts": None,
+        "hardness": {"easy": {"n": 4, "ex": 25.0, "ts": None}},
         "verdicts": [
-            {"index": 0, "ex": True, "ts": None, "error": None},
-            {"index": 1, "ex": False, "ts": None, "error": "no such table: nobody"},
-            {"index": 2, "ex": False, "ts": None, "error": "gold failed: no such column: x"},
-            {"index": 3, "ex": False, "ts": None, "error": "empty prediction"},
+            {"index": index, "ex": index == 0, "ts": None, "error": error, "hardness": "easy", "differs": differs}
+            for index, (error, differs) in enumerate(
+                [
+                    (None, []),
+                    ("no such table: nobody", ["does not run", "tables"]),
+                    ("gold failed: no such column: x", ["tables", "columns", "aggregation"]),
+                    ("empty prediction", ["does not parse"]),
+                ]
+            )
         ],
     }
     assert [path.name for path in (benchmark / "new").iterdir()] == ["dev.json"]
@@ -64,6 +76,114 @@ def test_questions_and_databases_from_elsewhere(benchmark, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert json.loads((benchmark / "new/dev.json").read_text())["ex"] == 25.0
+
+
+def add_rows(path: Path, copy: Path, rows: str) -> None:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(path, copy)
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute(f"INSERT INTO singer VALUES {rows}")
+        connection.commit()
+
+
+def test_suite_tells_luck_from_skill(benchmark, database):
+    """Both its layouts: a folder of its own, and more files beside the database."""
+    gold = ["SELECT count(*) FROM singer", "SELECT max(age) FROM singer", "SELECT name FROM singer WHERE id = 1"]
+    predictions = ["SELECT 4", "SELECT max(age) FROM singer LIMIT 1", "SELECT name FROM singer WHERE id = 2"]
+    items = [{"db_id": "concert", "question": "?", "query": query} for query in gold]
+    (benchmark / "dev.json").write_text(json.dumps(items))
+    (benchmark / "preds.sql").write_text("\n".join(predictions))
+    add_rows(database, benchmark / "suite/concert/1.sqlite", "(9, 'Eve', 70, 'US')")
+    add_rows(database, benchmark / "suite/concert/2.sqlite", "(9, 'Eve', 10, 'US')")
+
+    def verdicts(*flags: object) -> list[tuple]:
+        result = score(benchmark, *flags)
+        assert result.returncode == 0, result.stderr
+        found = json.loads((benchmark / "new/dev.json").read_text())
+        assert (found["ex"], found["ts"]) == (66.67, 33.33) and "33.33" in result.stdout
+        assert found["hardness"]["easy"] == {"n": 3, "ex": 66.67, "ts": 33.33}
+        return [(line["ex"], line["ts"]) for line in found["verdicts"]]
+
+    wanted = [(True, False), (True, True), (False, False)]
+    assert verdicts("--test-suite", benchmark / "suite") == wanted
+    for file in (benchmark / "suite/concert").iterdir():
+        file.rename(database.parent / file.name)
+    assert verdicts() == wanted
+    (benchmark / "suite/concert").rmdir()
+    result = score(benchmark, "--test-suite", benchmark / "suite")
+    assert result.returncode == 2 and "has no DB_ID/*.sqlite for 1 of 1 db_ids: concert" in result.stderr
+
+
+def test_error_on_a_suite_only(benchmark, database):
+    (benchmark / "dev.json").write_text(json.dumps([{"db_id": "concert", "question": "?", "query": "SELECT 1"}]))
+    (benchmark / "preds.sql").write_text("SELECT 1 WHERE (SELECT count(*) FROM singer) < 5 OR json('{')")
+    add_rows(database, benchmark / "suite/concert/1.sqlite", "(9, 'Eve', 70, 'US')")
+    assert score(benchmark, "--test-suite", benchmark / "suite").returncode == 0
+    (line,) = json.loads((benchmark / "new/dev.json").read_text())["verdicts"]
+    assert (line["ex"], line["ts"], line["error"]) == (True, False, "test suite: malformed JSON")
+
+
+def test_bird_by_its_own_rule_and_its_own_words(benchmark, database):
+    """Sets of rows, columns in order, several levels of difficulty, evidence as the predictions' note has it."""
+    root = benchmark / "dev_databases" / "concert"
+    root.mkdir(parents=True)
+    database.rename(root / database.name)
+    pairs = [
+        ("SELECT DISTINCT age FROM singer", "SELECT age FROM singer", "simple", True),
+        ("SELECT age FROM singer ORDER BY id", "SELECT age FROM singer ORDER BY id DESC", "simple", True),
+        ("SELECT id, age FROM singer", "SELECT age, id FROM singer", "challenging", False),
+        ("SELECT count(DISTINCT age) FROM singer", "SELECT count(age) FROM singer", "challenging", False),
+    ]
+    items = [{"db_id": "concert", "question": "?", "SQL": gold, "difficulty": level} for gold, _, level, _ in pairs]
+    (benchmark / "dev.json").write_text(json.dumps(items))
+    (benchmark / "preds.sql").write_text("".join(f"{line}\t----- bird -----\tconcert\n" for _, line, _, _ in pairs))
+    (benchmark / "preds.made.json").write_text('{"evidence": true}')
+    result = score(benchmark, benchmark="bird")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((benchmark / "new/dev.json").read_text())
+    assert [line["ex"] for line in found["verdicts"]] == [right for *_, right in pairs]
+    assert found["evidence"] is True and list(found["hardness"]) == ["simple", "challenging"]
+    assert score(benchmark, "--evidence", "no", benchmark="bird").returncode == 0
+    assert json.loads((benchmark / "new/dev.json").read_text())["evidence"] is False
+
+
+def test_misses_by_class_with_examples(benchmark):
+    result = score(benchmark, failures=benchmark / "new/failures.md")
+    assert result.returncode == 0, result.stderr
+    page = (benchmark / "new/failures.md").read_text()
+    assert "| misses | 3 | 3 |" in page and "## does not run" in page
+    assert "prediction SELECT count(*) FROM nobody" in page and "Error: no such table: nobody" in page
+
+
+def test_gold_results_are_computed_once(benchmark, tmp_path):
+    """A gold result is kept for as long as its database stays the same."""
+    database, cache = benchmark / "database/concert/concert.sqlite", tmp_path / "cache"
+    command = [
+        sys.executable,
+        SCRIPT,
+        "--benchmark",
+        "spider",
+        "--data",
+        benchmark,
+        "--json",
+        benchmark / "dev.json.out",
+    ]
+    command += ["--predictions", benchmark / "preds.sql"]
+
+    def verdicts() -> list[bool]:
+        environment = {**os.environ, "KID_CACHE": str(cache)}
+        subprocess.run(list(map(str, command)), env=environment, check=True, capture_output=True)
+        return [line["ex"] for line in json.loads((benchmark / "dev.json.out").read_text())["verdicts"]]
+
+    assert verdicts() == [True, False, False, False]
+    kept = sorted((cache / "gold").iterdir())
+    assert len(kept) == 3  # of the four, one does not run
+    for file in kept:
+        file.write_bytes(pickle.dumps([([("another result",)], 0.1)]))
+    assert verdicts() == [False] * 4  # they are read
+    kept[0].write_bytes(b"torn")
+    os.utime(database, ns=(1, 1))
+    assert verdicts() == [True, False, False, False]
 
 
 def test_only_newlines_end_a_line(benchmark):
@@ -122,14 +242,28 @@ def assert_refused(folder: Path, result: subprocess.CompletedProcess, message: s
 
 def test_help_has_an_example():
     result = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=False)
-    assert result.returncode == 0 and "example:\n  python eval/score.py --benchmark spider" in result.stdout
+    assert result.returncode == 0 and "examples:\n  python eval/score.py --benchmark spider" in result.stdout
 
 
-@pytest.mark.parametrize("name", ["codes-1b-spider", "testsuite-dev_10"])
+@pytest.mark.parametrize("name", ["codes-1b-spider", "testsuite-dev_10", "testsuite-dev_9", "testsuite-dev_5"])
 def test_verdicts_are_the_official_ones(real_data, tmp_path, name):
     reference = json.loads((real_data / "eval_reference" / f"{name}.json").read_text())
     predictions = real_data / "eval_reference" / f"{name}.txt"
     result = score(tmp_path, data=real_data / "spider", predictions=predictions)
+    assert result.returncode == 0, result.stderr
+    scored = json.loads((tmp_path / "new/dev.json").read_text())
+    assert [verdict["ex"] for verdict in scored["verdicts"]] == [verdict == 1 for verdict in reference["verdicts"]]
+    assert scored["ex"] == reference["ex"]
+
+
+def test_verdicts_of_bird_are_the_official_ones(real_data, tmp_path):
+    reference = json.loads((real_data / "eval_reference" / "codes-1b-bird-superhero.json").read_text())
+    questions = json.loads((real_data / "bird" / "dev.json").read_text())
+    chosen = [question for question in questions if question["question_id"] in reference["question_ids"]]
+    (tmp_path / "superhero.json").write_text(json.dumps(chosen))
+    predictions = real_data / "eval_reference" / "codes-1b-bird-superhero.txt"
+    given = {"benchmark": "bird", "data": real_data / "bird", "predictions": predictions}
+    result = score(tmp_path, **given, questions=tmp_path / "superhero.json")
     assert result.returncode == 0, result.stderr
     scored = json.loads((tmp_path / "new/dev.json").read_text())
     assert [verdict["ex"] for verdict in scored["verdicts"]] == [verdict == 1 for verdict in reference["verdicts"]]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kid.evaluation import worker
-from kid.evaluation.worker import QueryError, fetch_rows
+from kid.evaluation.worker import Limits, QueryError, fetch_table
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_refused(database, tmp_path, monkeypatch, sql, reason):
     monkeypatch.chdir(tmp_path)
     before = database.read_bytes()
     with pytest.raises(QueryError, match=reason):
-        fetch_rows(database, sql, max_rows=10)
+        fetch_table(database, sql, Limits(rows=10))
     assert database.read_bytes() == before
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["concert", "concert.sqlite", "database"]
 
@@ -45,23 +45,23 @@ def test_refused(database, tmp_path, monkeypatch, sql, reason):
 def test_database_is_read_only_even_without_the_authorizer(database, monkeypatch):
     monkeypatch.setattr(worker, "_allow_reading", lambda *_: sqlite3.SQLITE_OK)
     with pytest.raises(QueryError, match="readonly database"):
-        fetch_rows(database, "DROP TABLE singer", max_rows=10)
+        fetch_table(database, "DROP TABLE singer", Limits(rows=10))
 
 
 def test_missing_database_is_not_created(tmp_path):
     with pytest.raises(QueryError, match="unable to open"):
-        fetch_rows(tmp_path / "none.sqlite", "SELECT 1", max_rows=10)
+        fetch_table(tmp_path / "none.sqlite", "SELECT 1", Limits(rows=10))
     assert not list(tmp_path.iterdir())
 
 
 def test_path_with_special_characters(database, tmp_path):
     odd = tmp_path / "a b?mode=rwc#%41.sqlite"
     database.rename(odd)
-    assert fetch_rows(odd, "SELECT count(*) FROM singer", max_rows=10) == [(4,)]
+    assert fetch_table(odd, "SELECT count(*) FROM singer", Limits(rows=10))[1] == [(4,)]
 
 
 def test_text_that_is_not_utf8_loses_the_bad_bytes(database):
-    assert fetch_rows(database, "SELECT name FROM singer WHERE id = 4", max_rows=10) == [("Jo",)]
+    assert fetch_table(database, "SELECT name FROM singer WHERE id = 4", Limits(rows=10))[1] == [("Jo",)]
 
 
 def test_reading_is_allowed(database):
@@ -70,13 +70,13 @@ def test_reading_is_allowed(database):
         SELECT n, max(age), (SELECT value FROM json_each('[7]')), row_number() OVER (ORDER BY n)
         FROM numbers JOIN singer ON n = id GROUP BY n
     """
-    assert fetch_rows(database, sql, max_rows=10) == [(1, 52, 7, 1), (2, 32, 7, 2), (3, 32, 7, 3)]
+    assert fetch_table(database, sql, Limits(rows=10))[1] == [(1, 52, 7, 1), (2, 32, 7, 2), (3, 32, 7, 3)]
 
 
 def test_too_many_rows_are_an_error_and_not_cut(database):
-    assert len(fetch_rows(database, "SELECT id FROM singer", max_rows=4)) == 4
+    assert len(fetch_table(database, "SELECT id FROM singer", Limits(rows=4))[1]) == 4
     with pytest.raises(QueryError, match="more than 3 rows"):
-        fetch_rows(database, "SELECT id FROM singer", max_rows=3)
+        fetch_table(database, "SELECT id FROM singer", Limits(rows=3))
 
 
 def test_evaluation_does_not_import_torch():

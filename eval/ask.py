@@ -1,0 +1,95 @@
+"""Ask a question about a SQLite database: the model's SQL, and the rows it gives."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from cli import add_decoding_flags, check_decoding_flags
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kid.errors import InputError, OneLineParser, run_script
+
+EXAMPLE = """examples:
+  python eval/ask.py --model runs/kid/adapter --database concert.sqlite "How many singers are from France?"
+  python eval/ask.py --model runs/kid/adapter --database concert.sqlite --beams 4 "Who is the oldest singer?"
+
+  The prompt is made as the model's run made it (its config.yaml). The database is only read, and a query that takes
+  too long or too much memory is stopped.
+"""
+SHOWN = 20  # rows
+SECONDS = 30.0
+
+
+def parse() -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("question")
+    parser.add_argument("--model", required=True, metavar="DIR", type=Path, help="a run's adapter/ or model/")
+    parser.add_argument("--database", required=True, metavar="F", type=Path, help="a SQLite file")
+    parser.add_argument(
+        "--evidence", metavar="TEXT", default="", help="what one should know to answer (BIRD's evidence)"
+    )
+    add_decoding_flags(parser)
+    arguments = parser.parse_args()
+    check_decoding_flags(arguments)
+    if not arguments.question.strip():
+        raise InputError("the question is empty; ask one, in quotation marks")
+    if not arguments.model.is_dir():
+        raise InputError(f"--model {arguments.model} does not exist; give a run's adapter/ or a model's folder")
+    return arguments
+
+
+def show(names: list[str], rows: list[tuple]) -> None:
+    console = Console()
+    table = Table()
+    for place, name in enumerate(names):
+        numbers = all(isinstance(row[place], (int, float)) for row in rows)
+        table.add_column(Text(name), justify="right" if numbers and rows else "left")
+    for row in rows[:SHOWN]:
+        # As text: a cell that looks like rich's markup is a cell all the same.
+        table.add_row(*[Text("NULL", style="dim") if value is None else Text(str(value)) for value in row])
+    console.print(table)
+    console.print(f"{len(rows)} rows" + (f", {SHOWN} of them shown" if len(rows) > SHOWN else ""), highlight=False)
+
+
+def main() -> None:
+    args = parse()
+    # After the flags are checked: importing torch and transformers takes seconds.
+    from kid.evaluation.asking import prompt_settings, question_prompt
+    from kid.evaluation.candidates import choose_executable, query_table
+    from kid.evaluation.execution import run_jobs
+    from kid.evaluation.prediction import decode_candidates, default_device, load_model
+    from kid.evaluation.worker import Limits
+    from kid.pretrained import load_tokenizer
+    from kid.progress import keep_quiet
+
+    keep_quiet()
+    options, config = prompt_settings(args.model)
+    if config is None:
+        print(
+            f"note: no config.yaml beside {args.model}; the prompt is made by the defaults of training", file=sys.stderr
+        )
+    tokenizer = load_tokenizer(args.model, "--model")
+    prompt, cut = question_prompt(args.database, args.question, args.evidence, options, tokenizer)
+    if cut:
+        limit = options.max_prompt_length
+        print(f"note: {cut} tokens of the schema do not fit into the prompt's {limit} and are cut", file=sys.stderr)
+    model = load_model(args.model, default_device())
+    length = args.max_completion_length
+    ((_, candidates),) = next(decode_candidates(model, tokenizer, [prompt], length, args.beams, args.beams))
+    taken = choose_executable([candidates], [args.database], 1)[0] if args.beams > 1 else 0
+    print(candidates[taken])
+    (outcome,) = run_jobs(query_table, [(args.database, candidates[taken])], 1, Limits(seconds=SECONDS))
+    if outcome.error:
+        print(f"error: the query does not run: {outcome.error}; ask in other words, or with --beams 4", file=sys.stderr)
+        sys.exit(1)
+    show(*outcome.value)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,165 @@
+"""Measure exposure bias (ExAccErr): how much more a student errs along its own outputs than along its teacher's."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from cli import add_data_flags, check_data_flags
+from rich.console import Console
+from rich.table import Table
+
+from kid.errors import InputError, OneLineParser, run_script
+from kid.files import check_writable, write_atomically
+
+EXAMPLE = """example:
+  python eval/exposure_bias.py --student runs/kid/adapter --teacher runs/teacher/model --benchmark bird --data bird \\
+    --questions-limit 200 --json runs/kid/exposure_bias.json
+
+  The error of a step is KL(teacher || student). ExAccErr(l) says by how many percent the errors of the first l steps
+  of what the student samples exceed those of as many steps along what the teacher samples; 0: no exposure bias. The
+  interval says what other questions of the same kind could have given. Both models are in memory together.
+"""
+# flag -> the least it may be. An interval over prompts takes two.
+LEAST = {"questions_limit": 2, "samples": 1, "max_completion_length": 1, "batch_size": 1}
+
+
+def parse() -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    model_help = "a PEFT directory (adapter/) or a model's folder"
+    parser.add_argument("--student", required=True, metavar="DIR", help=model_help)
+    parser.add_argument("--teacher", required=True, metavar="DIR", help=model_help + "; of the same tokenizer")
+    parser.add_argument("--json", required=True, metavar="F", type=Path, help="file to write the figures to")
+    parser.add_argument("--plot", metavar="F.png", type=Path, help="draw ExAccErr over l, and the errors of each step")
+    parser.add_argument("--questions-limit", type=int, metavar="N", help="only N questions, evenly spaced [all]")
+    parser.add_argument("--samples", type=int, default=4, help="outputs each model samples for a question [4]")
+    parser.add_argument("--max-completion-length", type=int, default=128, help="tokens to sample at most [128]")
+    parser.add_argument("--batch-size", type=int, default=16, help="outputs side by side; changes no result [16]")
+    add_data_flags(parser)
+    arguments = parser.parse_args()
+    check_data_flags(arguments)
+    for name, least in LEAST.items():
+        value = getattr(arguments, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')} {value} is out of range; it must be {least} or more")
+    return arguments
+
+
+def check_outputs(arguments: argparse.Namespace) -> None:
+    """Raises InputError now, and not after the work, where a file cannot be written."""
+    for flag, path in (("--json", arguments.json), ("--plot", arguments.plot)):
+        if path is not None:
+            if path.is_dir():
+                raise InputError(f"{flag} {path} is a folder; name a file")
+            check_writable(path.parent, flag)
+    if arguments.plot and arguments.plot.suffix != ".png":
+        raise InputError(f"--plot {arguments.plot} is no PNG; name a file that ends in .png")
+
+
+def choose(total: int, limit: int | None) -> list[int]:
+    """Which of `total` rows: all, or `limit` evenly spaced ones (dev is sorted by database)."""
+    count = min(limit or total, total)
+    return [total * place // count for place in range(count)]
+
+
+def show(bias, errors: dict, limit: int) -> None:
+    """Print ExAccErr at l = 1, 2, 4, ... and the longest output, and how long the outputs were."""
+    full = len(bias.value)
+    table = Table()
+    for name in ("l", "ExAccErr %", "95 % interval", "student's step", "teacher's step"):
+        table.add_column(name, justify="right")
+    for length in [*(2**power for power in range(full.bit_length()) if 2**power < full), full]:
+        value, low, high = bias.at(length)
+        steps = (bias.student_error[length - 1], bias.oracle_error[length - 1])
+        name = f"{length} (full)" if length == full else str(length)
+        shown = ("-" if math.isnan(step) else f"{step:.4f}" for step in steps)
+        table.add_row(name, f"{value:.1f}", f"{low:.1f} to {high:.1f}", *shown)
+    Console().print(table)
+    print("a step: mean KL(teacher || student) in nats at step l, of outputs the student and the teacher sampled")
+    for author, found in errors.items():
+        there = ~np.isnan(found)
+        outputs, cut = there[..., 0].size, there[..., -1].sum()
+        print(
+            f"{author}: {outputs} outputs of {there.sum() / outputs:.1f} tokens on average, "
+            f"{cut} of them reached --max-completion-length {limit}"
+        )
+
+
+def numbers(values) -> list[float | None]:
+    """For JSON, which has no NaN."""
+    return [None if math.isnan(value) else float(value) for value in values]
+
+
+def main() -> None:
+    args = parse()
+    check_outputs(args)
+    # After the flags are checked: importing torch and transformers takes seconds.
+    from kid.data.batching import long_prompts
+    from kid.data.prepare import prepare
+    from kid.data.reading import data_options
+    from kid.evaluation.exposure_bias import measure, plot_exposure_bias, sampled_errors
+    from kid.evaluation.prediction import default_device, load_model
+    from kid.pretrained import check_same_tokenizer, find_teacher, load_tokenizer
+    from kid.progress import keep_quiet, progress_bar
+
+    keep_quiet()
+    # A student may be an adapter too, as a teacher may in training.
+    found = {name: find_teacher(getattr(args, name), f"--{name}") for name in ("student", "teacher")}
+    tokenizer, other = (load_tokenizer(model.tokenizer, f"--{name}") for name, model in found.items())
+    check_same_tokenizer(tokenizer, other, args.student, args.teacher)
+    prepared = prepare(data_options(args), args.split, tokenizer)
+    rows = prepared.rows.select(choose(len(prepared.rows), args.questions_limit))
+    prompts, indices = list(rows["prompt_ids"]), list(rows["index"])
+    if len(prompts) < 2:
+        raise InputError(f"{args.benchmark} {args.split} has {len(prompts)} prompts; an interval over prompts takes 2")
+    models = {name: load_model(model.adapter or model.base, default_device()) for name, model in found.items()}
+    with progress_bar("exposure bias", "output", 2 * len(prompts) * args.samples) as bar:
+        errors = {
+            author: sampled_errors(
+                models[author], models["student"], models["teacher"], tokenizer, prompts, indices,
+                samples=args.samples, limit=args.max_completion_length, batch_size=args.batch_size, seed=args.seed,
+                report=bar.update,
+            )
+            for author in models
+        }  # fmt: skip
+    bias = measure(errors["student"], errors["teacher"], args.seed)
+    full = len(bias.value)
+    (at_16, *interval_16), (at_full, *interval_full) = (numbers(bias.at(length)) for length in (16, full))
+    content = {
+        "student": args.student,
+        "teacher": args.teacher,
+        "benchmark": args.benchmark,
+        "split": args.split,
+        "evidence": args.evidence if any(question.evidence for question in prepared.questions) else None,
+        "prompts": len(prompts),
+        "samples": args.samples,
+        "seed": args.seed,
+        "max_completion_length": args.max_completion_length,
+        "ex_acc_err_16": at_16,
+        "interval_16": interval_16,
+        "ex_acc_err_full": at_full,
+        "interval_full": interval_full,
+        "lengths": list(range(1, full + 1)),
+        "curve": numbers(bias.value),
+        "curve_low": numbers(bias.low),
+        "curve_high": numbers(bias.high),
+        "oracle_error": numbers(bias.oracle_error),
+        "student_error": numbers(bias.student_error),
+    }
+    write_atomically(args.json, json.dumps(content, indent=1) + "\n")
+    if args.plot:
+        args.plot.parent.mkdir(parents=True, exist_ok=True)
+        plot_exposure_bias(bias, args.plot)
+    show(bias, errors, args.max_completion_length)
+    print(f"{args.json}: {len(prompts)} of {len(prepared.questions)} questions")
+    for remark in long_prompts(prepared, args.max_prompt_length) + prepared.remarks():
+        print(remark)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,48 @@
+"""One question on one SQLite file: the prompt a model has learnt to read, and what its SQL gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kid.config import RunConfig
+from kid.data.benchmarks import Question
+from kid.data.damage import Damage
+from kid.data.prepare import row_encoder
+from kid.data.reading import DataOptions, Source, data_options, read_schemas
+from kid.data.schema import check_not_in_use
+from kid.data.texts import make_texts
+from kid.errors import InputError
+from kid.recipe import merge_config
+
+SPLIT = "dev"  # a question to be answered, not to be learnt from
+
+
+def prompt_settings(model: Path) -> tuple[DataOptions, Path | None]:
+    """How prompts were made for a run's model, and the config.yaml that says so; else training's defaults and None."""
+    folders = (model.absolute().parent, model.absolute().parent.parent)
+    config = next((folder / "config.yaml" for folder in folders if (folder / "config.yaml").is_file()), None)
+    settings = merge_config(config, {}) if config else RunConfig()
+    changes = {"benchmark": "jsonl", "questions": None, "tables": None, "databases": ()}
+    if settings.schema_filter != "none":
+        changes["schema_filter"] = "lexical"  # a file of rankings knows the benchmark's questions only
+    return data_options(settings, missing_database="error", damaged="error", **changes), config
+
+
+def question_prompt(
+    database: Path, question: str, evidence: str, options: DataOptions, tokenizer
+) -> tuple[list[int], int]:
+    """Token ids of the prompt, and how many were cut from its left.
+
+    Raises:
+        InputError: the database is no SQLite file, is damaged or in use.
+    """
+    if not database.is_file():
+        raise InputError(f"--database {database} does not exist; give a SQLite file")
+    check_not_in_use(database)
+    options = data_options(options, evidence=bool(evidence))
+    asked = Question(0, database.stem, question, "SELECT 1", evidence)
+    source = Source([asked], None, None, {asked.db_id: database}, None, Damage())
+    schemas, _ = read_schemas(source, options.missing_database)
+    texts = make_texts(source, schemas, options.evidence, "", quiet=True)
+    rows = row_encoder(source, schemas, texts, options, SPLIT, tokenizer)({"index": [0]})
+    return rows["prompt_ids"][0], rows["cut"][0]

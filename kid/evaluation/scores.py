@@ -1,0 +1,103 @@
+"""What a scored set of predictions comes to: figures, also by hardness, and each verdict with its reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kid.data.benchmarks import Question
+from kid.errors import InputError
+from kid.evaluation.execution_accuracy import Verdict
+from kid.evaluation.failures import HARDNESS, differences
+from kid.evaluation.hardness import spider_hardness
+
+
+def find_suites(
+    test_suite: Path | None, databases: Mapping[str, Path], db_ids: Sequence[str]
+) -> dict[str, list[Path]] | None:
+    """The SQLite files of each db_id's test suite; None where there is no suite at hand.
+
+    Args:
+        test_suite: a folder with DB_ID/*.sqlite. Without it, a database's own folder is its suite if any of them holds
+            more than the database (the layout of Spider's official test suites).
+        databases: the SQLite file of each db_id.
+        db_ids: those that need a suite.
+
+    Raises:
+        InputError: `test_suite` has nothing for some of them.
+    """
+    folders = {db_id: test_suite / db_id if test_suite else databases[db_id].parent for db_id in dict.fromkeys(db_ids)}
+    suites = {db_id: sorted(folder.glob("*.sqlite")) for db_id, folder in folders.items()}
+    missing = sorted(db_id for db_id, files in suites.items() if not files)
+    if missing:
+        raise InputError(
+            f"--test-suite {test_suite} has no DB_ID/*.sqlite for {len(missing)} of {len(suites)} db_ids: "
+            f"{', '.join(missing)}; eval/make_test_suite.py makes them"
+        )
+    return suites if test_suite or any(len(files) > 1 for files in suites.values()) else None
+
+
+def hardness_of(benchmark: str, question: Question) -> str | None:
+    """The file's own word for it, else Spider's rule; BIRD without a word in its file has none."""
+    if question.difficulty or benchmark == "bird":
+        return question.difficulty or None
+    return spider_hardness(question.query)
+
+
+def score_record(
+    benchmark: str,
+    split: str,
+    evidence: bool | None,
+    questions: Sequence[Question],
+    predictions: Sequence[str],
+    ex: Sequence[Verdict],
+    ts: Mapping[int, Verdict] | None,
+) -> dict:
+    """The content of a score file, see docs/evaluation.md.
+
+    Args:
+        evidence: whether the prompts had evidence, if known.
+        questions, predictions, ex: n each, in the same order.
+        ts: verdicts on the test suites, by the question's index, of the questions that are right by EX; None: no suite.
+    """
+    lines = []
+    for question, prediction, verdict in zip(questions, predictions, ex, strict=True):
+        suite = ts.get(question.index) if ts is not None else None
+        right = None if ts is None else bool(suite and suite.correct)
+        error = verdict.error or (f"test suite: {suite.error}" if suite and suite.error else None)
+        wrong = not verdict.correct
+        lines.append(
+            {
+                "index": question.index,
+                "ex": verdict.correct,
+                "ts": right,
+                "error": error,
+                "hardness": hardness_of(benchmark, question),
+                "differs": differences(question.query, prediction, verdict.error) if wrong else [],
+            }
+        )
+    present = {line["hardness"] for line in lines} - {None}
+    levels = [level for level in HARDNESS if level in present] + sorted(present - set(HARDNESS))
+    by_hardness = {level: figures([line for line in lines if line["hardness"] == level]) for level in levels}
+    head = {"benchmark": benchmark, "split": split, "evidence": evidence}
+    return {**head, **figures(lines), "hardness": by_hardness, "verdicts": lines}
+
+
+def figures(lines: Sequence[dict]) -> dict:
+    """n, EX and TS in percent, to two decimals; every question counts, also one whose gold failed."""
+    share = {name: round(100 * sum(bool(line[name]) for line in lines) / len(lines), 2) for name in ("ex", "ts")}
+    return {"n": len(lines), "ex": share["ex"], "ts": None if lines[0]["ts"] is None else share["ts"]}
+
+
+def noted_evidence(predictions: Path) -> bool | None:
+    """Whether the prompts had evidence, as eval/predict.py noted beside its predictions; None where it did not."""
+    try:
+        return json.loads(note_of(predictions).read_text(encoding="utf-8")).get("evidence")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def note_of(predictions: Path) -> Path:
+    """Where eval/predict.py notes how predictions were made."""
+    return predictions.with_suffix(".made.json")
