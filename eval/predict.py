@@ -105,7 +105,8 @@ def main() -> None:
     prepared = prepare(data_options(args), args.split, tokenizer)
     prompts, device = list(prepared.rows["prompt_ids"]), default_device()
     made = {"model": str(args.model), "weights": fingerprint(find_teacher(args.model, "--model"))}
-    made |= {name: getattr(args, name) for name in ("benchmark", "split", "evidence")} | {"prompts": key_of(prompts)}
+    made |= {"benchmark": args.benchmark, "split": args.split, "prompts": key_of(prompts)}
+    made["evidence"] = args.evidence if any(question.evidence for question in prepared.questions) else None
     made |= {name: getattr(args, name) for name in ("max_completion_length", "beams", "batch_size")}
     made["device"] = device
     part = part_of(output)

@@ -34,15 +34,18 @@ def question_prompt(
     """Token ids of the prompt, and how many were cut from its left.
 
     Raises:
-        InputError: the database is no SQLite file, is damaged or in use.
+        InputError: the database is missing, no SQLite file, damaged or in use.
     """
     if not database.is_file():
         raise InputError(f"--database {database} does not exist; give a SQLite file")
     check_not_in_use(database)
+    damage = Damage("skip")
     options = data_options(options, evidence=bool(evidence))
     asked = Question(0, database.stem, question, "SELECT 1", evidence)
-    source = Source([asked], None, None, {asked.db_id: database}, None, Damage())
+    source = Source([asked], None, None, {asked.db_id: database}, None, damage)
     schemas, _ = read_schemas(source, options.missing_database)
     texts = make_texts(source, schemas, options.evidence, "", quiet=True)
+    if not texts:
+        raise InputError(f"--database {'; '.join(damage.lines())}; give another SQLite file")
     rows = row_encoder(source, schemas, texts, options, SPLIT, tokenizer)({"index": [0]})
     return rows["prompt_ids"][0], rows["cut"][0]

@@ -1,0 +1,107 @@
+"""eval/predict.py and eval/ask.py from the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from launcher import ROOT
+
+LIMIT = 5  # tokens
+
+
+@pytest.fixture(scope="module")
+def data(minibench, tmp_path_factory) -> Path:
+    """Minibench with ten questions of `seen`."""
+    folder = tmp_path_factory.mktemp("predict")
+    for name in ("tables.json", "database"):
+        (folder / name).symlink_to(minibench / name)
+    (folder / "seen.json").write_text(json.dumps(json.loads((minibench / "seen.json").read_text())[::24]))
+    return folder
+
+
+def run(script: str, *flags: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / "eval" / script, *flags]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
+
+
+def predict(model: Path, data: Path, output: Path, *flags: object) -> subprocess.CompletedProcess:
+    given = ["--model", model, "--benchmark", "spider", "--data", data, "--split", "seen", "--output", output]
+    return run("predict.py", *given, "--max-completion-length", LIMIT, "--batch-size", 4, *flags)
+
+
+def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
+    """What is kept is not decoded again, a torn line is, and one made otherwise is refused."""
+    model, output, part = tiny_models / "teacher", tmp_path / "new" / "seen.sql", tmp_path / "new" / "seen.sql.part"
+    done = predict(model, data, output)
+    assert done.returncode == 0, done.stderr
+    lines, made = output.read_text(), json.loads((tmp_path / "new" / "seen.made.json").read_text())
+    assert lines.count("\n") == 10 and not part.exists() and "10 lines, 10 predictions" in done.stdout
+    assert (made["split"], made["beams"], made["evidence"]) == ("seen", 1, None)
+    # As if it had been stopped in the third batch of 4, 4 and 2; the first candidate tells whether it is decoded again.
+    by_place = [json.dumps({"place": place, "candidates": [f"kept {place}"]}) for place in range(10)]
+    part.write_text("\n".join([json.dumps(made), *by_place[:9], by_place[9][:-4]]))
+    done = predict(model, data, output)
+    assert done.returncode == 0 and "going on after 9 of 10 questions" in done.stdout, done.stderr
+    again = output.read_text().splitlines()
+    anew = [place for place in range(10) if again[place] != f"kept {place}"]
+    assert (
+        9 in anew and len(anew) in (2, 4) and [again[place] for place in anew] == [lines.splitlines()[p] for p in anew]
+    )
+    part.write_text(json.dumps({**made, "beams": 3}) + "\n")
+    refused = predict(model, data, output)
+    assert refused.returncode == 2 and "these differ: beams (3 there, 1 here)" in refused.stderr
+
+
+def test_beams_take_the_first_that_runs(tiny_models, data, tmp_path):
+    done = predict(tiny_models / "teacher", data, tmp_path / "seen.sql", "--beams", 2)
+    assert done.returncode == 0, done.stderr
+    assert "0 of 10 predictions are not the most probable" in done.stdout  # an untrained model's beams are no SQL
+    made = json.loads((tmp_path / "seen.made.json").read_text())
+    candidates = [["SELEC 1", f"SELECT {place}"] for place in range(10)]
+    lines = [json.dumps({"place": place, "candidates": texts}) for place, texts in enumerate(candidates)]
+    (tmp_path / "seen.sql.part").write_text("\n".join([json.dumps(made), *lines, ""]))
+    done = predict(tiny_models / "teacher", data, tmp_path / "seen.sql", "--beams", 2)
+    assert done.returncode == 0 and "10 of 10 predictions are not the most probable" in done.stdout, done.stderr
+    assert (tmp_path / "seen.sql").read_text() == "".join(f"SELECT {place}\n" for place in range(10))
+
+
+def test_bad_input_is_one_line(tiny_models, data, tmp_path):
+    for flags, message in (
+        (("--beams", 0), "--beams 0 is out of range"),
+        (("--model", "nowhere"), "--model nowhere does not exist"),
+        (("--output", tmp_path), "is a folder; name a file"),
+    ):
+        done = predict(tiny_models / "teacher", data, tmp_path / "preds.sql", *flags)
+        assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_ask_shows_sql_and_the_reason_it_does_not_run(tiny_models, data):
+    database = next((data / "database").glob("*/*.sqlite"))
+    flags = ["--model", tiny_models / "teacher", "--database", database, "--max-completion-length", LIMIT]
+    done = run("ask.py", *flags, "How many are there?")
+    assert done.returncode == 1 and len(done.stdout.splitlines()) == 1
+    assert "note: no config.yaml beside" in done.stderr and "error: the query does not run: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        ({"database": "nothing.sqlite"}, "--database nothing.sqlite does not exist"),
+        ({"database": ROOT / "README.md"}, "README.md: file is not a database; give another SQLite file"),
+        ({"model": "nowhere"}, "--model nowhere does not exist"),
+        ({"question": " "}, "the question is empty"),
+    ],
+)
+def test_ask_refuses_in_one_line(tiny_models, data, replaced, message):
+    given = {
+        "model": tiny_models / "teacher",
+        "database": next((data / "database").glob("*/*.sqlite")),
+        "question": "?",
+    }
+    given |= replaced
+    done = run("ask.py", "--model", given["model"], "--database", given["database"], given["question"])
+    assert done.returncode == 2 and message in done.stderr and done.stderr.splitlines()[-1].startswith("error: ")
