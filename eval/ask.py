@@ -39,6 +39,8 @@ def parse() -> argparse.Namespace:
     check_decoding_flags(arguments)
     if not arguments.question.strip():
         raise InputError("the question is empty; ask one, in quotation marks")
+    if not arguments.database.is_file():
+        raise InputError(f"--database {arguments.database} does not exist; give a SQLite file")
     if not arguments.model.is_dir():
         raise InputError(f"--model {arguments.model} does not exist; give a run's adapter/ or a model's folder")
     return arguments

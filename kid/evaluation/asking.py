@@ -34,10 +34,8 @@ def question_prompt(
     """Token ids of the prompt, and how many were cut from its left.
 
     Raises:
-        InputError: the database is missing, no SQLite file, damaged or in use.
+        InputError: the database is no SQLite file, damaged or in use.
     """
-    if not database.is_file():
-        raise InputError(f"--database {database} does not exist; give a SQLite file")
     check_not_in_use(database)
     damage = Damage("skip")
     options = data_options(options, evidence=bool(evidence))

@@ -27,7 +27,7 @@ CLASSES = (
     "time-out",
     "tables",  # other tables
     "columns",  # SELECT lists have other columns (or, if nothing else differs, another order of them)
-    "aggregation",  # SELECT lists have other aggregates, functions or arithmetic (or, alone, COUNT counts another thing)
+    "aggregation",  # SELECT lists have other aggregates, functions or arithmetic (or, alone, COUNT of something else)
     "joins",  # tables of both queries are joined on other columns, in another way, or not at all
     "conditions",  # WHERE, HAVING or ON test something else
     "values",  # the same condition, but another literal; LIMIT another number
@@ -114,6 +114,12 @@ def other_literals(gold: list[Item], predicted: list[Item]) -> bool:
     return not heads(missing).keys().isdisjoint(heads(extra))
 
 
+def levels_of(verdicts: Sequence[dict]) -> list[str]:
+    """The levels of hardness that occur, the known ones from easy to hard, then a file's own words by alphabet."""
+    present = {verdict["hardness"] for verdict in verdicts} - {None}
+    return [level for level in HARDNESS if level in present] + sorted(present - set(HARDNESS))
+
+
 def failure_table(verdicts: Sequence[dict]) -> tuple[list[str], list[list]]:
     """Counts of misses (EX) by class and hardness.
 
@@ -124,7 +130,7 @@ def failure_table(verdicts: Sequence[dict]) -> tuple[list[str], list[list]]:
         header: "class", the levels of hardness that occur, "all".
         rows: one a class, in the order of `CLASSES`, and last "misses", in which each counts once.
     """
-    levels = sorted({verdict["hardness"] for verdict in verdicts} - {None}, key=HARDNESS.index)
+    levels = levels_of(verdicts)
     misses = [verdict for verdict in verdicts if not verdict["ex"]]
 
     def row(name: str, members: list[dict]) -> list:

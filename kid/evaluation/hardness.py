@@ -39,9 +39,10 @@ def parse_query(sql: str) -> exp.Query:
         tree = PlainParser(dialect=SQLite).parse(tokens, sql)[0] if tokens and tokens[0].token_type in OPENERS else None
     except (ParseError, TokenError, RecursionError) as error:
         raise InputError(f"does not parse: {str(error).splitlines()[0]}") from None
-    # sqlglot takes more than SQLite does: a SELECT of nothing, a set operation on expressions.
-    arms = [arm for node in tree.find_all(exp.SetOperation) for arm in (node.this, node.expression)] if tree else []
-    if not all(query and isinstance(query.unnest(), exp.Query) for query in (tree, *arms)):
+    # sqlglot takes more than SQLite does: a SELECT of nothing, a name or an expression where a query has to be.
+    holders = list(tree.find_all(exp.SetOperation, exp.CTE)) if tree else []
+    queries = [tree, *(node.this for node in holders), *(node.args.get("expression", tree) for node in holders)]
+    if not all(query and isinstance(query.unnest(), exp.Query) for query in queries):
         raise InputError("is not a query")
     if not all(select.expressions for select in tree.find_all(exp.Select)):
         raise InputError("selects nothing")
@@ -99,7 +100,7 @@ def count_components(select: exp.Select, combined: int) -> tuple[int, int, int]:
 
     # The official count forgets the aggregates of HAVING; it takes a NOT for one, and there AND and OR as well.
     aggregates = sum(has_aggregate(item) for item in (*select.expressions, *orders))
-    aggregates += sum(isinstance(node, exp.Not) for node in (*where, *having))
+    aggregates += sum(isinstance(node, exp.Not) or node.args.get("negate", False) for node in (*where, *having))
     aggregates += sum(isinstance(node, CONNECTORS) for node in having)
     several_conditions = any(isinstance(node, CONNECTORS) for node in where)
     others = (aggregates > 1) + (len(select.expressions) > 1) + several_conditions + (len(groups) > 1)

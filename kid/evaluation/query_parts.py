@@ -77,7 +77,7 @@ def resolve_query(node: exp.Query, role: str, parent: Scope | None, ctes: dict, 
             star.replace(exp.column("*"))
         for item in node.expressions:
             resolve_names(item, scope, scopes)
-            columns[lower(item.alias_or_name)] = meaning(item.unalias())
+            columns[lower(item.alias_or_name)] = meaning(item.unalias().unnest())
         scope.given = {lower(item.alias) for item in node.expressions if isinstance(item, exp.Alias)}
     elif isinstance(node.this, exp.Query):
         if isinstance(node, exp.SetOperation):
@@ -254,8 +254,8 @@ def take_apart(scopes: list[Scope], shared: set[str]) -> Parts:
     parts.joins.update(group for group in groups if len(group) > 1)
     parts.joins.update(kind for scope in scopes for kind in scope.kinds if kind[1] in shared)
     for scope in scopes:
-        node, items = scope.node, [item.unalias() for item in scope.node.expressions]
-        parts.selected.append(list(map(text, items)))
+        node, items = scope.node, [item.unalias().unnest() for item in scope.node.expressions]
+        parts.selected += [list(map(text, items))] if items else []
         for call in chain.from_iterable(root.find_all(exp.Anonymous) for root in roots(scope)):
             simplify_call(call)
         meanings = {lower(item.alias): text(item.this) for item in node.expressions if isinstance(item, exp.Alias)}
@@ -324,4 +324,4 @@ def literal_value(literal: exp.Literal) -> str:
 
 
 def text(node: exp.Expr) -> str:
-    return node.sql("sqlite")
+    return node.unnest().sql("sqlite")

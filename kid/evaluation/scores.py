@@ -9,7 +9,7 @@ from pathlib import Path
 from kid.data.benchmarks import Question
 from kid.errors import InputError
 from kid.evaluation.execution_accuracy import Verdict
-from kid.evaluation.failures import HARDNESS, differences
+from kid.evaluation.failures import differences, levels_of
 from kid.evaluation.hardness import spider_hardness
 
 
@@ -29,10 +29,11 @@ def find_suites(
     """
     folders = {db_id: test_suite / db_id if test_suite else databases[db_id].parent for db_id in dict.fromkeys(db_ids)}
     suites = {db_id: sorted(folder.glob("*.sqlite")) for db_id, folder in folders.items()}
-    missing = sorted(db_id for db_id, files in suites.items() if not files)
+    # An empty folder is a suite in which no database told anything apart.
+    missing = sorted(db_id for db_id, folder in folders.items() if not folder.is_dir())
     if missing:
         raise InputError(
-            f"--test-suite {test_suite} has no DB_ID/*.sqlite for {len(missing)} of {len(suites)} db_ids: "
+            f"--test-suite {test_suite} has no folder DB_ID for {len(missing)} of {len(suites)} db_ids: "
             f"{', '.join(missing)}; eval/make_test_suite.py makes them"
         )
     return suites if test_suite or any(len(files) > 1 for files in suites.values()) else None
@@ -77,9 +78,7 @@ def score_record(
                 "differs": differences(question.query, prediction, verdict.error) if wrong else [],
             }
         )
-    present = {line["hardness"] for line in lines} - {None}
-    levels = [level for level in HARDNESS if level in present] + sorted(present - set(HARDNESS))
-    by_hardness = {level: figures([line for line in lines if line["hardness"] == level]) for level in levels}
+    by_hardness = {level: figures([line for line in lines if line["hardness"] == level]) for level in levels_of(lines)}
     head = {"benchmark": benchmark, "split": split, "evidence": evidence}
     return {**head, **figures(lines), "hardness": by_hardness, "verdicts": lines}
 

@@ -111,7 +111,7 @@ def test_suite_tells_luck_from_skill(benchmark, database):
     assert verdicts() == wanted
     (benchmark / "suite/concert").rmdir()
     result = score(benchmark, "--test-suite", benchmark / "suite")
-    assert result.returncode == 2 and "has no DB_ID/*.sqlite for 1 of 1 db_ids: concert" in result.stderr
+    assert result.returncode == 2 and "has no folder DB_ID for 1 of 1 db_ids: concert" in result.stderr
 
 
 def test_error_on_a_suite_only(benchmark, database):
@@ -131,7 +131,7 @@ def test_bird_by_its_own_rule_and_its_own_words(benchmark, database):
     pairs = [
         ("SELECT DISTINCT age FROM singer", "SELECT age FROM singer", "simple", True),
         ("SELECT age FROM singer ORDER BY id", "SELECT age FROM singer ORDER BY id DESC", "simple", True),
-        ("SELECT id, age FROM singer", "SELECT age, id FROM singer", "challenging", False),
+        ("SELECT id, age FROM singer", "SELECT age, id FROM singer", "vexing", False),
         ("SELECT count(DISTINCT age) FROM singer", "SELECT count(age) FROM singer", "challenging", False),
     ]
     items = [{"db_id": "concert", "question": "?", "SQL": gold, "difficulty": level} for gold, _, level, _ in pairs]
@@ -142,7 +142,7 @@ def test_bird_by_its_own_rule_and_its_own_words(benchmark, database):
     assert result.returncode == 0, result.stderr
     found = json.loads((benchmark / "new/dev.json").read_text())
     assert [line["ex"] for line in found["verdicts"]] == [right for *_, right in pairs]
-    assert found["evidence"] is True and list(found["hardness"]) == ["simple", "challenging"]
+    assert found["evidence"] is True and list(found["hardness"]) == ["simple", "challenging", "vexing"]
     assert score(benchmark, "--evidence", "no", benchmark="bird").returncode == 0
     assert json.loads((benchmark / "new/dev.json").read_text())["evidence"] is False
 

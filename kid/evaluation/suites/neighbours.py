@@ -1,0 +1,277 @@
+"""Wrong queries that lie close to a gold query: what a test suite has to tell apart from it.
+
+After Zhong et al. (2020), "Semantic Evaluation for Text-to-SQL with Distilled Test Suites": each neighbour
+is the gold query with one edit to its tree. Some neighbours mean the same as the gold; no database can show that.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from sqlglot import ParseError, TokenError, exp
+from sqlglot.dialects.sqlite import SQLite
+
+from kid.data.schema import Schema
+from kid.data.sql import PlainParser, lower, normalise_sql
+from kid.evaluation.comparison import normalize_query
+
+# What each operator is mistaken for.
+COMPARISONS = {
+    exp.EQ: (exp.NEQ, exp.GT, exp.LT),
+    exp.NEQ: (exp.EQ,),
+    exp.GT: (exp.GTE, exp.LT, exp.EQ),
+    exp.GTE: (exp.GT, exp.LTE, exp.EQ),
+    exp.LT: (exp.LTE, exp.GT, exp.EQ),
+    exp.LTE: (exp.LT, exp.GTE, exp.EQ),
+}
+PREDICATES = (*COMPARISONS, exp.Between, exp.In, exp.Like, exp.Is)
+EXTREMES = ("MIN", "MAX")
+AGGREGATES = (*EXTREMES, "AVG", "SUM", "COUNT")
+SET_OPERATIONS = (exp.Union, exp.Intersect, exp.Except)
+# An edit: what kind it is, and what stands in the node's place; None: nothing.
+Edit = tuple[str, exp.Expr | None]
+
+
+class ColumnValues(Protocol):
+    """What the edits ask about a column: whether its values are numbers, and some of them."""
+
+    numeric: bool
+    values: tuple
+
+
+# Tables and columns of a database, lower-cased.
+Columns = Mapping[str, Mapping[str, ColumnValues]]
+
+
+def parse_query(query: str, schema: Schema) -> exp.Query | None:
+    """The tree of a query as the metric runs it, strings told from names; None where sqlglot cannot read it."""
+    sql = normalise_sql(normalize_query(query), schema)[0]
+    try:
+        trees = PlainParser(dialect=SQLite).parse(SQLite().tokenize(sql), sql)
+    except (ParseError, TokenError, RecursionError):
+        return None
+    return trees[0] if len(trees) == 1 and isinstance(trees[0], exp.Query) else None
+
+
+def write_query(tree: exp.Expr) -> str:
+    return tree.sql("sqlite")
+
+
+def make_neighbours(tree: exp.Query, columns: Columns, count: int, generator: random.Random) -> list[str]:
+    """Up to `count` different queries, each one edit away from the tree; every kind of edit gets its share."""
+    by_kind: dict[str, list[tuple[int, exp.Expr | None]]] = {}
+    for index, node in enumerate(tree.walk()):
+        for kind, replacement in edits(node, columns, generator):
+            by_kind.setdefault(kind, []).append((index, replacement))
+    for found in by_kind.values():
+        generator.shuffle(found)
+    # Position in its kind first: one edit of each kind, then the second of each, and so on.
+    order = sorted((place, kind) for kind, found in by_kind.items() for place in range(len(found)))
+    neighbours = {write_query(tree): None}
+    for place, kind in order:
+        if len(neighbours) > count:
+            break
+        neighbours.setdefault(write_query(edited(tree, *by_kind[kind][place])))
+    return list(neighbours)[1:]
+
+
+def edited(tree: exp.Query, index: int, replacement: exp.Expr | None) -> exp.Expr:
+    """A copy of the tree whose node at this place of the walk is another, or gone."""
+    copy = tree.copy()
+    node = next(node for place, node in enumerate(copy.walk()) if place == index)
+    if node is copy:
+        return replacement
+    if replacement is None:
+        node.pop()
+    else:
+        node.replace(replacement.copy())
+    return copy
+
+
+def edits(node: exp.Expr, columns: Columns, generator: random.Random) -> Iterator[Edit]:
+    """Every edit of one node: what people and models get wrong in a query."""
+    for kind, edit in EDITS.items():
+        if isinstance(node, kind):
+            yield from edit(node, columns, generator)
+
+
+def edit_comparison(node: exp.Binary, *_) -> Iterator[Edit]:
+    # The condition of a join stays, or most of its neighbours would be cross joins, which everything tells apart.
+    if not (isinstance(node, exp.EQ) and isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Column)):
+        for other in COMPARISONS[type(node)]:
+            yield "operator", other(this=node.this.copy(), expression=node.expression.copy())
+
+
+def edit_between(node: exp.Between, *_) -> Iterator[Edit]:
+    value, low, high = node.this, node.args["low"], node.args["high"]
+    above, below = exp.GT(this=value.copy(), expression=low.copy()), exp.LT(this=value.copy(), expression=high.copy())
+    yield "bounds", exp.Paren(this=exp.And(this=above, expression=below))
+    yield "bounds", exp.GTE(this=value.copy(), expression=low.copy())
+    yield "bounds", exp.LTE(this=value.copy(), expression=high.copy())
+
+
+def edit_predicate(node: exp.Expr, *_) -> Iterator[Edit]:
+    if not isinstance(node.parent, exp.Not):
+        yield "negation", exp.Not(this=exp.Paren(this=node.copy()))
+
+
+def edit_not(node: exp.Not, *_) -> Iterator[Edit]:
+    yield "negation", node.this.copy()
+
+
+def edit_connector(node: exp.Connector, *_) -> Iterator[Edit]:
+    yield "condition dropped", node.this.copy()
+    yield "condition dropped", node.expression.copy()
+    other = exp.Or if isinstance(node, exp.And) else exp.And
+    sides = [
+        exp.Paren(this=side.copy()) if isinstance(side, exp.Connector) else side.copy()
+        for side in node.iter_expressions()
+    ]
+    yield "and/or", exp.Paren(this=other(this=sides[0], expression=sides[1]))
+
+
+def edit_clause(node: exp.Expr, *_) -> Iterator[Edit]:
+    yield f"{type(node).__name__.lower()} dropped", None
+
+
+def edit_limit(node: exp.Limit, *_) -> Iterator[Edit]:
+    yield "limit", None
+    if isinstance(node.expression, exp.Literal) and node.expression.name.isdigit():
+        for number in {int(node.expression.name) + 1, max(1, int(node.expression.name) - 1)}:
+            yield "limit", exp.Limit(expression=exp.Literal.number(number))
+
+
+def edit_ordered(node: exp.Ordered, *_) -> Iterator[Edit]:
+    descending = not node.args.get("desc")
+    # NULLs are SQLite's smallest: without this, sqlglot would write NULLS FIRST or LAST.
+    yield "direction", exp.Ordered(this=node.this.copy(), desc=descending or None, nulls_first=not descending)
+    if len(node.parent.expressions) > 1:
+        yield "direction", None
+
+
+def edit_join(node: exp.Join, *_) -> Iterator[Edit]:
+    if node.args.get("on") or node.args.get("using"):
+        other = node.copy()
+        other.set("side", None if node.side else "LEFT")
+        yield "join", other
+
+
+def edit_set_operation(node: exp.SetOperation, *_) -> Iterator[Edit]:
+    for other in SET_OPERATIONS:
+        if not isinstance(node, other):
+            yield "set operation", other(**{**node.copy().args, "distinct": True})
+    if isinstance(node, exp.Union):
+        yield "set operation", exp.Union(**{**node.copy().args, "distinct": not node.args.get("distinct")})
+    for arm in (node.this, node.expression):
+        yield "set operation", arm.copy()
+
+
+def edit_call(node: exp.Anonymous, *_) -> Iterator[Edit]:
+    name = node.name.upper()
+    if name in AGGREGATES and len(node.expressions) == 1 and not isinstance(node.expressions[0], exp.Star):
+        for other in AGGREGATES:
+            if other != name:
+                yield "aggregate", exp.Anonymous(this=other, expressions=[node.expressions[0].copy()])
+        if name == "COUNT":
+            yield "aggregate", exp.Anonymous(this=name, expressions=[exp.Star()])
+
+
+def edit_literal(node: exp.Literal, columns: Columns, generator: random.Random) -> Iterator[Edit]:
+    if not node.find_ancestor(*PREDICATES) or isinstance(node.parent, exp.Limit | exp.Offset):
+        return
+    if not node.is_string:
+        number = float(node.name) if re.search("[.eE]", node.name) else int(node.name, 0)
+        for other in (number - 1, number + 1):
+            yield "literal", exp.Literal.number(other) if other >= 0 else exp.Neg(this=exp.Literal.number(-other))
+        return
+    if isinstance(node.parent, exp.Like):
+        core = node.name.strip("%")
+        for pattern in (core, f"{core}%", f"%{core}", f"%{core}%"):
+            if pattern != node.name:
+                yield "literal", exp.Literal.string(pattern)
+    predicate = node.find_ancestor(*PREDICATES)
+    for table, column in compared_columns(predicate, columns):
+        others = [str(value) for value in columns[table][column].values if str(value) != node.name]
+        for other in generator.sample(others, min(2, len(others))):
+            yield "literal", exp.Literal.string(other)
+
+
+def edit_column(node: exp.Column, columns: Columns, _generator: random.Random) -> Iterator[Edit]:
+    sight = tables_in_sight(node)
+    own = column_of(node, columns)
+    if own is None:
+        return
+    numeric = columns[own[0]][own[1]].numeric
+    for name, table in sight.items():
+        for column, values in columns.get(table, {}).items():
+            if values.numeric == numeric and (table, column) != own:
+                identifiers = (exp.to_identifier(part, quoted=True) for part in (column, name))
+                yield "column", exp.Column(**dict(zip(("this", "table"), identifiers, strict=True)))
+
+
+EDITS: dict[type | tuple[type, ...], Callable[..., Iterator[Edit]]] = {
+    tuple(COMPARISONS): edit_comparison,
+    exp.Between: edit_between,
+    (exp.Between, exp.In, exp.Like, exp.Is): edit_predicate,
+    exp.Not: edit_not,
+    exp.Connector: edit_connector,
+    (exp.Where, exp.Having, exp.Group, exp.Order): edit_clause,
+    exp.Limit: edit_limit,
+    exp.Ordered: edit_ordered,
+    exp.Join: edit_join,
+    exp.SetOperation: edit_set_operation,
+    exp.Anonymous: edit_call,
+    exp.Literal: edit_literal,
+    exp.Column: edit_column,
+}
+
+
+def tables_in_sight(node: exp.Expr) -> dict[str, str]:
+    """Name -> stored table, lower-cased, of the nearest SELECT's FROM."""
+    select = node.find_ancestor(exp.Select)
+    items = [select.args.get("from_"), *(select.args.get("joins") or ())] if select else []
+    tables = [item.this for item in items if item and isinstance(item.this, exp.Table)]
+    return {lower(table.alias_or_name): lower(table.name) for table in tables}
+
+
+def column_of(node: exp.Column, columns: Columns) -> tuple[str, str] | None:
+    """The stored column, lower-cased, that a name most likely stands for: that of the innermost SELECT that has it."""
+    name, qualifier = lower(node.name), lower(node.text("table"))
+    select = node.find_ancestor(exp.Select)
+    while select is not None:
+        for called, table in tables_in_sight(select.expressions[0] if select.expressions else select).items():
+            if qualifier in ("", called) and name in columns.get(table, {}):
+                return table, name
+        select = select.find_ancestor(exp.Select)
+    return None
+
+
+def compared_columns(predicate: exp.Expr, columns: Columns) -> list[tuple[str, str]]:
+    """Stored columns of a predicate, not of the queries in it."""
+    found = [
+        column_of(node, columns)
+        for node in predicate.walk(prune=lambda node: isinstance(node, exp.Select))
+        if isinstance(node, exp.Column)
+    ]
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def find_constants(tree: exp.Query, columns: Columns) -> list[tuple[str, str, str]]:
+    """(table, column, literal as text) of each literal that a column is compared with; patterns keep their `%`."""
+    found = []
+    for predicate in tree.find_all(*PREDICATES):
+        for node in predicate.walk(prune=lambda node: isinstance(node, exp.Select)):
+            if isinstance(node, exp.Literal):
+                text = ("-" if isinstance(node.parent, exp.Neg) else "") + node.name
+                found += [(*column, text) for column in compared_columns(predicate, columns)]
+    return list(dict.fromkeys(found))
+
+
+def ordering_columns(tree: exp.Query, columns: Columns) -> list[tuple[str, str]]:
+    """Stored columns that rows are ordered by as they stand, not aggregated."""
+    terms = [node.this for node in tree.find_all(exp.Ordered)]
+    found = [column_of(term, columns) for term in terms if isinstance(term, exp.Column)]
+    return list(dict.fromkeys(filter(None, found)))
