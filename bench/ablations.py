@@ -177,7 +177,7 @@ class Ablations:
 
     def error_rates(self, student: str) -> dict[str, float]:
         """Shares of the output tokens, and of the masked ones, that were changed: means over the steps."""
-        from kid.evaluation.report import read_metrics
+        from kid.evaluation.report.basics import read_metrics
 
         rows = read_metrics(self.run(student))
         return {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}

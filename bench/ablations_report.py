@@ -59,7 +59,7 @@ def ex_by_row(report: Report, results: dict) -> dict[str, list[float]]:
 
 def spread(values: list[float]) -> str:
     """Mean and sample standard deviation as text; the mean alone where there is one value."""
-    from kid.evaluation.report import mean_and_deviation
+    from kid.evaluation.report.basics import mean_and_deviation
 
     mean, deviation = mean_and_deviation(values)
     return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
@@ -67,7 +67,7 @@ def spread(values: list[float]) -> str:
 
 def table(report: Report, results: dict) -> str:
     """A report as Markdown: EX over the seeds and with each of them."""
-    from kid.evaluation.report import markdown_table
+    from kid.evaluation.report.basics import markdown_table
 
     header = [report.first_column, "EX", *(f"seed {seed}" for seed in results["seeds"])]
     rows = [
@@ -83,7 +83,7 @@ def table(report: Report, results: dict) -> str:
 
 def methods_table(results: dict) -> str:
     """Table 2: each method with its divergence and the outputs it learns from, below teacher and base."""
-    from kid.evaluation.report import markdown_table
+    from kid.evaluation.report.basics import markdown_table
     from kid.methods import METHODS as KNOWN
 
     header = ["method", "divergence", "outputs", "EX", *(f"seed {seed}" for seed in results["seeds"])]
@@ -157,7 +157,7 @@ def with_section(text: str, new: str) -> str:
 
 def write_report(results: dict, docs: Path) -> None:
     """Write the section into results.md, and the figures beside it."""
-    from kid.evaluation.report import plot_masking, plot_methods
+    from kid.evaluation.report.basics import plot_masking, plot_methods
 
     ex = {name: ex_by_row(report, results) for name, report in REPORTS.items()}
     ylabel = f"EX % on {results['n']} questions of {results['split']}"

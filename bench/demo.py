@@ -151,7 +151,7 @@ class Demo:
     def report(self) -> None:
         """The table on the terminal; table, curves and ten predictions in report.md."""
         from kid.data.benchmarks import load_questions
-        from kid.evaluation.report import markdown_table, plot_runs, predictions_section, seconds_per_step
+        from kid.evaluation.report.basics import markdown_table, plot_runs, predictions_section, seconds_per_step
 
         first = self.seeds[0]
         sft_seconds = {seed: seconds_per_step(self.run("sft", seed)) for seed in self.seeds}

@@ -126,7 +126,7 @@ def show(record: dict, ex: list[Verdict]) -> None:
 
 def failures_page(lines: list[dict], questions: list[Question], predictions: list[str]) -> str:
     """Markdown: the table of misses, and examples of each class."""
-    from kid.evaluation.report import markdown_table  # not above: matplotlib takes a second
+    from kid.evaluation.report.basics import markdown_table  # not above: matplotlib takes a second
 
     page = ["# Misses of EX by what differs from the gold query", "", markdown_table(*failure_table(lines)), ""]
     page += ["A miss may count in several classes; the row of totals counts each once.", ""]

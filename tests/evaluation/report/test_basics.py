@@ -3,7 +3,7 @@
 import json
 
 from kid.data.benchmarks import Question
-from kid.evaluation.report import (
+from kid.evaluation.report.basics import (
     markdown_table,
     mean_and_deviation,
     plot_masking,

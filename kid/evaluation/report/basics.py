@@ -155,6 +155,14 @@ def plot_masking(
     plt.close(figure)
 
 
+def marked_predictions(gold: str, predictions: dict[str, str], right: dict[str, bool]) -> str:
+    """Lines of the gold SQL, where it is not empty, and of every model's prediction, marked right or wrong."""
+    width = max(map(len, [*predictions, "gold"]))
+    lines = [f"{'gold':<{width}}    {gold}"] if gold else []
+    lines += [f"{model:<{width}} {'ok' if right[model] else '--'} {text}" for model, text in predictions.items()]
+    return "\n".join(lines)
+
+
 def predictions_section(questions: Sequence, predictions: dict[str, list[str]], verdicts: dict[str, list[bool]]) -> str:
     """Markdown: each question with its gold SQL and every model's prediction, marked right or wrong.
 
@@ -163,12 +171,10 @@ def predictions_section(questions: Sequence, predictions: dict[str, list[str]], 
         predictions: model -> n predictions.
         verdicts: model -> n verdicts.
     """
-    width = max(map(len, predictions))
     lines = []
     for index, question in enumerate(questions):
+        texts = {model: found[index] for model, found in predictions.items()}
+        right = {model: found[index] for model, found in verdicts.items()}
         lines += [f"**{question.question}** ({question.db_id})", "", "```sql"]
-        lines.append(f"{'gold':<{width}}    {question.query}")
-        for model, texts in predictions.items():
-            lines.append(f"{model:<{width}} {'ok' if verdicts[model][index] else '--'} {texts[index]}")
-        lines += ["```", ""]
+        lines += [marked_predictions(question.query, texts, right), "```", ""]
     return "\n".join(lines)

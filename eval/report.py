@@ -1,0 +1,53 @@
+"""The paper's tables and figures out of finished runs, as Markdown and as one page of HTML."""
+
+import argparse
+from pathlib import Path
+
+from kid.errors import InputError, OneLineParser, run_script
+from kid.files import check_writable
+
+EXAMPLE = """example:
+  python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --output runs/kid/predictions/dev.sql
+  python eval/score.py --benchmark spider --data spider --predictions runs/kid/predictions/dev.sql \\
+      --json runs/kid/scores/dev.json
+  python eval/report.py runs/sft runs/kid --data spider --output report
+
+  report/ then holds report.html, which needs nothing beside it, and report.md with its figures as PNG. Of each run are
+  read: config.yaml, environment.json, metrics.jsonl, scores/*.json, scores/step-N/*.json (of adapters/step-N),
+  scores/exposure_bias.json and predictions/*.sql. Runs of one method that differ in the seed are averaged. The report
+  ends with what is missing in it, and the commands that would fill that.
+"""
+
+
+def parse() -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", type=Path, help="a run's directory")
+    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="where the report goes")
+    data_help = "the folder of the benchmark: questions and gold SQL beside predictions (default: predictions alone)"
+    parser.add_argument("--data", metavar="DIR", type=Path, help=data_help)
+    arguments = parser.parse_args()
+    check_writable(arguments.output, "--output")
+    if arguments.data and not arguments.data.is_dir():
+        raise InputError(f"--data {arguments.data} does not exist; give the benchmark's folder, or leave it out")
+    return arguments
+
+
+def main() -> None:
+    args = parse()
+    # After the flags are checked: importing matplotlib takes a second.
+    from kid.evaluation.report.page import write_report
+    from kid.evaluation.report.runs import load_runs
+    from kid.evaluation.report.sections import report_sections
+
+    runs, remarks = load_runs(args.runs)
+    sections = report_sections(runs, remarks, args.data)
+    for path in write_report(args.output, "Knowledge distillation for text-to-SQL: report", sections):
+        print(path)
+    for remark in dict.fromkeys(remarks):
+        print(f"note: {remark}")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,283 @@
+"""The paper's Figures 1, 2, 4, 5 and 6 out of grouped runs, as PNG for Markdown and as SVG for the page."""
+
+from __future__ import annotations
+
+import io
+import re
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from kid.evaluation.report.basics import draw_bars, draw_line, draw_seeds, set_range
+from kid.evaluation.report.rows import (
+    METHOD_LABELS,
+    Group,
+    Row,
+    averages,
+    blocks,
+    common_metrics,
+    compared_rows,
+    main_column,
+    relative_latency,
+)
+from kid.evaluation.report.runs import COLUMNS, Column
+
+# A method has the same colour in every figure.
+COLORS = {method: f"C{number}" for number, method in enumerate(METHOD_LABELS)}
+STRATEGIES = ("random", "uniform", "hard", "easy")
+PANEL = (5.2, 3.6)  # inches
+# In the page, ink and paper follow the reader's light or dark theme.
+THEMED = {"#000000": "currentColor", "#ffffff": "var(--paper)"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure. alt: its numbers in words, for those who do not see it."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    png: bytes
+    svg: str
+
+
+Panel = tuple[str, Callable[[Axes], str]]  # title; draws into the axes and returns the panel's alt text
+
+
+def draw(name: str, title: str, caption: str, panels: Sequence[Panel]) -> Figure | None:
+    """Panels side by side, two a row; None if there is none."""
+    if not panels:
+        return None
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    settings = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10}
+    with matplotlib.rc_context(settings):
+        size = (PANEL[0] * columns + (2 if columns == 1 else 0), PANEL[1] * rows)
+        figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+        texts = []
+        for place, (heading, fill) in zip(axes.flat, panels, strict=False):
+            texts.append(f"{heading}: {fill(place)}")
+            place.set_title(heading, fontsize=10)
+        for place in axes.flat[len(panels) :]:
+            place.set_visible(False)
+        png, svg = io.BytesIO(), io.StringIO()
+        figure.savefig(png, format="png", dpi=130)
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
+        plt.close(figure)
+    return Figure(name, title, caption, "; ".join(texts), png.getvalue(), themed(svg.getvalue()))
+
+
+def themed(svg: str) -> str:
+    """An <svg> element to stand in a page: no prologue, no names of namespaces, the page's own ink and paper."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # matplotlib numbers them from 1 in every figure
+    for color, variable in THEMED.items():
+        svg = svg.replace(color, variable)
+    return svg.strip()
+
+
+def pairs(groups: Sequence[Group]) -> list[tuple[Group, str, list[Row]]]:
+    """(group, teacher, its main rows with their SFT baseline first) of every student and teacher."""
+    baseline = {group.student: [group.sft] if group.sft else [] for group in groups}
+    return [
+        (group, teacher, baseline[group.student] + group.main_rows(teacher))
+        for group in groups
+        for teacher in group.methods
+    ]
+
+
+def tradeoff_figure(groups: Sequence[Group]) -> Figure | None:
+    """Figure 1: average performance over relative latency, a point per method."""
+
+    def panel(group: Group, teacher: str, rows: list[Row]) -> Panel | None:
+        block = next(teachers for teachers in blocks(group).values() if teacher in teachers)
+        common = common_metrics(compared_rows(group, block))  # Avg. is what it is in the table
+        points = [(relative_latency(row, group.sft)[0], averages(row, common), row) for row in rows]
+        points = [(latency, statistics.mean(values), row) for latency, values, row in points if latency and values]
+        if len(points) < 2:
+            return None
+
+        def fill(axes: Axes) -> str:
+            latencies = [latency for latency, _, _ in points]
+            middle = (min(latencies) + max(latencies)) / 2
+            for latency, average, row in points:
+                marker, size = ("*", 120) if row.method == "kid" else ("o", 60)
+                axes.scatter(latency, average, s=size, color=COLORS[row.method], marker=marker)
+                # The label goes to the side where there is room.
+                shift, side = ((6, 5), "left") if latency <= middle else ((-6, 5), "right")
+                axes.annotate(row.label, (latency, average), shift, textcoords="offset points", ha=side, fontsize=9)
+            axes.set(xlabel="seconds per step, relative to SFT", ylabel=f"average of {len(common)} scores (%)")
+            axes.margins(x=0.1, y=0.15)
+            axes.grid(alpha=0.3)
+            return ", ".join(f"{row.label} {average:.1f} at {latency:.1f}" for latency, average, row in points)
+
+        return f"{group.student} from {teacher}", fill
+
+    panels = [panel(*pair) for pair in pairs(groups)]
+    caption = (
+        "Average performance over training latency relative to SFT: up and to the left is better. A method whose "
+        "latency cannot be compared is not drawn; the table's footnotes say why."
+    )
+    return draw("figure-1", "Figure 1: performance and latency", caption, [one for one in panels if one])
+
+
+def latency_figure(groups: Sequence[Group]) -> Figure | None:
+    """Figure 2: relative latency of each method, by teacher."""
+
+    def panel(group: Group) -> Panel | None:
+        rows = {teacher: [row for row in group.main_rows(teacher) if not row.variant] for teacher in group.methods}
+        found = {
+            (teacher, row.method): latency
+            for teacher in rows
+            for row in rows[teacher]
+            if (latency := relative_latency(row, group.sft)[0])
+        }
+        if not found:
+            return None
+
+        def fill(axes: Axes) -> str:
+            methods = [method for method in METHOD_LABELS if any(method == other for _, other in found)]
+            teachers = [teacher for teacher in group.methods if any(teacher == other for other, _ in found)]
+            width = 0.8 / len(methods)
+            for number, method in enumerate(methods):
+                label = METHOD_LABELS[method]
+                for place, teacher in enumerate(teachers):
+                    if (teacher, method) not in found:
+                        continue
+                    x, height = place + (number - (len(methods) - 1) / 2) * width, found[teacher, method]
+                    axes.bar(x, height, width * 0.9, color=COLORS[method], label=label)
+                    axes.annotate(f"{height:.1f}", (x, height), (0, 2), textcoords="offset points", ha="center", size=7)
+                    label = None  # a legend entry per method, not per bar
+            axes.axhline(1, linestyle="--", color="black", linewidth=0.8, label="SFT")
+            axes.set_xticks(range(len(teachers)), teachers)
+            axes.set(xlabel="teacher", ylabel="seconds per step, relative to SFT")
+            axes.set_ylim(top=1.35 * max(found.values()))
+            axes.legend(fontsize=8, ncols=4, loc="upper center")
+            return ", ".join(f"{METHOD_LABELS[method]} {found[t, method]:.1f} at {t}" for t, method in found)
+
+        return group.student, fill
+
+    panels = [panel(group) for group in groups]
+    caption = (
+        "Training latency of each method relative to SFT (dashed), by teacher. Where it cannot be compared, the "
+        "table's footnotes say why."
+    )
+    return draw("figure-2", "Figure 2: latency by teacher", caption, [one for one in panels if one])
+
+
+def kid_by(group: Group, teacher: str, key: str, column: Column) -> dict[object, list[float]]:
+    """Value of one setting of KID -> EX, a number a seed; all else as by default."""
+    rows = [row for row in group.methods[teacher] if row.method == "kid" and {name for name, _ in row.variant} <= {key}]
+    values = {getattr(row.runs[0].config, key): row.values((column, "ex")) for row in rows}
+    return {value: exs for value, exs in values.items() if exs}
+
+
+def strategies_figure(groups: Sequence[Group]) -> Figure | None:
+    """Figure 4: EX of KID by masking strategy."""
+
+    def fill(axes: Axes, values: dict[str, list[float]], sft: list[float], column: Column) -> str:
+        draw_bars(axes, values)
+        return beside_sft(axes, values, sft, column)
+
+    caption = "EX of KID by the way masked tokens are chosen; dashed: SFT. Whiskers: standard deviation over seeds."
+    panels = ablation_panels(groups, "mask_strategy", fill, STRATEGIES)
+    return draw("figure-4", "Figure 4: masking strategies", caption, panels)
+
+
+def ratios_figure(groups: Sequence[Group]) -> Figure | None:
+    """Figure 5: EX of KID over the mask ratio."""
+
+    def fill(axes: Axes, values: dict[float, list[float]], sft: list[float], column: Column) -> str:
+        axes.plot(list(values), [statistics.mean(exs) for exs in values.values()], marker="o", color=COLORS["kid"])
+        for ratio, exs in values.items():
+            draw_seeds(axes, ratio, exs, 0.012)
+        axes.set_xticks(list(values))
+        axes.set_xlabel("mask ratio")
+        return beside_sft(axes, values, sft, column)
+
+    caption = "EX of KID over the share of tokens that are masked; dashed: SFT."
+    return draw("figure-5", "Figure 5: mask ratio", caption, ablation_panels(groups, "mask_ratio", fill))
+
+
+def ablation_panels(
+    groups: Sequence[Group], key: str, fill: Callable[..., str], order: Sequence[str] | None = None
+) -> list[Panel]:
+    """A panel per student and teacher whose KID was run with two values of the setting at least; values in order."""
+    panels: list[Panel] = []
+    for group, teacher, _ in pairs(groups):
+        column = main_column(group.methods[teacher])
+        values = kid_by(group, teacher, key, column) if column else {}
+        if len(values) < 2:
+            continue
+        values = {value: values[value] for value in sorted(values, key=order.index if order else None)}
+        sft = group.sft.values((column, "ex")) if group.sft else []
+        title = f"{group.student} from {teacher}"
+        panels.append((title, lambda axes, v=values, s=sft, c=column: fill(axes, v, s, c)))
+    return panels
+
+
+def beside_sft(axes: Axes, values: dict[object, list[float]], sft: list[float], column: Column) -> str:
+    """What both ablations' panels have: SFT as a line, the range, and the numbers in words."""
+    if sft:
+        draw_line(axes, "SFT", sft, "black")
+        axes.legend(loc="lower left", fontsize=8)
+    set_range(axes, [ex for exs in (*values.values(), sft) for ex in exs], f"EX % on {COLUMNS[column]}")
+    words = [f"{value} {statistics.mean(exs):.1f}" for value, exs in values.items()]
+    return ", ".join(words + ([f"SFT {statistics.mean(sft):.1f}"] if sft else []))
+
+
+def curve(row: Row, column: Column) -> list[tuple[int, float]]:
+    """(step, EX) of every saved adapter that was scored, the finished one included; means over seeds."""
+    found: dict[int, list[float]] = {}
+    for run in row.runs:
+        points = {step: scores[column].ex for step, scores in run.curve.items() if column in scores}
+        if points and run.finished and column in run.scores:
+            points[run.steps] = run.scores[column].ex
+        for step, ex in points.items():
+            found.setdefault(step, []).append(ex)
+    return [(step, statistics.mean(found[step])) for step in sorted(found)]
+
+
+def steps_figure(groups: Sequence[Group]) -> Figure | None:
+    """Figure 6: EX over the steps of training, a line per method."""
+
+    def panel(group: Group, teacher: str, rows: list[Row]) -> Panel | None:
+        column = main_column(rows)
+        curves = [(row, curve(row, column)) for row in rows] if column else []
+        curves = [(row, points) for row, points in curves if len(points) > 1]
+        if not curves:
+            return None
+
+        def fill(axes: Axes) -> str:
+            for row, points in curves:
+                width = 2.2 if row.method == "kid" else 1.3
+                axes.plot(*zip(*points, strict=True), marker=".", lw=width, color=COLORS[row.method], label=row.label)
+            axes.set(xlabel="optimizer step", ylabel=f"EX % on {COLUMNS[column]}")
+            axes.grid(alpha=0.3)
+            axes.legend(fontsize=8)
+            last = [(row.label, *points[-1]) for row, points in curves]
+            return ", ".join(f"{label} {ex:.1f} after {step} steps" for label, step, ex in last)
+
+        return f"{group.student} from {teacher}", fill
+
+    panels = [panel(*pair) for pair in pairs(groups)]
+    caption = "EX of the adapters saved on the way: how many steps a method needs."
+    return draw("figure-6", "Figure 6: EX over steps", caption, [one for one in panels if one])
+
+
+FIGURES: dict[int, Callable[[Sequence[Group]], Figure | None]] = {
+    1: tradeoff_figure,
+    2: latency_figure,
+    4: strategies_figure,
+    5: ratios_figure,
+    6: steps_figure,
+}

@@ -1,0 +1,82 @@
+"""The paper's figures: what they show, in the words of their alt texts, and that they fit into a page."""
+
+import re
+
+import pytest
+from synthetic_runs import write_run, write_score
+
+from kid.evaluation.report.figures import FIGURES, themed
+from kid.evaluation.report.rows import group_runs
+from kid.evaluation.report.runs import load_runs
+
+R, W = True, False
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """SFT and RKD with a saved step each, and KID in three settings of masking."""
+    folders = []
+
+    def add(method, right, seconds=1.0, **settings):
+        given = settings if method == "sft" else {"teacher": "runs/big-4b/adapter", **settings}
+        folders.append(write_run(tmp_path / f"run-{len(folders)}", method, seconds=seconds, **given))
+        write_score(folders[-1], right)
+
+    add("sft", [R, W, W, W])
+    write_score(folders[0], [W, W, W, W], "step-2/dev")
+    add("rkd", [R, R, W, W], seconds=2.0)
+    write_score(folders[1], [R, W, W, W], "step-2/dev")
+    add("kid", [R, R, R, W], seconds=2.5)
+    add("kid", [R, R, W, W], mask_strategy="hard")
+    add("kid", [R, R, R, R], mask_ratio=0.5)
+    add("kid", [W, W, W, W], mask_ratio=0.1)
+    return folders
+
+
+def drawn(number, folders):
+    loaded, remarks = load_runs(folders)
+    return FIGURES[number](group_runs(loaded, remarks))
+
+
+@pytest.mark.parametrize(
+    ("number", "alt"),
+    [
+        (1, "Tiny-0.5B from big-4b: SFT 25.0 at 1.0, RKD 50.0 at 2.0, KID 75.0 at 2.5"),
+        (2, "Tiny-0.5B: RKD 2.0 at big-4b, KID 2.5 at big-4b"),
+        (4, "Tiny-0.5B from big-4b: random 75.0, hard 50.0, SFT 25.0"),
+        (5, "Tiny-0.5B from big-4b: 0.1 0.0, 0.2 75.0, 0.5 100.0, SFT 25.0"),
+        (6, "Tiny-0.5B from big-4b: SFT 25.0 after 4 steps, RKD 50.0 after 4 steps"),
+    ],
+)
+def test_figure(runs, number, alt):
+    figure = drawn(number, runs)
+    assert figure.alt == alt
+    assert figure.png.startswith(b"\x89PNG")
+    assert figure.svg.startswith("<svg") and figure.svg.endswith("</svg>")
+    assert not re.search(r"https?:|url\((?!#)|href=\"(?!#)|<script|<image|#000000", figure.svg)
+    texts = set(re.findall(r">([^<>]+)</text>", figure.svg))
+    assert {1: "KID", 2: "big-4b", 4: "hard", 5: "mask ratio", 6: "optimizer step"}[number] in texts
+
+
+@pytest.mark.parametrize("number", FIGURES)
+def test_no_runs_to_show_is_no_figure(runs, number):
+    assert drawn(number, runs[:1]) is None
+    assert drawn(number, [runs[3]]) is None
+
+
+def test_curve_is_a_mean_over_seeds_and_ends_with_the_finished_student(tmp_path):
+    folders = []
+    for seed, right in enumerate(([R, R], [W, W])):
+        folders.append(write_run(tmp_path / str(seed), "kid", teacher="t", seed=seed))
+        write_score(folders[-1], right)
+        write_score(folders[-1], [R, W], "step-2/dev")
+    assert drawn(6, folders).alt == "Tiny-0.5B from t: KID 50.0 after 4 steps"
+    # A run still going has no finished student: its curve is a single point, which is no line.
+    lines = (folders[0] / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folders[0] / "metrics.jsonl").write_text("".join(lines[:3]))
+    assert drawn(6, folders[:1]) is None
+
+
+def test_ink_and_paper_are_the_page_s():
+    svg = '<?xml?>\n<svg xmlns="http://w3" xmlns:xlink="x"><g id="axes_1"><use xlink:href="#m1" style="fill: #000000"/>'
+    assert themed(svg) == '<svg><g><use href="#m1" style="fill: currentColor"/>'
