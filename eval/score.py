@@ -166,11 +166,11 @@ def main() -> None:
         ts = {verdict.index: verdict for verdict in found}
     evidence = arguments.evidence == "yes" if arguments.evidence else noted_evidence(arguments.predictions)
     record = score_record(benchmark, split, evidence, questions, predictions, ex, ts)
-    show(record, ex)
     if arguments.failures:
         write_atomically(arguments.failures, failures_page(record["verdicts"], questions, predictions))
     if arguments.json:
         write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
+    show(record, ex)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,14 @@ os.environ.setdefault("DS_ACCELERATOR", "cpu")
 os.environ.setdefault("TRITON_INTERPRET", "1")  # before anything imports triton
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay in one process and share its fixtures; launches stay in one, for ranks of two side by side
+    would wait for each other by spinning on the same cores."""
+    for item in items:
+        launches = {"launch", "runs", "ranks"} & set(item.fixturenames) or "distributed" in item.path.parts
+        item.add_marker(pytest.mark.xdist_group("launches" if launches else str(item.path)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory) -> Path:
     """A cache of the tests' own, shared by all of them; the processes they start have it too."""

@@ -62,7 +62,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """All rows of one student. sft: the baseline, or None; methods, teachers: by teacher, in the order given."""
+    """All rows of one student. sft: the baseline, or None; methods, teachers: by teacher, small ones first."""
 
     student: str
     sft: Row | None
@@ -132,7 +132,7 @@ def as_group(student: str, rows: Iterable[Row]) -> Group:
     rows = list(rows)
     own = [row for row in rows if row.student == student]
     sft = [row for row in own if row.method == "sft"]
-    names = dict.fromkeys(row.teacher for row in own if row.teacher)
+    names = sorted({row.teacher: None for row in own if row.teacher}, key=billions)
     methods = {teacher: [row for row in own if row.teacher == teacher] for teacher in names}
     for extra in sft[1:]:  # sft with another loss: shown beside the methods, compared with the plain one
         for teacher in methods:
@@ -143,6 +143,12 @@ def as_group(student: str, rows: Iterable[Row]) -> Group:
         if found:
             teachers[name] = found[0]
     return Group(student, sft[0] if sft else None, methods, teachers)
+
+
+def billions(model: str) -> float:
+    """The size that a model's name gives, to sort by; those that give none come last, in the order given."""
+    size = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)b\b", model)
+    return float(size[1]) if size else float("inf")
 
 
 def serves(row: Row | None, names: set[str]) -> bool:
