@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from kid.data.benchmarks import BENCHMARKS, Question, find_databases, load_questions
+from kid.data.damage import Damage
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers
 from kid.evaluation.execution_accuracy import RULES, Verdict, gold_failures, score_predictions
 from kid.evaluation.failures import failure_examples, failure_table
-from kid.evaluation.scores import find_suites, noted_evidence, score_record
+from kid.evaluation.scores import find_suites, noted_evidence, read_predictions, score_record
 from kid.evaluation.worker import Limits
 from kid.files import write_atomically
 
@@ -46,6 +47,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--questions", metavar="FILE", help="questions of the split, instead of the file in DIR")
     databases_help = "folder with DB_ID/DB_ID.sqlite, instead of DIR's own; may be repeated, the first that has it wins"
     parser.add_argument("--databases", metavar="DIR", action="append", default=[], help=databases_help)
+    damaged_help = "damaged questions: error, or skip, and they count as wrong (default: error)"
+    parser.add_argument("--damaged", choices=("error", "skip"), default="error", help=damaged_help)
     suite_help = "also TS, on DIR/DB_ID/*.sqlite; default: the folders of the databases, if they hold several files"
     parser.add_argument("--test-suite", metavar="DIR", type=Path, help=suite_help)
     evidence_help = "noted in the JSON: whether prompts had evidence (default: what eval/predict.py noted)"
@@ -64,23 +67,6 @@ def parse_arguments() -> argparse.Namespace:
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"--{name} {getattr(arguments, name)} is out of range; give a number above 0")
     return arguments
-
-
-def read_predictions(path: Path, expected: int) -> list[str]:
-    """One query a line, up to the first tab, stripped. Raises InputError if there are not `expected` lines."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read predictions {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"predictions {path} are not UTF-8 ({error}); write them again as UTF-8") from None
-    # Only \n ends a line: str.splitlines would also cut at characters that may stand inside a string literal.
-    lines = text.removesuffix("\n").split("\n") if text else []
-    if len(lines) != expected:
-        raise InputError(
-            f"{path} has {len(lines)} lines but the split has {expected} questions; give one prediction a line"
-        )
-    return [line.split("\t")[0].strip() for line in lines]
 
 
 def prepare_file(path: Path, flag: str) -> None:
@@ -144,10 +130,15 @@ def failures_page(lines: list[dict], questions: list[Question], predictions: lis
 def main() -> None:
     arguments = parse_arguments()
     benchmark, split = arguments.benchmark, arguments.split
-    questions = load_questions(benchmark, split, arguments.data, arguments.questions)
-    db_ids = [question.db_id for question in questions]
-    if "" in db_ids:
-        raise InputError(f"question {db_ids.index('')} brings its own prompt and no database; it cannot be scored")
+    damage = Damage(arguments.damaged)
+    questions = load_questions(benchmark, split, arguments.data, arguments.questions, damage)
+    damage.settle()
+    for line in damage.lines():
+        print(f"counted as wrong: {line}")
+    whole = next((question.index for question in questions if question.prompt), None)
+    if whole is not None:
+        raise InputError(f"question {whole} brings its own prompt and no database; it cannot be scored")
+    db_ids = [question.db_id for question in questions if not question.fault]
     databases = find_databases(benchmark, split, arguments.data, db_ids, arguments.databases)
     suites = find_suites(arguments.test_suite, databases, db_ids)
     predictions = read_predictions(arguments.predictions, len(questions))

@@ -73,7 +73,7 @@ def score_predictions(
     """Compare each prediction with its question's gold query; a progress bar goes to stderr.
 
     Args:
-        questions: n questions.
+        questions: n questions; one with a fault makes its prediction wrong.
         predictions: n queries, in the same order; an empty one is wrong.
         databases: the SQLite files of each db_id; results must agree on every one (EX: one file, TS: many).
         workers: number of processes (default: cores).
@@ -85,12 +85,15 @@ def score_predictions(
         n verdicts, in order.
     """
     limits = limits or Limits(seconds=RULES[benchmark].seconds)
-    pairs = zip(questions, predictions, strict=True)
+    pairs = [pair for pair in zip(questions, predictions, strict=True) if not pair[0].fault]
     jobs = [(benchmark, tuple(databases[q.db_id]), q.query, prediction, cache_folder()) for q, prediction in pairs]
     outcomes = run_jobs(match_on_databases, jobs, workers, limits)
-    outcomes = list(tqdm(outcomes, total=len(jobs), desc=title, unit="query", disable=None))
-    outcomes.sort(key=lambda outcome: outcome.index)
-    return [_verdict(question.index, outcome) for question, outcome in zip(questions, outcomes, strict=True)]
+    outcomes = tqdm(outcomes, total=len(jobs), desc=title, unit="query", disable=None)
+    found = {pairs[outcome.index][0].index: outcome for outcome in outcomes}
+    return [
+        Verdict(q.index, False, GOLD_FAILED + q.fault) if q.fault else _verdict(q.index, found[q.index])
+        for q in questions
+    ]
 
 
 def match_on_databases(

@@ -41,7 +41,7 @@ def find_suites(
 
 def hardness_of(benchmark: str, question: Question) -> str | None:
     """The file's own word for it, else Spider's rule; BIRD without a word in its file has none."""
-    if question.difficulty or benchmark == "bird":
+    if question.difficulty or benchmark == "bird" or question.fault:
         return question.difficulty or None
     return spider_hardness(question.query)
 
@@ -100,3 +100,20 @@ def noted_evidence(predictions: Path) -> bool | None:
 def note_of(predictions: Path) -> Path:
     """Where eval/predict.py notes how predictions were made."""
     return predictions.with_suffix(".made.json")
+
+
+def read_predictions(path: Path, expected: int) -> list[str]:
+    """One query a line, up to the first tab, stripped. Raises InputError if there are not `expected` lines."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read predictions {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"predictions {path} are not UTF-8 ({error}); write them again as UTF-8") from None
+    # Only \n ends a line: str.splitlines would also cut at characters that may stand inside a string literal.
+    lines = text.removesuffix("\n").split("\n") if text else []
+    if len(lines) != expected:
+        raise InputError(
+            f"{path} has {len(lines)} lines but the split has {expected} questions; give one prediction a line"
+        )
+    return [line.split("\t")[0].strip() for line in lines]

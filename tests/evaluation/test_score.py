@@ -186,6 +186,21 @@ def test_gold_results_are_computed_once(benchmark, tmp_path):
     assert verdicts() == [True, False, False, False]
 
 
+def test_damaged_questions_count_as_wrong_where_asked(benchmark):
+    items = json.loads((benchmark / "dev.json").read_text())
+    del items[0]["query"]
+    (benchmark / "dev.json").write_text(json.dumps(items))
+    refused = score(benchmark)
+    assert refused.returncode == 2 and "question with no query: " in refused.stderr
+    assert "--damaged skip" in refused.stderr
+        refused.returncode == 2 and "question with no query: " in refused.stderr and "--damaged skip" in refused.stderr
+    )
+    result = score(benchmark, "--damaged", "skip")
+    assert result.returncode == 0 and "counted as wrong: question with no query: " in result.stdout, result.stderr
+    verdicts = json.loads((benchmark / "new/dev.json").read_text())["verdicts"]
+    assert (verdicts[0]["ex"], verdicts[0]["error"]) == (False, "gold failed: no query") and len(verdicts) == 4
+
+
 def test_only_newlines_end_a_line(benchmark):
     text = "SELECT 'a\u2028b\x0c' FROM singer\r\n" * 3 + "SELECT 52"
     (benchmark / "preds.sql").write_bytes(text.encode())
