@@ -29,7 +29,7 @@ ablations: $(READY)
 	python bench/ablations.py
 
 test: $(READY)
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --no-loadscope-reorder
 
 lint: $(READY)
 	ruff check .

@@ -56,14 +56,15 @@ def show(names: list[str], rows: list[tuple]) -> None:
         # As text: a cell that looks like rich's markup is a cell all the same.
         table.add_row(*[Text("NULL", style="dim") if value is None else Text(str(value)) for value in row])
     console.print(table)
-    console.print(f"{len(rows)} rows" + (f", {SHOWN} of them shown" if len(rows) > SHOWN else ""), highlight=False)
+    more = len(rows) > SHOWN
+    console.print(f"the first {SHOWN} rows; there are more" if more else f"{len(rows)} rows", highlight=False)
 
 
 def main() -> None:
     args = parse()
     # After the flags are checked: importing torch and transformers takes seconds.
     from kid.evaluation.asking import prompt_settings, question_prompt
-    from kid.evaluation.candidates import choose_executable, query_table
+    from kid.evaluation.candidates import choose_accepted, query_table
     from kid.evaluation.execution import run_jobs
     from kid.evaluation.prediction import decode_candidates, default_device, load_model
     from kid.evaluation.worker import Limits
@@ -84,9 +85,9 @@ def main() -> None:
     model = load_model(args.model, default_device())
     length = args.max_completion_length
     ((_, candidates),) = next(decode_candidates(model, tokenizer, [prompt], length, args.beams, args.beams))
-    taken = choose_executable([candidates], [args.database], 1)[0] if args.beams > 1 else 0
+    taken = choose_accepted([candidates], [args.database], 1)[0] if args.beams > 1 else 0
     print(candidates[taken])
-    (outcome,) = run_jobs(query_table, [(args.database, candidates[taken])], 1, Limits(seconds=SECONDS))
+    (outcome,) = run_jobs(query_table, [(args.database, candidates[taken], SHOWN + 1)], 1, Limits(seconds=SECONDS))
     if outcome.error:
         print(f"error: the query does not run: {outcome.error}; ask in other words, or with --beams 4", file=sys.stderr)
         sys.exit(1)

@@ -14,9 +14,9 @@ EXAMPLE = """examples:
   python eval/score.py --benchmark spider --data spider --predictions runs/kid/predictions/dev.sql
 
   An adapter is merged into its base. A question that is left out (--missing-database skip, --damaged skip) gets an
-  empty line. With beams, the first candidate that runs on the question's database is taken. Batches are kept in
+  empty line. With beams, the first candidate that the question's database accepts is taken. Batches are kept in
   OUTPUT.part as they come: a run that was stopped goes on there. How the predictions were made is noted beside them,
-  in preds.made.json.
+  in preds.sql.made.json.
 """
 
 
@@ -62,20 +62,23 @@ def candidates_so_far(part: Path, made: dict) -> dict[int, list[str]]:
 def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> tuple[list[str], list[str]]:
     """One candidate of each question that has a prompt; and lines on how they were chosen."""
     from kid.data.benchmarks import find_databases
-    from kid.evaluation.candidates import choose_executable
+    from kid.data.schema import check_not_in_use
+    from kid.evaluation.candidates import choose_accepted
     from kid.progress import progress_bar
 
     chosen, db_ids = [lines[0] for lines in candidates], prepared.rows["db_id"]
     known = sorted({db_id for db_id in db_ids if db_id})
     found = find_databases(args.benchmark, args.split, args.data, known, args.databases, args.missing_database)
+    for path in found.values():
+        check_not_in_use(path)
     places = [place for place, db_id in enumerate(db_ids) if db_id in found]
-    with progress_bar("first that runs", "question", len(places)) as bar:
-        taken = choose_executable(
-            [candidates[p] for p in places], [found[db_ids[p]] for p in places], report=bar.update
-        )
+    with progress_bar("first accepted", "question", len(places)) as bar:
+        taken = choose_accepted([candidates[p] for p in places], [found[db_ids[p]] for p in places], report=bar.update)
     for place, candidate in zip(places, taken, strict=True):
         chosen[place] = candidates[place][candidate]
-    remarks = [f"{sum(map(bool, taken))} of {len(places)} predictions are not the most probable: that one does not run"]
+    remarks = [
+        f"{sum(map(bool, taken))} of {len(places)} predictions are not the most probable: the database refuses that one"
+    ]
     if len(places) < len(candidates):
         remarks.append(f"{len(candidates) - len(places)} questions have no database: the most probable is taken")
     return chosen, remarks
@@ -126,8 +129,8 @@ def main() -> None:
         for batch in decode_candidates(model, tokenizer, prompts, limit, args.batch_size, args.beams, candidates):
             file.write("".join(json.dumps({"place": p, "candidates": lines}) + "\n" for p, lines in batch))
             file.flush()
+            bar.update(sum(place not in candidates for place, _ in batch))
             candidates |= dict(batch)
-            bar.update(len(batch))
     found, remarks = [candidates[place][0] for place in range(len(prompts))], []
     if args.beams > 1:
         found, remarks = choose(args, prepared, [candidates[place] for place in range(len(prompts))])

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from kid.data.benchmarks import BENCHMARKS, Question, find_databases, load_questions
 from kid.data.damage import Damage
+from kid.data.schema import check_not_in_use
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers
 from kid.evaluation.execution_accuracy import RULES, Verdict, gold_failures, score_predictions
@@ -89,7 +90,7 @@ def print_table(title: str, header: list[str], rows: list[list[str]], left: int)
     console.print(table)
 
 
-def show(record: dict, ex: list[Verdict]) -> None:
+def show(record: dict, ex: list[Verdict], ts: list[Verdict] | None) -> None:
     """Print the figures, also by hardness, the misses by class, and the questions whose gold query failed."""
     failed, lines = gold_failures(ex), record["verdicts"]
     timeouts = sum(verdict.error == "timeout" for verdict in ex)
@@ -105,9 +106,15 @@ def show(record: dict, ex: list[Verdict]) -> None:
         print_table("by hardness", ["", *record["hardness"]], values, 1)
     if not all(line["ex"] for line in lines):
         print_table("misses of EX by what differs (one may count in several classes)", *failure_table(lines), 1)
-    for verdict in failed:
-        text = f"question {verdict.index} (counted as wrong): {verdict.error}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    on_suite = [verdict for verdict in ts or [] if verdict.error]
+    if on_suite:
+        of_gold, late = len(gold_failures(on_suite)), sum(verdict.error == "timeout" for verdict in on_suite)
+        rest = len(on_suite) - of_gold - late
+        print(f"on the test suite: {late} time-outs, {rest} errors, {of_gold} gold failed")
+    for where, verdicts in (("", failed), (" on the test suite", gold_failures(on_suite))):
+        for verdict in verdicts:
+            text = f"question {verdict.index} (counted as wrong{where}): {verdict.error}"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def failures_page(lines: list[dict], questions: list[Question], predictions: list[str]) -> str:
@@ -140,6 +147,8 @@ def main() -> None:
         raise InputError(f"question {whole} brings its own prompt and no database; it cannot be scored")
     db_ids = [question.db_id for question in questions if not question.fault]
     databases = find_databases(benchmark, split, arguments.data, db_ids, arguments.databases)
+    for path in databases.values():
+        check_not_in_use(path)
     suites = find_suites(arguments.test_suite, databases, db_ids)
     predictions = read_predictions(arguments.predictions, len(questions))
     for flag in ("json", "failures"):
@@ -148,20 +157,23 @@ def main() -> None:
     limits = Limits(seconds=arguments.timeout)
     files = {db_id: [path] for db_id, path in databases.items()}
     ex = score_predictions(questions, predictions, files, arguments.workers, limits, benchmark, "EX")
-    ts = None
+    found = ts = None
     if suites:
         # Whoever is wrong on the database itself is wrong on the suite.
         right = [place for place, verdict in enumerate(ex) if verdict.correct]
         chosen, lines = [questions[place] for place in right], [predictions[place] for place in right]
         found = score_predictions(chosen, lines, suites, arguments.workers, limits, benchmark, "TS")
         ts = {verdict.index: verdict for verdict in found}
+        empty = sorted(db_id for db_id, files in suites.items() if not files)
+        if empty:
+            print(f"the test suite has no database for {', '.join(empty)}: there TS is EX")
     evidence = arguments.evidence == "yes" if arguments.evidence else noted_evidence(arguments.predictions)
     record = score_record(benchmark, split, evidence, questions, predictions, ex, ts)
     if arguments.failures:
         write_atomically(arguments.failures, failures_page(record["verdicts"], questions, predictions))
     if arguments.json:
         write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
-    show(record, ex)
+    show(record, ex, found)
 
 
 if __name__ == "__main__":

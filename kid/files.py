@@ -29,5 +29,4 @@ def write_atomically(path: Path, text: str) -> None:
 def drop_torn_line(part: Path) -> None:
     """Cut what a killed run left of its last line, so that the next one starts at the beginning of a line."""
     if part.exists():
-        content = part.read_bytes()
-        part.write_bytes(content[: content.rfind(b"\n") + 1])
+        os.truncate(part, part.read_bytes().rfind(b"\n") + 1)

@@ -6,18 +6,22 @@ from pathlib import Path
 
 import pytest
 from launcher import ROOT, launch_command
+from xdist.scheduler import LoadFileScheduling
 
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
 os.environ.setdefault("TRITON_INTERPRET", "1")  # before anything imports triton
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay in one process and share its fixtures; launches stay in one, for ranks of two side by side
-    would wait for each other by spinning on the same cores."""
-    for item in items:
-        launches = {"launch", "runs", "ranks"} & set(item.fixturenames) or "distributed" in item.path.parts
-        item.add_marker(pytest.mark.xdist_group("launches" if launches else str(item.path)))
+class ByFile(LoadFileScheduling):
+    """A file's tests stay in one process and share its fixtures; all launches stay in one, for ranks of two side by
+    side would wait for each other by spinning on the same cores."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "launches" if "distributed/" in nodeid else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

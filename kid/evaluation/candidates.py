@@ -1,7 +1,8 @@
-"""Of several candidates for a question the first that runs on its database: how CodeS chooses among its beams."""
+"""Of several candidates for a question the first that its database accepts: how CodeS chooses among its beams."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,51 +12,41 @@ from kid.evaluation.worker import Limits, QueryError, Sandbox
 LIMITS = Limits(seconds=30.0)  # for each candidate
 
 
-def first_that_runs(sandbox: Sandbox, database: Path, candidates: Sequence[str], start: int) -> int | None:
-    """The job of one question: the place of the first candidate, from `start` on, that gives a result; or None."""
-    for place, candidate in enumerate(candidates[start:], start):
-        sandbox.begin(str(place))
-        try:
-            sandbox.rows(database, candidate)
-        except QueryError:
-            continue
-        return place
-    return None
+def first_accepted(sandbox: Sandbox, database: Path, candidates: Sequence[str]) -> int:
+    """The job of one question: the place of the first candidate that EXPLAIN QUERY PLAN accepts; 0 if there is none.
+
+    That is CodeS's test: names and grammar are checked, and nothing is run.
+    """
+    for place, candidate in enumerate(candidates):
+        sandbox.begin("candidate")
+        with contextlib.suppress(QueryError):
+            sandbox.rows(database, f"EXPLAIN QUERY PLAN {candidate}")
+            return place
+    return 0
 
 
-def query_table(sandbox: Sandbox, database: Path, sql: str) -> tuple[list[str], list[tuple]]:
-    """The job of showing a result: names of columns, and rows."""
+def query_table(sandbox: Sandbox, database: Path, sql: str, first: int) -> tuple[list[str], list[tuple]]:
+    """The job of showing a result: names of columns, and the first rows."""
     sandbox.begin("query")
-    return sandbox.table(database, sql)
+    return sandbox.table(database, sql, first)
 
 
-def choose_executable(
+def choose_accepted(
     candidates: Sequence[Sequence[str]],
     databases: Sequence[Path],
     workers: int | None = None,
-    limits: Limits = LIMITS,
     report: Callable[[], object] = lambda: None,
 ) -> list[int]:
-    """The place of each question's first candidate that runs; 0, the most probable, where none does.
+    """The place of each question's first candidate that its database accepts; 0, the most probable, if there is none.
 
     Args:
         candidates: of each of n questions, the most probable first.
         databases: the SQLite file of each.
         workers: number of processes (default: cores).
-        limits: what each candidate may use.
         report: called once for each question done.
     """
     chosen = [0] * len(candidates)
-    left = [(question, 0) for question in range(len(candidates))]
-    while left:
-        jobs = [(databases[question], candidates[question], start) for question, start in left]
-        again = []
-        for outcome in run_jobs(first_that_runs, jobs, workers, limits):
-            question, _ = left[outcome.index]
-            if outcome.stage is not None:  # this candidate took its worker with it: those after it have a turn
-                again.append((question, int(outcome.stage) + 1))
-                continue
-            chosen[question] = outcome.value or 0
-            report()
-        left = again
+    for outcome in run_jobs(first_accepted, zip(databases, candidates, strict=True), workers, LIMITS):
+        chosen[outcome.index] = outcome.value or 0
+        report()
     return chosen

@@ -6,10 +6,10 @@ The two differ only in the databases. What counts as equal, and how long queries
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import time
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +118,9 @@ def match_on_databases(
     return True
 
 
-def gold_results(sandbox: Sandbox, databases: Sequence[Path], gold: str, cache: Path) -> list[tuple[list[Row], float]]:
+def gold_results(
+    sandbox: Sandbox, databases: Sequence[Path], gold: str, cache: Path
+) -> Iterator[tuple[list[Row], float]]:
     """The gold query's rows on each database and the seconds it took; computed once and kept in `cache`.
 
     Raises:
@@ -126,22 +128,34 @@ def gold_results(sandbox: Sandbox, databases: Sequence[Path], gold: str, cache: 
     """
     files = [[str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns] for path in databases]
     kept = cache / "gold" / f"{key_of([gold, sandbox.limits.rows, sandbox.limits.result_bytes, files])}.pickle"
+    found: list[tuple[list[Row], float]] = []
     # Whatever is wrong with a file of the cache, it can be made again.
     with contextlib.suppress(Exception):
-        return pickle.loads(kept.read_bytes())
-    found = []
-    for database in databases:
+        found = pickle.loads(kept.read_bytes())
+    if found:
+        if max(seconds for _, seconds in found) > sandbox.limits.seconds:
+            raise QueryError("timeout")
+        yield from found
+        return
+    size = 0
+    for place, database in enumerate(databases):
         sandbox.begin("gold")
         started = time.monotonic()
-        found.append((sandbox.rows(database, gold), time.monotonic() - started))
-    content = pickle.dumps(found)
-    if len(content) <= LARGEST_KEPT:
-        with contextlib.suppress(OSError):  # a cache that cannot be written, or is full, costs time only
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(f".{os.getpid()}")
-            partial.write_bytes(content)
-            partial.replace(kept)
-    return found
+        result = sandbox.rows(database, gold), time.monotonic() - started
+        # One result is in memory at a time, and what is small enough to be kept.
+        size += len(pickle.dumps(result)) if size <= LARGEST_KEPT else 0
+        found = [*found, result] if size <= LARGEST_KEPT else []
+        if len(found) == len(databases) == place + 1:
+            _keep(kept, pickle.dumps(found))
+        yield result
+
+
+def _keep(path: Path, content: bytes) -> None:
+    with contextlib.suppress(OSError):  # a cache that cannot be written, or is full, costs time only
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{uuid.uuid4().hex}")
+        partial.write_bytes(content)
+        partial.replace(path)
 
 
 def percent(verdicts: Sequence[Verdict]) -> float:

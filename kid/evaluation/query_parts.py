@@ -16,6 +16,8 @@ from sqlglot import exp
 from kid.data.sql import lower
 from kid.evaluation.hardness import parse_query
 
+# A comparison, and what it is with its sides exchanged.
+TURNED = {exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE}
 Item = tuple[Hashable, tuple[str, ...]]
 
 
@@ -59,8 +61,32 @@ class Parts:
 def resolve(sql: str) -> list[Scope]:
     """The scopes of a query, inner ones first. Raises InputError or RecursionError."""
     scopes: list[Scope] = []
-    resolve_query(parse_query(sql), "main", None, {}, scopes)
+    tree = parse_query(sql)
+    spell_alike(tree)
+    resolve_query(tree, "main", None, {}, scopes)
     return scopes
+
+
+def spell_alike(tree: exp.Query) -> None:
+    """Give what can be spelt in two ways one: positions in ORDER BY and GROUP BY, sides, signs, `count(1)`, EXISTS."""
+    for sign in list(tree.find_all(exp.Neg)):
+        if isinstance(sign.this, exp.Literal) and not sign.this.is_string:
+            sign.replace(exp.Literal(this=f"-{sign.this.name}", is_string=False))
+    for test in list(tree.find_all(*TURNED)):
+        if isinstance(test.this, exp.Literal) and not isinstance(test.expression, exp.Literal):
+            test.replace(TURNED[type(test)](this=test.expression, expression=test.this))
+    for call in tree.find_all(exp.Anonymous):
+        if call.name.upper() == "COUNT" and [type(argument) for argument in call.expressions] == [exp.Literal]:
+            call.set("expressions", [exp.Star()])
+    for exists in tree.find_all(exp.Exists):
+        if isinstance(exists.this, exp.Select):
+            exists.this.set("expressions", [exp.Star()])
+    for select in list(tree.find_all(exp.Select)):
+        keys = [key.this for key in clause_items(select, "order")] + clause_items(select, "group")
+        for key in keys:
+            place = int(key.name) if isinstance(key, exp.Literal) and key.name.isdecimal() else 0
+            if 0 < place <= len(select.expressions):
+                key.replace(select.expressions[place - 1].unalias().copy())
 
 
 def resolve_query(node: exp.Query, role: str, parent: Scope | None, ctes: dict, scopes: list[Scope]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kid.data.benchmarks import Question
+from kid.data.schema import check_not_in_use
 from kid.errors import InputError
 from kid.evaluation.execution_accuracy import Verdict
 from kid.evaluation.failures import differences, levels_of
@@ -25,17 +26,20 @@ def find_suites(
         db_ids: those that need a suite.
 
     Raises:
-        InputError: `test_suite` has nothing for some of them.
+        InputError: `test_suite` has nothing for some of them, or a database is in use.
     """
     folders = {db_id: test_suite / db_id if test_suite else databases[db_id].parent for db_id in dict.fromkeys(db_ids)}
     suites = {db_id: sorted(folder.glob("*.sqlite")) for db_id, folder in folders.items()}
-    # An empty folder is a suite in which no database told anything apart.
-    missing = sorted(db_id for db_id, folder in folders.items() if not folder.is_dir())
+    # Of some databases eval/make_test_suite.py keeps none, and says so.
+    made = read_json(test_suite / "suite.json").get("databases", {}) if test_suite else {}
+    missing = sorted(db_id for db_id, files in suites.items() if not files and db_id not in made)
     if missing:
         raise InputError(
-            f"--test-suite {test_suite} has no folder DB_ID for {len(missing)} of {len(suites)} db_ids: "
+            f"--test-suite {test_suite} has no DB_ID/*.sqlite for {len(missing)} of {len(suites)} db_ids: "
             f"{', '.join(missing)}; eval/make_test_suite.py makes them"
         )
+    for path in (path for files in suites.values() for path in files):
+        check_not_in_use(path)
     return suites if test_suite or any(len(files) > 1 for files in suites.values()) else None
 
 
@@ -91,15 +95,21 @@ def figures(lines: Sequence[dict]) -> dict:
 
 def noted_evidence(predictions: Path) -> bool | None:
     """Whether the prompts had evidence, as eval/predict.py noted beside its predictions; None where it did not."""
+    return read_json(note_of(predictions)).get("evidence")
+
+
+def read_json(path: Path) -> dict:
+    """A file's object; an empty one where there is none."""
     try:
-        return json.loads(note_of(predictions).read_text(encoding="utf-8")).get("evidence")
-    except (OSError, ValueError, AttributeError):
-        return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def note_of(predictions: Path) -> Path:
     """Where eval/predict.py notes how predictions were made."""
-    return predictions.with_suffix(".made.json")
+    return predictions.with_name(f"{predictions.name}.made.json")
 
 
 def read_predictions(path: Path, expected: int) -> list[str]:

@@ -73,7 +73,7 @@ class Sandbox:
         seconds = self.limits.seconds if seconds is None else seconds
         self.connection.send(("stage", stage))
         self.deadline = time.monotonic() + seconds
-        signal.setitimer(signal.ITIMER_REAL, seconds + ALARM_AFTER)
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0) + ALARM_AFTER)
 
     def rows(self, database: Path | str, sql: str) -> list[tuple]:
         """All rows of a query.
@@ -83,13 +83,13 @@ class Sandbox:
         """
         return self.table(database, sql)[1]
 
-    def table(self, database: Path | str, sql: str) -> tuple[list[str], list[tuple]]:
-        """The names of a query's columns, and its rows. Raises QueryError as `rows` does."""
-        return fetch_table(database, sql, self.limits, self.deadline)
+    def table(self, database: Path | str, sql: str, first: int | None = None) -> tuple[list[str], list[tuple]]:
+        """The names of a query's columns, and its rows or the first of them. Raises QueryError as `rows` does."""
+        return fetch_table(database, sql, self.limits, self.deadline, first)
 
 
 def fetch_table(
-    database: Path | str, sql: str, limits: Limits, deadline: float = float("inf")
+    database: Path | str, sql: str, limits: Limits, deadline: float = float("inf"), first: int | None = None
 ) -> tuple[list[str], list[tuple]]:
     """Run one reading query on a SQLite file; text that is not UTF-8 loses the bad bytes.
 
@@ -97,9 +97,10 @@ def fetch_table(
 
     Args:
         deadline: value of `time.monotonic()` at which the query ends as a "timeout".
+        first: only so many rows, whatever the limit on rows.
 
     Returns:
-        The names of its columns, and all its rows.
+        The names of its columns, and its rows.
 
     Raises:
         QueryError: the query fails, gives no result set, or more rows or bytes than `limits` allow.
@@ -127,7 +128,8 @@ def fetch_table(
             cursor = connection.execute(sql)
             if cursor.description is None:
                 raise QueryError("not a query: it gives no result set")
-            return [column[0] for column in cursor.description], _fetch_within(cursor, limits)
+            names = [column[0] for column in cursor.description]
+            return names, cursor.fetchmany(first) if first else _fetch_within(cursor, limits)
     except (MemoryError, QueryError):
         raise
     except Exception as error:  # sqlite3 raises far more than sqlite3.Error on odd text (NUL, surrogates, parameters)

@@ -82,6 +82,30 @@ def test_results_must_agree_on_every_database(database):
     assert score(database, same, databases=[database, other])[0].correct
 
 
+def test_bird_counts_the_time_of_gold_and_prediction_together(database):
+    """Also where the gold's is known from before, and more than the limit of now."""
+    slow = f"{ENDLESS.split(' SELECT count')[0]} SELECT max(x) FROM (SELECT x FROM n LIMIT 600000)"
+    (question,) = [Question(0, "concert", "?", slow)]
+
+    def verdict(prediction: str, seconds: float) -> Verdict:
+        limits = Limits(seconds=seconds)
+        return score_predictions([question], [prediction], {"concert": [database]}, 1, limits, "bird")[0]
+
+    assert verdict("SELECT 600000", 30) == Verdict(0, True)
+    assert verdict("SELECT 600000", 0.01) == Verdict(0, False, "gold failed: timeout")
+    assert verdict("SELECT 600000", 30) == Verdict(0, True)
+
+
+def test_gold_results_of_a_suite_are_in_memory_one_at_a_time(database):
+    """Eight times 40 MB do not fit into the limit, nor into what is kept."""
+    copies = [database.with_name(f"{place}.sqlite") for place in range(8)]
+    for copy in copies:
+        shutil.copy(database, copy)
+    big = "SELECT zeroblob(10000000) FROM singer"
+    limits = Limits(seconds=20, memory=350 << 20)
+    assert score(database, (big, big), databases=copies, limits=limits) == [Verdict(0, True)]
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_goes_to_stderr_of_a_terminal_only(database, capsys, monkeypatch, terminal):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)

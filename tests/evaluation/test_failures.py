@@ -286,3 +286,22 @@ def test_real_misses_are_classed(real_data):
     assert found[723] == ["aggregation", "ordering"] and found[467] == ["tables", "values"]
     assert found[61] == ["conditions", "set operation"] and found[303] == ["tables", "columns"]
     assert len(found) == 221 and sum(classes == ["other"] for classes in found.values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("gold", "prediction", "classes"),
+    [
+        ("SELECT a, b FROM t ORDER BY b", "SELECT a, b FROM t ORDER BY 2", ["other"]),
+        ("SELECT a, count(*) FROM t GROUP BY a", "SELECT a, count(1) FROM t GROUP BY 1", ["other"]),
+        ("SELECT a FROM t WHERE a = 1 AND b > 2", "SELECT a FROM t WHERE 2 < b AND 1 = a", ["other"]),
+        ("SELECT a FROM t WHERE a > -1", "SELECT a FROM t WHERE a > 1", ["values"]),
+        ("SELECT a FROM t WHERE a > 1", "SELECT a FROM t WHERE 1 > a", ["conditions"]),
+        (
+            "SELECT a FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.b = t.b)",
+            "SELECT a FROM t WHERE EXISTS (SELECT * FROM u WHERE u.b = t.b)",
+            ["other"],
+        ),
+    ],
+)
+def test_what_can_be_spelt_in_two_ways_is_no_difference(gold, prediction, classes):
+    assert differences(gold, prediction, None) == classes

@@ -38,7 +38,7 @@ def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
     model, output, part = tiny_models / "teacher", tmp_path / "new" / "seen.sql", tmp_path / "new" / "seen.sql.part"
     done = predict(model, data, output)
     assert done.returncode == 0, done.stderr
-    lines, made = output.read_text(), json.loads((tmp_path / "new" / "seen.made.json").read_text())
+    lines, made = output.read_text(), json.loads((tmp_path / "new" / "seen.sql.made.json").read_text())
     assert lines.count("\n") == 10 and not part.exists() and "10 lines, 10 predictions" in done.stdout
     assert (made["split"], made["beams"], made["evidence"]) == ("seen", 1, None)
     # As if it had been stopped in the third batch of 4, 4 and 2; the first candidate tells whether it is decoded again.
@@ -56,11 +56,11 @@ def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
     assert refused.returncode == 2 and "these differ: beams (3 there, 1 here)" in refused.stderr
 
 
-def test_beams_take_the_first_that_runs(tiny_models, data, tmp_path):
+def test_beams_take_the_first_accepted(tiny_models, data, tmp_path):
     done = predict(tiny_models / "teacher", data, tmp_path / "seen.sql", "--beams", 2)
     assert done.returncode == 0, done.stderr
     assert "0 of 10 predictions are not the most probable" in done.stdout  # an untrained model's beams are no SQL
-    made = json.loads((tmp_path / "seen.made.json").read_text())
+    made = json.loads((tmp_path / "seen.sql.made.json").read_text())
     candidates = [["SELEC 1", f"SELECT {place}"] for place in range(10)]
     lines = [json.dumps({"place": place, "candidates": texts}) for place, texts in enumerate(candidates)]
     (tmp_path / "seen.sql.part").write_text("\n".join([json.dumps(made), *lines, ""]))

@@ -111,7 +111,30 @@ def test_suite_tells_luck_from_skill(benchmark, database):
     assert verdicts() == wanted
     (benchmark / "suite/concert").rmdir()
     result = score(benchmark, "--test-suite", benchmark / "suite")
-    assert result.returncode == 2 and "has no folder DB_ID for 1 of 1 db_ids: concert" in result.stderr
+    assert result.returncode == 2 and "has no DB_ID/*.sqlite for 1 of 1 db_ids: concert" in result.stderr
+    (benchmark / "suite/suite.json").write_text('{"databases": {"concert": {"databases_kept": 0}}}')
+    for file in list(database.parent.glob("[12].sqlite")):
+        file.unlink()
+    result = score(benchmark, "--test-suite", benchmark / "suite")
+    assert result.returncode == 0 and "no database for concert: there TS is EX" in result.stdout
+
+
+def test_gold_that_fails_on_a_suite_is_listed(benchmark, database):
+    (benchmark / "suite/concert").mkdir(parents=True)
+    sqlite3.connect(benchmark / "suite/concert/1.sqlite").close()
+    result = score(benchmark, "--test-suite", benchmark / "suite")
+    assert result.returncode == 0, result.stderr
+    assert "on the test suite: 0 time-outs, 0 errors, 1 gold failed" in result.stdout
+    assert "question 0 (counted as wrong on the test suite): gold failed: no such table: singer" in result.stdout
+
+
+def test_database_in_use_is_refused(benchmark, database):
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("DELETE FROM singer")
+        connection.commit()
+        result = score(benchmark)
+    assert result.returncode == 2 and "concert.sqlite is in use" in result.stderr
 
 
 def test_error_on_a_suite_only(benchmark, database):
@@ -137,7 +160,7 @@ def test_bird_by_its_own_rule_and_its_own_words(benchmark, database):
     items = [{"db_id": "concert", "question": "?", "SQL": gold, "difficulty": level} for gold, _, level, _ in pairs]
     (benchmark / "dev.json").write_text(json.dumps(items))
     (benchmark / "preds.sql").write_text("".join(f"{line}\t----- bird -----\tconcert\n" for _, line, _, _ in pairs))
-    (benchmark / "preds.made.json").write_text('{"evidence": true}')
+    (benchmark / "preds.sql.made.json").write_text('{"evidence": true}')
     result = score(benchmark, benchmark="bird")
     assert result.returncode == 0, result.stderr
     found = json.loads((benchmark / "new/dev.json").read_text())
@@ -193,8 +216,6 @@ def test_damaged_questions_count_as_wrong_where_asked(benchmark):
     refused = score(benchmark)
     assert refused.returncode == 2 and "question with no query: " in refused.stderr
     assert "--damaged skip" in refused.stderr
-        refused.returncode == 2 and "question with no query: " in refused.stderr and "--damaged skip" in refused.stderr
-    )
     result = score(benchmark, "--damaged", "skip")
     assert result.returncode == 0 and "counted as wrong: question with no query: " in result.stdout, result.stderr
     verdicts = json.loads((benchmark / "new/dev.json").read_text())["verdicts"]

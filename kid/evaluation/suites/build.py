@@ -93,6 +93,7 @@ def make_suites(
     tasks = [task for task in tasks if not is_finished(task, output, content["databases"].get(task.db_id))]
     limits = Limits(seconds=options.seconds)
     screenings = screen_all(tasks, workers, limits)
+    write_suite(output, content)  # a run that is stopped after its first database finds its own folder again
     total = sum(len(task.golds) for task in tasks)
     with progress_bar("random databases", "query", total) as bar:
         jobs = [search_job(task, screenings[task.db_id], output, options) for task in tasks]

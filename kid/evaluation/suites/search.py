@@ -9,6 +9,7 @@ the original does not (ties under ORDER BY, bare columns of a group), for it wou
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ class Gold:
 class Screening:
     """A gold query on the original database.
 
-    `error`: why it does not run. `settled`: it gives rows, and none of them is left to chance. `verdicts` of its
+    `error`: why it does not run. `settled`: nothing of its result is left to chance. `verdicts` of its
     neighbours: "same" and "differs", or why it cannot be used.
     """
 
@@ -116,7 +117,7 @@ def screen(sandbox: Sandbox, database: Path, gold: Gold, left_out: Sequence[str]
         expected = run_query(sandbox, database, gold.sql, "gold", left_out)
     except QueryError as error:
         return Screening(str(error), False, ())
-    settled = bool(expected) and is_settled(sandbox, database, gold, "extremes", left_out)
+    settled = is_settled(sandbox, database, gold, "extremes", left_out)
     verdicts = []
     for place, neighbour in enumerate(gold.neighbours):
         try:
@@ -185,11 +186,16 @@ def search(
             continue
         sandbox.begin(f"database {number}")
         path.unlink(missing_ok=True)  # of a worker that died
-        write_database(plan, draw_rows(plan, constants, ordered, max_rows, generator), path)
-        results = gold_results(sandbox, path, golds, settled, left_out)
+        try:
+            write_database(plan, draw_rows(plan, constants, ordered, max_rows, generator), path)
+        except sqlite3.Error:  # a CHECK, a STRICT type or a generated column does not take what was drawn
+            path.unlink(missing_ok=True)
+            idle += 1
+            continue
+        results = gold_results(sandbox, path, golds, settled, number, left_out)
         told = set()
         if results is not None:
-            told = {pair for pair in left[now] if tells_apart(sandbox, path, golds, results, pair, left_out)}
+            told = {pair for pair in left[now] if tells_apart(sandbox, path, golds, results, pair, number, left_out)}
             # Worth one of the places that are left; the longer the search is without success, the less it asks for.
             room = max_databases - len(kept)
             told = told if len(told) * (idle + 1) * room >= len(left[now]) else set()
@@ -199,7 +205,7 @@ def search(
             continue
         kept.append(number)
         later = [pair for rest in left[now + 1 :] for pair in rest]
-        told |= {pair for pair in later if tells_apart(sandbox, path, golds, results, pair, left_out)}
+        told |= {pair for pair in later if tells_apart(sandbox, path, golds, results, pair, number, left_out)}
         left = [[pair for pair in rest if pair not in told] for rest in left]
     return Search(tuple(kept), number, tuple(left[0]), tuple(left[1]))
 
@@ -217,15 +223,22 @@ def draw_constants(
 
 
 def gold_results(
-    sandbox: Sandbox, database: Path, golds: Sequence[Gold], settled: Sequence[bool], left_out: Sequence[str]
+    sandbox: Sandbox,
+    database: Path,
+    golds: Sequence[Gold],
+    settled: Sequence[bool],
+    number: int,
+    left_out: Sequence[str],
 ) -> list[list[tuple]] | None:
     """The rows of every gold query; None if one fails, or has become a matter of chance."""
+    # The database's number in the name of a stage: what ends a worker on one is left out on that one alone.
+    stages = [f"database {number} gold {i}" for i in range(len(golds))]
     try:
-        results = [run_query(sandbox, database, gold.sql, f"gold {i}", left_out) for i, gold in enumerate(golds)]
+        results = [run_query(sandbox, database, gold.sql, stages[i], left_out) for i, gold in enumerate(golds)]
     except QueryError:
         return None
     for i, gold in enumerate(golds):
-        if settled[i] and not is_settled(sandbox, database, gold, f"extremes {i}", left_out):
+        if settled[i] and not is_settled(sandbox, database, gold, f"{stages[i]} extremes", left_out):
             return None
     return results
 
@@ -236,12 +249,14 @@ def tells_apart(
     golds: Sequence[Gold],
     results: Sequence[list[tuple]],
     pair: Pair,
+    number: int,
     left_out: Sequence[str],
 ) -> bool:
     """Whether a neighbour's rows differ here from its gold's; one that fails here tells nothing."""
     gold, neighbour = golds[pair[0]], golds[pair[0]].neighbours[pair[1]]
     try:
-        rows = run_query(sandbox, database, neighbour, f"gold {pair[0]} neighbour {pair[1]}", left_out)
+        stage = f"database {number} gold {pair[0]} neighbour {pair[1]}"
+        rows = run_query(sandbox, database, neighbour, stage, left_out)
     except QueryError:
         return False
     return not results_equal(results[pair[0]], rows, order_matters(gold.sql))
