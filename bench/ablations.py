@@ -177,9 +177,9 @@ class Ablations:
 
     def error_rates(self, student: str) -> dict[str, float]:
         """Shares of the output tokens, and of the masked ones, that were changed: means over the steps."""
-        from kid.evaluation.report.basics import read_metrics
+        from kid.evaluation.report.runs import read_metrics
 
-        rows = read_metrics(self.run(student))
+        rows, _ = read_metrics(self.run(student) / "metrics.jsonl")
         return {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}
 
     def play(self, workers: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kid.errors import InputError
+from kid.evaluation.report.text import markdown_table, spread
 from kid.files import write_atomically
 
 BEGIN, END = "<!-- ablations: begin, made by make ablations -->", "<!-- ablations: end -->"
@@ -57,18 +58,8 @@ def ex_by_row(report: Report, results: dict) -> dict[str, list[float]]:
     return {label: [row["ex"] for row in results["runs"][run]] for label, run in report.rows.items()}
 
 
-def spread(values: list[float]) -> str:
-    """Mean and sample standard deviation as text; the mean alone where there is one value."""
-    from kid.evaluation.report.basics import mean_and_deviation
-
-    mean, deviation = mean_and_deviation(values)
-    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
-
-
 def table(report: Report, results: dict) -> str:
     """A report as Markdown: EX over the seeds and with each of them."""
-    from kid.evaluation.report.basics import markdown_table
-
     header = [report.first_column, "EX", *(f"seed {seed}" for seed in results["seeds"])]
     rows = [
         [label, spread(values), *(f"{ex:.1f}" for ex in values)] for label, values in ex_by_row(report, results).items()
@@ -83,7 +74,6 @@ def table(report: Report, results: dict) -> str:
 
 def methods_table(results: dict) -> str:
     """Table 2: each method with its divergence and the outputs it learns from, below teacher and base."""
-    from kid.evaluation.report.basics import markdown_table
     from kid.methods import METHODS as KNOWN
 
     header = ["method", "divergence", "outputs", "EX", *(f"seed {seed}" for seed in results["seeds"])]
@@ -157,7 +147,7 @@ def with_section(text: str, new: str) -> str:
 
 def write_report(results: dict, docs: Path) -> None:
     """Write the section into results.md, and the figures beside it."""
-    from kid.evaluation.report.basics import plot_masking, plot_methods
+    from plots import plot_masking, plot_methods  # not above: matplotlib takes a second
 
     ex = {name: ex_by_row(report, results) for name, report in REPORTS.items()}
     ylabel = f"EX % on {results['n']} questions of {results['split']}"

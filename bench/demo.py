@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from rich.table import Table
 from running import end_with_children, evaluated, execute, launched
 
 from kid.errors import OneLineParser, run_script
+from kid.evaluation.report.text import markdown_table, marked_predictions
 
 SPLITS = {"seen": "new questions, training databases", "dev": "new databases"}
 STUDENT = {"hidden": 96, "layers": 2, "heads": 4}
@@ -150,18 +151,24 @@ class Demo:
 
     def report(self) -> None:
         """The table on the terminal; table, curves and ten predictions in report.md."""
+        # Here, and not above, as matplotlib takes a second.
+        from plots import plot_runs
+
         from kid.data.benchmarks import load_questions
-        from kid.evaluation.report.basics import markdown_table, plot_runs, predictions_section, seconds_per_step
+        from kid.evaluation.report.runs import median_seconds, read_metrics
 
         first = self.seeds[0]
-        sft_seconds = {seed: seconds_per_step(self.run("sft", seed)) for seed in self.seeds}
+
+        def seconds(method: str, seed: int) -> float:
+            return median_seconds(read_metrics(self.run(method, seed) / "metrics.jsonl")[0])
+
         header = ["model", *[f"EX % {split}" for split in SPLITS], "seconds per step / sft"]
         rows = []
         for name in self.scored_models():
             relative = "-"
             if "-seed" in name:
                 method, seed = name.split("-seed")
-                relative = f"{seconds_per_step(self.run(method, int(seed))) / sft_seconds[int(seed)]:.2f}"
+                relative = f"{seconds(method, int(seed)) / seconds('sft', int(seed)):.2f}"
                 name_shown = method if len(self.seeds) == 1 else f"{method}, seed {seed}"
             else:
                 name_shown = name
@@ -238,6 +245,23 @@ class Demo:
             stage.work()
             planned_done += stage.seconds
         console.print(f"done in {(time.time() - self.began) / 60:.1f} min")
+
+
+def predictions_section(questions: Sequence, predictions: dict[str, list[str]], verdicts: dict[str, list[bool]]) -> str:
+    """Markdown: each question with its gold SQL and every model's prediction, marked right or wrong.
+
+    Args:
+        questions: `kid.data.benchmarks.Question`s, n of them.
+        predictions: model -> n predictions.
+        verdicts: model -> n verdicts.
+    """
+    lines = []
+    for index, question in enumerate(questions):
+        texts = {model: found[index] for model, found in predictions.items()}
+        right = {model: found[index] for model, found in verdicts.items()}
+        lines += [f"**{question.question}** ({question.db_id})", "", "```sql"]
+        lines += [marked_predictions(question.query, texts, right), "```", ""]
+    return "\n".join(lines)
 
 
 def main() -> None:

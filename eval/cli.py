@@ -23,7 +23,7 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         text = describe(name).replace("file of training questions", "file of questions")
         flag = f"--{name.replace('_', '-')}"
         if kind is tuple:
-            group.add_argument(flag, metavar="DIR", action="append", default=(), help=text + "; may be repeated")
+            group.add_argument(flag, metavar="DIR", action="append", default=[], help=text + "; may be repeated")
         else:
             group.add_argument(flag, default=field.default, required=name == "data", help=text)
 

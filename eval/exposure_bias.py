@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from kid.errors import InputError, OneLineParser, run_script
+from kid.evaluation.report.text import fixed
 from kid.files import check_writable, write_atomically
 
 EXAMPLE = """example:
   python eval/exposure_bias.py --student runs/kid/adapter --teacher runs/teacher/model --benchmark bird --data bird \\
-    --questions-limit 200 --json runs/kid/exposure_bias.json
+    --questions-limit 200 --json runs/kid/scores/exposure_bias.json
 
   The error of a step is KL(teacher || student). ExAccErr(l) says by how many percent the errors of the first l steps
   of what the student samples exceed those of as many steps along what the teacher samples; 0: no exposure bias. The
@@ -67,19 +68,24 @@ def choose(total: int, limit: int | None) -> list[int]:
     return [total * place // count for place in range(count)]
 
 
-def show(bias, errors: dict, limit: int) -> None:
+def show(bias, errors: dict, limit: int, resamples: int) -> None:
     """Print ExAccErr at l = 1, 2, 4, ... and the longest output, and how long the outputs were."""
     full = len(bias.value)
     table = Table()
     for name in ("l", "ExAccErr %", "95 % interval", "student's step", "teacher's step"):
         table.add_column(name, justify="right")
     for length in [*(2**power for power in range(full.bit_length()) if 2**power < full), full]:
-        value, low, high = bias.at(length)
+        value, low, high = ("-" if math.isnan(number) else fixed(number) for number in bias.at(length))
         steps = (bias.student_error[length - 1], bias.oracle_error[length - 1])
         name = f"{length} (full)" if length == full else str(length)
         shown = ("-" if math.isnan(step) else f"{step:.4f}" for step in steps)
-        table.add_row(name, f"{value:.1f}", f"{low:.1f} to {high:.1f}", *shown)
+        table.add_row(name, value, f"{low} to {high}", *shown)
     Console().print(table)
+    if (bias.counted < resamples).any():
+        print(
+            f"intervals are of {bias.counted.min()} to {bias.counted.max()} of {resamples} resamples of the prompts: "
+            "where the student does not err along the teacher's outputs, nothing can be compared"
+        )
     print("a step: mean KL(teacher || student) in nats at step l, of outputs the student and the teacher sampled")
     for author, found in errors.items():
         there = ~np.isnan(found)
@@ -102,7 +108,7 @@ def main() -> None:
     from kid.data.batching import long_prompts
     from kid.data.prepare import prepare
     from kid.data.reading import data_options
-    from kid.evaluation.exposure_bias import measure, plot_exposure_bias, sampled_errors
+    from kid.evaluation.exposure_bias import RESAMPLES, measure, plot_exposure_bias, sampled_errors
     from kid.evaluation.prediction import default_device, load_model
     from kid.pretrained import check_same_tokenizer, find_teacher, load_tokenizer
     from kid.progress import keep_quiet, progress_bar
@@ -148,6 +154,8 @@ def main() -> None:
         "curve": numbers(bias.value),
         "curve_low": numbers(bias.low),
         "curve_high": numbers(bias.high),
+        "resamples": RESAMPLES,
+        "resamples_counted": bias.counted.tolist(),
         "oracle_error": numbers(bias.oracle_error),
         "student_error": numbers(bias.student_error),
     }
@@ -155,7 +163,7 @@ def main() -> None:
     if args.plot:
         args.plot.parent.mkdir(parents=True, exist_ok=True)
         plot_exposure_bias(bias, args.plot)
-    show(bias, errors, args.max_completion_length)
+    show(bias, errors, args.max_completion_length, RESAMPLES)
     print(f"{args.json}: {len(prompts)} of {len(prepared.questions)} questions")
     for remark in long_prompts(prepared, args.max_prompt_length) + prepared.remarks():
         print(remark)

@@ -16,6 +16,7 @@ from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers
 from kid.evaluation.execution_accuracy import RULES, Verdict, gold_failures, score_predictions
 from kid.evaluation.failures import failure_examples, failure_table
+from kid.evaluation.report.text import markdown_table
 from kid.evaluation.scores import find_suites, noted_evidence, read_predictions, score_record
 from kid.evaluation.worker import Limits
 from kid.files import write_atomically
@@ -119,8 +120,6 @@ def show(record: dict, ex: list[Verdict], ts: list[Verdict] | None) -> None:
 
 def failures_page(lines: list[dict], questions: list[Question], predictions: list[str]) -> str:
     """Markdown: the table of misses, and examples of each class."""
-    from kid.evaluation.report.basics import markdown_table  # not above: matplotlib takes a second
-
     page = ["# Misses of EX by what differs from the gold query", "", markdown_table(*failure_table(lines)), ""]
     page += ["A miss may count in several classes; the row of totals counts each once.", ""]
     shown = None

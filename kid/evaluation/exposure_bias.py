@@ -15,6 +15,7 @@ teacher's has R(l) = l e(l), up to sampling, whatever its errors and lengths: wi
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,13 +208,15 @@ def excess_accumulated_error(
 class ExposureBias:
     """What is measured, each [L], of l or step 1 to L, the longest output.
 
-    value: ExAccErr(l) in percent. low, high: its 95 % interval. student_error, oracle_error: mean error in nats of step
-    l of the student's outputs, and of the teacher's; NaN where none is that long.
+    value: ExAccErr(l) in percent. low, high: its 95 % interval. counted: the resamples that it is of: those in which
+    the oracle errs. student_error, oracle_error: mean error in nats of step l of the student's outputs, and of the
+    teacher's; NaN where none is that long.
     """
 
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    counted: np.ndarray
     student_error: np.ndarray
     oracle_error: np.ndarray
 
@@ -240,11 +243,15 @@ def measure(student_errors: np.ndarray, oracle_errors: np.ndarray, seed: int) ->
     both = [errors[..., :longest] for errors in (student_errors, oracle_errors)]
     prompts = len(student_errors)
     counts = np.random.default_rng(seed).multinomial(prompts, np.full(prompts, 1 / prompts), size=RESAMPLES)
-    low, high = np.percentile(excess_accumulated_error(*both, counts), INTERVAL, axis=0)
+    resampled = excess_accumulated_error(*both, counts)
+    with warnings.catch_warnings():  # of a step at which no resample counts, which is NaN then
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, high = np.nanpercentile(resampled, INTERVAL, axis=0)
+    counted = (~np.isnan(resampled)).sum(0)
     steps = [(~np.isnan(errors)).sum((0, 1)) for errors in both]
     with np.errstate(invalid="ignore"):
         means = [np.nansum(errors, (0, 1)) / count for errors, count in zip(both, steps, strict=True)]
-    return ExposureBias(excess_accumulated_error(*both), low, high, *means)
+    return ExposureBias(excess_accumulated_error(*both), low, high, counted, *means)
 
 
 def plot_exposure_bias(bias: ExposureBias, path: Path) -> None:

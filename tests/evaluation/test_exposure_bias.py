@@ -4,6 +4,7 @@ import json
 import math
 import runpy
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from kid.data.prepare import prepare
 from kid.data.reading import data_options
 from kid.errors import InputError
 from kid.evaluation.exposure_bias import (
+    ExposureBias,
     excess_accumulated_error,
     measure,
     plot_exposure_bias,
@@ -129,6 +131,21 @@ def test_the_bootstrap_draws_a_prompt_with_all_its_outputs():
     np.testing.assert_allclose(bias.at(16), [100 * (7 / 3 - 1), 0, 200])
 
 
+def test_resamples_with_nothing_to_compare_do_not_count():
+    # Of three prompts the oracle errs on one alone. A resample without it, of which there are (2/3)^3 = 8 in 27, says
+    # nothing; the others are 0 % or, where the second prompt is drawn too, more.
+    student, oracle = np.zeros((3, 1, 2)), np.zeros((3, 1, 2))
+    student[:, 0] = [[1, 1], [0.5, 0.5], [0, 0]]
+    oracle[0] = 1
+    bias = measure(student, oracle, seed=0)
+    np.testing.assert_allclose(bias.value, [50, 50])
+    np.testing.assert_allclose(bias.counted / 2000, [19 / 27] * 2, atol=0.04)
+    # Drawn with the first: 0, 1/2 or 1 of what it errs; 2.5 % of those that count have one of it and two of the second.
+    np.testing.assert_allclose([bias.low, bias.high], [[0, 0], [100, 100]])
+    whole = measure(student + 1, oracle + 1, seed=0)
+    assert whole.counted.tolist() == [2000, 2000]
+
+
 def test_what_is_measured_ends_with_the_longest_output():
     student = np.array([[[1, 2, NAN, NAN]], [[3, NAN, NAN, NAN]]])
     oracle = np.array([[[1, 2, 4, NAN]], [[1, NAN, NAN, NAN]]])
@@ -152,7 +169,7 @@ def test_one_error_off_the_path_by_hand(tmp_path):
     np.testing.assert_allclose(bias.student_error, np.multiply([0, 1 / 4, 3 / 8, 7 / 16], off), atol=0.02 * off)
     np.testing.assert_allclose(bias.oracle_error, np.multiply([0, 1 / 4, 1 / 4, 1 / 4], off), atol=0.02 * off)
     # ExAccErr(3) = (5/8) / (4/8) - 1, ExAccErr(4) = (17/16) / (12/16) - 1.
-    assert math.isnan(bias.value[0]) and math.isnan(bias.low[0])
+    assert math.isnan(bias.value[0]) and math.isnan(bias.low[0]) and bias.counted[0] == 0 < bias.counted[1]
     np.testing.assert_allclose(bias.value[1:], [0, 25, 100 * 5 / 12], atol=4)
     assert bias.low[2] < 25 < bias.high[2] and 0 < bias.low[3] < 100 * 5 / 12 < bias.high[3]
     plot_exposure_bias(bias, tmp_path / "bias.png")
@@ -319,6 +336,7 @@ def test_the_script_end_to_end(run, minibench, tiny_models, tmp_path):
     np.testing.assert_allclose(found["oracle_error"], np.nanmean(errors[1], (0, 1)), rtol=1e-3)
     assert found["ex_acc_err_16"] == found["ex_acc_err_full"] == found["curve"][-1]
     assert found["interval_16"] == found["interval_full"] == [found["curve_low"][-1], found["curve_high"][-1]]
+    assert found["resamples"] == 2000 and found["resamples_counted"] == [2000] * 5
     assert found["curve_low"][-1] <= found["curve"][-1] <= found["curve_high"][-1]
     assert "5 (full)" in out and "3 of 200 questions" in out and "6 outputs of " in out
     assert (tmp_path / "new" / "bias.png").read_bytes().startswith(b"\x89PNG")
@@ -355,3 +373,19 @@ def test_bad_input_is_one_line(run, tiny_models, tmp_path, monkeypatch, flags, r
 def test_help_has_an_example(run):
     status, out, _ = run("--help")
     assert status == 0 and "example:\n  python eval/exposure_bias.py --student" in out
+    assert "--json runs/kid/scores/exposure_bias.json" in out  # where eval/report.py looks for it
+
+
+def test_the_table_has_no_minus_zero_and_says_what_did_not_count(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "eval")
+    show = runpy.run_path(str(ROOT / "eval" / "exposure_bias.py"), run_name="eval")["show"]
+    values = [np.array([number, number]) for number in (-0.04, -0.01, 0.2)]
+    bias = ExposureBias(*values, np.array([1900, 2000]), np.array([1.0, NAN]), np.ones(2))
+    show(bias, {"student": np.ones((2, 1, 2))}, 2, 2000)
+    out = capsys.readouterr().out
+    assert "0.0 to 0.2" in out and "-0.0" not in out
+    assert "intervals are of 1900 to 2000 of 2000 resamples of the prompts" in out
+    show(replace(bias, counted=np.array([2000, 2000])), {"student": np.ones((2, 1, 2))}, 2, 2000)
+    assert "resamples" not in capsys.readouterr().out
+    show(replace(bias, value=np.full(2, NAN)), {"student": np.ones((2, 1, 2))}, 2, 2000)
+    assert "nan" not in capsys.readouterr().out

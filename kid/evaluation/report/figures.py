@@ -14,19 +14,11 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from kid.evaluation.report.basics import draw_bars, draw_line, draw_seeds, set_range
-from kid.evaluation.report.rows import (
-    METHOD_LABELS,
-    Group,
-    Row,
-    averages,
-    blocks,
-    common_metrics,
-    compared_rows,
-    main_column,
-    relative_latency,
-)
-from kid.evaluation.report.runs import COLUMNS, Column
+from kid.evaluation.report.drawing import draw_bars, draw_line, draw_seeds, set_range
+from kid.evaluation.report.groups import Group, blocks, compared_rows
+from kid.evaluation.report.rows import METHOD_LABELS, Row, average, common_metrics, main_column, relative_latency
+from kid.evaluation.report.score_files import COLUMNS, Column
+from kid.evaluation.report.text import counted
 
 # A method has the same colour in every figure.
 COLORS = {method: f"C{number}" for number, method in enumerate(METHOD_LABELS)}
@@ -86,12 +78,9 @@ def themed(svg: str) -> str:
 
 
 def pairs(groups: Sequence[Group]) -> list[tuple[Group, str, list[Row]]]:
-    """(group, teacher, its main rows with their SFT baseline first) of every student and teacher."""
-    baseline = {group.student: [group.sft] if group.sft else [] for group in groups}
+    """(group, teacher, its main rows with their SFT baselines first) of every student and teacher."""
     return [
-        (group, teacher, baseline[group.student] + group.main_rows(teacher))
-        for group in groups
-        for teacher in group.methods
+        (group, teacher, group.baselines() + group.main_rows(teacher)) for group in groups for teacher in group.methods
     ]
 
 
@@ -101,24 +90,25 @@ def tradeoff_figure(groups: Sequence[Group]) -> Figure | None:
     def panel(group: Group, teacher: str, rows: list[Row]) -> Panel | None:
         block = next(teachers for teachers in blocks(group).values() if teacher in teachers)
         common = common_metrics(compared_rows(group, block))  # Avg. is what it is in the table
-        points = [(relative_latency(row, group.sft)[0], averages(row, common), row) for row in rows]
-        points = [(latency, statistics.mean(values), row) for latency, values, row in points if latency and values]
+        points = [(relative_latency(row, group.sft)[0], average(row, common), row) for row in rows]
+        points = [(latency, found[0], row) for latency, found, row in points if latency and found]
         if len(points) < 2:
             return None
 
         def fill(axes: Axes) -> str:
             latencies = [latency for latency, _, _ in points]
             middle = (min(latencies) + max(latencies)) / 2
-            for latency, average, row in points:
+            for latency, score, row in points:
                 marker, size = ("*", 120) if row.method == "kid" else ("o", 60)
-                axes.scatter(latency, average, s=size, color=COLORS[row.method], marker=marker)
+                axes.scatter(latency, score, s=size, color=COLORS[row.method], marker=marker)
                 # The label goes to the side where there is room.
                 shift, side = ((6, 5), "left") if latency <= middle else ((-6, 5), "right")
-                axes.annotate(row.label, (latency, average), shift, textcoords="offset points", ha=side, fontsize=9)
-            axes.set(xlabel="seconds per step, relative to SFT", ylabel=f"average of {len(common)} scores (%)")
+                axes.annotate(row.label, (latency, score), shift, textcoords="offset points", ha=side, fontsize=9)
+            averaged = counted(len(common), "score")
+            axes.set(xlabel="seconds per step, relative to SFT", ylabel=f"average of {averaged} (%)")
             axes.margins(x=0.1, y=0.15)
             axes.grid(alpha=0.3)
-            return ", ".join(f"{row.label} {average:.1f} at {latency:.1f}" for latency, average, row in points)
+            return ", ".join(f"{row.label} {score:.1f} at {latency:.1f}" for latency, score, row in points)
 
         return f"{group.student} from {teacher}", fill
 
@@ -148,6 +138,7 @@ def latency_figure(groups: Sequence[Group]) -> Figure | None:
             methods = [method for method in METHOD_LABELS if any(method == other for _, other in found)]
             teachers = [teacher for teacher in group.methods if any(teacher == other for other, _ in found)]
             width = 0.8 / len(methods)
+            upright = len(found) > 8  # side by side, numbers of narrow bars would touch
             for number, method in enumerate(methods):
                 label = METHOD_LABELS[method]
                 for place, teacher in enumerate(teachers):
@@ -155,7 +146,10 @@ def latency_figure(groups: Sequence[Group]) -> Figure | None:
                         continue
                     x, height = place + (number - (len(methods) - 1) / 2) * width, found[teacher, method]
                     axes.bar(x, height, width * 0.9, color=COLORS[method], label=label)
-                    axes.annotate(f"{height:.1f}", (x, height), (0, 2), textcoords="offset points", ha="center", size=7)
+                    axes.annotate(
+                        f"{height:.1f}", (x, height), (0, 3), textcoords="offset points", ha="center", size=7,
+                        rotation=90 if upright else 0,
+                    )  # fmt: skip
                     label = None  # a legend entry per method, not per bar
             axes.axhline(1, linestyle="--", color="black", linewidth=0.8, label="SFT")
             axes.set_xticks(range(len(teachers)), teachers)
@@ -167,10 +161,15 @@ def latency_figure(groups: Sequence[Group]) -> Figure | None:
         return group.student, fill
 
     panels = [panel(group) for group in groups]
-    caption = (
-        "Training latency of each method relative to SFT (dashed), by teacher. Where it cannot be compared, the "
-        "table's footnotes say why."
-    )
+    caption = "Training latency of each method relative to SFT (dashed), by teacher."
+    without: dict[str, list[str]] = {}
+    for group in groups:
+        for teacher in group.methods:
+            for row in group.main_rows(teacher):
+                for reason in relative_latency(row, group.sft)[1]:
+                    without.setdefault(reason, []).append(f"{row.label} from {teacher}")
+    lines = [f"{', '.join(dict.fromkeys(names))} ({reason})" for reason, names in without.items()]
+    caption += f" Not compared: {'; '.join(lines)}." if lines else ""
     return draw("figure-2", "Figure 2: latency by teacher", caption, [one for one in panels if one])
 
 
@@ -228,7 +227,7 @@ def ablation_panels(
 def beside_sft(axes: Axes, values: dict[object, list[float]], sft: list[float], column: Column) -> str:
     """What both ablations' panels have: SFT as a line, the range, and the numbers in words."""
     if sft:
-        draw_line(axes, "SFT", sft, "black")
+        draw_line(axes, "SFT", sft, "gray")  # seen on light paper and on dark
         axes.legend(loc="lower left", fontsize=8)
     set_range(axes, [ex for exs in (*values.values(), sft) for ex in exs], f"EX % on {COLUMNS[column]}")
     words = [f"{value} {statistics.mean(exs):.1f}" for value, exs in values.items()]
@@ -236,15 +235,19 @@ def beside_sft(axes: Axes, values: dict[object, list[float]], sft: list[float], 
 
 
 def curve(row: Row, column: Column) -> list[tuple[int, float]]:
-    """(step, EX) of every saved adapter that was scored, the finished one included; means over seeds."""
-    found: dict[int, list[float]] = {}
+    """(step, EX) of the saved adapters that were scored, the finished one included; means over seeds.
+
+    Only steps that all seeds with scored adapters have: else a line would move where seeds come and go.
+    """
+    curves: list[dict[int, float]] = []
     for run in row.runs:
-        points = {step: scores[column].ex for step, scores in run.curve.items() if column in scores}
-        if points and run.finished and column in run.scores:
-            points[run.steps] = run.scores[column].ex
-        for step, ex in points.items():
-            found.setdefault(step, []).append(ex)
-    return [(step, statistics.mean(found[step])) for step in sorted(found)]
+        scores = {step: found[column] for step, found in run.curve.items() if column in found}
+        if scores and run.finished and column in run.scores:
+            scores[run.steps] = run.scores[column]
+        points = {step: score.ex for step, score in scores.items() if row.fits(score)}
+        curves += [points] if points else []
+    steps = set.intersection(*map(set, curves)) if curves else ()
+    return [(step, statistics.mean(points[step] for points in curves)) for step in sorted(steps)]
 
 
 def steps_figure(groups: Sequence[Group]) -> Figure | None:
@@ -270,7 +273,10 @@ def steps_figure(groups: Sequence[Group]) -> Figure | None:
         return f"{group.student} from {teacher}", fill
 
     panels = [panel(*pair) for pair in pairs(groups)]
-    caption = "EX of the adapters saved on the way: how many steps a method needs."
+    caption = (
+        "EX of the adapters saved on the way: how many steps a method needs. Of several seeds the mean, at the steps "
+        "that all of them have."
+    )
     return draw("figure-6", "Figure 6: EX over steps", caption, [one for one in panels if one])
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from kid.config import RunConfig
-from kid.evaluation.report.rows import Group
-from kid.evaluation.report.runs import COLUMNS, Column, Run
+from kid.evaluation.report.groups import Group
+from kid.evaluation.report.runs import Run
+from kid.evaluation.report.score_files import COLUMNS, EXPOSURE, Column
 
 # What kind of run each table and figure of the paper needs; the recipes are those in train/recipes/.
 TABLES = {
@@ -25,8 +27,13 @@ FIGURES = {
     5: "kid with two values of --mask-ratio at least (recipes: figure5/), scored on dev",
     6: "runs with --save-steps, whose adapters/step-N are predicted and scored into RUN/scores/step-N/",
 }
-# Flags of eval/predict.py that must be as in training, or the prompts are others; --data and --benchmark aside.
-PROMPT_KEYS = ("missing_database", "damaged", "evidence", "schema_filter", "max_prompt_length", "max_completion_length")
+# Flags that must be as in training, or the prompts are others; --data and --benchmark aside. Not --questions: in
+# training it names training questions, and dev stays the benchmark's.
+PROMPT_KEYS = (
+    "tables", "databases", "missing_database", "damaged", "evidence", "schema_filter", "max_prompt_length",
+    "max_completion_length",
+)  # fmt: skip
+SCORE_KEYS = ("databases", "damaged")
 
 
 def absent(tables: Iterable[int], figures: Iterable[int]) -> list[str]:
@@ -37,7 +44,10 @@ def absent(tables: Iterable[int], figures: Iterable[int]) -> list[str]:
 
 
 def missing_cells(runs: Sequence[Run], groups: Sequence[Group]) -> list[str]:
-    """Commands that predict and score what a run lacks: splits that another run of its benchmark has, or dev."""
+    """Commands that predict and score what a run lacks: splits that another run of its benchmark has, or dev.
+
+    None that predicts with a run of `to_resume`.
+    """
     commands = []
     with_suite = {column for run in runs for column, score in run.scores.items() if score.ts is not None}
     for run in runs:
@@ -46,7 +56,10 @@ def missing_cells(runs: Sequence[Run], groups: Sequence[Group]) -> list[str]:
             if column in wanted and column not in run.scores:
                 command = score_command(run, column, column in with_suite)
                 made = (run.folder / "predictions" / f"{column[1]}.sql").is_file()
-                commands.append(command if made else f"{predict_command(run, column)} && {command}")
+                if made:
+                    commands.append(command)
+                elif not lacks_export(run):
+                    commands.append(f"{predict_command(run, column)} && {command}")
             elif column in wanted and column in with_suite and run.scores[column].ts is None:
                 commands.append(score_command(run, column, True))
     return commands + missing_exposure(groups)
@@ -59,15 +72,30 @@ def missing_exposure(groups: Sequence[Group]) -> list[str]:
         for rows in group.methods.values():
             runs = [run for row in rows if not row.variant for run in row.runs if run.config.teacher]
             measured = {run.home for run in runs if run.exposure}
-            commands += [exposure_command(run) for run in runs if run.home in measured and not run.exposure]
+            wanted = [run for run in runs if run.home in measured and not run.exposure and not lacks_export(run)]
+            commands += [exposure_command(run) for run in wanted]
     return commands
 
 
+def lacks_export(run: Run) -> bool:
+    return not run.finished and not Path(export(run)).is_dir()
+
+
+def to_resume(runs: Sequence[Run]) -> list[str]:
+    """A line for each unfinished run that has saved no student yet."""
+    lines = []
+    for run in filter(lacks_export, runs):
+        script = "sft.py" if run.config.method == "sft" else "distill.py"
+        flags = shlex.join(["--config", str(run.folder / "config.yaml"), "--output", str(run.folder), "--resume"])
+        ranks = "as many ranks as before" if run.ranks is None else f"{run.ranks} ranks, as before"
+        lines.append(f"{run.folder} is not finished: resume it, with {ranks}: deepspeed … train/{script} {flags}")
+    return lines
+
+
 def predict_command(run: Run, column: Column) -> str:
+    flags = [*data_flags(run, column), *changed_flags(run, PROMPT_KEYS)]
     output = str(run.folder / "predictions" / f"{column[1]}.sql")
-    return python(
-        "predict.py", "--model", export(run), *data_flags(run, column), *prompt_flags(run), "--output", output
-    )
+    return python("predict.py", "--model", export(run), *flags, "--output", output)
 
 
 def score_command(run: Run, column: Column, test_suite: bool) -> str:
@@ -76,14 +104,14 @@ def score_command(run: Run, column: Column, test_suite: bool) -> str:
     predictions = known.predictions if known else run.folder / "predictions" / f"{column[1]}.sql"
     path = known.path if known else run.folder / "scores" / f"{column[1]}.json"
     flags = ["--evidence", "yes" if column[2] else "no"] if column[2] is not None else []
-    flags += ["--test-suite", "TEST_SUITE"] if test_suite else []
+    flags += changed_flags(run, SCORE_KEYS) + (["--test-suite", "TEST_SUITE"] if test_suite else [])
     return python("score.py", *data_flags(run, column), *flags, "--predictions", str(predictions), "--json", str(path))
 
 
 def exposure_command(run: Run) -> str:
-    output = str(run.folder / "scores" / "exposure_bias.json")
     models = ["--student", export(run), "--teacher", run.config.teacher]
-    return python("exposure_bias.py", *models, *data_flags(run, run.dev), *prompt_flags(run), "--json", output)
+    flags = [*data_flags(run, run.dev), *changed_flags(run, PROMPT_KEYS)]
+    return python("exposure_bias.py", *models, *flags, "--json", str(run.folder / "scores" / EXPOSURE))
 
 
 def export(run: Run) -> str:
@@ -95,13 +123,14 @@ def data_flags(run: Run, column: Column) -> list[str]:
     return ["--benchmark", column[0], "--data", run.config.data, "--split", column[1]]
 
 
-def prompt_flags(run: Run) -> list[str]:
-    """Those settings of the prompts that are not the default."""
+def changed_flags(run: Run, keys: Sequence[str]) -> list[str]:
+    """Those of the settings that are not the default."""
     defaults, flags = RunConfig(), []
-    for key in PROMPT_KEYS:
+    for key in keys:
         value = getattr(run.config, key)
         if value != getattr(defaults, key):
-            flags += [f"--{key.replace('_', '-')}", {True: "yes", False: "no"}.get(value, str(value))]
+            for one in value if isinstance(value, tuple) else [value]:
+                flags += [f"--{key.replace('_', '-')}", ("yes" if one else "no") if isinstance(one, bool) else str(one)]
     return flags
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kid.evaluation.report.basics import markdown_table
 from kid.evaluation.report.examples import Example
 from kid.evaluation.report.figures import Figure
 from kid.evaluation.report.tables import Table
+from kid.evaluation.report.text import markdown_table
 from kid.files import write_atomically
 
 
@@ -55,7 +55,9 @@ nav { columns: 19rem; column-gap: 2.5rem; margin: 1.5rem 0; font-size: .92rem; }
 nav > ul { list-style: none; margin: 0; padding: 0; } nav > ul > li { break-inside: avoid; margin-bottom: .5rem; }
 nav ul ul { padding-left: 1.1rem; color: var(--faint); }
 .scroll { overflow-x: auto; margin: .6rem 0; }
-table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums lining-nums; }
+/* Collapsed borders would not move with the sticky column. */
+table { border-collapse: separate; border-spacing: 0; font-size: .86rem;
+  font-variant-numeric: tabular-nums lining-nums; }
 th, td { padding: .32rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 thead th { vertical-align: bottom; white-space: normal; min-width: 4rem; border-bottom: 2px solid var(--ink);
   font-weight: 600; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,53 +11,18 @@ from pathlib import Path
 
 from kid.config import RunConfig
 from kid.errors import InputError
-from kid.methods import METHODS
+from kid.evaluation.report.score_files import (
+    EXPOSURE,
+    Column,
+    Score,
+    is_number,
+    read_exposure,
+    read_object,
+    read_scores,
+)
+from kid.evaluation.report.text import counted
 from kid.progress import progress_bar
 from kid.recipe import merge_config
-
-# (benchmark, split, with evidence: BIRD only) -> heading, in the order of the paper's Table 3.
-Column = tuple[str, str, bool | None]
-COLUMNS: dict[Column, str] = {
-    ("spider", "dev", None): "Spider-dev",
-    ("bird", "dev", False): "BIRD-dev w/o EK",
-    ("bird", "dev", True): "BIRD-dev w/ EK",
-    ("spider", "dk", None): "Spider-DK",
-    ("spider", "realistic", None): "Spider-Real",
-    ("spider", "syn", None): "Spider-Syn",
-    ("spider", "seen", None): "minibench seen",
-    ("jsonl", "dev", None): "JSONL-dev",
-}
-EXPORTS = ("adapter", "model")  # a run's result; adapters/step-N and models/step-N are those on the way
-# What makes a method another one, beside its name. Of these, some concern KID's imperfect data alone.
-IMPERFECT_KEYS = ("rewrite", "mask_strategy", "mask_ratio", "fill", "mask_token", "mle_on")
-LOSS_KEYS = (
-    "divergence", "jsd_beta", "skew_alpha", "temperature", "kd_weight", "mle_weight", "reduction",
-    "sample_temperature", "top_p",
-)  # fmt: skip
-Variant = tuple[tuple[str, object], ...]
-
-
-@dataclass(frozen=True)
-class Score:
-    """What eval/score.py found about a model's predictions on one split; EX and TS in percent, TS None where not run.
-
-    hardness: level -> {"n", "ex", "ts"}, in the benchmark's order; empty where there are no levels.
-    """
-
-    path: Path
-    column: Column
-    n: int
-    ex: float
-    ts: float | None
-    hardness: dict[str, dict]
-    verdicts: list[dict]
-
-    @property
-    def predictions(self) -> Path:
-        """The file that was scored: where a run keeps it, one SQL a line."""
-        parts = list(self.path.parts)
-        at = len(parts) - 1 - parts[::-1].index("scores")
-        return Path(*parts[:at], "predictions", *parts[at + 1 :]).with_suffix(".sql")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +47,12 @@ class Run:
     exposure: dict | None
 
     @property
-    def home(self) -> tuple[str, bool | None]:
-        """The benchmark the run was trained on, and for BIRD whether with evidence."""
-        return self.config.benchmark, self.config.evidence if self.config.benchmark == "bird" else None
+    def home(self) -> tuple:
+        """The benchmark the run was trained on, for BIRD whether with evidence, and for JSONL whose files."""
+        config = self.config
+        if config.benchmark == "jsonl":
+            return "jsonl", None, os.path.abspath(config.data), config.questions and os.path.abspath(config.questions)
+        return config.benchmark, config.evidence if config.benchmark == "bird" else None
 
     @property
     def dev(self) -> Column:
@@ -91,23 +60,10 @@ class Run:
         return self.config.benchmark, "dev", self.home[1]
 
     @property
-    def variant(self) -> Variant:
-        """What the method does otherwise than by default, as (key, value)."""
-        keys = (*(IMPERFECT_KEYS if self.config.method == "kid" else ()), *LOSS_KEYS)
-        defaults = RunConfig()
-        changed = [(key, getattr(self.config, key)) for key in keys]
-        own = METHODS[self.config.method].divergence
-        return tuple(
-            (key, value)
-            for key, value in changed
-            if value != getattr(defaults, key) and not (key == "divergence" and value == own)
-        )
-
-    @property
     def hardware(self) -> str:
         """GPUs (or cores) of the first node; empty where environment.json does not say."""
         known = self.environment.get("hardware")
-        if not isinstance(known, dict):
+        if known is None:
             return ""
         gpus = known.get("gpus") or []
         if gpus:
@@ -117,13 +73,6 @@ class Run:
     @property
     def ranks(self) -> int | None:
         return self.environment.get("world_size")
-
-
-def short_name(model: str) -> str:
-    """What tells a model's path or hub id from others: its last part that is not a run's adapter/ or model/."""
-    parts = [part for part in Path(model).parts if not part.startswith("step-")]
-    parts = [part for part in parts if part.removesuffix("s") not in EXPORTS] or parts
-    return parts[-1] if parts else ""
 
 
 def load_runs(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
@@ -154,33 +103,22 @@ def load_run(folder: Path, remarks: list[str]) -> Run:
     config = merge_config(folder / "config.yaml", {})
     rows, damaged = read_metrics(folder / "metrics.jsonl")
     if damaged:
-        remarks.append(f"{folder / 'metrics.jsonl'}: {damaged} damaged lines were left out")
+        remarks.append(f"{folder / 'metrics.jsonl'}: {counted(damaged, 'damaged line')} left out")
     last = rows[-1] if rows else {}
     steps = last.get("step", 0)
     finished = bool(rows) and (steps == config.max_steps or last.get("epoch", 0) >= config.epochs - 1e-9)
     if not finished:
-        remarks.append(f"{folder}: not finished, {steps} steps so far; its numbers are those of now")
-    environment = read_object(folder / "environment.json", remarks)
-    if environment is None:
-        remarks.append(f"{folder}: no environment.json, so its hardware is unknown and its latency is left out")
-    curve = {}
-    for place in sorted((folder / "scores").glob("step-*")):
-        if place.name[5:].isdigit():
-            curve[int(place.name[5:])] = read_scores(place, config, remarks)
-    exposure = read_object(folder / "scores" / "exposure_bias.json", remarks)
-    if exposure is not None and not is_number(exposure.get("ex_acc_err_16")):
-        remarks.append(f"{folder / 'scores' / 'exposure_bias.json'} has no ex_acc_err_16; it was left out")
-        exposure = None
+        remarks.append(f"{folder}: not finished, {counted(steps, 'step')} so far; its numbers are those of now")
     return Run(
         folder,
         config,
-        environment or {},
-        statistics.median(row["seconds"] for row in rows) if rows else None,
+        read_environment(folder / "environment.json", remarks),
+        median_seconds(rows) if rows else None,
         steps,
         finished,
         read_scores(folder / "scores", config, remarks),
-        dict(sorted(curve.items())),
-        exposure,
+        read_curve(folder / "scores", config, remarks),
+        read_exposure(folder / "scores" / EXPOSURE, config, remarks),
     )
 
 
@@ -194,77 +132,39 @@ def read_metrics(path: Path) -> tuple[list[dict], int]:
     for line in text.splitlines():
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
-        if isinstance(row, dict) and is_number(row.get("step")) and is_number(row.get("seconds")):
+        needed = [row.get("step"), row.get("seconds"), row.get("epoch", 0)] if isinstance(row, dict) else [None]
+        if all(map(is_number, needed)):
             rows.append(row)
         else:
             damaged += 1
     return rows, damaged
 
 
-def read_object(path: Path, remarks: list[str]) -> dict | None:
-    """A file's JSON object; None where there is no file, or, with a remark, where it holds something else."""
-    if not path.is_file():
-        return None
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        remarks.append(f"{path} cannot be read ({error}); it was left out, make it again")
-        return None
-    if not isinstance(value, dict):
-        remarks.append(f"{path} is not a JSON object; it was left out, make it again")
-        return None
-    return value
+def median_seconds(rows: Sequence[dict]) -> float:
+    """Of a step: the first ones, and a moment when the machine did something else, do not count."""
+    return statistics.median(row["seconds"] for row in rows)
 
 
-def read_scores(folder: Path, config: RunConfig, remarks: list[str]) -> dict[Column, Score]:
-    """The scores in a folder by column; with a remark, those that cannot be used are left out."""
-    scores: dict[Column, Score] = {}
-    for path in sorted(folder.glob("*.json")):
-        content = read_object(path, remarks) if path.name != "exposure_bias.json" else None
-        if content is None:
-            continue
-        score, reason = as_score(path, content, config)
-        if score and score.column in scores:
-            reason = f"{scores[score.column].path.name} is of the same questions and comes first by name"
-        if reason:
-            remarks.append(f"{path} was left out: {reason}")
+def read_environment(path: Path, remarks: list[str]) -> dict:
+    """environment.json; empty, with a remark, where it does not say what the run was trained on."""
+    environment = read_object(path, remarks)
+    hardware = (environment or {}).get("hardware")
+    gpus = (hardware.get("gpus") or []) if isinstance(hardware, dict) else None
+    if isinstance(gpus, list) and all(isinstance(name, str) for name in gpus):
+        return environment
+    what = "no environment.json" if environment is None else "environment.json does not say what machine it was"
+    remarks.append(f"{path.parent}: {what}, so its hardware is unknown and its latency is left out")
+    return {}
+
+
+def read_curve(folder: Path, config: RunConfig, remarks: list[str]) -> dict[int, dict[Column, Score]]:
+    """Step -> the scores of adapters/step-N."""
+    curve = {}
+    for place in sorted(folder.glob("step-*")):
+        if place.name[5:].isdecimal():
+            curve[int(place.name[5:])] = read_scores(place, config, remarks)
         else:
-            scores[score.column] = score
-    return scores
-
-
-def as_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | None, str]:
-    """(score, "") or (None, why it cannot be used)."""
-    verdicts = content.get("verdicts")
-    whole = isinstance(verdicts, list) and all(
-        isinstance(v, dict) and isinstance(v.get("index"), int) and isinstance(v.get("ex"), bool) for v in verdicts
-    )
-    if not (whole and verdicts and content.get("n") == len(verdicts) and is_number(content.get("ex"))):
-        return None, "it is not what eval/score.py writes; score the predictions again"
-    benchmark, split = content.get("benchmark"), content.get("split")
-    # Scores from before the field was there are taken to be made as the run was trained.
-    evidence = content.get("evidence")
-    if benchmark != "bird":
-        evidence = None
-    elif not isinstance(evidence, bool):
-        evidence = config.evidence
-    column = (benchmark, split, evidence)
-    if column not in COLUMNS:
-        return None, f"the report has no column for {benchmark} {split}"
-    if benchmark != config.benchmark:
-        return None, f"scored on {benchmark}, trained on {config.benchmark}"
-    if evidence is not None and evidence != config.evidence:
-        words = {True: "with", False: "without"}
-        return None, f"scored {words[evidence]} evidence, trained {words[config.evidence]}"
-    ts = content.get("ts") if is_number(content.get("ts")) else None
-    unsaid = {"error": None, "hardness": None, "differs": []}  # in scores from before these were noted
-    verdicts = [unsaid | verdict for verdict in verdicts]
-    hardness = content.get("hardness")
-    hardness = hardness if isinstance(hardness, dict) else {}
-    return Score(path, column, content["n"], content["ex"], ts, hardness, verdicts), ""
-
-
-def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+            remarks.append(f"{place} was left out: {place.name} names no step, as step-100 does")
+    return dict(sorted(curve.items()))

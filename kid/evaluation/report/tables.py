@@ -1,4 +1,4 @@
-"""The paper's Tables 2 to 7 out of grouped runs, and the table of all runs."""
+"""The paper's Tables 2 to 6 out of grouped runs, and the table of all runs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from kid.evaluation.report.groups import Group, compared_rows
+from kid.evaluation.report.names import short_name
 from kid.evaluation.report.rows import (
-    Group,
     Metric,
     Row,
-    averages,
-    blocks,
+    average,
     common_metrics,
-    compared_rows,
     main_column,
     metrics_of,
     relative_latency,
-    spread,
 )
-from kid.evaluation.report.runs import COLUMNS, Run, is_number, short_name
+from kid.evaluation.report.runs import Run
+from kid.evaluation.report.score_files import COLUMNS
+from kid.evaluation.report.settings import in_words, variant
+from kid.evaluation.report.text import counted, plus_minus, signed, spread
 
 TIMES = "\u00d7"
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -73,11 +74,6 @@ def mean(values: Sequence[float]) -> float | None:
     return statistics.mean(values) if values else None
 
 
-def signed(difference: float) -> str:
-    """With its sign and one decimal; nothing is ever -0.0."""
-    return f"{round(difference, 1) + 0.0:+.1f}"
-
-
 def heading(metric: Metric) -> str:
     column, kind = metric
     return f"{COLUMNS[column]} {kind.upper()}"
@@ -116,27 +112,27 @@ def main_table(number: int, group: Group, teachers: Sequence[str]) -> Table | No
         caption = f"Avg. is the mean of what all rows (but a teacher's) have: {names}. \u0394: Avg. less that of SFT."
     else:
         caption = "No column is filled in all rows, so there is no Avg."
+    caption += f" All runs that this concerns have {in_words(group.shared)}." if group.shared else ""
     caption += "" if group.sft else f" There is no SFT run of {group.student} to compare with."
     table = Table(
         f"Table {number}: {group.student}" + (" from a 32B teacher" if number == 6 else " by method and benchmark"),
         f"Percent; seconds per step relative to SFT. {caption} Best of each block in bold.",
         ["method", "latency", *map(heading, metrics), "Avg.", "\u0394"],
     )
-    reference = mean(averages(group.sft, common)) if group.sft else None
+    reference = average(group.sft, common) if group.sft else None
 
     def line(row: Row, label: str) -> tuple[list[str], list[float | None]]:
         """A row's cells, and the numbers of those that may be in bold."""
-        average = averages(row, common)
-        scores = [row.values(metric) for metric in metrics]
-        gain = "-" if row is group.sft or reference is None or not average else signed(mean(average) - reference)
+        own = average(row, common)
+        gain = "-" if row is group.sft or not reference or not own else signed(own[0] - reference[0])
         latency = latency_cell(row, group.sft, table)  # first: footnotes are numbered as they are read
-        marks = [seeds_mark(row, metric, table) for metric in metrics]
+        scores = [row.values(metric) for metric in metrics]
+        marks = [score_marks(row, metric, table) for metric in metrics]
         shown = [spread(values) + mark for values, mark in zip(scores, marks, strict=True)]
-        cells = [label, latency, *shown, spread(average), gain]
-        return cells, [*map(mean, scores), mean(average)]
+        cells = [label, latency, *shown, plus_minus(*own) if own else "-", gain]
+        return cells, [*map(mean, scores), own and own[0]]
 
-    if group.sft:
-        table.rows.append(line(group.sft, group.sft.label)[0])
+    table.rows += [line(row, row.label)[0] for row in group.baselines()]
     for teacher in teachers:
         table.rows.append(f"Teacher: {teacher}")
         if teacher in group.teachers:
@@ -148,12 +144,18 @@ def main_table(number: int, group: Group, teachers: Sequence[str]) -> Table | No
     return table
 
 
-def seeds_mark(row: Row, metric: Metric, table: Table) -> str:
-    """A footnote where a cell lacks some of the row's seeds; Avg. is then of those that have all, if any does."""
-    there, seeds = row.by_seed(metric), {run.config.seed for run in row.runs}
-    if not there or len(there) == len(seeds):
-        return ""
-    return table.mark(f"Of {len(there)} of {len(seeds)} seeds: {', '.join(map(str, sorted(there)))}.")
+def score_marks(row: Row, metric: Metric, table: Table) -> str:
+    """Footnotes where a cell lacks some of the row's seeds, or a score is left out that is of other questions."""
+    column, there, marks = metric[0], row.by_seed(metric), []
+    others = [run.scores[column] for run in row.runs if column in run.scores and not row.fits(run.scores[column])]
+    for score in others:
+        asked = f"{score.n}, not {row.reference[column].n}," if score.n != row.reference[column].n else "other"
+        marks.append(table.mark(f"Left out: scored on {asked} questions of {COLUMNS[column]}."))
+    seeds = {run.config.seed for run in row.runs}
+    if there and len(there) < len(seeds):
+        shown = ", ".join(map(str, sorted(there)))
+        marks.append(table.mark(f"Of {len(there)} of {counted(len(seeds), 'seed')}: {shown}."))
+    return " ".join(dict.fromkeys(marks))
 
 
 def latency_cell(row: Row, sft: Row | None, table: Table) -> str:
@@ -196,31 +198,6 @@ def rewriting_table(groups: Sequence[Group]) -> Table | None:
     return table if where else None
 
 
-def mismatch_table(group: Group) -> Table | None:
-    """Table 7: excess accumulated error, which measures the mismatch of training and inference, beside EX."""
-    table = Table(
-        f"Table 7: mismatch of training and inference, {group.student}",
-        "ExAccErr in percent, lower is better: over the first 16 tokens with its 95 % interval, and over the whole "
-        "length. EX in percent on the run's own dev questions. A row per run.",
-        ["method", "benchmark", "seed", "ExAccErr, 16", "interval", "ExAccErr, all", "EX"],
-        left=2,
-    )
-    blocks = {"": [group.sft] if group.sft else []} | group.methods
-    for teacher, rows in blocks.items():
-        measured = [(row, run) for row in rows for run in row.runs if run.exposure]
-        if measured and teacher:
-            table.rows.append(f"Teacher: {teacher}")
-        for row, run in measured:
-            low_and_high = [number for number in run.exposure.get("interval_16") or () if is_number(number)]
-            shown = " to ".join(f"{number:.1f}" for number in low_and_high) or "-"
-            errors = [run.exposure.get(f"ex_acc_err_{length}") for length in (16, "full")]
-            first, full = (f"{error:.1f}" if is_number(error) else "-" for error in errors)
-            score = run.scores.get(run.dev)
-            ex = "-" if score is None else f"{score.ex:.1f}"
-            table.rows.append([row.label, COLUMNS[run.dev], str(run.config.seed), first, shown, full, ex])
-    return table if table.rows else None
-
-
 def runs_table(runs: Sequence[Run]) -> Table:
     """Every run with what its numbers depend on, so that each number of the report can be traced."""
     table = Table(
@@ -231,14 +208,14 @@ def runs_table(runs: Sequence[Run]) -> Table:
     )
     for run in runs:
         config = run.config
-        variant = "".join(f", {key.replace('_', ' ')} {value}" for key, value in run.variant)
+        changes = variant(config, {})
         benchmark = config.benchmark + {None: "", True: ", evidence", False: ", no evidence"}[run.home[1]]
-        ranks = "" if run.ranks is None else f"; {run.ranks} ranks"
+        ranks = "" if run.ranks is None else f"; {counted(run.ranks, 'rank')}"
         exs = [f"{column[1]} {score.ex:.1f}" for column, score in run.scores.items()]
         table.rows.append(
             [
                 str(run.folder),
-                config.method + variant,
+                config.method + (f", {in_words(changes)}" if changes else ""),
                 short_name(config.student),
                 short_name(config.teacher) or "-",
                 benchmark,
@@ -250,20 +227,3 @@ def runs_table(runs: Sequence[Run]) -> Table:
             ]
         )
     return table
-
-
-def paper_tables(groups: Sequence[Group]) -> dict[int, list[Table]]:
-    """Number in the paper -> the tables there is something in, one a student but for Table 5."""
-    mains: dict[int, list[Table | None]] = {3: [], 4: [], 6: []}
-    for group in groups:
-        for number, teachers in blocks(group).items():
-            mains[number].append(main_table(number, group, teachers))
-    everything = {
-        2: [divergence_table(group) for group in groups],
-        3: mains[3],
-        4: mains[4],
-        5: [rewriting_table(groups)],
-        6: mains[6],
-        7: [mismatch_table(group) for group in groups],
-    }
-    return {number: [table for table in tables if table] for number, tables in everything.items()}

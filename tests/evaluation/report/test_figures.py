@@ -5,8 +5,8 @@ import re
 import pytest
 from synthetic_runs import write_run, write_score
 
-from kid.evaluation.report.figures import FIGURES, themed
-from kid.evaluation.report.rows import group_runs
+from kid.evaluation.report.figures import FIGURES, curve, themed
+from kid.evaluation.report.groups import group_runs
 from kid.evaluation.report.runs import load_runs
 
 R, W = True, False
@@ -75,6 +75,46 @@ def test_curve_is_a_mean_over_seeds_and_ends_with_the_finished_student(tmp_path)
     lines = (folders[0] / "metrics.jsonl").read_text().splitlines(keepends=True)
     (folders[0] / "metrics.jsonl").write_text("".join(lines[:3]))
     assert drawn(6, folders[:1]) is None
+
+
+def test_curve_has_the_steps_that_all_seeds_have(tmp_path):
+    folders = []
+    for seed, right in enumerate(([W] * 4 + [R], [R] * 4 + [W])):  # 20 and 80 % throughout
+        folders.append(write_run(tmp_path / str(seed), "kid", teacher="t", seed=seed, steps=40))
+        write_score(folders[-1], right)
+        write_score(folders[-1], right, "step-20/dev")
+    for step in (10, 30):
+        write_score(folders[0], [W] * 4 + [R], f"step-{step}/dev")
+    runs, remarks = load_runs(folders)
+    [group] = group_runs(runs, remarks)
+    assert curve(group.methods["t"][0], ("spider", "dev", None)) == [(20, 50.0), (40, 50.0)]
+
+
+def test_latencies_that_are_not_drawn_are_said_with_their_reason(tmp_path):
+    folders = [write_run(tmp_path / "sft"), write_run(tmp_path / "kid", "kid", teacher="t", seconds=2.0)]
+    assert drawn(2, folders).caption.endswith("by teacher.")
+    folders += [write_run(tmp_path / name, name, teacher="t", ranks=4) for name in ("fkd", "rkd")]
+    assert drawn(2, folders).caption.endswith(
+        "by teacher. Not compared: FKD from t, RKD from t (Spider: ranks 4, SFT's 8)."
+    )
+
+
+def test_many_latencies_do_not_touch(tmp_path):
+    folders = [write_run(tmp_path / "sft")]
+    for teacher in ("a-1b", "b-2b", "c-3b"):
+        for method in ("fkd", "rkd", "f-distill", "imitkd", "gkd-rkl", "kid"):
+            given = {"teacher": f"runs/{teacher}", "seconds": 10.4}
+            folders.append(write_run(tmp_path / f"{teacher}-{method}", method, **given))
+    figure = drawn(2, folders)
+    assert len(re.findall(r"rotate\(-90\)[^>]*>10.4", figure.svg)) == 18
+
+
+def test_what_sft_is_drawn_with_is_seen_on_light_paper_and_on_dark(tmp_path):
+    folders = [write_run(tmp_path / f"sft-{seed}", seed=seed) for seed in (0, 1)]
+    folders += [write_run(tmp_path / str(ratio), "kid", teacher="t", mask_ratio=ratio) for ratio in (0.1, 0.2)]
+    for folder, right in zip(folders, ([R, W], [R, R], [W, W], [R, R]), strict=True):
+        write_score(folder, right)
+    assert "fill: #808080; opacity: 0.2" in drawn(5, folders).svg  # black would be left to the default, on dark too
 
 
 def test_ink_and_paper_are_the_page_s():

@@ -1,11 +1,16 @@
 """The commands that fill what is missing."""
 
+import argparse
+import runpy
 import shlex
+import sys
 
+import pytest
+from launcher import ROOT
 from synthetic_runs import write_run, write_score
 
-from kid.evaluation.report.missing import absent, missing_cells
-from kid.evaluation.report.rows import group_runs
+from kid.evaluation.report.groups import group_runs
+from kid.evaluation.report.missing import absent, missing_cells, to_resume
 from kid.evaluation.report.runs import load_runs
 
 R, W = True, False
@@ -60,7 +65,7 @@ def test_a_test_suite_that_others_were_scored_with(tmp_path):
 
 
 def test_mismatch_that_others_were_measured_for(tmp_path):
-    measured = write_run(tmp_path / "a", "fkd", teacher="runs/big/adapter", exposure={"ex_acc_err_16": 1.0})
+    measured = write_run(tmp_path / "a", "fkd", teacher="runs/big/adapter", exposure={"prompts": 20})
     kid = write_run(tmp_path / "b", "kid", teacher="runs/big/adapter")
     write_score(measured, [R])
     write_score(kid, [R])
@@ -68,6 +73,70 @@ def test_mismatch_that_others_were_measured_for(tmp_path):
         f"python eval/exposure_bias.py --student {kid}/adapter --teacher runs/big/adapter --benchmark spider "
         f"--data data/spider --split dev --json {kid}/scores/exposure_bias.json"
     ]
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """parsed(command) -> {script: its arguments as its own parser reads them}, of a line of commands."""
+    monkeypatch.syspath_prepend(ROOT / "eval")
+
+    def parse(command):
+        found = {}
+        for part in command.split(" && "):
+            python, script, *flags = shlex.split(part)
+            assert python == "python"
+            monkeypatch.setattr(sys, "argv", [script, *flags])
+            module = runpy.run_path(str(ROOT / script), run_name="parsing")
+            arguments = (module.get("parse") or module["parse_arguments"])()
+            assert isinstance(arguments, argparse.Namespace)
+            found[script] = arguments
+        return found
+
+    return parse
+
+
+@pytest.mark.parametrize(
+    "databases",
+    [
+        (),
+        ("db a", "db-b"),
+    ],
+)
+def test_commands_are_what_the_scripts_read_with_the_run_s_own_data(tmp_path, parsed, databases):
+    own = {"tables": "t.json", "databases": databases, "damaged": "skip", "missing_database": "schema-only"}
+    bird = {"benchmark": "bird", "evidence": False, "teacher": "runs/big/adapter", "questions": "train only.json"}
+    exposure = {"benchmark": "bird"}
+    measured = write_run(tmp_path / "a", "rkd", exposure=exposure, **bird, **own)
+    write_score(measured, [R, W], benchmark="bird", evidence=False, ts=[R, W])
+    kid = write_run(tmp_path / "b", "kid", max_completion_length=64, schema_filter="none", **bird, **own)
+    cells, exposure = commands(measured, kid)
+    found = parsed(cells) | parsed(exposure)
+    assert list(found) == ["eval/predict.py", "eval/score.py", "eval/exposure_bias.py"]
+    for script, arguments in found.items():
+        assert (arguments.benchmark, arguments.data, arguments.split) == ("bird", "data/spider", "dev")
+        assert (tuple(arguments.databases), arguments.damaged) == (databases, "skip")
+        assert arguments.questions is None  # those of training are no dev questions
+        if script != "eval/score.py":
+            assert (arguments.tables, arguments.missing_database) == ("t.json", "schema-only")
+            assert arguments.evidence is False
+            assert (arguments.max_completion_length, arguments.schema_filter) == (64, "none")
+    assert found["eval/score.py"].evidence == "no" and str(found["eval/score.py"].test_suite) == "TEST_SUITE"
+    assert found["eval/score.py"].predictions == found["eval/predict.py"].output
+
+
+@pytest.mark.parametrize(("method", "script"), [("sft", "train/sft.py"), ("kid", "train/distill.py")])
+def test_a_run_without_a_student_yet_is_to_be_resumed(tmp_path, method, script):
+    teacher = {"teacher": "t"} if method == "kid" else {}
+    run = write_run(tmp_path / "going", method, **teacher)
+    lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(lines[:2]))
+    assert commands(run) == []
+    assert to_resume(load_runs([run])[0]) == [
+        f"{run} is not finished: resume it, with 8 ranks, as before: deepspeed … {script} --config {run}/config.yaml "
+        f"--output {run} --resume"
+    ]
+    (run / "adapter").mkdir()
+    assert len(commands(run)) == 1 and to_resume(load_runs([run])[0]) == []
 
 
 def test_absent_tables_and_figures_have_what_would_fill_them():

@@ -1,11 +1,11 @@
 """The paper's tables out of runs, their cells computed by hand."""
 
-import pytest
 from synthetic_runs import write_run, write_score
 
-from kid.evaluation.report.rows import group_runs
+from kid.evaluation.report.groups import group_runs
 from kid.evaluation.report.runs import load_runs
-from kid.evaluation.report.tables import Table, embolden_best, paper_tables, runs_table, signed
+from kid.evaluation.report.sections import paper_tables
+from kid.evaluation.report.tables import Table, embolden_best, runs_table
 
 R, W = True, False
 
@@ -33,7 +33,7 @@ def test_main_table(tmp_path):
     write_score(rkd, [R, W, W, W], "dk", split="dk")
     kid = scored(tmp_path / "kid", [R, R, R, W], ts=[R, R, W, W], seconds=2.04)
     write_score(kid, [R, W, W, W], "dk", split="dk")
-    teacher = write_run(tmp_path / "big-4b", student="org/Big", ranks=4)
+    teacher = write_run(tmp_path / "teacher", student="org/Big-4B", ranks=4)
     write_score(teacher, [R] * 4)
     [table] = tables_of(sft, rkd, kid, teacher)[3]
     assert table.header == ["method", "latency", "Spider-dev EX", "Spider-dev TS", "Spider-DK EX", "Avg.", "\u0394"]
@@ -64,9 +64,55 @@ def test_a_cell_that_lacks_seeds_says_so(tmp_path):
     folders = [scored(tmp_path / str(seed), [R] * (seed + 1) + [W] * (3 - seed), seed=seed) for seed in (0, 1)]
     write_score(folders[1], [R, W, W, W], "dk", split="dk")
     [table] = tables_of(*folders)[3]
-    # Seed 1 alone has both columns: Avg. is the mean of 50 and 25.
-    assert cells(table)["KID"] == ["-¹", "37.5 ± 17.7", "25.0²", "37.5", "-"]
+    # Avg. is the mean of what stands in the row, and has no deviation: the second column has seed 1 alone.
+    assert cells(table)["KID"] == ["-¹", "37.5 ± 17.7", "25.0²", "31.2", "-"]
     assert table.notes[1] == "Of 1 of 2 seeds: 1."
+
+
+def test_average_and_gain_with_fewer_seeds_on_bird(tmp_path):
+    def of_ten(right):
+        return [R] * right + [W] * (10 - right)
+
+    folders = [scored(tmp_path / f"kid-{seed}", of_ten(4 + seed), seed=seed) for seed in (0, 1, 2)]
+    folders += [scored(tmp_path / "sft-0", of_ten(4), "sft", seed=0)]
+    for method, seed in (("kid", 0), ("sft", 1)):
+        teacher = {"teacher": "runs/big-4b/adapter"} if method == "kid" else {}
+        run = write_run(tmp_path / f"{method}-bird", method, seed=seed, benchmark="bird", evidence=True, **teacher)
+        write_score(run, of_ten(2), benchmark="bird", evidence=True)
+        folders.append(run)
+    [table] = tables_of(*folders)[3]
+    assert cells(table)["SFT"][1:] == ["40.0¹", "20.0²", "30.0", "-"]
+    assert cells(table)["KID"][1:] == ["50.0 ± 10.0", "20.0³", "35.0", "+5.0"]  # of 50 and 20
+    assert table.notes == ["Of 1 of 2 seeds: 0.", "Of 1 of 2 seeds: 1.", "Of 1 of 3 seeds: 0."]
+
+
+def test_scores_of_other_questions_are_left_out_with_a_footnote(tmp_path):
+    sft, kid = scored(tmp_path / "sft", [R, W], "sft"), scored(tmp_path / "kid", [R, R, R])
+    [table] = tables_of(sft, kid, scored(tmp_path / "rkd", [R, R], "rkd"))[3]
+    assert cells(table)["KID"] == ["1.0\u00d7", "-¹", "-", "-"]
+    assert cells(table)["RKD"] == ["1.0\u00d7", "100.0", "100.0", "+50.0"]
+    assert table.notes == ["Left out: scored on 3, not 2, questions of Spider-dev."]
+
+
+def test_sft_with_another_loss_stands_below_sft(tmp_path):
+    folders = [scored(tmp_path / "sft", [R, W], "sft"), scored(tmp_path / "b", [R, R], "sft", reduction="token")]
+    [table] = tables_of(*folders)[3]
+    assert table.rows == [
+        ["SFT", "1.0\u00d7", "50.0", "50.0", "-"],
+        ["SFT (reduction token)", "1.0\u00d7", "100.0", "100.0", "+50.0"],
+    ]
+    kid = scored(tmp_path / "kid", [R, R])
+    assert [row if isinstance(row, str) else row[0] for row in tables_of(*folders, kid)[3][0].rows] == [
+        "SFT", "SFT (reduction token)", "Teacher: big-4b", "KID"
+    ]  # fmt: skip
+
+
+def test_what_a_whole_study_has_changed_stands_in_the_caption(tmp_path):
+    folders = [scored(tmp_path / "sft", [R, W], "sft", top_p=0.9)]
+    folders += [scored(tmp_path / method, [R, R], method, top_p=0.9) for method in ("gkd-rkl", "kid")]
+    [table] = tables_of(*folders)[3]
+    assert list(cells(table)) == ["SFT", "GKD-RKL", "KID"]
+    assert "All runs that this concerns have top p 0.9." in table.caption
 
 
 def test_columns_that_sft_alone_has_are_left_out(tmp_path):
@@ -107,21 +153,6 @@ def test_rewriting(tmp_path):
     assert tables_of(sft, kid, rkd)[5] == []
 
 
-def test_mismatch(tmp_path):
-    measured = {"ex_acc_err_16": 12.34, "interval_16": [8.0, 17.0], "ex_acc_err_full": 20.0}
-    folders = [
-        scored(tmp_path / "a", [R, W], "fkd", exposure=measured),
-        scored(tmp_path / "b", [R, R], exposure={"ex_acc_err_16": 5.0}),
-        scored(tmp_path / "c", [R, R], "rkd"),
-    ]
-    [table] = tables_of(*folders)[7]
-    assert table.rows == [
-        "Teacher: big-4b",
-        ["FKD", "Spider-dev", "0", "12.3", "8.0 to 17.0", "20.0", "50.0"],
-        ["KID", "Spider-dev", "0", "5.0", "-", "-", "100.0"],
-    ]
-
-
 def test_nothing_scored_is_no_table(tmp_path):
     folders = [write_run(tmp_path / "sft"), write_run(tmp_path / "kid", "kid", teacher="t")]
     assert not any(tables_of(*folders).values())
@@ -142,11 +173,6 @@ def test_ties_as_they_are_read_are_all_bold():
     rows = [["1.0", "-"], ["1.0", "2.0"], ["0.9", "-"]]
     embolden_best(rows, [[1.04, None], [0.96, 2.0], [0.9, None]])
     assert rows == [["**1.0**", "-"], ["**1.0**", "2.0"], ["0.9", "-"]]  # a single number is not the best of any
-
-
-@pytest.mark.parametrize(("difference", "text"), [(-0.04, "+0.0"), (0.04, "+0.0"), (-0.06, "-0.1"), (3, "+3.0")])
-def test_signed(difference, text):
-    assert signed(difference) == text
 
 
 def test_a_note_has_one_mark():

@@ -1,0 +1,95 @@
+"""The figures of make demo and make ablations."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from kid.evaluation.report.drawing import draw_bars, draw_line, draw_seeds, set_range
+from kid.evaluation.report.runs import read_metrics
+
+SMOOTHED = 20  # steps, of the training loss in the figure
+
+
+def plot_runs(runs: dict[str, Path], curves: dict[str, list[tuple[int, float]]], ylabel: str, path: Path) -> None:
+    """EX, training loss and validation loss over steps, side by side, a line per run.
+
+    Args:
+        runs: name -> run directory.
+        curves: name -> (step, EX in percent), in order of step.
+        ylabel: which questions the EX is on.
+        path: PNG to write.
+    """
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
+    for name, run in runs.items():
+        left.plot(*zip(*curves[name], strict=True), marker="o", label=name)
+        rows, _ = read_metrics(run / "metrics.jsonl")
+        steps = [row["step"] for row in rows]
+        smooth = [statistics.mean(row["mle"] for row in rows[max(0, end - SMOOTHED) : end]) for end in steps]
+        middle.plot(steps, smooth, label=name)
+        rows = [row for row in rows if "validation_loss" in row]
+        right.plot([row["step"] for row in rows], [row["validation_loss"] for row in rows], marker=".", label=name)
+    left.set(ylabel=ylabel, ylim=(0, 100))
+    middle.set(ylabel="training MLE loss, smoothed (nats per token)")
+    right.set(ylabel="validation MLE loss on dev (nats per token)")
+    for axes in (left, middle, right):
+        axes.set(xlabel="optimizer step")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_methods(methods: dict[str, list[float]], lines: dict[str, float], ylabel: str, path: Path) -> None:
+    """A bar per method with the spread over its seeds; models that have one EX as dashed lines.
+
+    Args:
+        methods: name -> EX in percent, one a seed.
+        lines: name -> EX in percent.
+        ylabel: which questions the EX is on.
+        path: PNG to write.
+    """
+    figure, axes = plt.subplots(figsize=(10, 4.2), layout="constrained")
+    draw_bars(axes, methods)
+    for number, (name, value) in enumerate(lines.items(), start=1):
+        draw_line(axes, name, [value], f"C{number}")
+    set_range(axes, [*lines.values(), *(value for values in methods.values() for value in values)], ylabel)
+    figure.legend(loc="outside upper center", ncols=len(lines))
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_masking(
+    strategies: dict[str, list[float]], ratios: dict[str, list[float]], sft: list[float], ylabel: str, path: Path
+) -> None:
+    """The paper's Figures 4 and 5 side by side: EX by masking strategy and over the mask ratio, beside sft.
+
+    Args:
+        strategies: name -> EX in percent, one a seed.
+        ratios: ratio as text -> EX in percent, one a seed; in order.
+        sft: EX in percent, one a seed.
+        ylabel: which questions the EX is on.
+        path: PNG to write.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained", sharey=True)
+    draw_bars(left, strategies)
+    places = list(map(float, ratios))
+    right.plot(places, [statistics.mean(values) for values in ratios.values()], marker="o")
+    for place, values in zip(places, ratios.values(), strict=True):
+        draw_seeds(right, place, values, 0.012)
+    right.set_xticks(places, list(ratios))
+    for axes in (left, right):
+        draw_line(axes, "sft", sft, "C1")
+    everything = [value for values in (*strategies.values(), *ratios.values(), sft) for value in values]
+    set_range(left, everything, ylabel)
+    left.set(xlabel="masking strategy")
+    right.set(xlabel="mask ratio")
+    right.grid(alpha=0.3, axis="y")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
