@@ -1,10 +1,11 @@
-"""Flags that say which questions, and how their prompts are made: those of training, with the same words."""
+"""Flags that several scripts have: which questions, how their prompts are made, how SQL is decoded."""
 
 from __future__ import annotations
 
 import argparse
 
 from kid.config import RunConfig, convert, describe, field_type
+from kid.data.benchmarks import BENCHMARKS
 from kid.errors import InputError
 
 NAMES = (
@@ -26,6 +27,19 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
             group.add_argument(flag, metavar="DIR", action="append", default=[], help=text + "; may be repeated")
         else:
             group.add_argument(flag, default=field.default, required=name == "data", help=text)
+
+
+def add_question_flags(parser: argparse.ArgumentParser) -> None:
+    """Which questions, and where their databases lie: for scripts that make no prompts."""
+    parser.add_argument("--benchmark", required=True, help=f"one of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--data", required=True, metavar="DIR", help="the benchmark's folder")
+    splits = "; ".join(f"{name}: {', '.join(rows)}" for name, rows in BENCHMARKS.items())
+    parser.add_argument("--split", default="dev", help=f"which questions (default: dev); {splits}")
+    parser.add_argument("--questions", metavar="FILE", help="questions of the split, instead of the file in DIR")
+    tables_help = "schemas instead of DIR's tables.json (scoring does without)"
+    parser.add_argument("--tables", metavar="FILE", help=tables_help)
+    databases_help = "folder with DB_ID/DB_ID.sqlite, instead of DIR's own; may be repeated, the first that has it wins"
+    parser.add_argument("--databases", metavar="DIR", action="append", default=[], help=databases_help)
 
 
 def check_data_flags(arguments: argparse.Namespace) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cli import add_question_flags
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from kid.data.benchmarks import BENCHMARKS, find_databases, find_tables, load_questions
+from kid.data.benchmarks import find_databases, find_tables, load_questions
 from kid.data.damage import Damage
 from kid.data.schema import Schema, check_not_in_use, read_database, read_tables
 from kid.errors import InputError, OneLineParser, run_script
@@ -45,14 +46,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = OneLineParser(
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--benchmark", required=True, help=f"one of {', '.join(BENCHMARKS)}")
-    parser.add_argument("--data", required=True, metavar="DIR", help="the benchmark's folder")
-    splits = "; ".join(f"{name}: {', '.join(rows)}" for name, rows in BENCHMARKS.items())
-    parser.add_argument("--split", default="dev", help=f"which questions (default: dev); {splits}")
+    add_question_flags(parser)
     parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="the suite's folder; new, or a suite")
-    parser.add_argument("--questions", metavar="FILE", help="questions of the split, instead of the file in DIR")
-    databases_help = "folder with DB_ID/DB_ID.sqlite, instead of DIR's own; may be repeated, the first that has it wins"
-    parser.add_argument("--databases", metavar="DIR", action="append", default=[], help=databases_help)
     numbers = {
         "max-databases": (Options.max_databases, "random databases kept of each schema at most"),
         "neighbours": (Options.neighbours, "neighbours of each gold query at most"),
@@ -73,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> dict[str, Schema]:
     """The schema of each database. Raises InputError, naming all that is damaged or missing."""
-    tables, damage = find_tables(arguments.benchmark, arguments.split, arguments.data), Damage()
+    tables, damage = find_tables(arguments.benchmark, arguments.split, arguments.data, arguments.tables), Damage()
     known = read_tables(tables, damage) if tables else {}
     missing = [db_id for db_id in paths if tables and known.get(db_id) is None]
     if missing:

@@ -6,10 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
+from cli import add_question_flags
 from rich.console import Console
 from rich.table import Table
 
-from kid.data.benchmarks import BENCHMARKS, Question, find_databases, load_questions
+from kid.data.benchmarks import Question, find_databases, load_questions
 from kid.data.damage import Damage
 from kid.data.schema import check_not_in_use
 from kid.errors import InputError, OneLineParser, run_script
@@ -41,14 +42,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = OneLineParser(
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--benchmark", required=True, help=f"one of {', '.join(BENCHMARKS)}")
-    parser.add_argument("--data", required=True, metavar="DIR", help="the benchmark's folder")
-    splits = "; ".join(f"{name}: {', '.join(rows)}" for name, rows in BENCHMARKS.items())
-    parser.add_argument("--split", default="dev", help=f"which questions (default: dev); {splits}")
+    add_question_flags(parser)
     parser.add_argument("--predictions", required=True, metavar="FILE", type=Path, help="one SQL query a line")
-    parser.add_argument("--questions", metavar="FILE", help="questions of the split, instead of the file in DIR")
-    databases_help = "folder with DB_ID/DB_ID.sqlite, instead of DIR's own; may be repeated, the first that has it wins"
-    parser.add_argument("--databases", metavar="DIR", action="append", default=[], help=databases_help)
     damaged_help = "damaged questions: error, or skip, and they count as wrong (default: error)"
     parser.add_argument("--damaged", choices=("error", "skip"), default="error", help=damaged_help)
     suite_help = "also TS, on DIR/DB_ID/*.sqlite; default: the folders of the databases, if they hold several files"
