@@ -15,7 +15,7 @@ from kid.errors import InputError
 MASK_TOKEN_ORDER = ("mask_token_id", "bos_token_id", "unk_token_id", "pad_token_id", "eos_token_id")
 # Of each file of weights, so many samples of so many bytes go into a fingerprint.
 FINGERPRINT_SAMPLES, FINGERPRINT_BYTES = 64, 2**16
-SMALL_FILES = ["*.json", "*.model", "*.txt"]
+SMALL_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "README.md"]
 
 
 def find_model(name: str, flag: str) -> Path:
