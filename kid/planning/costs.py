@@ -1,0 +1,169 @@
+"""Estimates of a step: operations, bytes that ranks exchange, seconds. docs/planning.md has the formulas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kid.config import RunConfig
+from kid.imperfect import mask_count
+from kid.methods import ON_POLICY
+from kid.models import DTYPES, ResponseModel
+from kid.planning.engines import persistent, unique
+from kid.planning.rehearsal import Layout
+from kid.step import ENTROPIES, ITS_OWN, KD, PREDICTIONS, STUDENT, TEACHER, passes
+
+# Decoding reads all weights for each token: an H100's memory. Offloaded weights cross PCIe 4 x16. Bytes a second.
+GPU_MEMORY_SPEED, HOST_SPEED = 3.35e12, 25e9
+# Python and the launches of a layer's kernels, adapters among them: no forward is faster, however few its tokens.
+LAYER_SECONDS = 1e-3
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """peak: floating-point operations a second of a GPU; mfu: share of it reached; network: bytes a second per GPU."""
+
+    peak: float
+    mfu: float
+    network: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one optimizer step on one GPU.
+
+    collective: bytes received. uploaded: bytes from the host's memory. launching: seconds that launches take at least.
+    decoding: seconds.
+    """
+
+    operations: float = 0.0
+    collective: float = 0.0
+    uploaded: float = 0.0
+    launching: float = 0.0
+    decoding: float = 0.0
+
+    def seconds(self, speeds: Speeds) -> float:
+        """Compute, launches and transfers overlap: the slowest counts; decoding comes before them."""
+        compute = self.operations / (speeds.peak * speeds.mfu)
+        return (
+            max(compute, self.launching, self.collective / speeds.network, self.uploaded / HOST_SPEED) + self.decoding
+        )
+
+
+def forward_tokens(config: RunConfig, layout: Layout, runs: int, share: bool, apart: bool) -> tuple[int, int]:
+    """(forwards, tokens that run in them) of a model with `runs` passes over outputs, as in kid.branch.run_prompts.
+
+    Args:
+        apart: the rest of the prompts runs once for all passes, not in the only one.
+    """
+    whole = layout.shared + layout.own + layout.output - 1
+    if not config.prefix:
+        return runs, runs * layout.rows * whole
+    forwards, tokens = (1, layout.shared) if share else (0, 0)
+    rest = layout.own if share else layout.shared + layout.own
+    if apart:
+        return forwards + 1 + runs, tokens + layout.rows * (rest - 1 + runs * layout.output)
+    return forwards + runs, tokens + runs * layout.rows * (rest + layout.output - 1)
+
+
+def trunk(module: ResponseModel) -> list:
+    """The weight matrices that every token is multiplied by: all but embedding and head."""
+    outside = {id(module.causal_lm.get_input_embeddings().weight), id(module.causal_lm.get_output_embeddings().weight)}
+    return [p for p in unique(module.parameters()) if p.dim() == 2 and id(p) not in outside]
+
+
+def operations_a_token(module: ResponseModel, columns: int) -> float:
+    """Of a forward: 2 for each weight, 4 for each feature, layer and token that attention looks at, half on average."""
+    config = module.causal_lm.config
+    attention = 2 * config.num_hidden_layers * config.hidden_size * columns
+    return 2 * sum(p.numel() for p in trunk(module)) + attention
+
+
+def head_size(module: ResponseModel) -> int:
+    """Elements of the head's matrix."""
+    return module.causal_lm.get_output_embeddings().weight.numel()
+
+
+def gathering(module: ResponseModel, values: dict, dtype: str, forwards: int, heads: int, ranks: int) -> float:
+    """Bytes a rank receives when a ZeRO-3 model is gathered for so many passes, its head by itself so many times."""
+    zero = values["zero_optimization"]
+    if zero["stage"] < 3:
+        return 0.0
+    parameters = unique(module.parameters())
+    elements = sum(p.numel() for p in parameters) - sum(p.numel() for p in persistent(parameters, zero))
+    if heads and not module.causal_lm.config.tie_word_embeddings:
+        elements -= head_size(module)
+    return DTYPES[dtype].itemsize * (forwards * elements + heads * head_size(module)) * (ranks - 1) / ranks
+
+
+def reducing(module: ResponseModel, values: dict, dtype: str, accumulation: int, ranks: int) -> float:
+    """Bytes a rank receives for gradients and, below stage 3, for the updated weights."""
+    stage = values["zero_optimization"]["stage"]
+    elements = sum(p.numel() for p in unique(module.parameters()) if p.requires_grad)
+    # Stages 2 and 3 scatter each micro-batch's, 0 and 1 sum once a step, which takes twice as much.
+    times = accumulation if stage >= 2 else 2
+    times += stage in (1, 2)
+    return DTYPES[dtype].itemsize * times * elements * (ranks - 1) / ranks
+
+
+def step_cost(
+    config: RunConfig,
+    source: str,
+    student: ResponseModel,
+    teacher: ResponseModel | None,
+    files: tuple[dict, dict | None],
+    layout: Layout,
+    share: bool,
+    ranks: int,
+    accumulation: int,
+) -> Cost:
+    """The cost of a step whose outputs come from `source`, every prompt and output as long as the layout's."""
+    plan = [run for run in passes(config, source) if run.reads != ITS_OWN]
+    mine = [run for run in plan if run.model == STUDENT]
+    # Decoding shares the prompts of training where there is one micro-batch (kid.step.train_step).
+    apart = len(mine) > 1 or (source == ON_POLICY and accumulation == 1)
+    columns, rows = layout.shared + layout.own + layout.output, layout.rows * layout.output
+    training = sum(run.trains for run in mine)
+    forwards, tokens = forward_tokens(config, layout, len(mine), share, apart)
+    forward = operations_a_token(student, columns)
+    trained = sum(p.numel() for p in trunk(student) if p.requires_grad)
+    # Backward: the gradient of each input, and of each trained weight; of what ran for a training pass alone.
+    looked = (len(mine) - training) * layout.rows * (layout.output if config.prefix else columns - 1)
+    backward = (forward + 2 * trained) * (tokens - looked)
+    # Under --prefix off checkpointing runs the forward once more.
+    again = forward * (tokens - looked) if config.activation_checkpointing else 0
+    operations = forward * tokens + backward + again
+    trains_head = student.causal_lm.get_output_embeddings().weight.requires_grad
+    operations += 2 * rows * head_size(student) * training * (2 + trains_head)
+    masked = layout.rows * mask_count(config.mask_ratio, layout.output - 1)
+    operations += (
+        2
+        * head_size(student)
+        * sum(masked if PREDICTIONS in run.gives else rows * (ENTROPIES in run.gives) for run in mine)
+    )
+    backwards = training + (config.prefix and (apart or share)) + (training if again else 0)
+    heads = (len(mine) + training * trains_head) if config.fused else 0
+    collective = gathering(student, files[0], config.dtype, forwards + backwards, heads, ranks)
+    layers = forwards + 2 * backwards
+    uploaded, decoding, launching = 0.0, 0.0, LAYER_SECONDS * student.causal_lm.config.num_hidden_layers * layers
+    if teacher is not None and any(run.model == TEACHER for run in plan):
+        alone = files[1]["zero_optimization"]["stage"] < 3 and not share
+        theirs, read = forward_tokens(config, layout, 1, share, alone)
+        operations += operations_a_token(teacher, columns) * read + 2 * rows * head_size(teacher)
+        launching += LAYER_SECONDS * teacher.causal_lm.config.num_hidden_layers * theirs
+        kd = sum(KD in run.gives for run in plan) if config.fused else 0
+        collective += gathering(teacher, files[1], config.dtype, theirs, kd, ranks)
+        if files[1]["zero_optimization"].get("offload_param"):
+            parts = DTYPES[config.dtype].itemsize * sum(p.numel() for p in unique(teacher.parameters())) / ranks
+            uploaded = theirs * parts
+    operations, collective, uploaded, launching = (
+        accumulation * amount for amount in (operations, collective, uploaded, launching)
+    )
+    collective += reducing(student, files[0], config.dtype, accumulation, ranks)
+    if source == ON_POLICY:
+        # A token for each sample of the step at a time: limited by launches, or the reading of all weights.
+        weights = DTYPES[config.dtype].itemsize * sum(p.numel() for p in unique(student.parameters()))
+        layers = student.causal_lm.config.num_hidden_layers
+        decoding = config.decoding_limit * max(weights / GPU_MEMORY_SPEED, LAYER_SECONDS * layers)
+        collective += gathering(student, files[0], config.dtype, 1, 0, ranks)
+        operations += accumulation * layout.rows * config.decoding_limit * (forward + 2 * head_size(student))
+    return Cost(operations, collective, uploaded, launching, decoding)

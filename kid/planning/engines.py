@@ -1,0 +1,155 @@
+"""What a model's DeepSpeed engine holds on a rank: weights, gradients, optimizer, buffers, by ZeRO stage and offload.
+
+As DeepSpeed 0.19 allocates it (`runtime/zero/stage3.py`, `stage_1_and_2.py`); tests count the bytes in live engines.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torch import nn
+
+from kid.errors import InputError
+from kid.models import DTYPES
+
+# fp32 tensors that an optimizer keeps for each weight.
+MOMENTS = {"adam": 2, "adamw": 2}
+# DeepSpeed's own values where a file of ds_configs/ has none.
+PERSISTENT, LIVE, PREFETCH, BUCKET = 100_000, 1_000_000_000, 50_000_000, 500_000_000
+# NCCL wants partitions of the flat weights of stages 1 and 2 to start at a multiple of so many elements.
+ALIGNMENT = 2
+
+
+@dataclass(frozen=True)
+class Line:
+    """Bytes of one thing on each rank, in GPU memory or in the host's. held: between steps too."""
+
+    name: str
+    gpu: int = 0
+    host: int = 0
+    held: bool = True
+
+
+def unique(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    """Each once, tied ones too."""
+    return list({id(parameter): parameter for parameter in parameters}.values())
+
+
+def partition(parameter: nn.Parameter, ranks: int) -> int:
+    """Elements of a rank's part under ZeRO-3; each parameter is padded by itself."""
+    return -(-parameter.numel() // ranks)
+
+
+def persistent(parameters: list[nn.Parameter], zero: dict) -> list[nn.Parameter]:
+    """Those small enough that ZeRO-3 leaves them gathered."""
+    return [p for p in parameters if p.numel() <= zero.get("stage3_param_persistence_threshold", PERSISTENT)]
+
+
+def window(sizes: list[int], prefetch: int) -> int:
+    """Most elements gathered at once in a forward that frees each weight after its use.
+
+    While one is used, those that follow are prefetched until `prefetch` elements are reached or passed.
+    """
+    most = 0
+    for at, size in enumerate(sizes):
+        ahead = 0
+        for following in sizes[at + 1 :]:
+            if ahead >= prefetch:
+                break
+            ahead += following
+        most = max(most, size + ahead)
+    return most
+
+
+def gathered(module: nn.Module, zero: dict, trains: bool, keeps: bool, head: int) -> int:
+    """Most elements of a ZeRO-3 model that are gathered at once beyond the small ones.
+
+    Args:
+        trains: it has a backward, which reuses what the forward has gathered, as far as DeepSpeed's limit goes.
+        keeps: backward through prompts keeps all (docs/how-it-works.md), or decoding wants all of it.
+        head: elements of the head where the fused losses gather it by itself, the trunk's first weights prefetched.
+    """
+    sizes, prefetch = sizes_in_order(module, zero), int(zero.get("stage3_prefetch_bucket_size", PREFETCH))
+    if keeps:
+        return sum(sizes)
+    most = max(window(sizes, prefetch), head and head + prefetch)
+    if trains:
+        most = max(most, int(zero.get("stage3_max_live_parameters", LIVE)))
+    return min(most, sum(sizes))
+
+
+def sizes_in_order(module: nn.Module, zero: dict) -> list[int]:
+    """Elements of each weight that ZeRO-3 gathers for its use and frees again."""
+    parameters = unique(module.parameters())
+    left = {id(parameter) for parameter in persistent(parameters, zero)}
+    return [parameter.numel() for parameter in parameters if id(parameter) not in left]
+
+
+def optimizer_moments(values: dict) -> int:
+    """fp32 tensors per weight. Raises InputError for an optimizer whose state is not known."""
+    name = values.get("optimizer", {"type": "AdamW"})["type"]
+    if name.lower() not in MOMENTS:
+        raise InputError(f"--deepspeed: the state of optimizer {name} is not planned; name Adam or AdamW")
+    return MOMENTS[name.lower()]
+
+
+def weight_lines(module: nn.Module, values: dict, dtype: str, ranks: int) -> list[Line]:
+    """Weights as they lie between passes."""
+    zero, size, parameters = values["zero_optimization"], DTYPES[dtype].itemsize, unique(module.parameters())
+    if zero["stage"] < 3:
+        return [Line("weights", size * sum(p.numel() for p in parameters))]
+    parts = size * sum(partition(p, ranks) for p in parameters)
+    offloaded = zero.get("offload_param", {}).get("device", "none") != "none"
+    small = size * sum(p.numel() for p in persistent(parameters, zero))
+    return [
+        Line("weights (this rank's part)", 0 if offloaded else parts, parts if offloaded else 0),
+        Line("small weights, always gathered", small),
+    ]
+
+
+def accumulated(sizes: list[int], part: int, rank: int) -> int:
+    """Elements of the weights that reach into a rank's part: stage 2 adds up gradients of whole weights."""
+    ends = list(itertools.accumulate(sizes))
+    return sum(
+        size for size, end in zip(sizes, ends, strict=True) if end > rank * part and end - size < (rank + 1) * part
+    )
+
+
+def training_lines(module: nn.Module, values: dict, dtype: str, ranks: int, accumulation: int) -> list[Line]:
+    """What training adds: fp32 master weights, moments, gradients, the reduce bucket and the update's own copy."""
+    zero, size = values["zero_optimization"], DTYPES[dtype].itemsize
+    trained = [p for p in unique(module.parameters()) if p.requires_grad]
+    elements, stage = sum(p.numel() for p in trained), zero["stage"]
+    if stage == 3:
+        part = sum(partition(p, ranks) for p in trained)
+    else:
+        unit = ALIGNMENT * (ranks if stage else 1)
+        part = -(-elements // unit) * unit // (ranks if stage else 1)
+    offloaded = zero.get("offload_optimizer", {}).get("device", "none") != "none"
+    # Stages 1 to 3 copy fp32 weights too.
+    plain = stage == 0 and dtype == "fp32"
+    master = 0 if plain else 4 * part
+    gradients = size * (part if stage >= 2 else elements)
+    if stage == 2 and accumulation > 1:
+        sizes = [p.numel() for p in trained]
+        gradients = size * max(accumulated(sizes, part, rank) for rank in range(ranks))
+    update = 0 if plain else 4 * part
+
+    def line(name: str, amount: int, held: bool = True) -> Line:
+        return Line(name, 0 if offloaded else amount, amount if offloaded else 0, held)
+
+    lines = [
+        line("master weights", master),
+        line("optimizer moments", 4 * optimizer_moments(values) * part),
+        line("gradients", gradients),
+        line("update (fp32 gradients)", update, held=False),
+    ]
+    if stage == 0:
+        return lines
+    # kid.engine.with_fitting_bucket; stage 3 keeps one, stages 1 and 2 have two while gradients come if they overlap.
+    bucket = size * min(int(zero.get("reduce_bucket_size", elements)), elements)
+    doubled = stage < 3 and zero.get("overlap_comm", False)
+    contiguous = zero.get("contiguous_gradients", True)
+    return [*lines, Line("reduce buckets", bucket * (1 + doubled) * contiguous, held=stage == 3)]

@@ -1,0 +1,107 @@
+"""Shapes of models without their weights: from a folder's config.json, or by the name of one of the paper's models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
+
+from kid.errors import InputError
+from kid.models import DTYPES, ResponseModel, add_lora
+
+LLAMA = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "vocab_size",
+    "tie_word_embeddings",
+)
+FIELDS = {"qwen2": LLAMA, "llama": LLAMA, "codegen": ("n_embd", "n_layer", "n_head", "rotary_dim", "vocab_size")}
+# Name -> (family, values of its FIELDS), as published; the head of the smallest Qwen is its embedding.
+PAPER_MODELS = {
+    "Qwen/Qwen1.5-0.5B": ("qwen2", (1024, 2816, 24, 16, 16, 151936, True)),
+    "Qwen/Qwen1.5-1.8B": ("qwen2", (2048, 5504, 24, 16, 16, 151936, False)),
+    "Qwen/Qwen1.5-4B": ("qwen2", (2560, 6912, 40, 20, 20, 151936, False)),
+    "Qwen/Qwen1.5-7B": ("qwen2", (4096, 11008, 32, 32, 32, 151936, False)),
+    "Qwen/Qwen1.5-14B": ("qwen2", (5120, 13696, 40, 40, 40, 152064, False)),
+    "Qwen/Qwen1.5-32B": ("qwen2", (5120, 27392, 64, 40, 8, 152064, False)),
+    "Salesforce/codegen-350M-multi": ("codegen", (1024, 20, 16, 32, 51200)),
+    "Salesforce/codegen-2B-multi": ("codegen", (2560, 32, 32, 64, 51200)),
+    "TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T": ("llama", (2048, 5632, 22, 32, 4, 32000, False)),
+    "meta-llama/Llama-2-7b-hf": ("llama", (4096, 11008, 32, 32, 32, 32000, False)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """A model's configuration, and the rank of the adapter that it stays unmerged with (0: none)."""
+
+    name: str
+    config: PreTrainedConfig
+    adapter_rank: int = 0
+
+
+def find_shape(name: str, flag: str) -> Shape:
+    """The shape of a model: a folder with config.json or adapter_config.json, or a name in PAPER_MODELS.
+
+    Nothing is fetched and no weight is read. `Qwen1.5-32B` will do for `Qwen/Qwen1.5-32B`.
+
+    Raises:
+        InputError: neither.
+    """
+    folder = Path(name)
+    if (folder / "adapter_config.json").is_file():
+        try:
+            adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+            base, rank = adapter["base_model_name_or_path"], int(adapter["r"])
+        except (ValueError, KeyError, TypeError):
+            raise InputError(
+                f"{flag} {name}: adapter_config.json names no base and rank; give the base's name"
+            ) from None
+        return Shape(name, find_shape(base, f"{flag} {name}: its base").config, rank)
+    if (folder / "config.json").is_file():
+        try:
+            return Shape(name, AutoConfig.from_pretrained(folder, local_files_only=True))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{flag} {name}/config.json: {str(error).splitlines()[0]}") from None
+    known = {key.lower(): key for key in PAPER_MODELS} | {key.split("/")[1].lower(): key for key in PAPER_MODELS}
+    if name.lower() not in known:
+        raise InputError(
+            f"{flag} {name} is neither a folder with config.json nor a model planned by name; "
+            f"give a folder, or one of {', '.join(PAPER_MODELS)}"
+        )
+    family, values = PAPER_MODELS[known[name.lower()]]
+    fields = dict(zip(FIELDS[family], values, strict=True))
+    return Shape(known[name.lower()], AutoConfig.for_model(family, **fields))
+
+
+def with_layers(config: PreTrainedConfig, layers: int) -> PreTrainedConfig:
+    """The same configuration with only its first layers."""
+    values = {**config.to_dict(), "num_hidden_layers": layers}
+    values.pop("model_type")
+    if values.get("layer_types"):
+        values["layer_types"] = values["layer_types"][:layers]
+    # CodeGen writes the number under a name of its own, which to_dict() has kept.
+    values.pop(config.attribute_map.get("num_hidden_layers", ""), None)
+    return AutoConfig.for_model(config.model_type, **values)
+
+
+def build(config: PreTrainedConfig, dtype: str, rank: int, trained: bool) -> ResponseModel:
+    """The model on the meta device: every parameter with its shape and dtype, none with memory.
+
+    Args:
+        dtype: "fp32" or "bf16".
+        rank: of LoRA on every linear layer but the head; 0: none.
+        trained: whether anything of it is: the adapter, or without one all weights.
+    """
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
+        if rank:
+            # On a real device peft gives adapters their layer's dtype; on this one it leaves them in fp32.
+            model = add_lora(model, rank, 1.0, 0.0, seed=0).to(DTYPES[dtype])
+    return ResponseModel(model if trained else model.requires_grad_(False))

@@ -1,0 +1,158 @@
+"""Predict whether a run fits before it is started: memory of GPUs and host, bytes exchanged, seconds a step."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from cli import build_parser, read_flags
+from rich.console import Console
+from rich.table import Table
+
+from kid.config import RunConfig
+from kid.errors import InputError, run_script
+from kid.files import check_writable, write_atomically
+from kid.methods import METHODS
+from kid.progress import keep_quiet, progress_bar
+from kid.recipe import merge_config, read_recipe, require
+
+EXAMPLE = """examples:
+  python train/plan.py --student Qwen/Qwen1.5-0.5B --teacher Qwen/Qwen1.5-32B --gpus 8 --gpu-memory 80
+  python train/plan.py --config train/recipes/table6/32b-kid.yaml --teacher Qwen/Qwen1.5-32B --gpus 8 --gpu-memory 80 \\
+      --host-memory 1000 --teacher-deepspeed ds_configs/teacher_zero3_offload.json --json plan.json
+
+  A model is a folder with config.json, the adapter/ of a run, or the name of one of the paper's models; no weights are
+  read and nothing is fetched. All methods are planned, or the one that --method or the recipe names. Every prompt and
+  output is taken to be as long as its limit. Exit status 1: something does not fit. docs/planning.md has the formulas.
+"""
+# The keys that memory and time depend on.
+KEYS = (
+    *("method", "student", "teacher", "dtype", "lora_rank", "max_prompt_length", "max_completion_length", "batching"),
+    *("divergence", "mle_on", "fused", "logit_memory_mb", "mask_ratio", "mask_strategy", "rewrite", "max_new_tokens"),
+    *("batch_size", "micro_batch_size", "prefix", "activation_checkpointing", "deepspeed", "teacher_deepspeed"),
+)
+# Flag -> (default, what it says); the script's own.
+NUMBERS = {
+    "gpus": (None, "ranks in all, 8 to a node"),
+    "gpu_memory": (None, "GB of each (2^30 bytes)"),
+    "host_memory": (None, "GB of each node; default: as much as it takes"),
+    "peak_tflops": (989.0, "of a GPU, without sparsity; default: an H100's in bf16, 989"),
+    "mfu": (0.4, "share of it that is reached; default: 0.4"),
+    "bandwidth": (200.0, "GB (10^9 bytes) a second that a GPU receives in a collective; default: 200"),
+}
+GB = 2**30
+console = Console()
+
+
+def parse_arguments() -> tuple[RunConfig, list[str], dict[str, float | None], Path | None]:
+    """(configuration, methods to plan, the numbers of NUMBERS, file for the JSON)."""
+    parser = build_parser(__doc__, EXAMPLE, KEYS, keep=lambda values: values.get("method") != "sft")
+    section = parser.add_argument_group("the machine")
+    for name, (_, text) in NUMBERS.items():
+        section.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=text)
+    parser.add_argument("--json", metavar="FILE", help="write the predictions to this file too")
+    recipe, flags = read_flags(parser)
+    numbers = {name: number(name, flags.pop(name, default)) for name, (default, _) in NUMBERS.items()}
+    path = flags.pop("json", None)
+    for name in ("gpus", "gpu_memory"):
+        if numbers[name] is None:
+            raise InputError(f"--{name.replace('_', '-')} is missing; give a number above 0")
+    config = merge_config(recipe, flags)
+    require(config, "student")
+    named = "method" in flags or (recipe and "method" in read_recipe(recipe))
+    methods = [config.method] if named else [m for m in METHODS if config.teacher or not METHODS[m].needs_teacher]
+    if METHODS[methods[0]].needs_teacher and not config.teacher:
+        raise InputError(f"--teacher is missing; method {config.method} distils from one")
+    if config.activation_checkpointing and config.prefix:
+        raise InputError("--activation-checkpointing yes goes with --prefix off only, in training too; give both")
+    return config, methods, numbers, Path(path) if path else None
+
+
+def number(name: str, value) -> float | None:
+    """Raises InputError unless it is a number above 0, whole where GPUs are counted, at most 1 where it is a share."""
+    try:
+        found = None if value is None else (int if name == "gpus" else float)(value)
+    except ValueError:
+        found = 0
+    if found is not None and not 0 < found < (1 + 1e-9 if name == "mfu" else float("inf")):
+        raise InputError(f"--{name.replace('_', '-')} {value} is out of range; give {NUMBERS[name][1]}")
+    return found
+
+
+def show_methods(predictions: list, over: list[str | None], cures: list[str | None], speeds, machine) -> None:
+    """A row for each method, and below what does not fit."""
+    table = Table(title=f"{machine.gpus} GPUs of {machine.gpu_memory / GB:g} GB", title_justify="left")
+    names = ["GPU GB", "at", "node GB", "GB received", "TFLOP", "s a step", "fits"]
+    table.add_column("method", no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="left" if name.startswith("at") else "right")
+    for found, what in zip(predictions, over, strict=True):
+        cost, second = found.cost, found.cost.seconds(speeds)
+        amounts = [f"{found.gpu / GB:.1f}", found.peak_phase, f"{found.host / GB:.0f}", f"{cost.collective / 1e9:.1f}"]
+        amounts += [f"{cost.operations / 1e12:.1f}", f"{second:.2f}", "no" if what else "yes"]
+        table.add_row(found.method, *amounts)
+    console.print(table)
+    for found, what, cure in zip(predictions, over, cures, strict=True):
+        if what:
+            advice = f"cured by {cure}" if cure else "no setting cures it: take more GPUs, or a smaller model"
+            console.print(
+                f"{found.method} does not fit: {what}; {advice}", markup=False, highlight=False, soft_wrap=True
+            )
+
+
+def show_parts(found) -> None:
+    """What one method's memory is made of, at its peak."""
+    table = Table(title=f"{found.method} at its peak ({found.peak_phase}), of each rank", title_justify="left")
+    table.add_column("")
+    for name in ("GPU GB", "host GB"):
+        table.add_column(name, justify="right")
+    for line in found.parts():
+        table.add_row(line.name, f"{line.gpu / GB:.2f}", f"{line.host / GB:.2f}" if line.host else "")
+    console.print(table)
+
+
+def main() -> None:
+    config, methods, numbers, path = parse_arguments()
+    if path:
+        check_writable(path.parent, "--json")
+    keep_quiet()
+    # After the flags are checked: importing torch and deepspeed takes seconds.
+    from kid.planning.costs import Speeds
+    from kid.planning.plan import Machine, Models, find_cure, predict
+    from kid.planning.shapes import find_shape
+
+    models = Models(
+        find_shape(config.student, "--student"), find_shape(config.teacher, "--teacher") if config.teacher else None
+    )
+    host = numbers["host_memory"]
+    machine = Machine(numbers["gpus"], int(numbers["gpu_memory"] * GB), None if host is None else int(host * GB))
+    speeds = Speeds(numbers["peak_tflops"] * 1e12, numbers["mfu"], numbers["bandwidth"] * 1e9)
+    predictions, over, cures = [], [], []
+    with progress_bar("plan", "method", len(methods)) as bar:
+        for method in methods:
+            own = replace(config, method=method)
+            predictions.append(predict(own, models, machine))
+            over.append(predictions[-1].first_over(machine))
+            cures.append(find_cure(own, models, machine) if over[-1] else None)
+            bar.update()
+    show_methods(predictions, over, cures, speeds, machine)
+    # Of all methods, the one whose parts are most: the first of those that take most.
+    show_parts(max(predictions, key=lambda found: found.gpu))
+    if path:
+        records = [
+            {
+                "method": found.method, "fits": what is None, "first_over": what, "cure": cure, "gpu_bytes": found.gpu,
+                "host_bytes_of_a_node": found.host, "peak_phase": found.peak_phase, "cost": asdict(found.cost),
+                "seconds": found.cost.seconds(speeds), "held": [asdict(line) for line in found.lines],
+                "phases": {name: [asdict(line) for line in lines] for name, lines in found.phases.items()},
+            }
+            for found, what, cure in zip(predictions, over, cures, strict=True)
+        ]  # fmt: skip
+        write_atomically(path, json.dumps({"machine": numbers, "methods": records}, indent=1) + "\n")
+    if any(over):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    run_script(main)
