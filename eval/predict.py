@@ -46,11 +46,13 @@ def candidates_so_far(part: Path, made: dict) -> dict[int, list[str]]:
     Raises:
         InputError: they were made otherwise.
     """
+    from kid.data.teacher_outputs import different_values
+
     if not part.exists():
         return {}
     lines = [line for line in part.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
     before = json.loads(lines[0]) if lines else made
-    differ = [f"{key} ({before.get(key)!r} there, {made[key]!r} here)" for key in made if before.get(key) != made[key]]
+    differ = different_values(before, made, made)
     if differ:
         raise InputError(
             f"{part} holds predictions made otherwise; these differ: {', '.join(differ)}; give the same values to go "
