@@ -1,20 +1,40 @@
-"""Save, find and load checkpoints without frozen weights; export what was trained for others to load."""
+"""Checkpoints: written aside and renamed when whole, checked before they are used, for any number of ranks."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import deepspeed
 import torch
 from torch import nn
 
-from kid.errors import InputError
-from kid.files import write_atomically
+from kid.errors import InputError, writing
+from kid.files import sync, write_atomically
 
 KEPT = 2  # older checkpoints are removed; the exports under adapters/ all stay
-MARKER = "complete.json"  # written last: a checkpoint without it was cut off
+MANIFEST = "complete.json"  # the ranks that wrote it, the run's identity, each file's size and SHA-256
+UNIVERSAL = "universal"  # where DeepSpeed's converter puts one that any number of ranks can load
+
+
+@dataclass(frozen=True)
+class Found:
+    """The checkpoint to go on from (None: from the beginning), its number of ranks, and remarks on those passed over.
+
+    `universal`: the copy of it that other numbers of ranks can load, where that is needed.
+    """
+
+    checkpoint: Path | None
+    world_size: int | None
+    remarks: list[str]
+    universal: Path | None = None
 
 
 def steps_done(checkpoint: Path) -> int:
@@ -22,50 +42,148 @@ def steps_done(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("step-"))
 
 
-def complete_checkpoints(run: Path) -> list[Path]:
-    """Those that were written to their end, oldest first."""
-    return sorted((path.parent for path in (run / "checkpoints").glob(f"step-*/{MARKER}")), key=steps_done)
+def checkpoints(run: Path) -> list[Path]:
+    """All of them, oldest first; what a killed run had begun to write has another name."""
+    return sorted((run / "checkpoints").glob("step-*[0-9]"), key=steps_done)
 
 
 def newest_checkpoint(run: Path) -> Path | None:
-    return next(reversed(complete_checkpoints(run)), None)
+    return next(reversed(checkpoints(run)), None)
 
 
-def check_world_size(checkpoint: Path, world_size: int) -> None:
-    """Raises InputError if another number of ranks wrote it: its optimizer states are split among them."""
-    written_by = json.loads((checkpoint / MARKER).read_text())["world_size"]
-    if written_by != world_size:
+def file_digest(path: Path) -> list:
+    """[size in bytes, SHA-256] of a file."""
+    with path.open("rb") as file:
+        return [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
+
+
+def fault(checkpoint: Path, identity: dict[str, str]) -> tuple[str | None, dict]:
+    """(what is wrong with a checkpoint of this run, or None; its manifest). Reads all of it."""
+    try:
+        manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
+        files = manifest["files"]
+        for name, expected in files.items():
+            path = checkpoint / name
+            if not path.is_file():
+                return f"{name} is missing", manifest
+            if path.stat().st_size != expected[0]:
+                return f"{name} has {path.stat().st_size} bytes instead of {expected[0]}", manifest
+        other = [key for key, value in identity.items() if manifest["identity"][key] != value]
+        if other:
+            return f"it belongs to a run with another {' and another '.join(other)}", manifest
+        for name, expected in files.items():
+            if file_digest(checkpoint / name) != expected:
+                return f"{name} is not what was written", manifest
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"its {MANIFEST} cannot be used ({error})", {}
+    return None, manifest
+
+
+def find_checkpoint(run: Path, identity: dict[str, str]) -> Found:
+    """The newest checkpoint that is whole and this run's own.
+
+    Args:
+        identity: what the run is made of -> a hash of it: config, student, teacher.
+
+    Raises:
+        InputError: there are checkpoints, and none can be used.
+    """
+    remarks = []
+    for checkpoint in reversed(checkpoints(run)):
+        reason, manifest = fault(checkpoint, identity)
+        if reason is None:
+            return Found(checkpoint, manifest["world_size"], remarks)
+        remarks.append(f"{checkpoint} is passed over: {reason}")
+    if remarks:
         raise InputError(
-            f"{checkpoint} was written by {written_by} ranks and this job has {world_size}; launch {written_by}"
+            f"no checkpoint in {run} can be used ({'; '.join(remarks)}); remove {run / 'checkpoints'} to start from "
+            "the beginning, or choose another --output"
         )
+    return Found(None, None, [])
 
 
-def save_checkpoint(engine, run: Path, step: int) -> None:
-    """Optimizer states and trained weights after `step` steps; called on every rank."""
-    folder = run / "checkpoints"
-    name = f"step-{step}"
-    # An incomplete one of the same step may be left of a run that was killed while it saved.
-    if torch.distributed.get_rank() == 0:
-        (folder / name / MARKER).unlink(missing_ok=True)
-        shutil.rmtree(folder / name, ignore_errors=True)
-    torch.distributed.barrier()
-    engine.save_checkpoint(str(folder), tag=name, save_latest=False, exclude_frozen_parameters=True)
-    torch.distributed.barrier()
-    if torch.distributed.get_rank() == 0:
-        write_atomically(folder / name / MARKER, json.dumps({"world_size": torch.distributed.get_world_size()}))
-        for old in complete_checkpoints(run)[:-KEPT]:
-            (old / MARKER).unlink()  # first: what is half removed must not count as complete
-            shutil.rmtree(old)
+def files_of(folder: Path, rank: int) -> list[Path]:
+    """What a rank has written into a checkpoint; on a network's file system it alone is sure to see it at once."""
+    ranks = {path: re.search(r"pp_rank_(\d+)_", path.name) for path in folder.iterdir() if path.is_file()}
+    return sorted(path for path, found in ranks.items() if int(found[1] if found else 0) == rank)
+
+
+def save_checkpoint(engine, run: Path, step: int, identity: dict[str, str]) -> None:
+    """Optimizer states and trained weights after `step` steps; called on every rank.
+
+    Everything is written under another name, checked for, synced, and then renamed: a checkpoint is whole or not there.
+
+    Raises:
+        RunError: the disk is full, or cannot be written to.
+    """
+    folder, name = run / "checkpoints", f"step-{step}"
+    partial = folder / f"{name}.partial"
+    rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    with writing(folder / name):
+        if rank == 0:
+            shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it saved
+        torch.distributed.barrier()
+        engine.save_checkpoint(str(folder), tag=partial.name, save_latest=False, exclude_frozen_parameters=True)
+        torch.distributed.barrier()
+        digests = {}
+        for path in files_of(partial, rank):
+            sync(path)
+            digests[path.name] = file_digest(path)
+        gathered: list = [None] * world_size
+        torch.distributed.all_gather_object(gathered, digests)
+        if rank == 0:
+            every = dict(sorted((name, digest) for part in gathered for name, digest in part.items()))
+            manifest = {"step": step, "world_size": world_size, "identity": identity, "files": every}
+            write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+            sync(partial)
+            shutil.rmtree(folder / name, ignore_errors=True)  # one that was passed over
+            partial.rename(folder / name)
+            sync(folder)
+            write_atomically(folder / "latest", name)  # for DeepSpeed's own tools
+            for old in checkpoints(run)[:-KEPT]:
+                remove(old)
+
+
+def remove(checkpoint: Path) -> None:
+    """A checkpoint, under another name first: what is half removed must not count as one."""
+    partial = checkpoint.with_name(f"{checkpoint.name}.partial")
+    checkpoint.rename(partial)
+    shutil.rmtree(partial)
+
+
+def remove_partial(run: Path) -> None:
+    """What killed runs had begun to write, to convert or to remove; before this one writes."""
+    for folder in (run / "checkpoints").glob("*.partial"):
+        shutil.rmtree(folder)
+    shutil.rmtree(run / "checkpoints" / UNIVERSAL, ignore_errors=True)
+
+
+def convert_checkpoint(checkpoint: Path) -> Path:
+    """A copy of a checkpoint that any number of ranks can load, made by DeepSpeed's converter; called on one rank.
+
+    Raises:
+        InputError: DeepSpeed cannot convert it.
+    """
+    universal = checkpoint.parent / UNIVERSAL / checkpoint.name
+    command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", "--inject_missing_state"]
+    command += ["--input_folder", str(checkpoint), "--output_folder", str(universal)]
+    # A process of its own, as it is a script: it starts others and prints what it likes.
+    environment = {key: value for key, value in os.environ.items() if key not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise InputError(
+            f"{checkpoint} was written by another number of ranks, and DeepSpeed cannot convert it "
+            f"({said[-1] if said else done.returncode}); launch as many ranks as its complete.json says"
+        )
+    return universal
 
 
 def load_checkpoint(engine, checkpoint: Path) -> None:
     """Restore the engine. Frozen weights are not in a checkpoint and stay as loaded."""
-    try:
-        loaded, _ = engine.load_checkpoint(str(checkpoint.parent), tag=checkpoint.name, load_module_strict=False)
-    except Exception as error:  # a damaged file raises whatever its reader does
-        raise InputError(f"{checkpoint} cannot be loaded ({error}); remove it to go on from an earlier one") from None
+    loaded, _ = engine.load_checkpoint(str(checkpoint.parent), tag=checkpoint.name, load_module_strict=False)
     if loaded is None:
-        raise InputError(f"{checkpoint} is not whole; remove it to go on from an earlier one")
+        raise InputError(f"{checkpoint} cannot be loaded by DeepSpeed; remove it to go on from an earlier one")
 
 
 def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -85,13 +203,17 @@ def export_trained(model: nn.Module, tokenizer, folder: Path) -> None:
     Args:
         model: the PEFT model or the causal language model inside the engine.
         folder: replaced as a whole, so that it is never half written.
+
+    Raises:
+        RunError: the disk is full, or cannot be written to.
     """
     state = gather_trained(model)
     if torch.distributed.get_rank() == 0:
         temporary = folder.with_name(folder.name + ".tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        model.save_pretrained(temporary, state_dict=state)
-        tokenizer.save_pretrained(temporary)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.replace(folder)
+        with writing(folder):
+            shutil.rmtree(temporary, ignore_errors=True)
+            model.save_pretrained(temporary, state_dict=state)
+            tokenizer.save_pretrained(temporary)
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary.replace(folder)
     torch.distributed.barrier()

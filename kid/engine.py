@@ -16,7 +16,7 @@ from deepspeed.accelerator import get_accelerator
 from transformers import get_cosine_schedule_with_warmup
 
 from kid.config import RunConfig, accumulation_steps
-from kid.errors import InputError
+from kid.errors import InputError, StoppedError
 from kid.fused.head import Head
 from kid.models import ResponseModel, add_adapter, add_lora, load_causal_lm
 from kid.pretrained import Pretrained
@@ -50,7 +50,7 @@ def joined_ranks() -> Iterator[None]:
     Path(f"/dev/shm/deepspeed_allreduce_buffer_{job}").unlink(missing_ok=True)
     try:
         yield
-    except InputError:
+    except (InputError, StoppedError):
         atexit.register(leave_group)
         raise
     # Not here: a process may train more than once. And not after any other error: other ranks may wait in a collective,

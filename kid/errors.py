@@ -1,20 +1,35 @@
-"""Bad input: one line that says what, where and what to do."""
+"""What ends a run before its end, in one line that says what, where and what to do, said once."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 # How long a rank other than 0 waits before it speaks. Rank 0 meets the same error, prints it once and ends; the
 # launcher then ends the others within a second or two. Whoever is still alive after that met an error of its own.
 OTHER_RANKS_WAIT_SECONDS = 10
+STOPPED_STATUS = 75  # "try again later" (EX_TEMPFAIL): stopped in good order, to be gone on with
+# How torch's backends say that another rank does not answer; they raise several kinds of RuntimeError.
+PEER_IS_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
 
 class InputError(ValueError):
     """Something the user gave is wrong. The message is one line: what is wrong, where, and what to do."""
+
+
+class RunError(RuntimeError):
+    """A run cannot go on, and nothing the user gave is wrong: a disk is full, a loss is NaN. One line, as above."""
+
+
+class StoppedError(Exception):
+    """A run was asked to stop and has done so; whoever raises it has said so already."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -24,17 +39,71 @@ class OneLineParser(argparse.ArgumentParser):
         raise InputError(f"{message}; see --help")
 
 
-def run_script(main: Callable[[], None]) -> None:
-    """Run a script's `main`; turn `InputError` into one line on stderr and exit status 2.
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what a writer of any library raises on a full or failing disk into one line.
 
-    Under the DeepSpeed launcher only rank 0 prints.
+    Raises:
+        RunError: `path` cannot be written.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = why_not_written(error)
+        if reason is None:
+            raise
+        raise RunError(f"{path} cannot be written ({reason}); mend that and go on with --resume") from error
+
+
+def why_not_written(error: Exception) -> str | None:
+    """The operating system's words for what befell a writer; None for an error of another kind."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    number = re.search(r"os error (\d+)", str(error))  # safetensors
+    if number:
+        return os.strerror(int(number[1]))
+    # torch's writer of archives tells neither; there is but one usual reason.
+    return "is the disk full?" if re.search("unexpected pos|file write failed", str(error)) else None
+
+
+def peer_is_gone(error: Exception) -> bool:
+    """Whether a rank failed because another one did."""
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in PEER_IS_GONE)
+
+
+def say_and_exit(message: str, status: int) -> None:
+    """Print one line and end; a rank other than 0 waits for rank 0 to say the same."""
+    rank = int(os.environ.get("RANK", "0"))
+    if rank:
+        time.sleep(OTHER_RANKS_WAIT_SECONDS)
+    where = f" (rank {rank})" if rank else ""
+    print(f"error{where}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Run a script's `main`; its errors become one line on stderr and an exit status.
+
+    Status 2: something given is wrong. 1: the run cannot go on. 75: it was stopped, and can be gone on with. Under the
+    DeepSpeed launcher only rank 0 speaks, except for a rank that has met an error of its own.
     """
     try:
         main()
     except InputError as error:
-        rank = int(os.environ.get("RANK", "0"))
-        if rank:
-            time.sleep(OTHER_RANKS_WAIT_SECONDS)
-        where = f" (rank {rank})" if rank else ""
-        print(f"error{where}: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
-        sys.exit(2)
+        say_and_exit(str(error), 2)
+    except StoppedError:
+        sys.exit(STOPPED_STATUS)
+    except Exception as error:
+        if "RANK" not in os.environ and not isinstance(error, RunError):
+            raise
+        try:
+            if isinstance(error, RunError):
+                say_and_exit(str(error), 1)
+            if peer_is_gone(error):
+                # The other's own error stays the last thing said: the launcher ends this rank before it speaks.
+                time.sleep(OTHER_RANKS_WAIT_SECONDS)
+                say_and_exit(f"another rank is gone, and has said why ({error})", 1)
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(1)  # an interpreter that ends may wait for other ranks, which may wait for this one

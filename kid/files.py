@@ -15,12 +15,22 @@ def check_writable(path: Path, flag: str) -> None:
         raise InputError(f"{flag} {path}: {existing} is not a folder one can write to; choose another")
 
 
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would outlive a machine that fails."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_atomically(path: Path, text: str) -> None:
     """The file is either as it was or complete; its folder is created where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_text(text, encoding="utf-8")
+        sync(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -15,12 +15,13 @@ from kid.data.batching import Dataset, Sample, collate, load_dataset
 from kid.data.teacher_outputs import different_values, header, prompt_hash, read_lines
 from kid.decoding import decode
 from kid.engine import TEACHER_FLAG, joined_ranks, read_deepspeed_config, teacher_engine
-from kid.errors import InputError
+from kid.errors import InputError, StoppedError
 from kid.files import check_writable, drop_torn_line, write_atomically
 from kid.models import stored_tensors
 from kid.pretrained import find_teacher, fingerprint, load_tokenizer, token_ids
 from kid.progress import keep_quiet, progress_bar
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
+from kid.stopping import stop_reason, stop_watch
 
 
 def parts_folder(path: Path) -> Path:
@@ -83,10 +84,12 @@ def generate(config: RunConfig) -> None:
 
     Raises:
         InputError: anything the user gave is wrong; nothing has been written then.
+        StoppedError: by a signal; what has been decoded is kept.
     """
     if "RANK" not in os.environ:
         raise InputError("start this script with the launcher: deepspeed --num_gpus N train/generate.py ...")
     keep_quiet()
+    stop_watch()
     path = Path(config.teacher_outputs)
     if path.is_dir():
         raise InputError(f"--teacher-outputs {path} is a folder; name a file")
@@ -163,3 +166,10 @@ def write_outputs(
                 file.write(json.dumps({"prompt": prompt_hash(prompt), "ids": ids, "text": text}) + "\n")
             file.flush()
             bar.update(sum(map(len, batches)))
+            reason = stop_reason(engine.device)
+            if reason:
+                if rank == 0:
+                    print(f"teacher outputs: stopped by {reason}; run it again to go on", flush=True)
+                stop_watch().done = True
+                torch.distributed.barrier()
+                raise StoppedError

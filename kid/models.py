@@ -93,6 +93,16 @@ def fill_parameter(param: nn.Parameter, stored: Stored, name: str) -> None:
         partition[: end - start].copy_(tensor[start - first * row : end - first * row])
 
 
+class InParts(deepspeed.zero.Init):
+    """Partitions each parameter as it is made. DeepSpeed's own also sends rank 0's values, which mean nothing before a
+    checkpoint is read, to the other ranks: there every page of the whole parameter is then written, and memory taken.
+    """
+
+    def _zero_init_param(self, param: nn.Parameter) -> None:
+        self._convert_to_deepspeed_param(param)
+        param.partition()
+
+
 def restore_buffers(model: PreTrainedModel) -> None:
     """Rotary frequencies as they are without `zero.Init`, which rounds all that is computed under it to its dtype."""
     for module in model.modules():
@@ -132,7 +142,7 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
         raise InputError(f"{folder}/config.json: {str(error).splitlines()[0]}") from None
     implementation = choose_attention(attention, dtype)
     try:
-        with deepspeed.zero.Init(config_dict_or_path=zero) if partitioned else nullcontext(), no_init_weights():
+        with InParts(config_dict_or_path=zero) if partitioned else nullcontext(), no_init_weights():
             model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype], attn_implementation=implementation)
     except (ImportError, ValueError) as error:
         reason = str(error).splitlines()[0]

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,9 +14,13 @@ import torch
 import yaml
 
 from kid.config import FREE_ON_RESUME, RunConfig, dump_config
-from kid.errors import InputError
+from kid.data.cache import key_of
+from kid.errors import InputError, writing
 from kid.files import check_writable, write_atomically
+from kid.pretrained import Pretrained, fingerprint
 
+# A node may remember for a minute that a file of a network's file system was not there.
+SEEN_WITHIN_SECONDS = 90
 PACKAGES = ("torch", "transformers", "peft", "deepspeed", "datasets", "sqlglot")
 
 
@@ -24,25 +29,36 @@ def check_run_directory(config: RunConfig) -> None:
     folder = Path(config.output)
     path = folder / "config.yaml"
     check_writable(folder, "--output")
+    if not config.resume and (path.exists() or (folder / "checkpoints").exists()):
+        raise InputError(f"--output {config.output} holds a run; add --resume to go on with it, or choose another")
     if not path.exists():
         return
-    if not config.resume:
-        raise InputError(f"--output {config.output} holds a run; add --resume to go on with it, or choose another")
     try:
-        before = yaml.safe_load(path.read_text(encoding="utf-8"))
+        before = kept_keys(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except yaml.YAMLError as error:
         raise InputError(f"{path} cannot be read ({error}); choose another --output") from None
-    now = yaml.safe_load(dump_config(config))
+    now = kept_keys(yaml.safe_load(dump_config(config)))
     differ = [
         f"{key} ({before.get(key)!r} there, {now.get(key)!r} here)"
         for key in sorted({*before, *now})
-        if before.get(key) != now.get(key) and key not in FREE_ON_RESUME
+        if before.get(key) != now.get(key)
     ]
     if differ:
         raise InputError(
             f"--output {config.output} holds a run of another config; these keys differ: {', '.join(differ)}; "
             "give the same values to resume it, or choose another --output"
         )
+
+
+def kept_keys(values: dict) -> dict:
+    """Of a configuration, what a run may not change when it goes on."""
+    return {key: value for key, value in values.items() if key not in FREE_ON_RESUME}
+
+
+def run_identity(config: RunConfig, student: Pretrained, teacher: Pretrained | None) -> dict[str, str]:
+    """What a run's checkpoints depend on beside themselves -> a hash of it: config, student, teacher."""
+    identity = {"config": key_of(kept_keys(yaml.safe_load(dump_config(config)))), "student": fingerprint(student)}
+    return {**identity, "teacher": fingerprint(teacher) if teacher else ""}
 
 
 def describe_environment() -> dict:
@@ -71,6 +87,27 @@ def create_run_directory(config: RunConfig) -> None:
     write_atomically(folder / "config.yaml", dump_config(config))
 
 
+def save_batch(folder: Path, dataset, chosen: list[int | None], row: dict) -> Path:
+    """What a step that must not count was made of: its numbers, and its questions. Returns the file."""
+    questions = [
+        {"index": dataset.indices[place], "db_id": dataset.db_ids[place]} for place in chosen if place is not None
+    ]
+    path = folder / f"not-finite-step-{row['step']}.json"
+    numbers = {key: value if isinstance(value, int) else str(value) for key, value in row.items()}  # JSON has no NaN
+    write_atomically(path, json.dumps({**numbers, "questions": questions}, indent=1) + "\n")
+    return path
+
+
+def check_shared(folder: Path) -> None:
+    """After `create_run_directory`, on every rank. Raises InputError where a rank's node does not see the directory."""
+    torch.distributed.barrier()
+    deadline = time.monotonic() + SEEN_WITHIN_SECONDS
+    while not (folder / "config.yaml").exists():
+        if time.monotonic() > deadline:
+            raise InputError(f"--output {folder} is another folder on {platform.node()}; take one that all nodes share")
+        time.sleep(1)
+
+
 class Metrics:
     """metrics.jsonl, one line a step, and the same numbers in TensorBoard through DeepSpeed's monitor."""
 
@@ -91,9 +128,10 @@ class Metrics:
         self.monitor.write_events([(f"train/{key}", value, row["step"]) for key, value in numbers.items()])
 
     def write(self, row: dict) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        self.log_events(row)
+        with writing(self.path):
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            self.log_events(row)
 
 
 def remove_events(folder: Path) -> None:

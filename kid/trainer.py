@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,16 +14,19 @@ from deepspeed.utils.timer import SynchronizedWallClockTimer
 
 from kid.branch import Stem, read
 from kid.checkpoint import (
-    check_world_size,
+    Found,
+    convert_checkpoint,
     export_trained,
+    find_checkpoint,
     load_checkpoint,
     newest_checkpoint,
+    remove_partial,
     save_checkpoint,
     steps_done,
 )
 from kid.config import RunConfig, accumulation_steps
 from kid.data.batching import Dataset, collate, load_dataset, sample_weights
-from kid.data.order import micro_batches, shared_share, steps_per_epoch
+from kid.data.order import global_batch, micro_batches, shared_share, steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
 from kid.engine import (
     STUDENT_FLAG,
@@ -32,7 +37,8 @@ from kid.engine import (
     student_engine,
     teacher_engine,
 )
-from kid.errors import InputError
+from kid.errors import InputError, RunError, StoppedError
+from kid.files import sync
 from kid.losses import losses
 from kid.methods import METHODS, ON_POLICY, TEACHER
 from kid.models import stored_tensors
@@ -47,9 +53,19 @@ from kid.pretrained import (
     token_ids,
 )
 from kid.progress import keep_quiet, progress_bar
-from kid.run_directory import Metrics, check_run_directory, create_run_directory, remove_events
+from kid.run_directory import (
+    Metrics,
+    check_run_directory,
+    check_shared,
+    create_run_directory,
+    remove_events,
+    run_identity,
+    save_batch,
+)
+from kid.run_lock import run_lock
 from kid.sources import step_source
 from kid.step import PARTS, train_step
+from kid.stopping import stop_reason, stop_watch
 
 VALIDATION_SAMPLES = 64
 
@@ -68,7 +84,7 @@ class Inputs:
     teacher_outputs: Dataset | None
     validation: Dataset | None
     total_steps: int
-    checkpoint: Path | None
+    identity: dict[str, str]
 
 
 def read_inputs(config: RunConfig) -> Inputs:
@@ -81,9 +97,6 @@ def read_inputs(config: RunConfig) -> Inputs:
     distils = METHODS[config.method].needs_teacher
     student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
     teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG) if distils else None
-    checkpoint = newest_checkpoint(Path(config.output)) if config.resume else None
-    if checkpoint:
-        check_world_size(checkpoint, world_size)
     student = find_model(config.student, "--student")
     tokenizer = load_tokenizer(student, "--student")
     tokens = token_ids(tokenizer, config.mask_token)
@@ -101,7 +114,7 @@ def read_inputs(config: RunConfig) -> Inputs:
     total = min(total, config.max_steps) if config.max_steps else total
     return Inputs(
         student, teacher, student_deepspeed, teacher_deepspeed, tokenizer, tokens,
-        train, taught, validation, total, checkpoint,
+        train, taught, validation, total, run_identity(config, Pretrained(student, None, student), teacher),
     )  # fmt: skip
 
 
@@ -138,43 +151,83 @@ def metrics_row(sums: dict[str, float], source: str, step: int, epoch: float, lr
     return row
 
 
+def not_finite(row: dict, file: Path | None, checkpoint: Path | None) -> str:
+    """What to say of a step whose loss or gradient is NaN or infinite."""
+    return (
+        f"step {row['step']}: the loss is {row['loss']}, its gradient's norm {row['grad_norm']}; look at the batch's "
+        f"questions in {file}, or lower --lr in a new run ({checkpoint or 'no checkpoint'} holds the state before)"
+    )
+
+
 def train(config: RunConfig) -> None:
     """A whole run, from checked inputs to the exported student.
 
     Raises:
         InputError: anything the user gave is wrong; nothing has been written then.
+        RunError: a loss is not finite, or the disk is full.
+        StoppedError: by a signal, after a checkpoint.
     """
     keep_quiet()
-    inputs = read_inputs(config)
+    stop_watch()
     run, kind = Path(config.output), "adapter" if config.lora_rank else "model"
-    done = steps_done(inputs.checkpoint) if inputs.checkpoint else 0
-    if done == inputs.total_steps and (run / kind).exists():
-        if os.environ["RANK"] == "0":
-            print(f"{run} is finished: {done} steps done, {run / kind} holds the trained student", flush=True)
-        return
-    with joined_ranks():
-        train_student(config, inputs, done)
+    leads = os.environ.get("RANK") == "0"
+    with run_lock(run) if leads else nullcontext():
+        inputs = read_inputs(config)
+        newest = newest_checkpoint(run)
+        if newest and steps_done(newest) == inputs.total_steps and (run / kind).exists():
+            if leads:
+                print(f"{run} is finished: {inputs.total_steps} steps done, {run / kind} holds the trained student")
+            return
+        with joined_ranks():
+            train_student(config, inputs)
 
 
-def train_student(config: RunConfig, inputs: Inputs, done: int) -> None:
-    """The steps after the first `done`, on every rank, and the exports."""
+def choose_checkpoint(run: Path, identity: dict[str, str]) -> Found:
+    """What all ranks go on from, as rank 0 finds it; of other ranks' number, it has been converted.
+
+    Raises:
+        InputError: on every rank; there are checkpoints, and none can be used.
+    """
+    answer: list = [None]
+    if torch.distributed.get_rank() == 0:
+        try:
+            remove_partial(run)
+            found = find_checkpoint(run, identity)
+            if found.checkpoint and found.world_size != torch.distributed.get_world_size():
+                print(f"{found.checkpoint} was written by {found.world_size} ranks and is converted", flush=True)
+                found = replace(found, universal=convert_checkpoint(found.checkpoint))
+            answer = [found]
+        except InputError as error:
+            answer = [error]
+    torch.distributed.broadcast_object_list(answer)
+    if isinstance(answer[0], InputError):
+        raise answer[0]
+    return answer[0]
+
+
+def train_student(config: RunConfig, inputs: Inputs) -> None:
+    """The steps that are not yet done, on every rank, and the exports."""
     run, kind = Path(config.output), "adapter" if config.lora_rank else "model"
     leads = torch.distributed.get_rank() == 0
+    found = choose_checkpoint(run, inputs.identity)
+    done = steps_done(found.checkpoint) if found.checkpoint else 0
     if leads:
         remove_events(run)
-        say_what_was_read(config, inputs)
+        say_what_was_read(config, inputs, found)
     distils = inputs.teacher is not None
     teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if distils else None
-    student = student_engine(config, inputs.student, inputs.student_deepspeed, inputs.total_steps)
+    how = {"checkpoint": {"load_universal": True}} if found.universal else {}
+    student = student_engine(config, inputs.student, inputs.student_deepspeed | how, inputs.total_steps)
     share = shares_prompts(config, student, teacher, leads)
     if share and leads:
         saved = shared_share(inputs.train, config)
         print(f"train: {saved:.0%} of the prompts' tokens need not run: their micro-batch shares them", flush=True)
-    if inputs.checkpoint:
-        load_checkpoint(student, inputs.checkpoint)
+    if found.checkpoint:
+        load_checkpoint(student, found.universal or found.checkpoint)
     if leads:
         create_run_directory(config)  # not before the models are there: a run that cannot start leaves none behind
     metrics = Metrics(run, student.monitor, done) if leads else None
+    check_shared(run)
     per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
     timers = SynchronizedWallClockTimer()
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
@@ -192,18 +245,33 @@ def train_student(config: RunConfig, inputs: Inputs, done: int) -> None:
         row["seconds"] = time.perf_counter() - started
         row |= {f"seconds_{part}": timers(part).elapsed(reset=True) / 1000 for part in PARTS}
         last = step + 1 == inputs.total_steps
+        if not (math.isfinite(row["loss"]) and math.isfinite(grad_norm)):
+            file = save_batch(run, data, global_batch(data, config, step), row) if leads else None
+            raise RunError(not_finite(row, file, newest_checkpoint(run)))
         if inputs.validation and (last or (step + 1) % config.eval_steps == 0):
             row["validation_loss"] = validation_loss(config, student, inputs.validation, inputs.tokens.pad)
         if leads:
             metrics.write(row)
             bar.update()
             bar.set_postfix(loss=f"{row['loss']:.4f}", refresh=False)
-        if last or (config.save_steps and (step + 1) % config.save_steps == 0):
+        saves = last or (config.save_steps and (step + 1) % config.save_steps == 0)
+        reason = None if last else stop_reason(student.device)
+        if saves:
             # In this order: a run that is killed in between does the step again and misses no export.
             export_trained(student.module.model, inputs.tokenizer, run / f"{kind}s" / f"step-{step + 1}")
-            save_checkpoint(student, run, step + 1)
+        if saves or reason:
+            if leads:
+                sync(metrics.path)  # a checkpoint is never ahead of its lines
+            save_checkpoint(student, run, step + 1, inputs.identity)
+        if reason:
+            if leads:
+                print(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume", flush=True)
+            stop_watch().done = True
+            torch.distributed.barrier()
+            raise StoppedError
     bar.close()
     export_trained(student.module.model, inputs.tokenizer, run / kind)
+    stop_watch().done = True
     if leads:
         print(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student", flush=True)
 
@@ -225,11 +293,13 @@ def shares_prompts(config: RunConfig, student, teacher, leads: bool) -> bool:
     return config.prefix and config.batching == "schema" and not any(whole.values())
 
 
-def say_what_was_read(config: RunConfig, inputs: Inputs) -> None:
+def say_what_was_read(config: RunConfig, inputs: Inputs, found: Found) -> None:
     """Counts of what will be trained on, and of all that was cut or left out."""
     print(f"{config.benchmark}: {len(inputs.train.samples)} training samples, {inputs.total_steps} steps", flush=True)
     for split, data in (("train", inputs.train), ("dev", inputs.validation)):
         for remark in data.remarks if data else ():
             print(f"{split}: {remark}", flush=True)
-    if inputs.checkpoint:
-        print(f"going on from {inputs.checkpoint}", flush=True)
+    for remark in found.remarks:
+        print(remark, flush=True)
+    if found.checkpoint:
+        print(f"going on from {found.checkpoint}", flush=True)

@@ -40,11 +40,15 @@ class ArrowSamples(Sequence):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples in the benchmark's order, the db_id of each, and lines on everything that was cut or left out."""
+    """Samples in the benchmark's order, the db_id of each, and lines on everything that was cut or left out.
+
+    `indices`: where each question stands in the benchmark, of which some may have been left out.
+    """
 
     samples: Sequence[Sample]
     db_ids: list[str]
     remarks: list[str]
+    indices: Sequence[int] = ()
 
     @cached_property
     def prompt_lengths(self) -> list[int]:
@@ -148,7 +152,7 @@ def load_dataset(config, split: str, tokenizer, at_most: int | None = None) -> D
     remarks += prepared.remarks()
     kept = kept[:: -(-len(kept) // at_most)] if at_most else kept
     rows = prepared.rows.select(kept)
-    return Dataset(ArrowSamples(rows), list(rows["db_id"]), remarks)
+    return Dataset(ArrowSamples(rows), list(rows["db_id"]), remarks, list(rows["index"]))
 
 
 def sample_weights(lengths: list[int], reduction: str) -> list[float]:

@@ -1,4 +1,4 @@
-"""Whether a run fits: memory of each rank and of the host by method, the first thing that does not fit, its cure."""
+"""Whether a run fits: memory of each rank and of the host by method, and the first thing that does not fit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
-from pathlib import Path
 
 import torch
 
 from kid.config import RunConfig, accumulation_steps
 from kid.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
-from kid.errors import InputError
 from kid.fused import torch_rows
 from kid.fused.loss import make_plan
 from kid.methods import METHODS, ON_POLICY
@@ -96,20 +94,6 @@ class Prediction:
             largest = max([*self.lines, *chain(*self.phases.values())], key=lambda line: line.host)
             return f"host memory: {largest.name} ({self.ranks_of_a_node * largest.host / GIB:.1f} GB on a node)"
         return None
-
-
-# Setting -> what it changes; tried in this order, alone and then each on top of those before. A file's name stands for
-# the file of that name beside the one in use.
-CURES: dict[str, dict] = {
-    "--teacher-deepspeed teacher_zero3.json": {"teacher_deepspeed": "teacher_zero3.json"},
-    "--deepspeed student_zero3.json": {"deepspeed": "student_zero3.json"},
-    "--fused on": {"fused": True},
-    "--batching schema": {"batching": "schema", "prefix": True, "activation_checkpointing": False},
-    "--micro-batch-size 1": {"micro_batch_size": 1},
-    "--logit-memory-mb 256": {"logit_memory_mb": 256},
-    "--prefix off --activation-checkpointing": {"prefix": False, "activation_checkpointing": True},
-    "--teacher-deepspeed teacher_zero3_offload.json": {"teacher_deepspeed": "teacher_zero3_offload.json"},
-}
 
 
 def layout_of(config: RunConfig) -> tuple[Layout, bool]:
@@ -311,32 +295,3 @@ def decoding_lines(run: Run, stem: int) -> list[Line]:
         Line("student: keys and values of decoding", a_layer * (model.num_hidden_layers + 1)),
         Line("student: distributions to draw from", drawing),
     ]
-
-
-def find_cure(config: RunConfig, models: Models, machine: Machine) -> str | None:
-    """The fewest settings of CURES that make the method fit, each tried; None: there are none."""
-    tried: list[tuple[list[str], RunConfig]] = []
-    together, texts = config, []
-    for text, changes in CURES.items():
-        wanted = {name: beside(getattr(config, name), value) for name, value in changes.items()}
-        if None in wanted.values() or all(getattr(config, name) == value for name, value in wanted.items()):
-            continue
-        if "teacher_deepspeed" in wanted and not METHODS[config.method].needs_teacher:
-            continue
-        together, texts = replace(together, **wanted), [*texts, text]
-        tried += [([text], replace(config, **wanted)), (texts, together)]
-    for texts, changed in sorted(tried, key=lambda pair: len(pair[0])):
-        try:
-            if predict(changed, models, machine).first_over(machine) is None:
-                return " ".join(texts)
-        except InputError:  # micro-batches of one need not divide the batch
-            continue
-    return None
-
-
-def beside(current, value):
-    """The value; of the name of a file, the path of the one that lies beside the file in use, None without one."""
-    if not str(value).endswith(".json"):
-        return value
-    path = Path(current).with_name(value)
-    return str(path) if path.is_file() else None

@@ -16,6 +16,7 @@ from kid.data.teacher_outputs import prompt_hash
 from kid.methods import METHODS
 from kid.minibench.tiny_models import write_tiny_model
 from kid.pretrained import load_tokenizer
+from runs import metrics
 
 STEPS = 20
 FEW = 8  # of a method of which only the way is tested
@@ -106,10 +107,6 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "of the prompts' tokens need not run: their micro-batch shares them" in done.stdout
     return folder
-
-
-def metrics(run: Path) -> list[dict]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("method", METHODS)

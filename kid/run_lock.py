@@ -1,0 +1,64 @@
+"""One job at a time in a run's directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kid.errors import InputError
+from kid.files import check_writable, write_atomically
+
+
+def describe_owner(path: Path) -> str:
+    """Who wrote owner.json, in words."""
+    try:
+        owner = json.loads(path.read_text(encoding="utf-8"))
+        job = f"SLURM job {owner['job']}, " if owner["job"] else ""
+        return f"{job}process {owner['pid']} on {owner['host']}, since {owner['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "a process that is just starting or ending"
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Hold a run's directory; for rank 0, before it reads what lies there. A folder made for it alone is taken away.
+
+    The operating system lets go of the lock when its owner ends, however it ends. What a dead owner left is taken over,
+    and said.
+
+    Raises:
+        InputError: another job has it, or the folder cannot be written to.
+    """
+    check_writable(folder, "--output")
+    made = not folder.exists()
+    owner = folder / "owner.json"
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"--output {folder} is in use by another job ({describe_owner(owner)}); wait for it, or choose another"
+        ) from None
+    except OSError as error:
+        raise InputError(f"--output {folder} cannot be locked ({error.strerror or error}); choose another") from None
+    try:
+        if owner.exists():
+            print(f"{folder}: taken over from a job that is dead ({describe_owner(owner)})", flush=True)
+        since, job = time.strftime("%Y-%m-%d %H:%M:%S"), os.environ.get("SLURM_JOB_ID")
+        values = {"pid": os.getpid(), "host": platform.node(), "job": job, "since": since}
+        write_atomically(owner, json.dumps(values) + "\n")
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        if made and [path.name for path in folder.iterdir()] == ["lock"]:
+            (folder / "lock").unlink()
+            folder.rmdir()
+        lock.release()

@@ -1,0 +1,28 @@
+"""What a run leaves behind and says, as tests look at it."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+
+def metrics(run: Path) -> list[dict]:
+    """Its lines of metrics.jsonl, without what depends on the machine's speed."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if not key.startswith("seconds")} for row in rows]
+
+
+def adapter(run: Path, folder: str = "adapter") -> dict[str, torch.Tensor]:
+    return load_file(run / folder / "adapter_model.safetensors")
+
+
+def one_line(done: subprocess.CompletedProcess, status: int = 2) -> str:
+    """The tool's own line; the launcher's around it do not count."""
+    assert done.returncode == status, done.stdout + done.stderr
+    output = done.stdout + done.stderr
+    assert "Traceback" not in output, output
+    lines = [line for line in output.splitlines() if line.startswith("error")]
+    assert len(lines) == 1, output
+    return lines[0]
