@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DS_ACCELERATOR ?= cpu
 READY := .venv/.ready
 
-.PHONY: setup demo ablations test lint
+.PHONY: setup demo ablations test slurm-test lint
 
 setup: $(READY)
 
@@ -30,6 +30,10 @@ ablations: $(READY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --no-loadscope-reorder
+
+# A SLURM cluster of two nodes on this machine, for as long as its tests run (5 to 8 minutes on two cores); needs root.
+slurm-test: $(READY)
+	OMP_NUM_THREADS=1 KID_SLURM_TEST=1 bash tests/slurm/cluster.sh python -m pytest tests/slurm
 
 lint: $(READY)
 	ruff check .

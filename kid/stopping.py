@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 import threading
 import time
 from functools import cache
@@ -72,9 +71,6 @@ class StopWatch(threading.Thread):
             ready, _, _ = select.select([self.wakeup], [], [], 0.5)
             for number in os.read(self.wakeup, 64) if ready else b"":
                 self.reason = self.reason or SIGNALS.get(number)
-            if self.reason and not self.asked:
-                print(f"stopped by {self.reason} before the first step", file=sys.stderr, flush=True)
-                os._exit(STOPPED_STATUS)
             gone = self.launchers is None or not all(map(is_alive, self.launchers))
             if gone and deadline is None:
                 deadline = time.monotonic() + SECONDS_WITHOUT_LAUNCHER
@@ -82,6 +78,10 @@ class StopWatch(threading.Thread):
             in_vain = time.monotonic() > deadline if gone else self.reason and self.lost_sibling()
             if in_vain and not self.done:
                 os._exit(1)
+            if self.reason and not self.asked:
+                if os.environ.get("RANK", "0") == "0":
+                    print(f"stopped by {self.reason} before the first step", flush=True)
+                os._exit(STOPPED_STATUS)
 
     def lost_sibling(self) -> bool:
         """Whether one of the ranks that this one's launcher has started runs no more."""

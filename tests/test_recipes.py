@@ -34,7 +34,8 @@ BY_TABLE = {
         f"{pair}-{run}" for pair in ("codegen", "tinyllama") for run in ("sft", "teacher", "rkd", "gkd-rkl", "kid")
     },
     "table5": {f"{pair}-{run}" for pair in ("codegen", "tinyllama") for run in ("vanilla", "mask-only")},
-    "table6": {"teacher-32b", "32b-fkd", "32b-rkd", "32b-kid"},
+    # 14B is no run of the paper: it stands between 7B and 32B in slurm/sizes.txt.
+    "table6": {"teacher-32b", "32b-fkd", "32b-rkd", "32b-kid", "teacher-14b", "14b-kid"},
     "figure4": {f"{pair}-{run}" for pair in ("codegen", "tinyllama") for run in ("uniform", "hard", "easy")},
     "figure5": {f"{pair}-{run}" for pair in ("codegen", "tinyllama") for run in ("0.1", "0.3", "0.4", "0.5")},
 }

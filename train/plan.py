@@ -119,7 +119,8 @@ def main() -> None:
     keep_quiet()
     # After the flags are checked: importing torch and deepspeed takes seconds.
     from kid.planning.costs import Speeds
-    from kid.planning.plan import Machine, Models, find_cure, predict
+    from kid.planning.cures import find_cure
+    from kid.planning.plan import Machine, Models, predict
     from kid.planning.shapes import find_shape
 
     models = Models(

@@ -49,7 +49,7 @@ def cured(config: RunConfig) -> list[RunConfig]:
 
 
 def instead_of(current, value):
-    """What a cure puts in a setting's place: a file's path, None if there is none; a number no larger than the one set."""
+    """What a cure puts in a setting's place: a file's path, None without one; a number no larger than the one set."""
     if isinstance(value, str) and value.endswith(".json"):
         path = Path(current).with_name(value)
         return str(path) if path.is_file() else None
@@ -61,7 +61,7 @@ def as_flags(config: RunConfig, changed: RunConfig) -> str:
     found = []
     for name, value in vars(changed).items():
         if value != getattr(config, name):
-            text = {True: " on", False: " off"}[value] if isinstance(value, bool) else f" {value}"
-            bare = value is True and RunConfig.__dataclass_fields__[name].default is False  # as train/cli.py has them
-            found.append(f"--{name.replace('_', '-')}{'' if bare else text}")
+            found.append(f"--{name.replace('_', '-')}")
+            if not (value is True and RunConfig.__dataclass_fields__[name].default is False):  # as in train/cli.py
+                found.append(("off", "on")[value] if isinstance(value, bool) else str(value))
     return " ".join(found)

@@ -42,6 +42,11 @@ def partition(parameter: nn.Parameter, ranks: int) -> int:
     return -(-parameter.numel() // ranks)
 
 
+def pinned(size: int) -> int:
+    """Bytes that torch's allocator of pinned host memory takes for `size`: the next power of two."""
+    return 1 << (size - 1).bit_length() if size else 0
+
+
 def persistent(parameters: list[nn.Parameter], zero: dict) -> list[nn.Parameter]:
     """Those small enough that ZeRO-3 leaves them gathered."""
     return [p for p in parameters if p.numel() <= zero.get("stage3_param_persistence_threshold", PERSISTENT)]
@@ -100,12 +105,18 @@ def weight_lines(module: nn.Module, values: dict, dtype: str, ranks: int) -> lis
     zero, size, parameters = values["zero_optimization"], DTYPES[dtype].itemsize, unique(module.parameters())
     if zero["stage"] < 3:
         return [Line("weights", size * sum(p.numel() for p in parameters))]
-    parts = size * sum(partition(p, ranks) for p in parameters)
-    offloaded = zero.get("offload_param", {}).get("device", "none") != "none"
-    small = size * sum(p.numel() for p in persistent(parameters, zero))
+    small = persistent(parameters, zero)
+    offload, left = zero.get("offload_param") or {}, {id(p) for p in small}
+    gpu = host = 0
+    for parameter in parameters:
+        part = size * partition(parameter, ranks)
+        if offload.get("device", "none") == "none" or id(parameter) in left:
+            gpu += part
+        else:
+            host += pinned(part) if offload.get("pin_memory", True) else part
     return [
-        Line("weights (this rank's part)", 0 if offloaded else parts, parts if offloaded else 0),
-        Line("small weights, always gathered", small),
+        Line("weights (this rank's part)", gpu, host),
+        Line("small weights, always gathered", size * sum(p.numel() for p in small)),
     ]
 
 

@@ -1,0 +1,50 @@
+"""Check a training before it is queued. Prints the splits to evaluate, a tab, and its run's directory."""
+
+import argparse
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from kid.config import RunConfig, accumulation_steps
+from kid.data.benchmarks import load_questions
+from kid.errors import InputError, OneLineParser, run_script
+from kid.files import check_writable
+
+SPLITS = {"spider": ["dev", "dk", "realistic", "syn"]}  # of other benchmarks: dev
+
+
+def check(config: RunConfig, arguments: argparse.Namespace) -> None:
+    """What can be known on a login node. Raises InputError."""
+    accumulation_steps(config, arguments.ranks)
+    check_writable(Path(config.output), "the run's directory")
+    # A hub's name has two parts at most.
+    teacher_there = arguments.teacher_comes or not config.teacher or len(Path(config.teacher).parts) <= 2
+    if not teacher_there and not Path(config.teacher).is_dir():
+        raise InputError(f"teacher {config.teacher} is not there; train it first (--train-teachers), or name another")
+    splits = arguments.splits.split() or SPLITS.get(config.benchmark, ["dev"])
+    load_questions(config.benchmark, "train", config.data, config.questions)
+    for split in splits:
+        load_questions(config.benchmark, split, config.data)
+    print(f"{' '.join(splits)}\t{config.output}")
+
+
+def main() -> None:
+    parser = OneLineParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--ranks", type=int, required=True, help="of all nodes together")
+    parser.add_argument("--splits", default="", help="what will be predicted [all of the benchmark]")
+    parser.add_argument("--teacher-comes", action="store_true", help="a job before this one trains it")
+    parser.add_argument("script", help="train/distill.py or train/sft.py")
+    parser.add_argument("flags", nargs=argparse.REMAINDER, help="the script's")
+    arguments = parser.parse_args()
+    # The script reads and checks its flags, and then calls this instead of a training, without importing torch.
+    trainer = ModuleType("kid.trainer")
+    trainer.train = lambda config: check(config, arguments)
+    sys.modules["kid.trainer"] = trainer
+    sys.argv = [arguments.script, *arguments.flags]
+    sys.path.insert(0, str(Path(arguments.script).parent))
+    runpy.run_path(arguments.script, run_name="__main__")
+
+
+if __name__ == "__main__":
+    run_script(main)

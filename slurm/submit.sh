@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Submit a distillation, or one for each teacher of a table, with all that comes after it. See --help.
+set -euo pipefail
+
+usage() {
+    cat << 'END'
+usage: [SETTING=VALUE ...] slurm/submit.sh [--scaling] [--train-teachers]
+
+  DATA=spider RECIPE=train/recipes/table3/1.8b-kid.yaml slurm/submit.sh
+  DATA=spider RECIPE=train/recipes/table3/1.8b-kid.yaml TEACHER_RECIPE=train/recipes/table3/teacher-1.8b.yaml \
+      slurm/submit.sh --train-teachers
+  DATA=spider PARTITION=h100 TIME=12:00:00 slurm/submit.sh --scaling --train-teachers
+  DATA=spider NODES=2 FLAGS="--micro-batch-size 1 --save-steps 200" RECIPE=... slurm/submit.sh
+
+Submits, each job when the ones before it have succeeded:
+
+  teachers      with --train-teachers: TEACHER_RECIPE, or each teacher of SIZES
+  distillation  RECIPE; with --scaling an array, one task a line of SIZES (slurm/sizes.txt, chosen with train/plan.py)
+  evaluations   an array: every run on every split, predicted and scored into RUN/predictions and RUN/scores
+  report        eval/report.py over all of them; its tables are at the end of this job's log
+
+and prints the jobs' numbers and where the results will be. A training that reaches its time limit, or is sent
+SIGUSR1, writes a checkpoint, is requeued and goes on there. What has failed is mended and submitted again with the
+same command: what is finished ends at once, the rest goes on. Everything is checked before anything is submitted.
+
+slurm/settings.sh lists the settings, each taken from the environment. docs/cluster.md goes the whole way.
+END
+}
+
+cd "$(dirname "$0")/.."
+source slurm/settings.sh
+source slurm/launch.sh
+scaling='' teachers=''
+for argument in "$@"; do
+    case $argument in
+        --scaling) scaling=yes ;;
+        --train-teachers) teachers=yes ;;
+        -h | --help) usage && exit 0 ;;
+        *) fail "$argument is no flag of slurm/submit.sh; see --help" ;;
+    esac
+done
+
+# What is to be done, checked: `rows` of SIZES (or one empty row for RECIPE), and the lines of the evaluations.
+command -v sbatch > /dev/null || fail "sbatch is not on PATH; run this on a login node of the cluster"
+python -c 'import kid' 2> /dev/null || fail "python cannot import kid; activate the environment it is installed in (README.md)"
+[ -f "$SCRIPT" ] || fail "SCRIPT=$SCRIPT is no file; give train/distill.py or train/sft.py"
+[ -n "$DATA" ] || fail "DATA is not set; name the benchmark's folder: DATA=spider slurm/submit.sh ..."
+[ -d "$DATA" ] || fail "DATA=$DATA is no folder; name the benchmark's"
+if [ -n "$scaling" ]; then
+    [ -z "$RECIPE$OUTPUT" ] || fail "RECIPE and OUTPUT are for one distillation; with --scaling, SIZES names them"
+    [ -f "$SIZES" ] || fail "SIZES=$SIZES is no file; slurm/sizes.txt shows what it holds"
+    mapfile -t rows < <(sizes)
+    [ ${#rows[@]} -gt 0 ] || fail "SIZES=$SIZES has no line that is no comment"
+else
+    [ -n "$RECIPE" ] || fail "RECIPE is not set; name a file of train/recipes/, or give --scaling"
+    [ -z "$teachers" ] || [ -n "$TEACHER_RECIPE" ] || fail "TEACHER_RECIPE is not set; --train-teachers needs it"
+    rows=("")
+fi
+for folder in "$LOGS" "$REPORT"; do
+    mkdir -p "$folder" 2> /dev/null && [ -w "$folder" ] || fail "$folder cannot be written to; set LOGS and REPORT to other folders"
+done
+evaluations=() runs=()
+for row in "${rows[@]}"; do
+    if [ -n "$teachers" ]; then
+        training_of "$row" teacher
+        python slurm/check.py --ranks $((NODES * GPUS)) --splits "$SPLITS" "$script" "${arguments[@]}" > /dev/null
+    fi
+    training_of "$row"
+    checked=$(python slurm/check.py --ranks $((NODES * GPUS)) --splits "$SPLITS" ${teachers:+--teacher-comes} "$script" "${arguments[@]}")
+    runs+=("${checked#*$'\t'}")
+    for split in ${checked%%$'\t'*}; do evaluations+=("$split ${checked#*$'\t'}"); done
+done
+
+# submit WHAT FLAGS...: prints the job's number. Where one is refused, those before it are taken back.
+submitted=()
+submit() {
+    local what=$1
+    shift
+    # shellcheck disable=SC2206
+    local common=(--parsable --kill-on-invalid-dep=yes $SBATCH_FLAGS)
+    [ -z "$PARTITION" ] || common+=(--partition="$PARTITION")
+    [ -z "$ACCOUNT" ] || common+=(--account="$ACCOUNT")
+    if ! job=$(sbatch "${common[@]}" "$@" 2>&1); then
+        [ ${#submitted[@]} = 0 ] || scancel "${submitted[@]}"
+        fail "sbatch refuses the $what (${job//$'\n'/; }); nothing is submitted"
+    fi
+    job=${job%%;*} # a federation adds its cluster
+    submitted+=("$job")
+}
+training=(--nodes="$NODES" --gpus-per-node="$GPUS" --cpus-per-task="$CPUS" --mem="$MEM" --time="$TIME")
+training+=(--signal="USR1@$SIGNAL_SECONDS")
+one_gpu=(--nodes=1 --gpus-per-node=1 --cpus-per-task=$((CPUS / GPUS)) --time="$EVAL_TIME")
+if [ -n "$scaling" ]; then
+    job_script=slurm/teacher_scaling.sbatch
+    training+=(--array="0-$((${#rows[@]} - 1))" --output="$LOGS/%A_%a.log")
+    after=aftercorr # a student waits for its own teacher, not for the largest
+else
+    job_script=slurm/distill.sbatch
+    training+=(--output="$LOGS/%j.log")
+    after=afterok
+fi
+say() { printf '%-14s%s   %s.log, of each node %s-NODE.log\n' "$1" "$job" "$LOGS/$job${scaling:+_TASK}"{,}; }
+
+dependency=()
+if [ -n "$teachers" ]; then
+    WHOSE=teacher submit teachers --job-name=kid-teacher "${training[@]}" $job_script
+    dependency=(--dependency="$after:$job")
+    say teachers
+fi
+WHOSE=student submit distillation "${dependency[@]}" "${training[@]}" $job_script
+say distillation
+export EVALUATIONS=$LOGS/$job.evaluations
+printf '%s\n' "${evaluations[@]}" > "$EVALUATIONS"
+submit evaluations --dependency="afterok:$job" "${one_gpu[@]}" --array="0-$((${#evaluations[@]} - 1))" \
+    --output="$LOGS/%A_%a.log" slurm/eval.sbatch
+echo "evaluations   $job   $LOGS/${job}_TASK.log, tasks in $EVALUATIONS"
+submit report --dependency="afterok:$job" "${one_gpu[@]}" --output="$LOGS/%j.log" slurm/report.sbatch
+echo "report        $job   $LOGS/$job.log has the tables, $REPORT/report.html all"
+echo "runs          ${runs[*]}"
