@@ -158,8 +158,11 @@ def remove_partial(run: Path) -> None:
     shutil.rmtree(run / "checkpoints" / UNIVERSAL, ignore_errors=True)
 
 
-def convert_checkpoint(checkpoint: Path) -> Path:
+def convert_checkpoint(checkpoint: Path, world_size: int) -> Path:
     """A copy of a checkpoint that any number of ranks can load, made by DeepSpeed's converter; called on one rank.
+
+    Args:
+        world_size: the ranks that have written it.
 
     Raises:
         InputError: DeepSpeed cannot convert it.
@@ -173,8 +176,8 @@ def convert_checkpoint(checkpoint: Path) -> Path:
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise InputError(
-            f"{checkpoint} was written by another number of ranks, and DeepSpeed cannot convert it "
-            f"({said[-1] if said else done.returncode}); launch as many ranks as its complete.json says"
+            f"{checkpoint} was written by {world_size} ranks, and DeepSpeed cannot convert it for another number "
+            f"({said[-1] if said else done.returncode}); launch {world_size} again"
         )
     return universal
 

@@ -15,7 +15,10 @@ from kid.methods import METHODS
 DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd", "skew-fkl", "skew-rkl")
 # A run may be resumed under other values of these, which change rounding, and what dropout drops, at most; every other
 # key must be as it was.
-FREE_ON_RESUME = ("output", "resume", "fused", "logit_memory_mb", "prefix", "activation_checkpointing")
+FREE_ON_RESUME = (
+    "output", "resume", "save_steps", "fused", "logit_memory_mb", "prefix", "activation_checkpointing", "attention",
+    "teacher_deepspeed",
+)  # fmt: skip
 
 
 def option(default: Any, help: str, *, group: str, choices=None, low=None, high=None) -> Any:

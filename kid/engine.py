@@ -16,7 +16,7 @@ from deepspeed.accelerator import get_accelerator
 from transformers import get_cosine_schedule_with_warmup
 
 from kid.config import RunConfig, accumulation_steps
-from kid.errors import InputError, StoppedError
+from kid.errors import InputError, RunError, StoppedError
 from kid.fused.head import Head
 from kid.models import ResponseModel, add_adapter, add_lora, load_causal_lm
 from kid.pretrained import Pretrained
@@ -40,9 +40,19 @@ STUDENT_FLAG, TEACHER_FLAG = "--deepspeed", "--teacher-deepspeed"
 
 @contextmanager
 def joined_ranks() -> Iterator[None]:
-    """Make this process a rank of the launcher's job; it leaves when it ends, done or refusing what all were given."""
+    """Make this process a rank of the launcher's job; it leaves when it ends, done or refusing what all were given.
+
+    Raises:
+        RunError: not all ranks have come within 10 minutes (DeepSpeed's; DEEPSPEED_TIMEOUT sets others).
+    """
     get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
-    deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
+    try:
+        deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
+    except torch.distributed.DistError as error:
+        raise RunError(
+            f"not all of {os.environ['WORLD_SIZE']} ranks have come ({str(error).splitlines()[0]}); see what became of "
+            f"the other nodes, and whether they reach {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        ) from error
     torch.distributed.barrier()
     # On a CPU DeepSpeed's ranks share 64 MiB each under a name that nobody takes away, which fills the memory launch by
     # launch. All have mapped it by now; without its name it goes with the last of them, also when they are killed.

@@ -195,7 +195,7 @@ def choose_checkpoint(run: Path, identity: dict[str, str]) -> Found:
             found = find_checkpoint(run, identity)
             if found.checkpoint and found.world_size != torch.distributed.get_world_size():
                 print(f"{found.checkpoint} was written by {found.world_size} ranks and is converted", flush=True)
-                found = replace(found, universal=convert_checkpoint(found.checkpoint))
+                found = replace(found, universal=convert_checkpoint(found.checkpoint, found.world_size))
             answer = [found]
         except InputError as error:
             answer = [error]

@@ -1,14 +1,15 @@
-"""Which directory a run may have, which checkpoint it goes on from, and how its metrics are cut back."""
+"""Which directory a run may have, how its metrics are cut back, and what is kept of a step that must not count."""
 
 import json
+import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from kid.checkpoint import check_world_size, complete_checkpoints, newest_checkpoint, steps_done
 from kid.errors import InputError
 from kid.recipe import resolve_config
-from kid.run_directory import Metrics, check_run_directory, create_run_directory
+from kid.run_directory import Metrics, check_run_directory, create_run_directory, save_batch
 
 
 class Monitor:
@@ -34,6 +35,7 @@ def test_a_run_may_be_resumed_under_the_same_config_only(tmp_path):
     check_run_directory(config(folder, resume=True))
     check_run_directory(config(folder, resume=True, fused="off", logit_memory_mb=100))  # how, not what is trained
     check_run_directory(config(folder, resume=True, prefix="off", activation_checkpointing="yes"))
+    check_run_directory(config(folder, resume=True, save_steps=1, teacher_deepspeed="elsewhere.json"))
     with pytest.raises(InputError, match="holds a run; add --resume"):
         check_run_directory(config(folder))
     with pytest.raises(InputError, match=r"differ: lr \(0.0002 there, 0.001 here\), seed \(0 there, 1 here\);"):
@@ -43,17 +45,15 @@ def test_a_run_may_be_resumed_under_the_same_config_only(tmp_path):
         check_run_directory(config(folder, resume=True))
 
 
-def test_the_newest_complete_checkpoint_is_found_by_number(tmp_path):
-    assert newest_checkpoint(tmp_path) is None
-    for step in (20, 100, 3):
-        (tmp_path / "checkpoints" / f"step-{step}").mkdir(parents=True)
-        (tmp_path / "checkpoints" / f"step-{step}" / "complete.json").write_text('{"world_size": 2}')
-    (tmp_path / "checkpoints" / "step-200").mkdir()  # cut off while it was written
-    assert [steps_done(path) for path in complete_checkpoints(tmp_path)] == [3, 20, 100]
-    assert newest_checkpoint(tmp_path).name == "step-100"
-    check_world_size(newest_checkpoint(tmp_path), 2)
-    with pytest.raises(InputError, match="written by 2 ranks and this job has 4; launch 2"):
-        check_world_size(newest_checkpoint(tmp_path), 4)
+def test_a_batch_that_gave_no_finite_loss_is_written_down(tmp_path):
+    """Its questions by their places in the benchmark's file; a place without a question is none."""
+    data = SimpleNamespace(indices=[4, 9, 2], db_ids=["a", "b", "c"])
+    row = {"step": 7, "loss": math.nan, "grad_norm": math.inf, "source": "gold"}
+    path = save_batch(tmp_path, data, [2, 0, None], row)
+    assert path == tmp_path / "not-finite-step-7.json"
+    questions = [{"index": 2, "db_id": "c"}, {"index": 4, "db_id": "a"}]
+    expected = {"step": 7, "loss": "nan", "grad_norm": "inf", "source": "gold", "questions": questions}
+    assert json.loads(path.read_text()) == expected
 
 
 def test_metrics_are_cut_back_and_shown_again(tmp_path):

@@ -8,7 +8,7 @@ from kid.config import RunConfig
 from kid.imperfect import mask_count
 from kid.methods import ON_POLICY
 from kid.models import DTYPES, ResponseModel
-from kid.planning.engines import persistent, unique
+from kid.planning.engines import LIVE, offloaded, persistent, unique
 from kid.planning.rehearsal import Layout
 from kid.step import ENTROPIES, ITS_OWN, KD, PREDICTIONS, STUDENT, TEACHER, passes
 
@@ -49,14 +49,16 @@ class Cost:
         )
 
 
-def forward_tokens(config: RunConfig, layout: Layout, runs: int, share: bool, apart: bool) -> tuple[int, int]:
+def forward_tokens(prefix: bool, layout: Layout, runs: int, share: bool, apart: bool) -> tuple[int, int]:
     """(forwards, tokens that run in them) of a model with `runs` passes over outputs, as in kid.branch.run_prompts.
 
     Args:
+        prefix: prompts run apart from outputs, where that saves something.
+        share: what prompts share runs once.
         apart: the rest of the prompts runs once for all passes, not in the only one.
     """
     whole = layout.shared + layout.own + layout.output - 1
-    if not config.prefix:
+    if not prefix:
         return runs, runs * layout.rows * whole
     forwards, tokens = (1, layout.shared) if share else (0, 0)
     rest = layout.own if share else layout.shared + layout.own
@@ -71,11 +73,12 @@ def trunk(module: ResponseModel) -> list:
     return [p for p in unique(module.parameters()) if p.dim() == 2 and id(p) not in outside]
 
 
-def operations_a_token(module: ResponseModel, columns: int) -> float:
-    """Of a forward: 2 for each weight, 4 for each feature, layer and token that attention looks at, half on average."""
+def operations_a_token(module: ResponseModel, columns: int) -> tuple[float, float]:
+    """(of a forward, of attention in it): 2 for each weight; 4 for each feature, layer and token that is looked at, on
+    average half of the columns."""
     config = module.causal_lm.config
     attention = 2 * config.num_hidden_layers * config.hidden_size * columns
-    return 2 * sum(p.numel() for p in trunk(module)) + attention
+    return 2 * sum(p.numel() for p in trunk(module)) + attention, attention
 
 
 def head_size(module: ResponseModel) -> int:
@@ -83,8 +86,13 @@ def head_size(module: ResponseModel) -> int:
     return module.causal_lm.get_output_embeddings().weight.numel()
 
 
-def gathering(module: ResponseModel, values: dict, dtype: str, forwards: int, heads: int, ranks: int) -> float:
-    """Bytes a rank receives when a ZeRO-3 model is gathered for so many passes, its head by itself so many times."""
+def gathering(
+    module: ResponseModel, values: dict, dtype: str, forwards: int, backwards: int, heads: int, ranks: int
+) -> float:
+    """Bytes a rank receives when a ZeRO-3 model is gathered for so many passes, its head by itself so many times.
+
+    A bound: of a model that may stay whole, a backward finds the weights of its forward, and another forward some.
+    """
     zero = values["zero_optimization"]
     if zero["stage"] < 3:
         return 0.0
@@ -92,16 +100,17 @@ def gathering(module: ResponseModel, values: dict, dtype: str, forwards: int, he
     elements = sum(p.numel() for p in parameters) - sum(p.numel() for p in persistent(parameters, zero))
     if heads and not module.causal_lm.config.tie_word_embeddings:
         elements -= head_size(module)
-    return DTYPES[dtype].itemsize * (forwards * elements + heads * head_size(module)) * (ranks - 1) / ranks
+    passes = forwards + backwards * (elements > zero.get("stage3_max_live_parameters", LIVE))
+    return DTYPES[dtype].itemsize * (passes * elements + heads * head_size(module)) * (ranks - 1) / ranks
 
 
 def reducing(module: ResponseModel, values: dict, dtype: str, accumulation: int, ranks: int) -> float:
     """Bytes a rank receives for gradients and, below stage 3, for the updated weights."""
     stage = values["zero_optimization"]["stage"]
     elements = sum(p.numel() for p in unique(module.parameters()) if p.requires_grad)
-    # Stages 2 and 3 scatter each micro-batch's, 0 and 1 sum once a step, which takes twice as much.
-    times = accumulation if stage >= 2 else 2
-    times += stage in (1, 2)
+    # Stages 2 and 3 reduce each micro-batch's, 0 and 1 once a step. Only 3 scatters them: stages 1 and 2 sum whole
+    # buckets (`use_multi_rank_bucket_allreduce`), which takes twice as much.
+    times = (accumulation if stage >= 2 else 1) * (1 if stage == 3 else 2) + (stage in (1, 2))
     return DTYPES[dtype].itemsize * times * elements * (ranks - 1) / ranks
 
 
@@ -123,13 +132,15 @@ def step_cost(
     apart = len(mine) > 1 or (source == ON_POLICY and accumulation == 1)
     columns, rows = layout.shared + layout.own + layout.output, layout.rows * layout.output
     training = sum(run.trains for run in mine)
-    forwards, tokens = forward_tokens(config, layout, len(mine), share, apart)
-    forward = operations_a_token(student, columns)
+    prefix = config.prefix and not student.why_whole
+    forwards, tokens = forward_tokens(prefix, layout, len(mine), share, apart)
+    forward, attention = operations_a_token(student, columns)
     trained = sum(p.numel() for p in trunk(student) if p.requires_grad)
-    # Backward: the gradient of each input, and of each trained weight; of what ran for a training pass alone.
-    looked = (len(mine) - training) * layout.rows * (layout.output if config.prefix else columns - 1)
-    backward = (forward + 2 * trained) * (tokens - looked)
-    # Under --prefix off checkpointing runs the forward once more.
+    # Backward: the gradients of each input, of both that attention multiplies, and of each trained weight; but of
+    # nothing that ran for a pass without gradient alone.
+    looked = (len(mine) - training) * layout.rows * (layout.output if prefix else columns - 1)
+    backward = (forward + attention + 2 * trained) * (tokens - looked)
+    # Checkpointing runs the forward once more.
     again = forward * (tokens - looked) if config.activation_checkpointing else 0
     operations = forward * tokens + backward + again
     trains_head = student.causal_lm.get_output_embeddings().weight.requires_grad
@@ -140,19 +151,21 @@ def step_cost(
         * head_size(student)
         * sum(masked if PREDICTIONS in run.gives else rows * (ENTROPIES in run.gives) for run in mine)
     )
-    backwards = training + (config.prefix and (apart or share)) + (training if again else 0)
+    # That of what prompts share, and of the rest of them, is a backward of its own.
+    backwards = training + prefix * (apart + share)
+    anew = training * config.activation_checkpointing
     heads = (len(mine) + training * trains_head) if config.fused else 0
-    collective = gathering(student, files[0], config.dtype, forwards + backwards, heads, ranks)
-    layers = forwards + 2 * backwards
+    collective = gathering(student, files[0], config.dtype, forwards + anew, backwards, heads, ranks)
+    layers = forwards + anew + 2 * backwards
     uploaded, decoding, launching = 0.0, 0.0, LAYER_SECONDS * student.causal_lm.config.num_hidden_layers * layers
     if teacher is not None and any(run.model == TEACHER for run in plan):
         alone = files[1]["zero_optimization"]["stage"] < 3 and not share
-        theirs, read = forward_tokens(config, layout, 1, share, alone)
-        operations += operations_a_token(teacher, columns) * read + 2 * rows * head_size(teacher)
+        theirs, read = forward_tokens(config.prefix and not teacher.why_whole, layout, 1, share, alone)
+        operations += operations_a_token(teacher, columns)[0] * read + 2 * rows * head_size(teacher)
         launching += LAYER_SECONDS * teacher.causal_lm.config.num_hidden_layers * theirs
         kd = sum(KD in run.gives for run in plan) if config.fused else 0
-        collective += gathering(teacher, files[1], config.dtype, theirs, kd, ranks)
-        if files[1]["zero_optimization"].get("offload_param"):
+        collective += gathering(teacher, files[1], config.dtype, theirs, 0, kd, ranks)
+        if offloaded(files[1]["zero_optimization"], "offload_param"):
             parts = DTYPES[config.dtype].itemsize * sum(p.numel() for p in unique(teacher.parameters())) / ranks
             uploaded = theirs * parts
     operations, collective, uploaded, launching = (
@@ -164,6 +177,8 @@ def step_cost(
         weights = DTYPES[config.dtype].itemsize * sum(p.numel() for p in unique(student.parameters()))
         layers = student.causal_lm.config.num_hidden_layers
         decoding = config.decoding_limit * max(weights / GPU_MEMORY_SPEED, LAYER_SECONDS * layers)
-        collective += gathering(student, files[0], config.dtype, 1, 0, ranks)
+        collective += gathering(student, files[0], config.dtype, 1, 0, 0, ranks)
         operations += accumulation * layout.rows * config.decoding_limit * (forward + 2 * head_size(student))
+        if not (prefix and accumulation == 1):  # it runs the prompts for itself
+            operations += accumulation * forward * (forward_tokens(prefix, layout, 1, share, False)[1] - rows)
     return Cost(operations, collective, uploaded, launching, decoding)

@@ -52,6 +52,11 @@ def persistent(parameters: list[nn.Parameter], zero: dict) -> list[nn.Parameter]
     return [p for p in parameters if p.numel() <= zero.get("stage3_param_persistence_threshold", PERSISTENT)]
 
 
+def offloaded(zero: dict, what: str) -> bool:
+    """Whether it lies in the host's memory. what: "offload_param" or "offload_optimizer"."""
+    return (zero.get(what) or {}).get("device", "none") != "none"
+
+
 def window(sizes: list[int], prefetch: int) -> int:
     """Most elements gathered at once in a forward that frees each weight after its use.
 
@@ -72,8 +77,9 @@ def gathered(module: nn.Module, zero: dict, trains: bool, keeps: bool, head: int
     """Most elements of a ZeRO-3 model that are gathered at once beyond the small ones.
 
     Args:
-        trains: it has a backward, which reuses what the forward has gathered, as far as DeepSpeed's limit goes.
-        keeps: backward through prompts keeps all (docs/how-it-works.md), or decoding wants all of it.
+        trains: it has a backward, which finds what its forward has gathered up to DeepSpeed's limit; what is used at
+            the time comes on top.
+        keeps: several passes keep all of it (docs/how-it-works.md), or decoding wants it whole.
         head: elements of the head where the fused losses gather it by itself, the trunk's first weights prefetched.
     """
     sizes, prefetch = sizes_in_order(module, zero), int(zero.get("stage3_prefetch_bucket_size", PREFETCH))
@@ -81,7 +87,7 @@ def gathered(module: nn.Module, zero: dict, trains: bool, keeps: bool, head: int
         return sum(sizes)
     most = max(window(sizes, prefetch), head and head + prefetch)
     if trains:
-        most = max(most, int(zero.get("stage3_max_live_parameters", LIVE)))
+        most = max(most, int(zero.get("stage3_max_live_parameters", LIVE)) + max(sizes, default=0))
     return min(most, sum(sizes))
 
 
@@ -106,14 +112,13 @@ def weight_lines(module: nn.Module, values: dict, dtype: str, ranks: int) -> lis
     if zero["stage"] < 3:
         return [Line("weights", size * sum(p.numel() for p in parameters))]
     small = persistent(parameters, zero)
-    offload, left = zero.get("offload_param") or {}, {id(p) for p in small}
-    gpu = host = 0
+    left, gpu, host = {id(p) for p in small}, 0, 0
     for parameter in parameters:
         part = size * partition(parameter, ranks)
-        if offload.get("device", "none") == "none" or id(parameter) in left:
+        if not offloaded(zero, "offload_param") or id(parameter) in left:
             gpu += part
         else:
-            host += pinned(part) if offload.get("pin_memory", True) else part
+            host += pinned(part) if zero["offload_param"].get("pin_memory", True) else part
     return [
         Line("weights (this rank's part)", gpu, host),
         Line("small weights, always gathered", size * sum(p.numel() for p in small)),
@@ -138,7 +143,7 @@ def training_lines(module: nn.Module, values: dict, dtype: str, ranks: int, accu
     else:
         unit = ALIGNMENT * (ranks if stage else 1)
         part = -(-elements // unit) * unit // (ranks if stage else 1)
-    offloaded = zero.get("offload_optimizer", {}).get("device", "none") != "none"
+    away = offloaded(zero, "offload_optimizer")
     # Stages 1 to 3 copy fp32 weights too.
     plain = stage == 0 and dtype == "fp32"
     master = 0 if plain else 4 * part
@@ -149,7 +154,7 @@ def training_lines(module: nn.Module, values: dict, dtype: str, ranks: int, accu
     update = 0 if plain else 4 * part
 
     def line(name: str, amount: int, held: bool = True) -> Line:
-        return Line(name, 0 if offloaded else amount, amount if offloaded else 0, held)
+        return Line(name, 0 if away else amount, amount if away else 0, held)
 
     lines = [
         line("master weights", master),

@@ -217,6 +217,8 @@ def held_lines(run: Run) -> list[Line]:
     """What lies in memory all the time, the weights that are gathered in a step among it."""
     found: list[Line] = []
     config, ranks = run.config, run.machine.gpus
+    sources = METHODS[config.method].sources
+    several = run.share or any(sum(p.model == STUDENT for p in passes(config, source)) > 1 for source in sources)
     for who, module, values in (
         ("teacher", run.teacher, run.teacher_file),
         ("student", run.student, run.student_file),
@@ -230,9 +232,8 @@ def held_lines(run: Run) -> list[Line]:
             ]
         zero = values["zero_optimization"]
         if zero["stage"] == 3:
-            keeps = who == "student" and (config.prefix or ON_POLICY in METHODS[config.method].sources)
-            head = head_size(module) if config.fused else 0
-            elements = gathered(module, zero, trains=who == "student", keeps=keeps, head=head)
+            trains, head = who == "student", head_size(module) if config.fused else 0
+            elements = gathered(module, zero, trains, keeps=trains and several, head=head)
             lines.append(Line("gathered weights", run.itemsize * elements))
         found += [replace(line, name=f"{who}: {line.name}") for line in lines]
     return found

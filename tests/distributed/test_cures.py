@@ -8,11 +8,11 @@ import pytest
 import torch
 from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
 from launcher import ROOT
+from run_files import adapter, metrics
 
 from kid.config import RunConfig
 from kid.planning.cures import CURES, as_flags, cured
 from kid.recipe import merge_config
-from runs import adapter, metrics
 
 CONFIGS = ROOT / "ds_configs"
 PARTS, OFFLOAD = "teacher_zero3.json", "teacher_zero3_offload.json"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from launcher import ROOT
 from peft import PeftModel
+from run_files import metrics, timed_metrics
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
@@ -16,7 +17,6 @@ from kid.data.teacher_outputs import prompt_hash
 from kid.methods import METHODS
 from kid.minibench.tiny_models import write_tiny_model
 from kid.pretrained import load_tokenizer
-from runs import metrics
 
 STEPS = 20
 FEW = 8  # of a method of which only the way is tested
@@ -111,7 +111,7 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_trains(runs, method):
-    rows = metrics(runs / method)
+    rows = timed_metrics(runs / method)
     row = METHODS[method]
     assert len(rows) in (STEPS, FEW) and {line["source"] for line in rows} == set(row.sources)
     for line in rows:

@@ -14,10 +14,10 @@ import psutil
 import pytest
 import torch
 from launcher import ROOT, launch_command
+from run_files import adapter, metrics, one_line
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kid.checkpoint import checkpoints, fault
-from runs import adapter, metrics, one_line
 
 KILLS = int(os.environ.get("KID_KILLS", "1"))
 

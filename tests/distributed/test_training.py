@@ -9,10 +9,9 @@ import pytest
 import torch
 from launcher import ROOT
 from peft import PeftModel
+from run_files import adapter, metrics, one_line
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM
-
-from runs import adapter, metrics, one_line
 
 STEPS = 6  # of kid_run
 

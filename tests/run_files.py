@@ -8,10 +8,14 @@ import torch
 from safetensors.torch import load_file
 
 
+def timed_metrics(run: Path) -> list[dict]:
+    """Its lines of metrics.jsonl."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
 def metrics(run: Path) -> list[dict]:
-    """Its lines of metrics.jsonl, without what depends on the machine's speed."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if not key.startswith("seconds")} for row in rows]
+    """The same, without what depends on the machine's speed."""
+    return [{key: value for key, value in row.items() if not key.startswith("seconds")} for row in timed_metrics(run)]
 
 
 def adapter(run: Path, folder: str = "adapter") -> dict[str, torch.Tensor]:

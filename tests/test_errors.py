@@ -1,0 +1,71 @@
+"""What ends a run is said once, in one line, with an exit status that tells what to do."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from launcher import ROOT
+from safetensors import SafetensorError
+
+from kid.errors import RunError, peer_is_gone, why_not_written, writing
+
+
+def script(raises: str, **environment: str) -> subprocess.CompletedProcess:
+    """A script that raises, as it ends."""
+    code = f"from kid.errors import *\ndef main(): raise {raises}\nrun_script(main)"
+    clean = {name: value for name, value in os.environ.items() if name != "RANK"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, env=clean | environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("raises", "status", "said"),
+    [
+        ("InputError('no\\nfolder')", 2, "error: no folder\n"),
+        ("RunError('full')", 1, "error: full\n"),
+        ("StoppedError", 75, ""),
+    ],
+)
+def test_the_status_tells_what_to_do(raises, status, said):
+    for environment in ({}, {"RANK": "0"}):
+        done = script(raises, **environment)
+        assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_anything_else_keeps_its_traceback():
+    for environment in ({}, {"RANK": "0"}, {"RANK": "1"}):
+        done = script("KeyError('k')", **environment)
+        assert done.returncode == 1 and done.stderr.startswith("Traceback") and done.stderr.endswith("KeyError: 'k'\n")
+
+
+def test_the_operating_systems_words_are_kept(tmp_path):
+    said = r"run/x cannot be written \(No space left on device\); .* --resume"
+    with pytest.raises(RunError, match=said), writing("run/x"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(KeyError), writing("run/x"):
+        raise KeyError
+
+
+def test_what_libraries_raise_on_a_full_disk_is_known():
+    """/dev/full is a disk without room; safetensors would put its file in the device's place."""
+    if not Path("/dev/full").is_char_device():
+        pytest.skip("this system has no /dev/full")
+    for write in (
+        lambda: torch.save(torch.zeros(5000), "/dev/full"),
+        lambda: Path("/dev/full").write_text("a" * 10000),
+    ):
+        with pytest.raises((RuntimeError, OSError)) as caught:
+            write()
+        assert why_not_written(caught.value) in ("No space left on device", "is the disk full?"), caught.value
+    of_safetensors = "Error while serializing: I/O error: No space left on device (os error 28)"
+    assert why_not_written(SafetensorError(of_safetensors)) == "No space left on device"
+    assert why_not_written(ValueError("a value")) is None
+
+
+def test_a_peer_that_is_gone_is_told_from_an_error_of_ones_own():
+    assert peer_is_gone(RuntimeError("[gloo/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"))
+    assert not peer_is_gone(RuntimeError("shape mismatch")) and not peer_is_gone(ValueError("Broken pipe"))

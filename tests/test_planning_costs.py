@@ -1,0 +1,133 @@
+"""The planner's estimates, cures and shapes against numbers by hand and published ones, and its script."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from launcher import ROOT
+from live_engines import VOCABULARY, deepspeed_values, settings, shape
+
+from kid.config import RunConfig
+from kid.errors import InputError
+from kid.planning.costs import Cost, Speeds, forward_tokens, gathering, reducing
+from kid.planning.cures import find_cure
+from kid.planning.engines import window
+from kid.planning.plan import Machine, Models, predict
+from kid.planning.rehearsal import Layout
+from kid.planning.shapes import build, find_shape
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("Qwen/Qwen1.5-0.5B", 463_987_712), ("Qwen/Qwen1.5-1.8B", 1_836_828_672), ("qwen1.5-4b", 3_950_369_280),
+        ("Qwen/Qwen1.5-7B", 7_721_324_544), ("Qwen1.5-14B", 14_167_290_880), ("Qwen1.5-32B", 32_512_218_112),
+        ("codegen-350M-multi", 356_712_448), ("Llama-2-7b-hf", 6_738_415_616),
+        ("TinyLlama-1.1B-intermediate-step-1431k-3T", 1_100_048_384),
+    ],
+)  # fmt: skip
+def test_the_papers_models_have_as_many_parameters_as_published(name, parameters):
+    module = build(find_shape(name, "--student").config, "bf16", 0, True)
+    assert sum(p.numel() for p in module.parameters()) == parameters
+
+
+def test_an_adapter_stands_on_its_bases_shape_and_others_are_refused(tmp_path):
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "Qwen/Qwen1.5-4B", "r": 64}))
+    found = find_shape(str(tmp_path), "--teacher")
+    assert (found.config.hidden_size, found.adapter_rank) == (2560, 64)
+    with pytest.raises(InputError, match=r"--teacher runs/none is neither a folder .* Qwen/Qwen1\.5-32B"):
+        find_shape("runs/none", "--teacher")
+
+
+def test_what_is_gathered_at_once():
+    """While 5 is used, 3 and 4 follow until 6 elements are there; then 3 + 4 + 2, 4 + 2 + 1, 2 + 1, 1."""
+    assert window([5, 3, 4, 2, 1], prefetch=6) == 12
+    assert window([5, 3, 4, 2, 1], prefetch=0) == 5
+
+
+def test_tokens_that_run():
+    """Two rows of 10 prompt tokens, 8 of them shared, and 4 output tokens, of which the last predicts nothing."""
+    layout = Layout(rows=2, shared=8, own=2, output=4)
+    plain = settings(prefix=False)
+    assert forward_tokens(plain, layout, 3, share=False, apart=False) == (3, 3 * 2 * 13)
+    assert forward_tokens(settings(), layout, 1, share=False, apart=False) == (1, 2 * 13)
+    assert forward_tokens(settings(), layout, 2, share=False, apart=True) == (3, 2 * 9 + 2 * 2 * 4)
+    assert forward_tokens(settings(), layout, 2, share=True, apart=True) == (4, 8 + 2 * 1 + 2 * 2 * 4)
+
+
+@pytest.mark.parametrize(("stage", "times"), [(0, 2), (1, 3), (2, 4), (3, 3)])
+def test_bytes_of_gradients_and_updated_weights(stage, times):
+    """Three micro-batches: summed once at stages 0 and 1, scattered each at 2 and 3; 1 and 2 gather the new weights."""
+    module = build(shape("llama").config, "bf16", 0, True)
+    elements = sum(p.numel() for p in module.parameters())
+    values = deepspeed_values(stage)
+    assert reducing(module, values, "bf16", 3, ranks=4) == 2 * times * elements * 3 / 4
+
+
+def test_bytes_of_gathered_weights():
+    module = build(shape("llama").config, "bf16", 0, False)
+    norms, head = 9 * 64, VOCABULARY * 64
+    elements = sum(p.numel() for p in module.parameters()) - norms
+    found = gathering(module, deepspeed_values(3), "bf16", forwards=2, heads=1, ranks=8)
+    assert found == 2 * (2 * (elements - head) + head) * 7 / 8
+    assert gathering(module, deepspeed_values(0), "bf16", 2, 1, 8) == 0
+
+
+def test_seconds_are_those_of_the_slowest():
+    speeds = Speeds(peak=100.0, mfu=0.5, network=10.0)
+    assert Cost(operations=100, collective=5).seconds(speeds) == 2
+    assert Cost(operations=100, collective=50, decoding=1).seconds(speeds) == 6
+
+
+def big(**changes) -> tuple[RunConfig, Models]:
+    models = Models(find_shape("Qwen1.5-0.5B", "--student"), find_shape("Qwen1.5-32B", "--teacher"))
+    folder = ROOT / "ds_configs"
+    files = {"deepspeed": str(folder / "student_zero3.json"), "teacher_deepspeed": str(folder / "teacher_zero3.json")}
+    return RunConfig(**{"method": "rkd", "teacher": "t", **files, **changes}), models
+
+
+def test_a_32b_teacher_beside_the_smallest_student():
+    """Its bf16 weights are 60.6 GB; an eighth of them lies on each of eight GPUs, or in the host's memory."""
+    config, models = big()
+    found = predict(config, models, Machine(8, 80 * GIB))
+    lines = {line.name: line for line in found.lines}
+    assert lines["teacher: weights (this rank's part)"].gpu / GIB == pytest.approx(60.558 / 8, rel=1e-3)
+    assert found.first_over(Machine(8, 80 * GIB)) is None
+    offload = str(ROOT / "ds_configs" / "teacher_zero3_offload.json")
+    moved = predict(replace(config, teacher_deepspeed=offload), models, Machine(8, 80 * GIB))
+    assert moved.gpu == pytest.approx(found.gpu - 60.558 / 8 * GIB, rel=1e-3)
+    assert moved.host == pytest.approx(found.host + 60.558 * GIB, rel=1e-3)
+    small_host = Machine(8, 80 * GIB, 64 * GIB)
+    assert moved.first_over(small_host).startswith(
+        "host memory: teacher: weights (this rank's part) (60.6 GB on a node"
+    )
+    assert find_cure(replace(config, teacher_deepspeed=offload), models, small_host).endswith("teacher_zero3.json")
+
+
+def test_the_first_thing_that_does_not_fit_and_its_cure():
+    config, models = big()
+    whole = replace(config, teacher_deepspeed=str(ROOT / "ds_configs" / "teacher_whole.json"))
+    machine = Machine(8, 40 * GIB)
+    assert predict(whole, models, machine).first_over(machine).startswith("teacher: weights (60.6 GB on each GPU")
+    assert find_cure(whole, models, machine) == "--teacher-deepspeed teacher_zero3.json"
+    assert find_cure(whole, models, Machine(8, 3 * GIB)) is None
+
+
+def test_the_script_writes_its_predictions_and_says_what_is_wrong(tmp_path):
+    def plan(*flags):
+        command = [sys.executable, ROOT / "train" / "plan.py", "--gpus", "8", "--gpu-memory", "80", *flags]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    models = ["--student", "Qwen1.5-0.5B", "--teacher", "Qwen1.5-1.8B", "--method", "rkd"]
+    done = plan(*models, "--json", str(tmp_path / "plan.json"))
+    assert done.returncode == 0, done.stderr
+    (record,) = json.loads((tmp_path / "plan.json").read_text())["methods"]
+    held = sum(line["gpu"] for line in [*record["held"], *record["phases"][record["peak_phase"]]])
+    assert record["fits"] and record["gpu_bytes"] == held + 2 * GIB
+    assert f"{record['gpu_bytes'] / GIB:.1f}" in done.stdout
+    wrong = plan(*models, "--mfu", "40")
+    assert wrong.returncode == 2 and wrong.stderr.startswith("error: --mfu 40 is out of range")
