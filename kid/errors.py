@@ -63,7 +63,7 @@ def why_not_written(error: Exception) -> str | None:
     if number:
         return os.strerror(int(number[1]))
     # torch's writer of archives tells neither; there is but one usual reason.
-    return "is the disk full?" if re.search("unexpected pos|file write failed", str(error)) else None
+    return "is the disk full?" if re.search("unexpected pos|file write failed|iostream error", str(error)) else None
 
 
 def peer_is_gone(error: Exception) -> bool:

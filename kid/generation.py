@@ -168,6 +168,7 @@ def write_outputs(
             bar.update(sum(map(len, batches)))
             reason = stop_reason(engine.device)
             if reason:
+                bar.close()
                 if rank == 0:
                     print(f"teacher outputs: stopped by {reason}; run it again to go on", flush=True)
                 stop_watch().done = True

@@ -51,11 +51,17 @@ def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
         flags: field name -> value, as text or typed; only those the user gave.
 
     Raises:
-        InputError: unknown key, wrong type or value out of range.
+        InputError: unknown key, wrong type, value out of range, or checkpointing with prompts run apart.
     """
     values = read_recipe(recipe) if recipe else {}
     values |= {name: convert(name, value, f"--{name.replace('_', '-')}") for name, value in flags.items()}
-    return RunConfig(**values)
+    config = RunConfig(**values)
+    if config.activation_checkpointing and config.prefix:
+        raise InputError(
+            "--activation-checkpointing yes: activations computed anew would lack the prompts' keys and values that "
+            "all passes share; give --prefix off with it"
+        )
+    return config
 
 
 def require(config: RunConfig, *names: str) -> None:
@@ -76,11 +82,6 @@ def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfi
         raise InputError(f"--teacher {config.teacher}: method {config.method} has no teacher; leave it out")
     if not method.needs_teacher and config.divergence:
         raise InputError(f"--divergence {config.divergence}: method {config.method} has none; leave it out")
-    if config.activation_checkpointing and config.prefix:
-        raise InputError(
-            "--activation-checkpointing yes: activations computed anew would lack the prompts' keys and values that "
-            "all passes share; give --prefix off with it"
-        )
     if TEACHER in method.sources and not config.teacher_outputs:
         raise InputError(
             f"--teacher-outputs is missing; method {config.method} learns from outputs that train/generate.py makes"

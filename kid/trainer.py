@@ -228,11 +228,34 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
         create_run_directory(config)  # not before the models are there: a run that cannot start leaves none behind
     metrics = Metrics(run, student.monitor, done) if leads else None
     check_shared(run)
+    student.train()
+    bar = progress_bar(config.method, "step", inputs.total_steps, done, quiet=not leads)
+    try:
+        run_steps(config, inputs, student, teacher, done=done, share=share, metrics=metrics, bar=bar)
+    except RunError:
+        bar.close()  # what is said next begins a line; after any other error the last word is another rank's
+        raise
+    bar.close()
+    export_trained(student.module.model, inputs.tokenizer, run / kind)
+    stop_watch().done = True
+    if leads:
+        print(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student", flush=True)
+
+
+def run_steps(
+    config: RunConfig, inputs: Inputs, student, teacher, *, done: int, share: bool, metrics: Metrics | None, bar
+) -> None:
+    """Steps `done` (from 0) to the last, on every rank, with a checkpoint where one is due or the run is to stop.
+
+    Raises:
+        RunError: a loss is not finite, or the disk is full.
+        StoppedError: after a checkpoint.
+    """
+    run, kind = Path(config.output), "adapter" if config.lora_rank else "model"
     per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
     timers = SynchronizedWallClockTimer()
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    student.train()
-    bar = progress_bar(config.method, "step", inputs.total_steps, done, quiet=not leads)
+    leads = rank == 0
     for step in range(done, inputs.total_steps):
         started = time.perf_counter()
         lr = student.get_lr()[0]
@@ -264,16 +287,12 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
                 sync(metrics.path)  # a checkpoint is never ahead of its lines
             save_checkpoint(student, run, step + 1, inputs.identity)
         if reason:
+            bar.close()
             if leads:
                 print(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume", flush=True)
             stop_watch().done = True
             torch.distributed.barrier()
             raise StoppedError
-    bar.close()
-    export_trained(student.module.model, inputs.tokenizer, run / kind)
-    stop_watch().done = True
-    if leads:
-        print(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student", flush=True)
 
 
 def shares_prompts(config: RunConfig, student, teacher, leads: bool) -> bool:

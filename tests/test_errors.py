@@ -55,7 +55,7 @@ def test_what_libraries_raise_on_a_full_disk_is_known():
     if not Path("/dev/full").is_char_device():
         pytest.skip("this system has no /dev/full")
     for write in (
-        lambda: torch.save(torch.zeros(5000), "/dev/full"),
+        lambda: torch.save(torch.zeros(size), "/dev/full"),
         lambda: Path("/dev/full").write_text("a" * 10000),
     ):
         with pytest.raises((RuntimeError, OSError)) as caught:

@@ -9,7 +9,19 @@ import pytest
 import torch
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 from launcher import ROOT
-from live_engines import FAMILIES, RANKS, STUDENT_CASES, TEACHER_CASES, VOCABULARY, deepspeed_values, settings, shape
+from live_engines import (
+    DEEP,
+    FAMILIES,
+    LAYOUT,
+    RANKS,
+    STEP_CASES,
+    STUDENT_CASES,
+    TEACHER_CASES,
+    VOCABULARY,
+    deepspeed_values,
+    settings,
+    shape,
+)
 from transformers import AutoModelForCausalLM
 
 import kid.fused.loss
@@ -17,6 +29,7 @@ from kid.config import RunConfig
 from kid.data.batching import Sample, collate
 from kid.methods import METHODS
 from kid.models import DTYPES, ResponseModel, add_lora
+from kid.planning.costs import reducing, step_cost
 from kid.planning.engines import accumulated, training_lines, weight_lines
 from kid.planning.plan import chunk_bytes, taken
 from kid.planning.rehearsal import Layout, rehearse_student
@@ -38,7 +51,7 @@ def live(tmp_path_factory) -> dict[str, dict[str, int]]:
 
 @pytest.mark.parametrize("case", STUDENT_CASES, ids=str)
 def test_a_students_engine_holds_what_is_predicted(live, case):
-    """Weights, adapters, master weights, moments, gradients and buckets, each within 5 %."""
+    """Weights, adapters, master weights, moments, gradients and buckets, and what is received, each within 5 %."""
     family, stage, lora_rank, dtype = case
     module, values = build(shape(family).config, dtype, lora_rank, True), deepspeed_values(stage)
     lines = weight_lines(module, values, dtype, RANKS) + training_lines(module, values, dtype, RANKS, accumulation=2)
@@ -49,6 +62,7 @@ def test_a_students_engine_holds_what_is_predicted(live, case):
         held = [accumulated(sizes, part, rank) * DTYPES[dtype].itemsize for rank in range(RANKS)]
         assert predicted["gradients"] == max(held)
         predicted["gradients"] = held[0]
+    predicted["received"] = reducing(module, values, dtype, accumulation=2, ranks=RANKS)
     assert predicted == pytest.approx(live[str(case)], rel=0.05)
 
 
@@ -57,6 +71,19 @@ def test_a_teachers_engine_holds_what_is_predicted(live, case):
     family, stage = case
     lines = weight_lines(build(shape(family).config, "bf16", 0, False), deepspeed_values(stage), "bf16", RANKS)
     assert {line.name: line.gpu for line in lines} == pytest.approx(live[str(case)], rel=0.05)
+
+
+@pytest.mark.parametrize("case", STEP_CASES, ids=str)
+def test_a_step_receives_what_is_predicted(live, case):
+    """Within 15 %: what ZeRO-3 leaves gathered from pass to pass is known roughly."""
+    method, changes = case
+    config, zero = settings(method=method, dtype="bf16", **changes), deepspeed_values(3)
+    student, teacher = (build(DEEP.config, "bf16", rank, rank > 0) for rank in (config.lora_rank, 0))
+    share = config.batching == "schema"
+    cost = step_cost(
+        config, METHODS[method].sources[0], student, teacher, (zero, zero), LAYOUT, share, RANKS, accumulation=1
+    )
+    assert cost.collective == pytest.approx(live[str(case)], rel=0.15)
 
 
 class Counted(torch.autograd.graph.saved_tensors_hooks):

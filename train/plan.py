@@ -64,8 +64,6 @@ def parse_arguments() -> tuple[RunConfig, list[str], dict[str, float | None], Pa
     methods = [config.method] if named else [m for m in METHODS if config.teacher or not METHODS[m].needs_teacher]
     if METHODS[methods[0]].needs_teacher and not config.teacher:
         raise InputError(f"--teacher is missing; method {config.method} distils from one")
-    if config.activation_checkpointing and config.prefix:
-        raise InputError("--activation-checkpointing yes goes with --prefix off only, in training too; give both")
     return config, methods, numbers, Path(path) if path else None
 
 

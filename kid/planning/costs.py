@@ -8,7 +8,7 @@ from kid.config import RunConfig
 from kid.imperfect import mask_count
 from kid.methods import ON_POLICY
 from kid.models import DTYPES, ResponseModel
-from kid.planning.engines import LIVE, offloaded, persistent, unique
+from kid.planning.engines import offloaded, persistent, staying, unique
 from kid.planning.rehearsal import Layout
 from kid.step import ENTROPIES, ITS_OWN, KD, PREDICTIONS, STUDENT, TEACHER, passes
 
@@ -87,11 +87,20 @@ def head_size(module: ResponseModel) -> int:
 
 
 def gathering(
-    module: ResponseModel, values: dict, dtype: str, forwards: int, backwards: int, heads: int, ranks: int
+    module: ResponseModel,
+    values: dict,
+    dtype: str,
+    forwards: int,
+    backwards: int,
+    heads: int,
+    ranks: int,
+    anew: int = 0,
 ) -> float:
-    """Bytes a rank receives when a ZeRO-3 model is gathered for so many passes, its head by itself so many times.
+    """Bytes a rank receives when a ZeRO-3 model is gathered for the passes of a micro-batch.
 
-    A bound: of a model that may stay whole, a backward finds the weights of its forward, and another forward some.
+    Args:
+        heads: gatherings of the head by itself.
+        anew: forwards that checkpointing runs once more.
     """
     zero = values["zero_optimization"]
     if zero["stage"] < 3:
@@ -100,8 +109,11 @@ def gathering(
     elements = sum(p.numel() for p in parameters) - sum(p.numel() for p in persistent(parameters, zero))
     if heads and not module.causal_lm.config.tie_word_embeddings:
         elements -= head_size(module)
-    passes = forwards + backwards * (elements > zero.get("stage3_max_live_parameters", LIVE))
-    return DTYPES[dtype].itemsize * (passes * elements + heads * head_size(module)) * (ranks - 1) / ranks
+    received = (forwards + backwards + anew) * elements + heads * head_size(module)
+    if backwards and elements <= staying(zero):
+        # All stay for the last backward but the embedding, which no backward of a frozen one reads.
+        received = (1 + anew) * elements + (heads + forwards - 1) * head_size(module)
+    return DTYPES[dtype].itemsize * received * (ranks - 1) / ranks
 
 
 def reducing(module: ResponseModel, values: dict, dtype: str, accumulation: int, ranks: int) -> float:
@@ -155,7 +167,7 @@ def step_cost(
     backwards = training + prefix * (apart + share)
     anew = training * config.activation_checkpointing
     heads = (len(mine) + training * trains_head) if config.fused else 0
-    collective = gathering(student, files[0], config.dtype, forwards + anew, backwards, heads, ranks)
+    collective = gathering(student, files[0], config.dtype, forwards, backwards, heads, ranks, anew)
     layers = forwards + anew + 2 * backwards
     uploaded, decoding, launching = 0.0, 0.0, LAYER_SECONDS * student.causal_lm.config.num_hidden_layers * layers
     if teacher is not None and any(run.model == TEACHER for run in plan):

@@ -24,10 +24,7 @@ CURES: tuple[dict[str, str | int | bool], ...] = (
 
 
 def find_cure(config: RunConfig, models: Models, machine: Machine) -> str | None:
-    """Flags for the fewest settings of CURES that make the method fit, each planned; None: there are none.
-
-    Raises as `prepare`.
-    """
+    """Flags for the first of `cured` that makes the method fit; None: none does. Raises as `predict`."""
     for changed in cured(config):
         if predict(changed, models, machine).first_over(machine) is None:
             return as_flags(config, changed)
@@ -44,12 +41,12 @@ def cured(config: RunConfig) -> list[RunConfig]:
         alone.append(replace(config, **settings))
         together.append(replace(together[-1], **settings))
     found = dict.fromkeys([*alone, *together])
-    # kid.recipe refuses the two together.
+    # A run that has both is refused (kid.recipe).
     return [c for c in found if c != config and not (c.prefix and c.activation_checkpointing)]
 
 
 def instead_of(current, value):
-    """What a cure puts in a setting's place: a file's path, None without one; a number no larger than the one set."""
+    """What a cure puts in a setting's place: a file's path, None if there is none; a number no larger than before."""
     if isinstance(value, str) and value.endswith(".json"):
         path = Path(current).with_name(value)
         return str(path) if path.is_file() else None

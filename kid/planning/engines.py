@@ -73,6 +73,11 @@ def window(sizes: list[int], prefetch: int) -> int:
     return most
 
 
+def staying(zero: dict) -> int:
+    """Elements up to which ZeRO-3 leaves a forward's weights gathered for its backward: either setting is enough."""
+    return max(int(zero.get(f"stage3_max_{name}", LIVE)) for name in ("live_parameters", "reuse_distance"))
+
+
 def gathered(module: nn.Module, zero: dict, trains: bool, keeps: bool, head: int) -> int:
     """Most elements of a ZeRO-3 model that are gathered at once beyond the small ones.
 
@@ -87,7 +92,7 @@ def gathered(module: nn.Module, zero: dict, trains: bool, keeps: bool, head: int
         return sum(sizes)
     most = max(window(sizes, prefetch), head and head + prefetch)
     if trains:
-        most = max(most, int(zero.get("stage3_max_live_parameters", LIVE)) + max(sizes, default=0))
+        most = max(most, staying(zero) + max(sizes, default=0))
     return min(most, sum(sizes))
 
 
