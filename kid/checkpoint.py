@@ -158,6 +158,11 @@ def remove_partial(run: Path) -> None:
     shutil.rmtree(run / "checkpoints" / UNIVERSAL, ignore_errors=True)
 
 
+def is_for_any_ranks(checkpoint: Path) -> bool:
+    """Whether the optimizer's state is whole, as at ZeRO stage 0, and not in a part for each rank."""
+    return not any(checkpoint.glob("*optim_states.pt"))
+
+
 def convert_checkpoint(checkpoint: Path, world_size: int) -> Path:
     """A copy of a checkpoint that any number of ranks can load, made by DeepSpeed's converter; called on one rank.
 

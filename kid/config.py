@@ -206,7 +206,9 @@ class RunConfig:
     eval_steps: int | None = option(
         None, "validation loss on a fixed part of dev every so many steps", group=RUN, low=1
     )
-    resume: bool = option(False, "go on from the newest good checkpoint, or start if there is none", group=RUN)
+    resume: bool = option(
+        False, "go on from the newest good checkpoint, on any number of ranks; or start if there is none", group=RUN
+    )
 
     @property
     def resolved_divergence(self) -> str | None:

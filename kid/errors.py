@@ -52,7 +52,8 @@ def writing(path: Path) -> Iterator[None]:
         reason = why_not_written(error)
         if reason is None:
             raise
-        raise RunError(f"{path} cannot be written ({reason}); mend that and go on with --resume") from error
+        what_to_do = "mend that and run it again, a training with --resume"
+        raise RunError(f"{path} cannot be written ({reason}); {what_to_do}") from error
 
 
 def why_not_written(error: Exception) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -15,12 +16,13 @@ from kid.data.batching import Dataset, Sample, collate, load_dataset
 from kid.data.teacher_outputs import different_values, header, prompt_hash, read_lines
 from kid.decoding import decode
 from kid.engine import TEACHER_FLAG, joined_ranks, read_deepspeed_config, teacher_engine
-from kid.errors import InputError, StoppedError
+from kid.errors import InputError, StoppedError, writing
 from kid.files import check_writable, drop_torn_line, write_atomically
 from kid.models import stored_tensors
 from kid.pretrained import find_teacher, fingerprint, load_tokenizer, token_ids
 from kid.progress import keep_quiet, progress_bar
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
+from kid.run_lock import run_lock
 from kid.stopping import stop_reason, stop_watch
 
 
@@ -94,6 +96,13 @@ def generate(config: RunConfig) -> None:
     if path.is_dir():
         raise InputError(f"--teacher-outputs {path} is a folder; name a file")
     check_writable(path.parent, "--teacher-outputs")
+    leads = os.environ["RANK"] == "0"
+    with run_lock(parts_folder(path), "--teacher-outputs") if leads else nullcontext():
+        generate_locked(config, path, leads)
+
+
+def generate_locked(config: RunConfig, path: Path, leads: bool) -> None:
+    """The same, while no other job writes these outputs."""
     values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     teacher = find_teacher(config.teacher, "--teacher")
     tokenizer = load_tokenizer(teacher.tokenizer, "--teacher")
@@ -102,7 +111,6 @@ def generate(config: RunConfig) -> None:
     train = load_dataset(config, "train", tokenizer)
     first = header(config, fingerprint(teacher))
     prompts = distinct_prompts(train)
-    leads = os.environ["RANK"] == "0"
     if is_finished(path, first, prompts):
         if leads:
             print(f"{path} is finished: it holds the outputs of all {len(prompts)} prompts", flush=True)
@@ -161,10 +169,11 @@ def write_outputs(
                 tokens=tokens,
                 together=together,
             )
-            for (_, prompt), ids in zip(batches[rank], outputs, strict=False):
-                text = tokenizer.decode(ids, skip_special_tokens=True)
-                file.write(json.dumps({"prompt": prompt_hash(prompt), "ids": ids, "text": text}) + "\n")
-            file.flush()
+            with writing(part):
+                for (_, prompt), ids in zip(batches[rank], outputs, strict=False):
+                    text = tokenizer.decode(ids, skip_special_tokens=True)
+                    file.write(json.dumps({"prompt": prompt_hash(prompt), "ids": ids, "text": text}) + "\n")
+                file.flush()
             bar.update(sum(map(len, batches)))
             reason = stop_reason(engine.device)
             if reason:

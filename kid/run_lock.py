@@ -1,4 +1,4 @@
-"""One job at a time in a run's directory."""
+"""One job at a time in a folder."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def describe_owner(path: Path) -> str:
 
 
 @contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Hold a run's directory; for rank 0, before it reads what lies there. A folder made for it alone is taken away.
+def run_lock(folder: Path, flag: str = "--output") -> Iterator[None]:
+    """Hold a folder that belongs to what `flag` names; for rank 0, before it reads what lies there. A folder made for
+    the lock alone is taken away.
 
     The operating system lets go of the lock when its owner ends, however it ends. What a dead owner left is taken over,
     and said.
@@ -36,7 +37,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     Raises:
         InputError: another job has it, or the folder cannot be written to.
     """
-    check_writable(folder, "--output")
+    check_writable(folder, flag)
     made = not folder.exists()
     owner = folder / "owner.json"
     lock = FileLock(folder / "lock", timeout=0)
@@ -45,10 +46,10 @@ def run_lock(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise InputError(
-            f"--output {folder} is in use by another job ({describe_owner(owner)}); wait for it, or choose another"
+            f"{flag} {folder} is in use by another job ({describe_owner(owner)}); wait for it, or choose another"
         ) from None
     except OSError as error:
-        raise InputError(f"--output {folder} cannot be locked ({error.strerror or error}); choose another") from None
+        raise InputError(f"{flag} {folder} cannot be locked ({error.strerror or error}); choose another") from None
     try:
         if owner.exists():
             print(f"{folder}: taken over from a job that is dead ({describe_owner(owner)})", flush=True)
@@ -58,7 +59,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         owner.unlink(missing_ok=True)
-        if made and [path.name for path in folder.iterdir()] == ["lock"]:
+        if made and folder.exists() and [path.name for path in folder.iterdir()] == ["lock"]:
             (folder / "lock").unlink()
             folder.rmdir()
         lock.release()

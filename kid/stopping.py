@@ -15,7 +15,7 @@ import torch
 from kid.errors import STOPPED_STATUS
 
 # In the order of the numbers by which ranks tell one another.
-REASONS = ("SIGTERM", "SIGUSR1", "the launcher is gone")
+REASONS = ("SIGTERM", "SIGUSR1", "the launcher's end")
 SIGNALS = {signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1"}
 LAUNCHER_GONE = REASONS[2]
 # Nobody is left then to end a rank that waits in vain for another one.

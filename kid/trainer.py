@@ -18,6 +18,7 @@ from kid.checkpoint import (
     convert_checkpoint,
     export_trained,
     find_checkpoint,
+    is_for_any_ranks,
     load_checkpoint,
     newest_checkpoint,
     remove_partial,
@@ -193,7 +194,8 @@ def choose_checkpoint(run: Path, identity: dict[str, str]) -> Found:
         try:
             remove_partial(run)
             found = find_checkpoint(run, identity)
-            if found.checkpoint and found.world_size != torch.distributed.get_world_size():
+            others = found.checkpoint and found.world_size != torch.distributed.get_world_size()
+            if others and not is_for_any_ranks(found.checkpoint):
                 print(f"{found.checkpoint} was written by {found.world_size} ranks and is converted", flush=True)
                 found = replace(found, universal=convert_checkpoint(found.checkpoint, found.world_size))
             answer = [found]

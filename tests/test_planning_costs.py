@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import pytest
 from launcher import ROOT
-from live_engines import VOCABULARY, deepspeed_values, settings, shape
+from live_engines import VOCABULARY, deepspeed_values, shape
 
-from kid.config import RunConfig
+from kid.config import GROUPS, RunConfig
 from kid.errors import InputError
 from kid.planning.costs import Cost, Speeds, forward_tokens, gathering, reducing
-from kid.planning.cures import find_cure
-from kid.planning.engines import window
+from kid.planning.cures import CURES, as_flags, cured, find_cure
+from kid.planning.engines import gathered, window
 from kid.planning.plan import Machine, Models, predict
 from kid.planning.rehearsal import Layout
 from kid.planning.shapes import build, find_shape
+from kid.recipe import resolve_config
 
 GIB = 2**30
 
@@ -49,19 +50,33 @@ def test_what_is_gathered_at_once():
     assert window([5, 3, 4, 2, 1], prefetch=0) == 5
 
 
+def test_what_stays_gathered():
+    """A teacher's weights leave at once; one pass of a student leaves some, up to a limit; several leave all."""
+    module = build(shape("llama").config, "bf16", 0, True)
+    head, layer = VOCABULARY * 64, 64 * (2 * 64 + 2 * 32 + 3 * 160)
+    zero = {
+        "stage3_param_persistence_threshold": 64, "stage3_prefetch_bucket_size": 0,
+        "stage3_max_live_parameters": 50000, "stage3_max_reuse_distance": 9,
+    }  # fmt: skip
+    assert gathered(module, zero, trains=False, keeps=False, head=0) == head
+    assert gathered(module, zero, trains=True, keeps=False, head=head) == 50000 + head
+    everything = 2 * head + 4 * layer
+    assert gathered(module, zero, trains=True, keeps=True, head=head) == everything
+    assert gathered(module, {**zero, "stage3_max_reuse_distance": 10**9}, True, False, head) == everything
+
+
 def test_tokens_that_run():
     """Two rows of 10 prompt tokens, 8 of them shared, and 4 output tokens, of which the last predicts nothing."""
     layout = Layout(rows=2, shared=8, own=2, output=4)
-    plain = settings(prefix=False)
-    assert forward_tokens(plain, layout, 3, share=False, apart=False) == (3, 3 * 2 * 13)
-    assert forward_tokens(settings(), layout, 1, share=False, apart=False) == (1, 2 * 13)
-    assert forward_tokens(settings(), layout, 2, share=False, apart=True) == (3, 2 * 9 + 2 * 2 * 4)
-    assert forward_tokens(settings(), layout, 2, share=True, apart=True) == (4, 8 + 2 * 1 + 2 * 2 * 4)
+    assert forward_tokens(False, layout, 3, share=False, apart=False) == (3, 3 * 2 * 13)
+    assert forward_tokens(True, layout, 1, share=False, apart=False) == (1, 2 * 13)
+    assert forward_tokens(True, layout, 2, share=False, apart=True) == (3, 2 * 9 + 2 * 2 * 4)
+    assert forward_tokens(True, layout, 2, share=True, apart=True) == (4, 8 + 2 * 1 + 2 * 2 * 4)
 
 
-@pytest.mark.parametrize(("stage", "times"), [(0, 2), (1, 3), (2, 4), (3, 3)])
+@pytest.mark.parametrize(("stage", "times"), [(0, 2), (1, 3), (2, 7), (3, 3)])
 def test_bytes_of_gradients_and_updated_weights(stage, times):
-    """Three micro-batches: summed once at stages 0 and 1, scattered each at 2 and 3; 1 and 2 gather the new weights."""
+    """Three micro-batches: summed once at stages 0 and 1, each at 2, scattered at 3; 1 and 2 gather new weights."""
     module = build(shape("llama").config, "bf16", 0, True)
     elements = sum(p.numel() for p in module.parameters())
     values = deepspeed_values(stage)
@@ -69,12 +84,17 @@ def test_bytes_of_gradients_and_updated_weights(stage, times):
 
 
 def test_bytes_of_gathered_weights():
+    """Of a bf16 model whose norms are never let go, over eight ranks: 7/8 of what is gathered comes from others."""
     module = build(shape("llama").config, "bf16", 0, False)
     norms, head = 9 * 64, VOCABULARY * 64
-    elements = sum(p.numel() for p in module.parameters()) - norms
-    found = gathering(module, deepspeed_values(3), "bf16", forwards=2, heads=1, ranks=8)
-    assert found == 2 * (2 * (elements - head) + head) * 7 / 8
-    assert gathering(module, deepspeed_values(0), "bf16", 2, 1, 8) == 0
+    trunk = sum(p.numel() for p in module.parameters()) - norms - head
+    values, passes = deepspeed_values(3), {"forwards": 2, "heads": 1, "ranks": 8}
+    assert gathering(module, values, "bf16", backwards=0, **passes) == 2 * (2 * trunk + head) * 7 / 8
+    # What the first forward leaves serves the second, the embedding aside, and the backward.
+    assert gathering(module, values, "bf16", backwards=1, **passes) == 2 * (trunk + 2 * head) * 7 / 8
+    values["zero_optimization"] |= {"stage3_max_live_parameters": 1000, "stage3_max_reuse_distance": 1000}
+    assert gathering(module, values, "bf16", backwards=1, anew=1, **passes) == 2 * (4 * trunk + head) * 7 / 8
+    assert gathering(module, deepspeed_values(0), "bf16", backwards=1, **passes) == 0
 
 
 def test_seconds_are_those_of_the_slowest():
@@ -91,7 +111,9 @@ def big(**changes) -> tuple[RunConfig, Models]:
 
 
 def test_a_32b_teacher_beside_the_smallest_student():
-    """Its bf16 weights are 60.6 GB; an eighth of them lies on each of eight GPUs, or in the host's memory."""
+    """Its bf16 weights are 60.6 GB; an eighth of them lies on each of eight GPUs, or in the host's memory, pinned: of
+    each rank's parts the 26.8 MB of a layer's three largest take 64 MB each, q's and o's 8, k's and v's 2, and those
+    of embedding and head 256 (MB of 2^20 bytes)."""
     config, models = big()
     found = predict(config, models, Machine(8, 80 * GIB))
     lines = {line.name: line for line in found.lines}
@@ -100,10 +122,11 @@ def test_a_32b_teacher_beside_the_smallest_student():
     offload = str(ROOT / "ds_configs" / "teacher_zero3_offload.json")
     moved = predict(replace(config, teacher_deepspeed=offload), models, Machine(8, 80 * GIB))
     assert moved.gpu == pytest.approx(found.gpu - 60.558 / 8 * GIB, rel=1e-3)
-    assert moved.host == pytest.approx(found.host + 60.558 * GIB, rel=1e-3)
+    pinned = 64 * (3 * 64 + 2 * 8 + 2 * 2) + 2 * 256
+    assert moved.host == found.host + 8 * pinned * 2**20
     small_host = Machine(8, 80 * GIB, 64 * GIB)
     assert moved.first_over(small_host).startswith(
-        "host memory: teacher: weights (this rank's part) (60.6 GB on a node"
+        "host memory: teacher: weights (this rank's part) (110.0 GB on a node"
     )
     assert find_cure(replace(config, teacher_deepspeed=offload), models, small_host).endswith("teacher_zero3.json")
 
@@ -113,8 +136,26 @@ def test_the_first_thing_that_does_not_fit_and_its_cure():
     whole = replace(config, teacher_deepspeed=str(ROOT / "ds_configs" / "teacher_whole.json"))
     machine = Machine(8, 40 * GIB)
     assert predict(whole, models, machine).first_over(machine).startswith("teacher: weights (60.6 GB on each GPU")
-    assert find_cure(whole, models, machine) == "--teacher-deepspeed teacher_zero3.json"
+    assert find_cure(whole, models, machine) == f"--teacher-deepspeed {config.teacher_deepspeed}"
     assert find_cure(whole, models, Machine(8, 3 * GIB)) is None
+
+
+@pytest.mark.parametrize(("method", "cures"), [("kid", len(CURES)), ("sft", len(CURES) - 2)])
+def test_training_takes_the_flags_of_every_cure(method, cures, monkeypatch):
+    """And reads off them what was planned."""
+    monkeypatch.syspath_prepend(ROOT / "train")
+    from cli import build_parser, keys_of, read_flags
+
+    files = {"deepspeed": "student_zero2.json", "teacher_deepspeed": "teacher_whole.json"}
+    start = {name: str(ROOT / "ds_configs" / file) for name, file in files.items()} | {"fused": "off"}
+    start |= {"method": method, "student": "s", "data": "d", "output": "o"} | ({"teacher": "t"} if cures == 8 else {})
+    words = [word for name, value in start.items() for word in (f"--{name.replace('_', '-')}", value)]
+    config = resolve_config(None, start)
+    configs = cured(config)
+    assert len(configs) > cures
+    for changed in configs:
+        monkeypatch.setattr(sys, "argv", ["train.py", *words, *as_flags(config, changed).split()])
+        assert resolve_config(*read_flags(build_parser("", "", keys_of(GROUPS), bool))) == changed
 
 
 def test_the_script_writes_its_predictions_and_says_what_is_wrong(tmp_path):

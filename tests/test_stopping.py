@@ -69,7 +69,7 @@ def test_a_launcher_that_is_killed_is_missed(start):
     launcher = start(LAUNCHER, "deepspeed", RANK.format(asked="asked"), LOCAL_SIZE="1")
     time.sleep(1)  # it is looked at twice, and is there
     launcher.kill()
-    assert launcher.stdout.readline() == "the launcher is gone\n"
+    assert launcher.stdout.readline() == "the launcher's end\n"
 
 
 def test_without_a_launcher_there_is_none_to_miss(start):
@@ -81,4 +81,4 @@ def test_without_a_launcher_there_is_none_to_miss(start):
 
 def test_a_launcher_gone_before_its_rank_looks_for_it(start):
     rank = start(RANK.format(asked="asked"), LOCAL_SIZE="1")  # started by something else
-    assert rank.stdout.readline() == "the launcher is gone\n"
+    assert rank.stdout.readline() == "the launcher's end\n"

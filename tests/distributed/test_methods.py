@@ -3,11 +3,14 @@
 import json
 import math
 import shutil
+import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
-from launcher import ROOT
+from launcher import ROOT, launch_command
 from peft import PeftModel
 from run_files import metrics, timed_metrics
 from safetensors.torch import load_file
@@ -229,8 +232,8 @@ def test_teacher_outputs(runs):
 
 
 def test_generation_goes_on_where_it_was(runs, launch, tmp_path):
-    """Half of the outputs are there, the last of them cut off; one rank with a whole teacher makes the others, and the
-    file is the one that two ranks with a ZeRO-3 teacher made in one go."""
+    """Half of the outputs are there, the last of them cut off; one rank with a whole teacher, which is stopped once,
+    makes the others, and the file is the one that two ranks with a ZeRO-3 teacher made in one go."""
     whole = (runs / "outputs.jsonl").read_text()
     first, *lines = whole.splitlines(keepends=True)
     parts = tmp_path / "f.jsonl.parts"
@@ -248,9 +251,18 @@ def test_generation_goes_on_where_it_was(runs, launch, tmp_path):
     ]
     flags += ["--teacher-deepspeed", "ds_configs/teacher_whole.json", "--dtype", "fp32", "--max-new-tokens", "40"]
     command = ["train/generate.py", *flags, "--micro-batch-size", "7"]
+    with subprocess.Popen(launch_command(1, *command[:-1], "1"), cwd=ROOT, stdout=subprocess.PIPE, text=True) as job:
+        before = (parts / "rank-0.jsonl").stat().st_size
+        while (parts / "rank-0.jsonl").stat().st_size <= before:
+            assert job.poll() is None
+            time.sleep(0.05)
+        (rank,) = (p for p in psutil.Process(job.pid).children(recursive=True) if "--local_rank=0" in p.cmdline())
+        rank.terminate()
+        assert "teacher outputs: stopped by SIGTERM; run it again to go on" in job.stdout.read()
+    assert job.returncode == 75 and not (tmp_path / "f.jsonl").exists()
     done = launch(1, *command)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "80 outputs" in done.stdout and (tmp_path / "f.jsonl").read_text() == whole
+    assert "80 outputs" in done.stdout and (tmp_path / "f.jsonl").read_text() == whole and not parts.exists()
     again = launch(1, *command)
     assert again.returncode == 0 and "is finished: it holds the outputs of all 80 prompts" in again.stdout
 
