@@ -15,6 +15,7 @@ import torch
 from deepspeed.accelerator import get_accelerator
 from transformers import get_cosine_schedule_with_warmup
 
+from kid.build_lock import lock_builds
 from kid.config import RunConfig, accumulation_steps
 from kid.errors import InputError, RunError, StoppedError
 from kid.fused.head import Head
@@ -46,6 +47,7 @@ def joined_ranks() -> Iterator[None]:
         RunError: not all ranks have come within 10 minutes (DeepSpeed's; DEEPSPEED_TIMEOUT sets others).
     """
     get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
+    lock_builds()
     try:
         deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
     except torch.distributed.DistError as error:

@@ -155,6 +155,21 @@ def merged_model(trained: Trained, dtype: str) -> PreTrainedModel:
     return merge_adapter(add_adapter(model, trained.weights.adapter), DTYPES[dtype])
 
 
+def add_older_names(path: Path) -> None:
+    """What transformers 5 writes into config.json under new names, under those of version 4 too.
+
+    Version 4, and vLLM over it, would take its own defaults without a word: another RoPE, and fp32.
+    """
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["torch_dtype"] = config["dtype"]
+    rope = config.get("rope_parameters")
+    if rope:
+        config["rope_theta"] = rope["rope_theta"]
+        if rope["rope_type"] != "default":
+            config["rope_scaling"] = {name: value for name, value in rope.items() if name != "rope_theta"}
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
 def copy_tokenizer(source: Path, target: Path) -> None:
     """The tokenizer's files as they are, chat templates with them."""
     for path in sorted({path for pattern in TOKENIZER_FILES for path in source.glob(pattern)}):
@@ -220,7 +235,7 @@ def export_merged(trained: Trained, output: Path, dtype: str, command: str) -> l
 
     Args:
         dtype: "fp32" or "bf16".
-        command: what was typed, for the card.
+        command: of this export, for the card.
 
     Returns:
         Lines about what could not be written as it should be.
@@ -239,6 +254,7 @@ def export_merged(trained: Trained, output: Path, dtype: str, command: str) -> l
     remarks: list[str] = []
     with written_beside(output) as partial:
         model.save_pretrained(partial, max_shard_size=SHARD_SIZE)
+        add_older_names(partial / "config.json")
         for path in partial.glob("*.safetensors"):  # which only their owner may read as they are written
             path.chmod((partial / "config.json").stat().st_mode)
         copy_tokenizer(source, partial)

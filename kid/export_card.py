@@ -69,8 +69,8 @@ The model goes on with the SQL and ends with EOS. No chat template.
 ```python
 {usage}```
 
-In vLLM ask for completions, not chat, at temperature 0. KID's `eval/ask.py --model DIR --database x.sqlite "question"`
-writes the prompt out of an SQLite file.
+In vLLM (which has Qwen2 and LLaMA, not CodeGen) ask for completions, not chat, at temperature 0.
+KID's `eval/ask.py --model DIR --database x.sqlite "question"` writes the prompt out of an SQLite file.
 
 ## Scores
 
@@ -165,7 +165,7 @@ def model_card(
         base: the folder of the student's base model, if it is at hand.
         dtype: of the weights.
         reader: the class that reads the tokenizer as training did.
-        command: what was typed.
+        command: of this export.
     """
     method, student = METHODS[config.method], model_name(config.student)[0]
     front, missing = front_matter(config, config.student, base)

@@ -1,8 +1,10 @@
 """Check a training before it is queued. Prints the splits to evaluate, a tab, and its run's directory."""
 
 import argparse
+import io
 import runpy
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 from types import ModuleType
 
@@ -23,9 +25,10 @@ def check(config: RunConfig, arguments: argparse.Namespace) -> None:
     if not teacher_there and not Path(config.teacher).is_dir():
         raise InputError(f"teacher {config.teacher} is not there; train it first (--train-teachers), or name another")
     splits = arguments.splits.split() or SPLITS.get(config.benchmark, ["dev"])
-    load_questions(config.benchmark, "train", config.data, config.questions)
-    for split in splits:
-        load_questions(config.benchmark, split, config.data)
+    with redirect_stderr(io.StringIO() if arguments.without_notes else sys.stderr):
+        load_questions(config.benchmark, "train", config.data, config.questions)
+        for split in splits:
+            load_questions(config.benchmark, split, config.data)
     print(f"{' '.join(splits)}\t{config.output}")
 
 
@@ -34,6 +37,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, required=True, help="of all nodes together")
     parser.add_argument("--splits", default="", help="what will be predicted [all of the benchmark]")
     parser.add_argument("--teacher-comes", action="store_true", help="a job before this one trains it")
+    parser.add_argument("--without-notes", action="store_true", help="on the data, which were made before")
     parser.add_argument("script", help="train/distill.py or train/sft.py")
     parser.add_argument("flags", nargs=argparse.REMAINDER, help="the script's")
     arguments = parser.parse_args()

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2153 # variables of settings.sh, and of the scripts that source this
-# What the job scripts share: what a row of SIZES means, and a training on all nodes of a job. Sourced after settings.sh.
+# What the job scripts share: what a row of SIZES means, a training on all nodes of a job. Sourced after settings.sh.
 
 # in_job COMMAND...: how srun starts the tasks of a step: in the container where there is one, each with its cores.
 in_job() {
@@ -44,15 +44,26 @@ training_of() {
 # when it is finished, requeued when it was asked to stop, and with an error when anything failed.
 train() {
     local name=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
-    local hostfile=$LOGS/$name.hostfile stopped=$LOGS/$name.stopped restarts=${SLURM_RESTART_COUNT:-0} master status=0
+    local hostfile=$LOGS/$name.hostfile stopped=$LOGS/$name.stopped restarts=${SLURM_RESTART_COUNT:-0}
+    local start="$name: start $((restarts + 1))" master status=0
     mkdir -p "$LOGS"
+    # shellcheck disable=SC2064 # where a job is cancelled, no variable of this function is left
+    trap "rm -f ${hostfile@Q}" EXIT
     scontrol show hostnames "$SLURM_JOB_NODELIST" | sed "s/\$/ slots=${SLURM_GPUS_ON_NODE:-$GPUS}/" > "$hostfile"
-    master=$(scontrol show node "$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)" -o)
-    master=$(sed -E 's/.* NodeAddr=([^ ]+) .*/\1/' <<< "$master")
+    # This script runs on the first node, where the first rank will be.
+    if [ -n "$INTERFACE" ]; then
+        master=$(ip -4 -o address show "$INTERFACE" 2> /dev/null | awk '{sub("/.*", "", $4); print $4; exit}' || true)
+        [ -n "$master" ] || fail "INTERFACE=$INTERFACE has no IPv4 address on $SLURMD_NODENAME; see ip address"
+        export NCCL_SOCKET_IFNAME=$INTERFACE GLOO_SOCKET_IFNAME=$INTERFACE
+    else
+        master=$(scontrol show node "$SLURMD_NODENAME" -o | sed -E 's/.* NodeAddr=([^ ]+) .*/\1/')
+    fi
     rm -f "$stopped"
-    echo "$name: start $((restarts + 1)), nodes $SLURM_JOB_NODELIST: $*"
+    echo "$start, nodes $SLURM_JOB_NODELIST: $*"
     # shellcheck disable=SC2016 # for the task's shell
     local task='
+        echo "$1"
+        shift
         # Neither signal is for the launcher, which would die of it: ranks have handlers of their own.
         trap "" USR1 TERM
         deepspeed --no_ssh --node_rank "$SLURM_NODEID" "$@" && exit 0
@@ -62,16 +73,21 @@ train() {
         touch "$0"'
     # Ports of jobs on one node differ, and lie below those that systems give out themselves.
     in_job --nodes="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --output="$LOGS/$name-%t.log" --open-mode=append \
-        bash -c "$task" "$stopped" --hostfile "$hostfile" --master_addr "$master" \
+        bash -c "$task" "$stopped" "$start" --hostfile "$hostfile" --master_addr "$master" \
         --master_port $((15000 + SLURM_JOB_ID % 15000)) "$@" --resume || status=$?
-    rm -f "$hostfile"
-    [ $status = 0 ] || give_up "$name failed with status $status and is not requeued; $LOGS/$name-*.log say why"
+    if [ $status != 0 ]; then
+        # The line of the rank that failed, if it had one to say; an earlier start of the job may have had others.
+        awk -v start="$start" 'FNR == 1 {now = 0} $0 == start {now = 1} now && /^error/ {print; exit}' \
+            "$LOGS/$name"-*.log >&2 || true
+        give_up "$name failed with status $status and is not requeued; $LOGS/$name-*.log say why"
+    fi
     [ -e "$stopped" ] || { echo "$name: finished" && exit 0; }
     rm "$stopped"
     [ "$restarts" -lt "$MAX_REQUEUES" ] ||
-        give_up "$name has been requeued $restarts times (MAX_REQUEUES=$MAX_REQUEUES) and still is not finished; submit it again to go on"
+        give_up "$name is not finished after $restarts requeues (MAX_REQUEUES=$MAX_REQUEUES); submit it again to go on"
     # A job that was cancelled is about to end, and must not come back.
-    [ "$(squeue --noheader --jobs "$SLURM_JOB_ID" --format %T)" = RUNNING ] || give_up "$name was stopped and is not requeued"
+    [ "$(squeue --noheader --jobs "$SLURM_JOB_ID" --format %T)" = RUNNING ] ||
+        give_up "$name was stopped and is not requeued"
     echo "$name: stopped in good order, requeued"
     scontrol requeue "$SLURM_JOB_ID" || give_up "$name cannot be requeued; submit it again to go on"
     sleep 60 # until SLURM ends this script

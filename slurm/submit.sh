@@ -12,11 +12,12 @@ usage: [SETTING=VALUE ...] slurm/submit.sh [--scaling] [--train-teachers]
   DATA=spider PARTITION=h100 TIME=12:00:00 slurm/submit.sh --scaling --train-teachers
   DATA=spider NODES=2 FLAGS="--micro-batch-size 1 --save-steps 200" RECIPE=... slurm/submit.sh
 
-Submits, each job when the ones before it have succeeded:
+Submits, each job when the ones before it have succeeded (of evaluations, when they have ended):
 
   teachers      with --train-teachers: TEACHER_RECIPE, or each teacher of SIZES
   distillation  RECIPE; with --scaling an array, one task a line of SIZES (slurm/sizes.txt, chosen with train/plan.py)
-  evaluations   an array: every run on every split, predicted and scored into RUN/predictions and RUN/scores
+  evaluations   an array: every run, teachers too where they are trained here, on every split, predicted and scored into
+                RUN/predictions and RUN/scores
   report        eval/report.py over all of them; its tables are at the end of this job's log
 
 and prints the jobs' numbers and where the results will be. A training that reaches its time limit, or is sent
@@ -42,7 +43,7 @@ done
 
 # What is to be done, checked: `rows` of SIZES (or one empty row for RECIPE), and the lines of the evaluations.
 command -v sbatch > /dev/null || fail "sbatch is not on PATH; run this on a login node of the cluster"
-python -c 'import kid' 2> /dev/null || fail "python cannot import kid; activate the environment it is installed in (README.md)"
+python -c 'import kid' 2> /dev/null || fail "python cannot import kid; activate its environment (README.md)"
 [ -f "$SCRIPT" ] || fail "SCRIPT=$SCRIPT is no file; give train/distill.py or train/sft.py"
 [ -n "$DATA" ] || fail "DATA is not set; name the benchmark's folder: DATA=spider slurm/submit.sh ..."
 [ -d "$DATA" ] || fail "DATA=$DATA is no folder; name the benchmark's"
@@ -57,18 +58,18 @@ else
     rows=("")
 fi
 for folder in "$LOGS" "$REPORT"; do
-    mkdir -p "$folder" 2> /dev/null && [ -w "$folder" ] || fail "$folder cannot be written to; set LOGS and REPORT to other folders"
+    mkdir -p "$folder" 2> /dev/null && [ -w "$folder" ] ||
+        fail "$folder cannot be written to; set LOGS and REPORT to other folders"
 done
-evaluations=() runs=()
+evaluations=() runs=() checks=(--ranks $((NODES * GPUS)) --splits "$SPLITS" ${teachers:+--teacher-comes})
 for row in "${rows[@]}"; do
-    if [ -n "$teachers" ]; then
-        training_of "$row" teacher
-        python slurm/check.py --ranks $((NODES * GPUS)) --splits "$SPLITS" "$script" "${arguments[@]}" > /dev/null
-    fi
-    training_of "$row"
-    checked=$(python slurm/check.py --ranks $((NODES * GPUS)) --splits "$SPLITS" ${teachers:+--teacher-comes} "$script" "${arguments[@]}")
-    runs+=("${checked#*$'\t'}")
-    for split in ${checked%%$'\t'*}; do evaluations+=("$split ${checked#*$'\t'}"); done
+    for whose in ${teachers:+teacher} student; do
+        training_of "$row" "$whose"
+        checked=$(python slurm/check.py "${checks[@]}" "$script" "${arguments[@]}")
+        checks+=(--without-notes) # one time is enough
+        runs+=("${checked#*$'\t'}")
+        for split in ${checked%%$'\t'*}; do evaluations+=("$split ${checked#*$'\t'}"); done
+    done
 done
 
 # submit WHAT FLAGS...: prints the job's number. Where one is refused, those before it are taken back.
@@ -111,9 +112,11 @@ WHOSE=student submit distillation "${dependency[@]}" "${training[@]}" $job_scrip
 say distillation
 export EVALUATIONS=$LOGS/$job.evaluations
 printf '%s\n' "${evaluations[@]}" > "$EVALUATIONS"
-submit evaluations --dependency="afterok:$job" "${one_gpu[@]}" --array="0-$((${#evaluations[@]} - 1))" \
+distillation=$job
+submit evaluations --dependency="afterok:$distillation" "${one_gpu[@]}" --array="0-$((${#evaluations[@]} - 1))" \
     --output="$LOGS/%A_%a.log" slurm/eval.sbatch
 echo "evaluations   $job   $LOGS/${job}_TASK.log, tasks in $EVALUATIONS"
-submit report --dependency="afterok:$job" "${one_gpu[@]}" --output="$LOGS/%j.log" slurm/report.sbatch
+submit report --dependency="afterok:$distillation,afterany:$job" "${one_gpu[@]}" \
+    --output="$LOGS/%j.log" slurm/report.sbatch
 echo "report        $job   $LOGS/$job.log has the tables, $REPORT/report.html all"
 echo "runs          ${runs[*]}"

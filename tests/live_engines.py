@@ -47,8 +47,8 @@ def shape(family: str) -> Shape:
     return Shape(family, AutoConfig.for_model(family, vocab_size=VOCABULARY, **FAMILIES[family]))
 
 
-# Its layers are large beside its embedding, as those of the models are that people train.
-DEEP = Shape("deep", AutoConfig.for_model("llama", vocab_size=256, **{**FAMILIES["llama"], "num_hidden_layers": 6}))
+# Its embedding is small beside its layers, as that of a large model is.
+STEP_MODEL = Shape("llama", AutoConfig.for_model("llama", vocab_size=256, **FAMILIES["llama"]))
 LAYOUT = Layout(2, 48, 24, 64)
 STEP_CASES = [("rkd", {}), ("kid", {"batching": "schema"})]
 
@@ -155,7 +155,7 @@ def live_teacher(family: str, stage: int, folder: Path) -> dict[str, int]:
 
 def live_step(method: str, changes: dict, folder: Path) -> float:
     """Bytes that a rank receives in a step, its third, of a student and a teacher under ZeRO-3."""
-    base = folder / "deep"
+    base = folder / "step"
     names = {"method": method, "student": str(base), "teacher": str(base), "output": str(folder / "run")}
     config = settings(dtype="bf16", **names, **changes)
     student = student_engine(config, base, deepspeed_values(3), 10)
@@ -165,7 +165,7 @@ def live_step(method: str, changes: dict, folder: Path) -> float:
     with received({"all_reduce": 2, "reduce_scatter_tensor": 1, "all_gather_into_tensor": 1}) as exchanged:
         for step in range(3):
             exchanged.clear()  # the first two are those in which ZeRO-3 learns the order of modules
-            tokens, timers = TokenIds(mask=1, eos=0, pad=2, count=VOCABULARY), SynchronizedWallClockTimer()
+            tokens, timers = TokenIds(mask=1, eos=0, pad=2, count=256), SynchronizedWallClockTimer()
             train_step(config, source, student, teacher, [batch], step, tokens, timers)
     return sum(exchanged)
 
@@ -176,7 +176,7 @@ def main() -> None:
     deepspeed.init_distributed("gloo", verbose=False)
     for family in FAMILIES:
         AutoModelForCausalLM.from_config(shape(family).config).save_pretrained(folder / family)
-    AutoModelForCausalLM.from_config(DEEP.config).save_pretrained(folder / "deep")
+    AutoModelForCausalLM.from_config(STEP_MODEL.config).save_pretrained(folder / "step")
     found = {str(case): live_student(*case, folder) for case in STUDENT_CASES}
     found |= {str(case): live_teacher(*case, folder) for case in TEACHER_CASES}
     found |= {str(case): live_step(*case, folder) for case in STEP_CASES}

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import resource
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from huggingface_hub import ModelCard
 from launcher import ROOT
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from kid import export
 from kid.config import RunConfig, dump_config
@@ -145,6 +146,20 @@ def test_the_other_files(base, tokenizer, tmp_path):
     assert decoding.do_sample is False
     assert json.loads((folder / "config.json").read_text())["architectures"] == ["Qwen2ForCausalLM"]
     assert (folder / "model.safetensors").stat().st_mode == (base / "README.md").stat().st_mode
+
+
+def test_older_readers_find_what_newer_ones_read(base, tmp_path):
+    """Transformers 4 knows nothing of `rope_parameters` and `dtype`, and would take its defaults."""
+    config = json.loads((base / "config.json").read_text())
+    rope = {"rope_theta": 1e6, "rope_type": "linear", "factor": 2.0}
+    (base / "config.json").write_text(json.dumps(config | {"rope_parameters": rope}))
+    folder = exported(write_run(tmp_path / "run", base), "bf16")
+    written = json.loads((folder / "config.json").read_text())
+    assert (written["rope_theta"], written["torch_dtype"]) == (1e6, "bfloat16")
+    assert written["rope_scaling"] == {"rope_type": "linear", "factor": 2.0}
+    found = AutoConfig.from_pretrained(folder)
+    assert found.rope_parameters == AutoConfig.from_pretrained(base).rope_parameters == rope
+    assert found.dtype == torch.bfloat16
 
 
 def verdict(index: int, ex: bool, hardness: str) -> dict:
@@ -279,6 +294,17 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*")] == [Path("out"), Path("out/file")]
     with pytest.raises(InputError, match=os.strerror(errno.ENOTDIR)), written_beside(tmp_path / "out" / "file" / "x"):
         pass
+
+
+def test_the_command_line_writes_an_export_and_knows_it_again(base, tmp_path, monkeypatch, capsys):
+    run = write_run(tmp_path / "run", base, kind="adapters/step-20")
+    monkeypatch.setattr(sys, "argv", ["export.py", str(run), "--merge", "--step", "20", "--dtype", "bf16"])
+    for said in ("merged-step-20 holds the merged student", "merged-step-20 is this export already"):
+        runpy.run_path(str(ROOT / "train" / "export.py"), run_name="__main__")
+        assert said in capsys.readouterr().out.splitlines()[-1]
+    card = (run / "merged-step-20" / "README.md").read_text()
+    assert "Exported with `python train/export.py run --merge --dtype bf16 --step 20`." in card
+    assert str(tmp_path) not in card
 
 
 def test_without_merge_one_line_says_why(tmp_path):

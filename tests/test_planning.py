@@ -10,11 +10,11 @@ import torch
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 from launcher import ROOT
 from live_engines import (
-    DEEP,
     FAMILIES,
     LAYOUT,
     RANKS,
     STEP_CASES,
+    STEP_MODEL,
     STUDENT_CASES,
     TEACHER_CASES,
     VOCABULARY,
@@ -78,7 +78,7 @@ def test_a_step_receives_what_is_predicted(live, case):
     """Within 15 %: what ZeRO-3 leaves gathered from pass to pass is known roughly."""
     method, changes = case
     config, zero = settings(method=method, dtype="bf16", **changes), deepspeed_values(3)
-    student, teacher = (build(DEEP.config, "bf16", rank, rank > 0) for rank in (config.lora_rank, 0))
+    student, teacher = (build(STEP_MODEL.config, "bf16", rank, rank > 0) for rank in (config.lora_rank, 0))
     share = config.batching == "schema"
     cost = step_cost(
         config, METHODS[method].sources[0], student, teacher, (zero, zero), LAYOUT, share, RANKS, accumulation=1

@@ -58,11 +58,15 @@ def test_what_stays_gathered():
         "stage3_param_persistence_threshold": 64, "stage3_prefetch_bucket_size": 0,
         "stage3_max_live_parameters": 50000, "stage3_max_reuse_distance": 9,
     }  # fmt: skip
-    assert gathered(module, zero, trains=False, keeps=False, head=0) == head
-    assert gathered(module, zero, trains=True, keeps=False, head=head) == 50000 + head
+    assert gathered(module, zero, trains=False, keeps=False, fused=True) == head
+    assert gathered(module, zero, trains=True, keeps=False, fused=True) == 50000 + head
     everything = 2 * head + 4 * layer
-    assert gathered(module, zero, trains=True, keeps=True, head=head) == everything
-    assert gathered(module, {**zero, "stage3_max_reuse_distance": 10**9}, True, False, head) == everything
+    assert gathered(module, zero, trains=True, keeps=True, fused=True) == everything
+    assert gathered(module, {**zero, "stage3_max_reuse_distance": 10**9}, True, False, True) == everything
+    # The last weight before the head, which is prefetched behind it only where a forward uses it.
+    zero["stage3_prefetch_bucket_size"] = 1
+    assert gathered(module, zero, trains=False, keeps=False, fused=False) == 64 * 160 + head
+    assert gathered(module, zero, trains=False, keeps=False, fused=True) == 64 * 64 + head
 
 
 def test_tokens_that_run():

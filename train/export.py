@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 import warnings
 from pathlib import Path
 
@@ -59,7 +58,10 @@ def main() -> None:
         print(f"{output} is this export already; remove it to make it anew, with newer scores for example")
         return
     print(f"exporting {trained.folder}, {dtype}", flush=True)
-    for remark in export_merged(trained, output, dtype, shlex.join(["python", *sys.argv])):
+    # For the card, which is shared: where things lie is left out.
+    command = ["python", "train/export.py", arguments.run.resolve().name, "--merge", "--dtype", dtype]
+    command += [] if arguments.step is None else ["--step", str(arguments.step)]
+    for remark in export_merged(trained, output, dtype, shlex.join(command)):
         print(remark, flush=True)
     print(f"{output} holds the merged student; README.md is its card")
 

@@ -24,7 +24,8 @@ EXAMPLE = """examples:
 
   A model is a folder with config.json, the adapter/ of a run, or the name of one of the paper's models; no weights are
   read and nothing is fetched. All methods are planned, or the one that --method or the recipe names. Every prompt and
-  output is taken to be as long as its limit. Exit status 1: something does not fit. docs/planning.md has the formulas.
+  output is taken to be as long as its limit. What does not fit comes with the flags that cure it, for plan.py and for
+  training alike, where there are any; exit status 1 then. docs/planning.md has the formulas.
 """
 # The keys that memory and time depend on.
 KEYS = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from kid.errors import InputError
-from kid.models import DTYPES
+from kid.models import DTYPES, ResponseModel
 
 # fp32 tensors that an optimizer keeps for each weight.
 MOMENTS = {"adam": 2, "adamw": 2}
@@ -78,29 +78,27 @@ def staying(zero: dict) -> int:
     return max(int(zero.get(f"stage3_max_{name}", LIVE)) for name in ("live_parameters", "reuse_distance"))
 
 
-def gathered(module: nn.Module, zero: dict, trains: bool, keeps: bool, head: int) -> int:
+def gathered(module: ResponseModel, zero: dict, trains: bool, keeps: bool, fused: bool) -> int:
     """Most elements of a ZeRO-3 model that are gathered at once beyond the small ones.
 
     Args:
         trains: it has a backward, which finds what its forward has gathered up to DeepSpeed's limit; what is used at
             the time comes on top.
         keeps: several passes keep all of it (docs/how-it-works.md), or decoding wants it whole.
-        head: elements of the head where the fused losses gather it by itself, the trunk's first weights prefetched.
+        fused: the losses gather the head by itself, while the trunk's first weights are prefetched; no pass uses it.
     """
-    sizes, prefetch = sizes_in_order(module, zero), int(zero.get("stage3_prefetch_bucket_size", PREFETCH))
+    parameters, prefetch = unique(module.parameters()), int(zero.get("stage3_prefetch_bucket_size", PREFETCH))
+    small = {id(parameter) for parameter in persistent(parameters, zero)}
+    weights = [parameter for parameter in parameters if id(parameter) not in small]
+    everything = sum(weight.numel() for weight in weights)
     if keeps:
-        return sum(sizes)
-    most = max(window(sizes, prefetch), head and head + prefetch)
+        return everything
+    head, tied = module.causal_lm.get_output_embeddings().weight, module.causal_lm.config.tie_word_embeddings
+    sizes = [weight.numel() for weight in weights if weight is not head or tied or not fused]
+    most = max(window(sizes, prefetch), fused and head.numel() + prefetch)
     if trains:
         most = max(most, staying(zero) + max(sizes, default=0))
-    return min(most, sum(sizes))
-
-
-def sizes_in_order(module: nn.Module, zero: dict) -> list[int]:
-    """Elements of each weight that ZeRO-3 gathers for its use and frees again."""
-    parameters = unique(module.parameters())
-    left = {id(parameter) for parameter in persistent(parameters, zero)}
-    return [parameter.numel() for parameter in parameters if id(parameter) not in left]
+    return min(most, everything)
 
 
 def optimizer_moments(values: dict) -> int:

@@ -232,8 +232,8 @@ def held_lines(run: Run) -> list[Line]:
             ]
         zero = values["zero_optimization"]
         if zero["stage"] == 3:
-            trains, head = who == "student", head_size(module) if config.fused else 0
-            elements = gathered(module, zero, trains, keeps=trains and several, head=head)
+            trains = who == "student"
+            elements = gathered(module, zero, trains, keeps=trains and several, fused=config.fused)
             lines.append(Line("gathered weights", run.itemsize * elements))
         found += [replace(line, name=f"{who}: {line.name}") for line in lines]
     return found

