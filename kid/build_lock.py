@@ -11,7 +11,7 @@ class BuildLock:
     for ever. The operating system lets go of this one when its owner ends."""
 
     def __init__(self, path: str, **_):
-        self.lock = FileLock(f"{path}.kid")
+        self.lock = FileLock(f"{path}.kid", fallback_to_soft=False)
 
     def try_acquire(self) -> bool:
         """Always, once it is this process's turn; what another has built meanwhile is not built again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -16,12 +17,11 @@ import deepspeed
 import torch
 from torch import nn
 
-from kid.errors import InputError, writing
+from kid.errors import InputError, RunError, writing
 from kid.files import sync, write_atomically
 
 KEPT = 2  # older checkpoints are removed; the exports under adapters/ all stay
 MANIFEST = "complete.json"  # the ranks that wrote it, the run's identity, each file's size and SHA-256
-UNIVERSAL = "universal"  # where DeepSpeed's converter puts one that any number of ranks can load
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def find_checkpoint(run: Path, identity: dict[str, str]) -> Found:
     """The newest checkpoint that is whole and this run's own.
 
     Args:
-        identity: what the run is made of -> a hash of it: config, student, teacher.
+        identity: what the run is made of -> a hash of it: config, student, teacher, and the ZeRO stage.
 
     Raises:
         InputError: there are checkpoints, and none can be used.
@@ -140,27 +140,27 @@ def save_checkpoint(engine, run: Path, step: int, identity: dict[str, str]) -> N
             partial.rename(folder / name)
             sync(folder)
             write_atomically(folder / "latest", name)  # for DeepSpeed's own tools
-            for old in checkpoints(run)[:-KEPT]:
-                remove(old)
+            prune(run, step)
 
 
-def remove(checkpoint: Path) -> None:
-    """A checkpoint, under another name first: what is half removed must not count as one."""
-    partial = checkpoint.with_name(f"{checkpoint.name}.partial")
-    checkpoint.rename(partial)
-    shutil.rmtree(partial)
+def prune(run: Path, step: int) -> None:
+    """Once that of `step` is there: all but the newest, and any later ones, which were passed over."""
+    found = checkpoints(run)
+    done = [path for path in found if steps_done(path) <= step]
+    for checkpoint in [*found[len(done) :], *done[:-KEPT]]:
+        # Under another name first: what is half removed must not count as one.
+        partial = checkpoint.with_name(f"{checkpoint.name}.partial")
+        checkpoint.rename(partial)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def remove_partial(run: Path) -> None:
     """What killed runs had begun to write, to convert or to remove; before this one writes."""
-    for folder in (run / "checkpoints").glob("*.partial"):
-        shutil.rmtree(folder)
-    shutil.rmtree(run / "checkpoints" / UNIVERSAL, ignore_errors=True)
-
-
-def is_for_any_ranks(checkpoint: Path) -> bool:
-    """Whether the optimizer's state is whole, as at ZeRO stage 0, and not in a part for each rank."""
-    return not any(checkpoint.glob("*optim_states.pt"))
+    for pattern in ("checkpoints/*.partial", "checkpoints/universal-*", "*/step-*.tmp"):
+        for folder in run.glob(pattern):
+            shutil.rmtree(folder, ignore_errors=True)
+    for file in (run / "checkpoints").glob(".latest.*"):
+        file.unlink()
 
 
 def convert_checkpoint(checkpoint: Path, world_size: int) -> Path:
@@ -172,7 +172,8 @@ def convert_checkpoint(checkpoint: Path, world_size: int) -> Path:
     Raises:
         InputError: DeepSpeed cannot convert it.
     """
-    universal = checkpoint.parent / UNIVERSAL / checkpoint.name
+    # The process's own: the converter of one that was killed may still be at work.
+    universal = checkpoint.parent / f"universal-{platform.node()}-{os.getpid()}" / checkpoint.name
     command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", "--inject_missing_state"]
     command += ["--input_folder", str(checkpoint), "--output_folder", str(universal)]
     # A process of its own, as it is a script: it starts others and prints what it likes.
@@ -191,7 +192,7 @@ def load_checkpoint(engine, checkpoint: Path) -> None:
     """Restore the engine. Frozen weights are not in a checkpoint and stay as loaded."""
     loaded, _ = engine.load_checkpoint(str(checkpoint.parent), tag=checkpoint.name, load_module_strict=False)
     if loaded is None:
-        raise InputError(f"{checkpoint} cannot be loaded by DeepSpeed; remove it to go on from an earlier one")
+        raise RunError(f"{checkpoint} cannot be loaded by DeepSpeed; remove it to go on from an earlier one")
 
 
 def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -222,6 +223,9 @@ def export_trained(model: nn.Module, tokenizer, folder: Path) -> None:
             shutil.rmtree(temporary, ignore_errors=True)
             model.save_pretrained(temporary, state_dict=state)
             tokenizer.save_pretrained(temporary)
+            for path in [*filter(Path.is_file, temporary.rglob("*")), temporary]:
+                sync(path)
             shutil.rmtree(folder, ignore_errors=True)
             temporary.replace(folder)
+            sync(folder.parent)
     torch.distributed.barrier()

@@ -211,6 +211,11 @@ class RunConfig:
     )
 
     @property
+    def trained_as(self) -> str:
+        """What a run exports, and where to: "adapter", or with --lora-rank 0 "model"."""
+        return "adapter" if self.lora_rank else "model"
+
+    @property
     def resolved_divergence(self) -> str | None:
         """The divergence in use: the flag's, else the method's; None for a method without a teacher."""
         method = METHODS[self.method]

@@ -103,7 +103,7 @@ def run_script(main: Callable[[], None]) -> None:
             if peer_is_gone(error):
                 # The other's own error stays the last thing said: the launcher ends this rank before it speaks.
                 time.sleep(OTHER_RANKS_WAIT_SECONDS)
-                say_and_exit(f"another rank is gone, and has said why ({error})", 1)
+                say_and_exit(f"another rank has ended; look for its error above ({error})", 1)
             traceback.print_exc()
         finally:
             sys.stderr.flush()

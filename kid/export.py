@@ -62,7 +62,7 @@ def find_trained(run: Path, step: int | None) -> Trained:
         what = "holds no config.yaml, so it is no run's directory" if run.is_dir() else "does not exist"
         raise InputError(f"run {run} {what}; give the directory that --output named in training")
     config = merge_config(run / "config.yaml", {})
-    kind = "adapter" if config.lora_rank else "model"
+    kind = config.trained_as
     folder = run / kind if step is None else run / f"{kind}s" / f"step-{step}"
     if not folder.is_dir():
         names = (path.name.removeprefix("step-") for path in (run / f"{kind}s").glob("step-*"))

@@ -124,9 +124,11 @@ def generate_locked(config: RunConfig, path: Path, leads: bool) -> None:
             write_atomically(parts_folder(path) / "header.json", json.dumps(first))
             for remark in train.remarks:
                 print(f"train: {remark}", flush=True)
-        torch.distributed.barrier()
-        left = [item for name, item in prompts.items() if name not in done]
+        known = [done]
+        torch.distributed.broadcast_object_list(known)  # as rank 0 sees the files
+        left = [item for name, item in prompts.items() if name not in known[0]]
         write_outputs(config, engine, tokenizer, left, len(prompts), parts_folder(path))
+        stop_watch().done = True
         torch.distributed.barrier()
         if leads:
             found = outputs_so_far(parts_folder(path), first)
@@ -149,6 +151,7 @@ def write_outputs(
     part = folder / f"rank-{rank}.jsonl"
     drop_torn_line(part)
     with (
+        writing(part),
         part.open("a", encoding="utf-8") as file,
         progress_bar("teacher outputs", "prompt", total, total - len(left), quiet=rank > 0) as bar,
     ):
@@ -169,11 +172,10 @@ def write_outputs(
                 tokens=tokens,
                 together=together,
             )
-            with writing(part):
-                for (_, prompt), ids in zip(batches[rank], outputs, strict=False):
-                    text = tokenizer.decode(ids, skip_special_tokens=True)
-                    file.write(json.dumps({"prompt": prompt_hash(prompt), "ids": ids, "text": text}) + "\n")
-                file.flush()
+            for (_, prompt), ids in zip(batches[rank], outputs, strict=False):
+                text = tokenizer.decode(ids, skip_special_tokens=True)
+                file.write(json.dumps({"prompt": prompt_hash(prompt), "ids": ids, "text": text}) + "\n")
+            file.flush()
             bar.update(sum(map(len, batches)))
             reason = stop_reason(engine.device)
             if reason:

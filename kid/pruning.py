@@ -66,15 +66,27 @@ def pruned_config(config: dict, kept: list[int]) -> dict:
     return config
 
 
-def new_name(name: str, trunk: str, kept: list[int]) -> str | None:
-    """What a tensor of the checkpoint is called among the kept layers; None if its layer goes."""
+def kept_names(names: Iterable[str], trunk: str, kept: list[int]) -> dict[str, str]:
+    """Name in the checkpoint -> name among the kept layers, of each tensor that stays.
+
+    Raises:
+        InputError: a kept layer has no tensor.
+    """
     prefix, _, stack = trunk.rpartition(".")
     # A checkpoint of the bare trunk lacks the trunk's prefix.
-    found = re.match(rf"((?:{prefix}\.)?{stack}\.)(\d+)(\..+)", name)
-    if not found:
-        return name
-    layer = int(found[2])
-    return f"{found[1]}{kept.index(layer)}{found[3]}" if layer in kept else None
+    layer = re.compile(rf"((?:{prefix}\.)?{stack}\.)(\d+)(\..+)")
+    found = {name: layer.fullmatch(name) for name in names}
+    numbers = {name: int(match[2]) for name, match in found.items() if match}
+    lacking = sorted(set(kept) - set(numbers.values()))
+    if lacking:
+        raise InputError(f"its weights lack layer {lacking[0]}")
+    place = {number: place for place, number in enumerate(kept)}
+    renamed = {
+        name: f"{match[1]}{place[numbers[name]]}{match[3]}"
+        for name, match in found.items()
+        if match and numbers[name] in place
+    }
+    return {name: renamed.get(name, name) for name in found if name in renamed or name not in numbers}
 
 
 def write_shards(tensors: Iterable[tuple[str, torch.Tensor]], folder: Path, mode: int) -> None:
@@ -160,12 +172,10 @@ def prune(
     if output.exists():
         raise InputError(f"--output {output} exists; remove it or choose another")
     stored = stored_tensors(model)
-    names = {old: new for old in stored if (new := new_name(old, trunk, kept)) is not None}
-    lacking = set(range(len(kept))) - {
-        int(found[1]) for new in names.values() if (found := re.match(rf".*{trunk.split('.')[1]}\.(\d+)\.", new))
-    }
-    if lacking:
-        raise InputError(f"--model {name}: its weights lack layer {kept[min(lacking)]}; fetch the model again")
+    try:
+        names = kept_names(stored, trunk, kept)
+    except InputError as error:
+        raise InputError(f"--model {name}: {error}; fetch the model again") from None
     with written_beside(output) as partial:
         (partial / "config.json").write_text(json.dumps(pruned_config(config, kept), indent=2) + "\n", encoding="utf-8")
         # A copy of each: in a .bin tied weights are one piece of memory, which safetensors does not write.

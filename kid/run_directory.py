@@ -55,10 +55,10 @@ def kept_keys(values: dict) -> dict:
     return {key: value for key, value in values.items() if key not in FREE_ON_RESUME}
 
 
-def run_identity(config: RunConfig, student: Pretrained, teacher: Pretrained | None) -> dict[str, str]:
-    """What a run's checkpoints depend on beside themselves -> a hash of it: config, student, teacher."""
+def run_identity(config: RunConfig, student: Pretrained, teacher: Pretrained | None, stage: int) -> dict[str, str]:
+    """What a run's checkpoints depend on beside themselves -> a hash of it: config, student, teacher, ZeRO stage."""
     identity = {"config": key_of(kept_keys(yaml.safe_load(dump_config(config)))), "student": fingerprint(student)}
-    return {**identity, "teacher": fingerprint(teacher) if teacher else ""}
+    return {**identity, "teacher": fingerprint(teacher) if teacher else "", "ZeRO stage": str(stage)}
 
 
 def describe_environment() -> dict:
@@ -99,13 +99,15 @@ def save_batch(folder: Path, dataset, chosen: list[int | None], row: dict) -> Pa
 
 
 def check_shared(folder: Path) -> None:
-    """After `create_run_directory`, on every rank. Raises InputError where a rank's node does not see the directory."""
+    """After `create_run_directory`, on every rank. Raises InputError on all where a node does not see the directory."""
     torch.distributed.barrier()
     deadline = time.monotonic() + SEEN_WITHIN_SECONDS
-    while not (folder / "config.yaml").exists():
-        if time.monotonic() > deadline:
-            raise InputError(f"--output {folder} is another folder on {platform.node()}; take one that all nodes share")
+    while not (folder / "config.yaml").exists() and time.monotonic() < deadline:
         time.sleep(1)
+    blind: list = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(blind, "" if (folder / "config.yaml").exists() else platform.node())
+    if any(blind):
+        raise InputError(f"--output {folder} is another folder on {max(blind)}; take one that all nodes share")
 
 
 class Metrics:

@@ -15,15 +15,24 @@ from filelock import FileLock, Timeout
 from kid.errors import InputError
 from kid.files import check_writable, write_atomically
 
+LEASE_SECONDS = 120
+
+
+def read_owner(path: Path) -> dict:
+    """What owner.json holds; nothing where it is not there, or torn."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
 
 def describe_owner(path: Path) -> str:
     """Who wrote owner.json, in words."""
-    try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
-        job = f"SLURM job {owner['job']}, " if owner["job"] else ""
-        return f"{job}process {owner['pid']} on {owner['host']}, since {owner['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    owner = read_owner(path)
+    if not owner:
         return "a process that is just starting or ending"
+    job = f"SLURM job {owner['job']}, " if owner["job"] else ""
+    return f"{job}process {owner['pid']} on {owner['host']}, since {owner['since']}"
 
 
 @contextmanager
@@ -40,10 +49,12 @@ def run_lock(folder: Path, flag: str = "--output") -> Iterator[None]:
     check_writable(folder, flag)
     made = not folder.exists()
     owner = folder / "owner.json"
-    lock = FileLock(folder / "lock", timeout=0)
+    lock = FileLock(folder / "lock", fallback_to_soft=False)  # a soft one would outlive its owner
+    job = os.environ.get("SLURM_JOB_ID")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        # A network's file system may keep the lock of a node that has failed for a while; SLURM starts its job anew.
+        lock.acquire(timeout=LEASE_SECONDS if job and job == read_owner(owner).get("job") else 0)
     except Timeout:
         raise InputError(
             f"{flag} {folder} is in use by another job ({describe_owner(owner)}); wait for it, or choose another"
@@ -53,7 +64,7 @@ def run_lock(folder: Path, flag: str = "--output") -> Iterator[None]:
     try:
         if owner.exists():
             print(f"{folder}: taken over from a job that is dead ({describe_owner(owner)})", flush=True)
-        since, job = time.strftime("%Y-%m-%d %H:%M:%S"), os.environ.get("SLURM_JOB_ID")
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
         values = {"pid": os.getpid(), "host": platform.node(), "job": job, "since": since}
         write_atomically(owner, json.dumps(values) + "\n")
         yield

@@ -18,6 +18,7 @@ from kid.errors import STOPPED_STATUS
 REASONS = ("SIGTERM", "SIGUSR1", "the launcher's end")
 SIGNALS = {signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1"}
 LAUNCHER_GONE = REASONS[2]
+LAUNCHER = "deepspeed.launcher.launch"  # python -m
 # Nobody is left then to end a rank that waits in vain for another one.
 SECONDS_WITHOUT_LAUNCHER = 60
 
@@ -29,10 +30,23 @@ def launchers() -> list[psutil.Process] | None:
     """
     if "LOCAL_SIZE" not in os.environ:  # DeepSpeed sets it
         return []
-    parent, *above = psutil.Process().parents()
-    found = [process for process in (parent, *above[:1]) if any("deepspeed" in word for word in process.cmdline())]
-    orphaned = above and above[0].pid == 1 and above[0] not in found
-    return found if parent in found and not orphaned else None
+    parents = psutil.Process().parents()
+    for at, process in enumerate(parents):
+        if LAUNCHER in words(process):
+            runner = parents[at + 1 : at + 2]
+            if any("deepspeed" in word for above in runner for word in words(above)):
+                return [process, *runner]
+            return None if runner and runner[0].pid == 1 else [process]
+    # What the system's first process has adopted was another's child.
+    return None if len(parents) == 1 else []
+
+
+def words(process: psutil.Process) -> list[str]:
+    """Its command line; empty where it is another user's, or gone."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -79,9 +93,11 @@ class StopWatch(threading.Thread):
             if in_vain and not self.done:
                 os._exit(1)
             if self.reason and not self.asked:
-                if os.environ.get("RANK", "0") == "0":
-                    print(f"stopped by {self.reason} before the first step", flush=True)
-                os._exit(STOPPED_STATUS)
+                try:
+                    if os.environ.get("RANK", "0") == "0":
+                        print(f"stopped by {self.reason} before the first step", flush=True)
+                finally:  # also where nobody reads what is printed
+                    os._exit(STOPPED_STATUS)
 
     def lost_sibling(self) -> bool:
         """Whether one of the ranks that this one's launcher has started runs no more."""

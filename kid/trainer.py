@@ -18,7 +18,6 @@ from kid.checkpoint import (
     convert_checkpoint,
     export_trained,
     find_checkpoint,
-    is_for_any_ranks,
     load_checkpoint,
     newest_checkpoint,
     remove_partial,
@@ -98,6 +97,9 @@ def read_inputs(config: RunConfig) -> Inputs:
     distils = METHODS[config.method].needs_teacher
     student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
     teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG) if distils else None
+    if config.dtype == "fp32" and student_deepspeed["zero_optimization"]["stage"] == 0:
+        # DeepSpeed has no norm of the gradient there, and so nothing tells whether it is finite.
+        raise InputError(f"{STUDENT_FLAG} {config.deepspeed}: take ZeRO stage 1, 2 or 3 with --dtype fp32")
     student = find_model(config.student, "--student")
     tokenizer = load_tokenizer(student, "--student")
     tokens = token_ids(tokenizer, config.mask_token)
@@ -113,9 +115,11 @@ def read_inputs(config: RunConfig) -> Inputs:
     validation = load_dataset(config, "dev", tokenizer, at_most=VALIDATION_SAMPLES) if config.eval_steps else None
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
     total = min(total, config.max_steps) if config.max_steps else total
+    stage = student_deepspeed["zero_optimization"]["stage"]
+    identity = run_identity(config, Pretrained(student, None, student), teacher, stage)
     return Inputs(
         student, teacher, student_deepspeed, teacher_deepspeed, tokenizer, tokens,
-        train, taught, validation, total, run_identity(config, Pretrained(student, None, student), teacher),
+        train, taught, validation, total, identity,
     )  # fmt: skip
 
 
@@ -170,7 +174,7 @@ def train(config: RunConfig) -> None:
     """
     keep_quiet()
     stop_watch()
-    run, kind = Path(config.output), "adapter" if config.lora_rank else "model"
+    run, kind = Path(config.output), config.trained_as
     leads = os.environ.get("RANK") == "0"
     with run_lock(run) if leads else nullcontext():
         inputs = read_inputs(config)
@@ -194,8 +198,7 @@ def choose_checkpoint(run: Path, identity: dict[str, str]) -> Found:
         try:
             remove_partial(run)
             found = find_checkpoint(run, identity)
-            others = found.checkpoint and found.world_size != torch.distributed.get_world_size()
-            if others and not is_for_any_ranks(found.checkpoint):
+            if found.checkpoint and found.world_size != torch.distributed.get_world_size():
                 print(f"{found.checkpoint} was written by {found.world_size} ranks and is converted", flush=True)
                 found = replace(found, universal=convert_checkpoint(found.checkpoint, found.world_size))
             answer = [found]
@@ -209,7 +212,7 @@ def choose_checkpoint(run: Path, identity: dict[str, str]) -> Found:
 
 def train_student(config: RunConfig, inputs: Inputs) -> None:
     """The steps that are not yet done, on every rank, and the exports."""
-    run, kind = Path(config.output), "adapter" if config.lora_rank else "model"
+    run, kind = Path(config.output), config.trained_as
     leads = torch.distributed.get_rank() == 0
     found = choose_checkpoint(run, inputs.identity)
     done = steps_done(found.checkpoint) if found.checkpoint else 0
@@ -226,6 +229,9 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
         print(f"train: {saved:.0%} of the prompts' tokens need not run: their micro-batch shares them", flush=True)
     if found.checkpoint:
         load_checkpoint(student, found.universal or found.checkpoint)
+        torch.distributed.barrier()
+        if leads:
+            remove_partial(run)  # the universal copy
     if leads:
         create_run_directory(config)  # not before the models are there: a run that cannot start leaves none behind
     metrics = Metrics(run, student.monitor, done) if leads else None
@@ -253,7 +259,7 @@ def run_steps(
         RunError: a loss is not finite, or the disk is full.
         StoppedError: after a checkpoint.
     """
-    run, kind = Path(config.output), "adapter" if config.lora_rank else "model"
+    run, kind = Path(config.output), config.trained_as
     per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
     timers = SynchronizedWallClockTimer()
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()

@@ -2,17 +2,22 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
+from launcher import ROOT
 
 from kid.checkpoint import (
     MANIFEST,
+    checkpoints,
     convert_checkpoint,
     fault,
     file_digest,
     files_of,
     find_checkpoint,
     newest_checkpoint,
+    prune,
     remove_partial,
 )
 from kid.errors import InputError
@@ -131,3 +136,23 @@ def test_what_deepspeed_cannot_convert_is_refused_with_the_number_of_ranks_to_la
     shutil.copy(folder / STATES, folder / "mp_rank_00_model_states.pt")
     with pytest.raises(InputError, match=r"step-3 was written by 2 ranks, and DeepSpeed cannot .*; launch 2 again"):
         convert_checkpoint(folder, 2)
+
+
+def test_a_kill_at_any_moment_of_saving_leaves_whole_checkpoints_only(tmp_path):
+    """Before each of its operations on files in turn; and the next run goes on as if nothing had been."""
+    command = [sys.executable, ROOT / "tests" / "killed_saves.py", tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    tries = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(tries) > 20 and [line["ended"] for line in tries] == [-9] * (len(tries) - 1) + [0]
+    for line in tries:
+        assert not any(line["found"].values()) and "step-2" in line["found"], line
+        assert line["again"] == 0 and line["left"] == ["latest", "step-3", "step-4"]
+    assert {"step-3" in line["found"] for line in tries} == {False, True}
+
+
+def test_what_was_passed_over_goes_before_anything_good(run):
+    """Resumed at 20, the run has saved 30: the newest two of what it stands on stay, not what lies ahead of it."""
+    write_checkpoint(run, 30)
+    prune(run, 30)
+    assert [path.name for path in checkpoints(run)] == ["step-20", "step-30"]

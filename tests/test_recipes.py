@@ -11,7 +11,7 @@ from kid.methods import METHODS
 from kid.recipe import read_recipe, resolve_config
 
 FOLDER = ROOT / "train" / "recipes"
-RECIPES = {str(path.relative_to(FOLDER)).removesuffix(".yaml"): path for path in sorted(FOLDER.glob("*/*.yaml"))}
+RECIPES = {str(path.relative_to(FOLDER)).removesuffix(".yaml"): path for path in sorted(FOLDER.glob("[ft]*/*.yaml"))}
 # Tables 3 and 4 have columns of models trained on BIRD, with and without its external knowledge.
 PLACES = ("teacher", "teacher_outputs", "output")
 BIRD = ("bird-with-evidence", "bird-without-evidence")

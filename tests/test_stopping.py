@@ -1,15 +1,18 @@
 """A rank hears of a signal, or that its launcher is gone, whatever its main thread does."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from launcher import ROOT
 
 from kid.errors import STOPPED_STATUS
+from kid.stopping import launchers
 
 # A rank that is between two steps for good: it says what it has heard, and ends when its input does.
 RANK = """
@@ -65,20 +68,46 @@ def test_a_rank_that_has_nothing_to_save_ends_at_once(start):
         assert ("stopped by SIGUSR1 before the first step" in said) == (number == 0)
 
 
+def said(process: subprocess.Popen, seconds: float) -> str:
+    """The next line, if it comes in time."""
+    ready, _, _ = select.select([process.stdout], [], [], seconds)
+    return process.stdout.readline() if ready else ""
+
+
 def test_a_launcher_that_is_killed_is_missed(start):
-    launcher = start(LAUNCHER, "deepspeed", RANK.format(asked="asked"), LOCAL_SIZE="1")
-    time.sleep(1)  # it is looked at twice, and is there
+    launcher = start(LAUNCHER, "deepspeed.launcher.launch", RANK.format(asked="asked"), LOCAL_SIZE="1")
+    assert said(launcher, seconds=1.5) == ""  # it has been looked for, and is there
     launcher.kill()
-    assert launcher.stdout.readline() == "the launcher's end\n"
+    assert said(launcher, seconds=30) == "the launcher's end\n"
 
 
-def test_without_a_launcher_there_is_none_to_miss(start):
-    rank = start(RANK.format(asked="asked"))
-    time.sleep(1)
+@pytest.mark.parametrize("environment", [{}, {"LOCAL_SIZE": "1"}])
+def test_without_a_launcher_there_is_none_to_miss(start, environment):
+    """Nor where something else has started the rank."""
+    rank = start(RANK.format(asked="asked"), **environment)
+    assert said(rank, seconds=1.5) == ""
     rank.send_signal(signal.SIGTERM)
-    assert rank.stdout.readline() == "SIGTERM\n"
+    assert said(rank, seconds=30) == "SIGTERM\n"
 
 
-def test_a_launcher_gone_before_its_rank_looks_for_it(start):
-    rank = start(RANK.format(asked="asked"), LOCAL_SIZE="1")  # started by something else
-    assert rank.stdout.readline() == "the launcher's end\n"
+LAUNCH, RUNNER = ["python", "-m", "deepspeed.launcher.launch"], ["python", "/bin/deepspeed"]
+
+
+@pytest.mark.parametrize(
+    ("commands", "found"),
+    [
+        ([LAUNCH, RUNNER, ["bash"], ["init"]], [0, 1]),
+        ([LAUNCH, RUNNER], [0, 1]),  # a container that runs nothing else
+        ([["bash", "wrapper.sh", "--deepspeed", "ds_configs/cpu.json"], LAUNCH, RUNNER, ["init"]], [1, 2]),
+        ([LAUNCH, ["init"]], None),  # the runner is gone
+        ([["init"]], None),  # both are
+        ([["bash"], ["init"]], []),
+        ([], []),  # alone in a container
+    ],
+)
+def test_launchers_are_known_by_what_they_run(commands, found, monkeypatch):
+    numbers = range(len(commands), 0, -1)
+    parents = [SimpleNamespace(pid=pid, cmdline=lambda c=c: c) for pid, c in zip(numbers, commands, strict=True)]
+    monkeypatch.setenv("LOCAL_SIZE", "1")
+    monkeypatch.setattr(psutil, "Process", lambda: SimpleNamespace(parents=lambda: parents))
+    assert launchers() == (None if found is None else [parents[at] for at in found])

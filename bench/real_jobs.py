@@ -1,0 +1,236 @@
+"""What bench/real.py runs: the command lines of train/ and eval/ for each stage, what they leave, and their seconds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from running import ROOT, Command, launcher
+
+RECIPES = ROOT / "train" / "recipes" / "smollm2"
+SPLITS = ("dev", "dk", "realistic", "syn")
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True)
+class Job:
+    """Commands, one after another. done: whether what they leave is there. seconds: what they are expected to take."""
+
+    name: str
+    seconds: float
+    done: Callable[[], bool]
+    commands: list[Command]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a run is.
+
+    questions: (of training, of each other split) out of Spider; None: all.
+    trainings, others: how many side by side. Seconds of a step are compared, so trainings share no GPU.
+    before: what stands before every command line: on a GPU, what `running.follow` sets is undone.
+    training: flags beside the recipe's; then those of heal, teacher, students and teacher's outputs alone.
+    prompts, decoding, exposure: flags of eval/'s scripts.
+    curve: steps whose adapters are scored on dev, too (Figure 6).
+    seconds: of each kind of job; students by method, and predictions of a split by depth.
+    """
+
+    questions: tuple[int, int] | None
+    trainings: int
+    others: int
+    methods: tuple[str, ...]
+    before: str
+    training: str
+    heal: str
+    teacher: str
+    student: str
+    outputs: str
+    prompts: str
+    decoding: str
+    exposure: str
+    curve: tuple[int, ...]
+    seconds: dict[str, float] = field(repr=False)
+
+
+CPU = Size(
+    questions=(400, 100),
+    trainings=2,
+    others=2,
+    methods=("sft", "rkd", "kid"),
+    before="",
+    training="--dtype fp32 --deepspeed ds_configs/cpu.json --max-prompt-length 256 --batch-size 8 --micro-batch-size 4",
+    heal="--epochs 2 --lr 5e-4",
+    teacher="--epochs 1 --lr 2e-4",
+    student="--epochs 1 --lr 5e-4 --save-steps 25",
+    outputs="--dtype fp32 --max-prompt-length 256 --micro-batch-size 25",
+    prompts="--max-prompt-length 256",
+    decoding="--max-completion-length 64 --batch-size 25",
+    exposure="--questions-limit 12 --samples 2 --max-completion-length 64",
+    curve=(25,),
+    # Measured, two jobs side by side on two cores.
+    seconds={
+        "smollm2": 25, "spider": 5, "prune": 10, "heal": 1200, "teacher": 1200,
+        "sft": 450, "fkd": 850, "rkd": 850, "f-distill": 1200, "imitkd": 1200, "gkd-fkl": 1500, "gkd-rkl": 1500,
+        "gkd-jsd": 1500, "kid": 950, "predict whole": 140, "predict half": 90, "suite": 30, "score": 15,
+        "exposure": 120, "report": 10,
+    },
+)  # fmt: skip
+GPU = Size(
+    questions=None,
+    trainings=1,
+    others=4,
+    methods=("sft", "fkd", "rkd", "f-distill", "imitkd", "gkd-fkl", "gkd-rkl", "gkd-jsd", "kid"),
+    before="env -u DS_ACCELERATOR OMP_NUM_THREADS=4",
+    training="",
+    heal="",
+    teacher="",
+    student="--save-steps 90",
+    outputs="--micro-batch-size 128",
+    prompts="",
+    decoding="--batch-size 256",
+    exposure="--questions-limit 200 --batch-size 256",
+    curve=(90, 180),
+    # Estimates; no GPU was at hand.
+    seconds={
+        "smollm2": 30, "spider": 5, "prune": 15, "heal": 240, "teacher": 420,
+        "sft": 120, "fkd": 150, "rkd": 150, "f-distill": 500, "imitkd": 500, "gkd-fkl": 900, "gkd-rkl": 900,
+        "gkd-jsd": 900, "kid": 180, "predict whole": 60, "predict half": 45, "suite": 100, "score": 30,
+        "exposure": 60, "report": 15,
+    },
+)  # fmt: skip
+SIZES = {"cpu": CPU, "gpu": GPU}
+
+
+class Real:
+    """Where the run keeps its things, and the jobs of each stage."""
+
+    def __init__(self, size: Size, spider: Path, output: Path, methods: list[str], seeds: list[int]):
+        self.size, self.spider, self.output = size, spider.absolute(), output.absolute()
+        self.methods, self.seeds = methods, seeds
+        self.base, self.pruned = self.output / "smollm2", self.output / "pruned"
+        self.healed, self.teacher = self.output / "healed", self.output / "teacher"
+        self.data = self.output / "spider" if size.questions else self.spider
+        self.students = {f"{method}-seed{seed}": (method, seed) for seed in seeds for method in methods}
+        self.runs = {"teacher": self.teacher, "healed": self.healed}
+        self.runs |= {name: self.output / "students" / name for name in self.students}
+
+    def job(self, name: str, kind: str, done: Path | Callable[[], bool], *commands: list) -> Job:
+        """Commands with the size's own environment; `done` may be a path that is there at the end."""
+        logs = [f"{name}.log", *(f"{name}.{number}.log" for number in range(1, len(commands)))]
+        lines = [
+            (self.output / "logs" / log, [*self.size.before.split(), *map(str, command)])
+            for log, command in zip(logs, commands, strict=True)
+        ]
+        return Job(name, self.size.seconds[kind], done.exists if isinstance(done, Path) else done, lines)
+
+    def trained(self, script: str, recipe: str, output: Path, *flags) -> list:
+        """The launcher's command line of a recipe's training, which goes on where it was."""
+        # Spider is not whole everywhere: a question without its database has a prompt of tables.json alone.
+        data = ["--data", self.data, "--missing-database", "schema-only"]
+        command = [*launcher(script, ranks=1), "--config", RECIPES / f"{recipe}.yaml", *data, "--output", output]
+        return [*command, "--resume", *self.size.training.split(), *flags]
+
+    def fetch(self) -> list[Job]:
+        where = ["--download", self.output / "download", "--output", self.base]
+        jobs = [self.job("smollm2", "smollm2", self.base, [PYTHON, "bench/smollm2.py", *where])]
+        if self.size.questions:
+            train, split = self.size.questions
+            command = [PYTHON, "bench/subset.py", "--spider", self.spider, "--output", self.data]
+            jobs.append(self.job("spider", "spider", self.data, [*command, "--train", train, "--split", split]))
+        return jobs
+
+    def prune(self) -> list[Job]:
+        command = [PYTHON, "train/prune.py", "--model", self.base, "--keep", "every-second", "--output", self.pruned]
+        return [self.job("prune", "prune", self.pruned, command)]
+
+    def heal(self) -> list[Job]:
+        flags = ["--student", self.pruned, *self.size.heal.split()]
+        command = self.trained("train/sft.py", "heal", self.healed, *flags)
+        return [self.job("healed", "heal", self.healed / "model", command)]
+
+    def train_teacher(self) -> list[Job]:
+        flags = ["--student", self.base, *self.size.teacher.split()]
+        command = self.trained("train/sft.py", "teacher", self.teacher, *flags)
+        commands, last = [command], self.teacher / "model"
+        if "f-distill" in self.methods:
+            generate = [*launcher("train/generate.py", ranks=1), "--config", RECIPES / "f-distill.yaml"]
+            generate += ["--teacher", last, "--data", self.data, "--missing-database", "schema-only"]
+            generate += self.size.outputs.split()
+            last = self.teacher / "outputs.jsonl"
+            commands.append([*generate, "--teacher-outputs", last])
+        return [self.job("teacher", "teacher", last, *commands)]
+
+    def train_students(self) -> list[Job]:
+        jobs = []
+        for name, (method, seed) in self.students.items():
+            flags = ["--student", self.healed / "model", "--seed", seed, *self.size.student.split()]
+            if method != "sft":
+                flags += ["--teacher", self.teacher / "model"]
+            if method == "f-distill":
+                flags += ["--teacher-outputs", self.teacher / "outputs.jsonl"]
+            command = self.trained("train/distill.py", method, self.runs[name], *flags)
+            jobs.append(self.job(name, method, self.runs[name] / "adapter", command))
+        return jobs
+
+    def scored(self) -> list[tuple[str, Path, str, str]]:
+        """(run, the model's folder, split, where in the run's predictions/ and scores/) of all that is scored."""
+        found = [
+            (name, run / ("adapter" if name in self.students else "model"), split, split)
+            for name, run in self.runs.items()
+            for split in SPLITS
+        ]
+        steps = [f"step-{step}" for step in self.size.curve]
+        return found + [
+            (name, self.runs[name] / "adapters" / step, "dev", f"{step}/dev")
+            for name in self.students
+            for step in steps
+        ]
+
+    def data_flags(self, split: str) -> list:
+        return ["--benchmark", "spider", "--data", self.data, "--split", split]
+
+    def predict(self) -> list[Job]:
+        jobs = []
+        for name, model, split, place in self.scored():
+            output = self.runs[name] / "predictions" / f"{place}.sql"
+            flags = [*self.data_flags(split), *f"{self.size.prompts} {self.size.decoding}".split()]
+            kind = "predict whole" if name == "teacher" else "predict half"
+            command = [PYTHON, "eval/predict.py", "--model", model, *flags, "--output", output]
+            jobs.append(self.job(f"{name}-{place.replace('/', '-')}.predict", kind, output, command))
+        return jobs
+
+    def scores(self, name: str, place: str) -> Path:
+        return self.runs[name] / "scores" / f"{place}.json"
+
+    def suites(self) -> list[Job]:
+        """A test suite for each split that has a score to come; what is there already is not made again."""
+        jobs = []
+        for split in SPLITS:
+            files = [self.scores(name, place) for name, _, other, place in self.scored() if other == split]
+            command = [PYTHON, "eval/make_test_suite.py", *self.data_flags(split), "--workers", "1"]
+            command += ["--output", self.output / "suites" / split]
+            jobs.append(self.job(f"suite-{split}", "suite", lambda files=files: all(map(Path.exists, files)), command))
+        return jobs
+
+    def score(self) -> list[Job]:
+        jobs = []
+        for name, _, split, place in self.scored():
+            file = self.scores(name, place)
+            flags = [*self.data_flags(split), "--test-suite", self.output / "suites" / split, "--workers", "1"]
+            flags += ["--predictions", self.runs[name] / "predictions" / f"{place}.sql", "--json", file]
+            command = [PYTHON, "eval/score.py", *flags]
+            jobs.append(self.job(f"{name}-{place.replace('/', '-')}.score", "score", file, command))
+        for name in self.students:
+            file = self.scores(name, "exposure_bias")
+            models = ["--student", self.runs[name] / "adapter", "--teacher", self.teacher / "model", "--json", file]
+            flags = [*self.data_flags("dev"), *f"{self.size.prompts} {self.size.exposure}".split()]
+            command = [PYTHON, "eval/exposure_bias.py", *models, *flags]
+            jobs.append(self.job(f"{name}.exposure", "exposure", file, command))
+        return jobs
+
+    def report(self) -> list[Job]:
+        command = [PYTHON, "eval/report.py", *self.runs.values(), "--data", self.data]
+        command += ["--output", self.output / "report"]
+        return [self.job("report", "report", lambda: False, command)]

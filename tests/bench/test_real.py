@@ -1,0 +1,290 @@
+"""The real run without its models: recipes, command lines, what is run and what is skipped, the small Spider."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import real
+from launcher import ROOT
+from real import STAGES, check_settings, duration, expected, groups, play
+from real_jobs import CPU, GPU, RECIPES, SIZES, SPLITS, Job, Real
+from run_files import one_line
+from subset import chosen
+
+from kid.data.benchmarks import find_databases, find_tables, load_questions
+from kid.errors import InputError
+from kid.methods import METHODS
+from kid.recipe import merge_config, read_recipe, resolve_config
+
+STEPS = 271  # 8,624 training questions whose SQL is within the limit, 32 a step
+
+
+@pytest.fixture
+def run(tmp_path) -> Real:
+    return Real(GPU, tmp_path / "data", tmp_path / "real", list(METHODS), [0, 1])
+
+
+def flags_of(command: list[str]) -> dict[str, str | bool]:
+    """Flag -> value of a script's command line, the launcher's own before the script aside."""
+    script = next(place for place, word in enumerate(command) if word.endswith(".py"))
+    words, flags = command[script + 1 :], {}
+    for place, word in enumerate(words):
+        if word.startswith("--"):
+            has_value = place + 1 < len(words) and not words[place + 1].startswith("--")
+            flags[word[2:].replace("-", "_")] = words[place + 1] if has_value else True
+    return flags
+
+
+def script_of(command: list[str]) -> str:
+    return next(word for word in command if word.endswith(".py"))
+
+
+def all_jobs(run: Real, stages=STAGES) -> list[Job]:
+    return [job for _, _, make in groups(run, list(stages)) for job in make()]
+
+
+def leave(job: Job, run: Real) -> None:
+    """What the job's commands would leave."""
+    for _, command in job.commands:
+        flags, script = flags_of(command), script_of(command)
+        if script.startswith("train/") and "teacher_outputs" in flags and "generate" in script:
+            place = flags["teacher_outputs"]
+        elif script in ("train/sft.py", "train/distill.py"):
+            place = f"{flags['output']}/{'adapter' if 'students' in flags['output'] else 'model'}"
+        else:
+            place = flags.get("json") or flags["output"]
+        path = run.output / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_recipes_are_those_of_all_methods_and_name_what_the_run_leaves():
+    assert {path.stem for path in RECIPES.glob("*.yaml")} == {*METHODS, "teacher", "heal"}
+    outputs = set()
+    for path in RECIPES.glob("*.yaml"):
+        config = resolve_config(path, {"data": "d"})
+        trains_all = path.stem in ("teacher", "heal")
+        assert config.method == ("sft" if trains_all else path.stem)
+        assert config.output == (
+            {"teacher": "runs/real/teacher", "heal": "runs/real/healed"}.get(path.stem)
+            or f"runs/real/students/{path.stem}-seed0"
+        )
+        start = {"teacher": "runs/real/smollm2", "heal": "runs/real/pruned"}.get(path.stem, "runs/real/healed/model")
+        assert config.student == start and (config.lora_rank == 0) == trains_all
+        assert config.teacher == ("" if config.method == "sft" else "runs/real/teacher/model")
+        assert len(path.read_text().splitlines()) <= 7 and path.read_text().startswith("# ")
+        outputs.add(config.output)
+    assert len(outputs) == len(METHODS) + 2
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_trainings_are_the_recipes_but_for_places_and_size(size, tmp_path):
+    run = Real(SIZES[size], tmp_path / "data", tmp_path / "real", list(METHODS), [3])
+    seen = set()
+    for job in all_jobs(run, ["heal", "teacher", "students"]):
+        for _, command in job.commands:
+            flags = flags_of(command)
+            recipe = flags.pop("config")
+            if script_of(command) == "train/generate.py":
+                config = merge_config(recipe, flags)
+                assert config.teacher_outputs == str(run.teacher / "outputs.jsonl")
+            else:
+                config = resolve_config(recipe, flags)
+                seen.add(job.name)
+                assert config.resume and config.output == str(run.runs[job.name])
+                start = {"healed": run.pruned, "teacher": run.base}.get(job.name, run.healed / "model")
+                assert config.student == str(start) and (config.lora_rank == 0) == (job.name in ("healed", "teacher"))
+                assert config.seed == (3 if config.lora_rank else 0)
+            if METHODS[config.method].needs_teacher:
+                assert config.teacher == str(run.teacher / "model")
+            assert config.missing_database == "schema-only" and config.data == str(run.data)
+            assert config.max_prompt_length == (256 if size == "cpu" else 1024)
+            assert config.dtype == ("fp32" if size == "cpu" else "bf16")
+            assert (ROOT / config.deepspeed).is_file() and (ROOT / config.teacher_deepspeed).is_file()
+    assert seen == set(run.runs)
+
+
+@pytest.mark.parametrize(("size", "steps"), [("cpu", CPU.questions[0] // 8), ("gpu", STEPS)])
+def test_steps_of_the_curve_are_saved_ones_before_the_last(size, steps):
+    epochs, save = (
+        int(flags_of(["x.py", *SIZES[size].student.split()]).get(key, 1)) for key in ("epochs", "save_steps")
+    )
+    assert epochs == 1 == read_recipe(RECIPES / "kid.yaml")["epochs"]
+    assert SIZES[size].curve == tuple(range(save, steps - 1, save))
+
+
+def test_prompts_are_the_same_in_training_and_evaluation():
+    for size in SIZES.values():
+        training, prompts = (flags_of(["x.py", *text.split()]) for text in (size.training, size.prompts))
+        assert training.get("max_prompt_length") == prompts.get("max_prompt_length")
+        assert flags_of(["x.py", *size.outputs.split()]).get("max_prompt_length") == prompts.get("max_prompt_length")
+
+
+def test_everything_is_run_once_in_order_and_then_skipped(run, capsys):
+    order, workers = [], []
+
+    def pretend(jobs, count, watch):
+        by_name = {job.name: job for job in all_jobs(run)}
+        for number, name in enumerate(jobs):
+            watch({name: None}, number)
+            order.append(name)
+            leave(by_name[name], run)
+        workers.append(count)
+
+    play(run, list(STAGES), pretend)
+    students = [f"{method}-seed{seed}" for seed in (0, 1) for method in METHODS]
+    assert order[:4] == ["smollm2", "prune", "healed", "teacher"] and order[4:22] == students
+    predicted = [name.removesuffix(".predict") for name in order if name.endswith(".predict")]
+    assert len(predicted) == 20 * len(SPLITS) + 18 * len(GPU.curve) == len(set(predicted))
+    scored = [name.removesuffix(".score") for name in order if name.endswith(".score")]
+    assert scored == predicted and "kid-seed1-step-90-dev" in scored and "healed-syn" in scored
+    assert [name for name in order if name.startswith("suite-")] == [f"suite-{split}" for split in SPLITS]
+    assert order.index("suite-syn") < order.index("teacher-dev.score") and order[-1] == "report"
+    assert {name for name in order if name.endswith(".exposure")} == {f"{name}.exposure" for name in students}
+    assert len(set(order)) == len(order) and workers == [1, 1, 1, 1, 4, 4, 4, 1]
+    said = capsys.readouterr().out
+    assert "[3/8] heal and teacher: 2 of 2 to do, about 9 min" in said and "0 of 2 done, " in said
+
+    order.clear()
+    play(run, list(STAGES), pretend)
+    assert order == ["report"]
+    (run.runs["kid-seed1"] / "scores" / "dk.json").unlink()
+    order.clear()
+    play(run, ["score"], pretend)
+    assert order == ["suite-dk", "kid-seed1-dk.score"]
+
+
+def test_a_stage_alone_and_the_teachers_outputs_only_where_they_are_learnt_from(run, tmp_path):
+    assert [job.name for job in all_jobs(run, ["teacher"])] == ["teacher"]
+    assert [len(job.commands) for job in all_jobs(run, ["heal", "teacher"])] == [1, 2]
+    few = Real(CPU, tmp_path / "data", tmp_path / "few", ["sft", "kid"], [0])
+    (job,) = all_jobs(few, ["teacher"])
+    assert len(job.commands) == 1
+    (few.teacher / "model").mkdir(parents=True)
+    assert job.done()
+    names = [job.name for job in all_jobs(few, ["fetch", "students"])]
+    assert names == ["smollm2", "spider", "sft-seed0", "kid-seed0"]
+
+
+def test_evaluation_has_the_runs_own_places_and_a_gpu_its_environment(run):
+    commands = {job.name: job.commands[0][1] for job in all_jobs(run, ["predict", "score", "report"])}
+    assert all(command[:3] == ["env", "-u", "DS_ACCELERATOR"] for command in commands.values())
+    predict = flags_of(commands["kid-seed0-step-90-dev.predict"])
+    assert predict["model"] == str(run.runs["kid-seed0"] / "adapters" / "step-90") and predict["split"] == "dev"
+    assert predict["output"] == str(run.runs["kid-seed0"] / "predictions" / "step-90" / "dev.sql")
+    score = flags_of(commands["kid-seed0-step-90-dev.score"])
+    assert score["predictions"] == predict["output"]
+    assert score["json"] == str(run.runs["kid-seed0"] / "scores" / "step-90" / "dev.json")
+    assert score["test_suite"] == flags_of(commands["suite-dev"])["output"]
+    assert flags_of(commands["teacher-syn.predict"])["model"] == str(run.teacher / "model")
+    exposure = flags_of(commands["sft-seed1.exposure"])
+    assert exposure["json"] == str(run.runs["sft-seed1"] / "scores" / "exposure_bias.json")
+    assert [word for word in commands["report"] if word in map(str, run.runs.values())] == list(
+        map(str, run.runs.values())
+    )
+
+
+def test_time_left_is_by_the_pace_so_far(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(real.time, "time", lambda: now[0])
+    clock = real.Clock(600.0)
+    assert clock.left() == "10 min"
+    now[0] += 240  # for what was to take 120 s: twice as slow
+    clock.done = 120.0
+    assert clock.left() == "16 min"
+    now[0] += 60
+    assert clock.left(begun=60) == "15 min"
+    assert duration(99) == "99 s"
+    job = Job("a", 30.0, lambda: False, [])
+    assert expected([job, job, replace(job, seconds=100.0)], 2) == 100.0 and expected([job] * 5, 2) == 75.0
+    assert expected([], 2) == 0
+
+
+def test_another_size_in_the_same_folder_is_refused(run):
+    check_settings(run, "gpu")
+    check_settings(run, "gpu")
+    with pytest.raises(InputError, match="holds a run of size gpu; give --size gpu"):
+        check_settings(run, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            ["--spider", "nowhere"],
+            "error: --spider nowhere does not exist; give the folder that holds Spider's dev.json",
+        ),
+        (["--spider", ".", "--stages", "fetch,cook"], "error: --stages: 'cook' is unknown; choose of fetch, prune, "),
+        (["--spider", ".", "--methods", "gkd"], "error: --methods: 'gkd' is unknown; choose of sft, fkd, "),
+    ],
+)
+def test_bad_flags(flags, said, tmp_path):
+    command = [sys.executable, "bench/real.py", *flags, "--output", str(tmp_path / "real")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert one_line(done).startswith(said)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def spider(tmp_path):
+    """Twelve training questions in two files, eight of dev and its variants; DK and Syn lie beside, as published."""
+    folder = tmp_path / "spider"
+
+    def write(path, count, field="question", start=0):
+        items = [
+            {"db_id": "concert", field: f"{path.stem} {start + number}", "query": "SELECT 1", "extra": number}
+            for number in range(count)
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(items))
+
+    write(folder / "train_spider.json", 8)
+    write(folder / "train_others.json", 4, start=8)
+    write(folder / "dev.json", 8)
+    write(folder / "spider_realistic" / "spider-realistic.json", 6)
+    write(tmp_path / "spider_syn" / "dev.json", 8, "SpiderSynQuestion")
+    write(tmp_path / "spider_dk" / "Spider-DK.json", 7)
+    for place, text in ((folder, "[]"), (tmp_path / "spider_dk", "[1]")):
+        (place / "tables.json").write_text(text)
+    for place in (folder, tmp_path / "spider_dk"):
+        (place / "database" / place.name).mkdir(parents=True)
+        (place / "database" / place.name / f"{place.name}.sqlite").touch()
+    return folder
+
+
+def subset(spider, output, *flags) -> subprocess.CompletedProcess:
+    command = [sys.executable, "bench/subset.py", "--spider", str(spider), "--output", str(output), *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_small_spider_is_read_as_the_whole_one(spider, tmp_path):
+    small = tmp_path / "out" / "small"
+    done = subset(spider, small, "--train", "9", "--split", "4", "--seed", "5")
+    assert done.returncode == 0, done.stderr
+    texts = {}
+    for split, count in {"train": 9, **dict.fromkeys(SPLITS, 4)}.items():
+        whole = [question.question for question in load_questions("spider", split, spider)]
+        texts[split] = [question.question for question in load_questions("spider", split, small)]
+        assert texts[split] == [whole[place] for place in chosen(len(whole), count, 5)]
+    assert any(text.startswith("train_others") for text in texts["train"])
+    assert texts["dev"] == texts["syn"]  # of one length: the same places
+    assert json.loads((small / "spider_syn" / "dev.json").read_text())[0].keys() == {
+        "db_id", "SpiderSynQuestion", "query", "extra",
+    }  # fmt: skip
+    assert (
+        find_tables("spider", "dk", small).read_text() == "[1]"
+        and find_tables("spider", "syn", small).read_text() == "[]"
+    )
+    found = find_databases("spider", "dk", small, ["spider_dk", "spider"])
+    assert all(path.resolve().is_relative_to(tmp_path / name) for name, path in found.items())
+    again = subset(spider, small)
+    assert one_line(again).endswith("exists; remove it or choose another")
+
+
+def test_a_small_spider_of_more_questions_than_there_are(spider, tmp_path):
+    done = subset(spider, tmp_path / "small", "--train", "9", "--split", "7")
+    assert "7 questions are out of range; there are 6" in one_line(done)
+    assert not (tmp_path / "small").exists()
+    assert chosen(100, 10, 0) == chosen(100, 10, 0) != chosen(100, 10, 1)
