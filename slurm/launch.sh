@@ -77,8 +77,8 @@ train() {
         --master_port $((15000 + SLURM_JOB_ID % 15000)) "$@" --resume || status=$?
     if [ $status != 0 ]; then
         # The line of the rank that failed, if it had one to say; an earlier start of the job may have had others.
-        awk -v start="$start" 'FNR == 1 {now = 0} $0 == start {now = 1} now && /^error/ {print; exit}' \
-            "$LOGS/$name"-*.log >&2 || true
+        awk -v start="$start" 'FNR == 1 {now = 0} $0 == start {now = 1}
+            now && /^error/ && !/another rank/ {print; exit}' "$LOGS/$name"-*.log >&2 || true
         give_up "$name failed with status $status and is not requeued; $LOGS/$name-*.log say why"
     fi
     [ -e "$stopped" ] || { echo "$name: finished" && exit 0; }

@@ -145,7 +145,8 @@ def test_everything_is_run_once_in_order_and_then_skipped(run, capsys):
     assert {name for name in order if name.endswith(".exposure")} == {f"{name}.exposure" for name in students}
     assert len(set(order)) == len(order) and workers == [1, 1, 1, 1, 4, 4, 4, 1]
     said = capsys.readouterr().out
-    assert "[3/8] heal and teacher: 2 of 2 to do, about 9 min" in said and "0 of 2 done, " in said
+    both = duration(GPU.seconds["heal"] + GPU.seconds["teacher"])
+    assert f"[3/8] heal and teacher: 2 of 2 to do, about {both}; " in said and "    0 of 2 done, " in said
 
     order.clear()
     play(run, list(STAGES), pretend)

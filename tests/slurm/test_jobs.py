@@ -210,24 +210,28 @@ def test_a_cancelled_job_ends_and_does_not_come_back(settings, place):
     run = place / "runs" / "cancelled"
     changed = {"RECIPE": str(place / "teacher-large.yaml"), "SCRIPT": "train/sft.py", "OUTPUT": str(run)}
     changed |= {"FLAGS": LONG, "NODES": "1", "GPUS": "2", "CPUS": "2"}
-    job = jobs_of(submit(settings | changed))["distillation"]
+    jobs = jobs_of(submit(settings | changed))
+    job = jobs["distillation"]
     wait_for(lambda: len(metrics(run)) >= 2, 120)
-    node = re.search(r"nodes (n\d),", logs(place, job))[1]
+    node = re.search(r"nodes (n\d):", logs(place, job))[1]
     assert len(ranks_on(node)) == 2
     subprocess.run(["scancel", job], check=True)
     assert ended(job, 60) == "CANCELLED"
     wait_for(lambda: not ranks_on(node) and not list((place / "job logs").glob("*.hostfile")), 60)
     assert state(job)["Restarts"] == "0"
+    assert [ended(jobs[name], 60) for name in ("evaluations", "report")] == ["CANCELLED"] * 2
 
 
-def test_what_a_rank_says_is_wrong_stands_in_the_jobs_own_log(scaling, settings, place):
-    changed = {"RECIPE": str(place / "small.yaml"), "OUTPUT": str(place / "runs" / "wrong")}
-    changed["FLAGS"] = "--mask-token nonsense --deepspeed ds_configs/cpu.json --teacher-deepspeed ds_configs/cpu.json"
-    job = jobs_of(submit(settings | changed))["distillation"]
+def test_what_a_rank_says_is_wrong_stands_in_the_jobs_own_log(settings, place):
+    changed = {"RECIPE": str(place / "teacher-small.yaml"), "SCRIPT": "train/sft.py"}
+    changed |= {"OUTPUT": str(place / "runs" / "wrong"), "FLAGS": f"{LONG} --student not/at/all"}
+    jobs = jobs_of(submit(settings | changed))
+    job = jobs["distillation"]
     assert ended(job, 120) == "FAILED"
     lines = (place / "job logs" / f"{job}.log").read_text().splitlines()
     said, last = [line for line in lines if line.startswith("error")]
-    assert "--mask-token 'nonsense'" in said and f"{job} failed with status 2 and is not requeued" in last
+    assert "--student not/at/all" in said and f"{job} failed with status 2 and is not requeued" in last
+    assert [ended(jobs[name], 60) for name in ("evaluations", "report")] == ["CANCELLED"] * 2
 
 
 @pytest.mark.parametrize(
