@@ -75,13 +75,21 @@ train() {
     in_job --nodes="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --output="$LOGS/$name-%t.log" --open-mode=append \
         bash -c "$task" "$stopped" "$start" --hostfile "$hostfile" --master_addr "$master" \
         --master_port $((15000 + SLURM_JOB_ID % 15000)) "$@" --resume || status=$?
-    if [ $status != 0 ]; then
+    # A node that was stopped before the first step takes the ranks of others with it.
+    if [ $status != 0 ] && [ ! -e "$stopped" ]; then
         # The line of the rank that failed, if it had one to say; an earlier start of the job may have had others.
         awk -v start="$start" 'FNR == 1 {now = 0} $0 == start {now = 1}
             now && /^error/ && !/another rank/ {print; exit}' "$LOGS/$name"-*.log >&2 || true
         give_up "$name failed with status $status and is not requeued; $LOGS/$name-*.log say why"
     fi
-    [ -e "$stopped" ] || { echo "$name: finished" && exit 0; }
+    if [ ! -e "$stopped" ]; then
+        # The launcher also ends with 0 where the process that watches the ranks was killed.
+        awk -v start="$start" '$0 == start {now = 1}
+            now && /holds the trained student/ {found = 1} END {exit !found}' "$LOGS/$name-0.log" ||
+            give_up "$name has ended without a trained student; submit it again to go on, $LOGS/$name-*.log say more"
+        echo "$name: finished"
+        exit 0
+    fi
     rm "$stopped"
     [ "$restarts" -lt "$MAX_REQUEUES" ] ||
         give_up "$name is not finished after $restarts requeues (MAX_REQUEUES=$MAX_REQUEUES); submit it again to go on"
