@@ -32,8 +32,7 @@ class Size:
 
     questions: (of training, of each other split) out of Spider; None: all.
     trainings, others: how many side by side. Seconds of a step are compared, so trainings share no GPU.
-    before: what stands before every command line. CPU: memory that is given back and asked for again cost 13 % of the
-        time; GPU: what `running.follow` sets is undone.
+    before: what stands before every command line: on a GPU, what `running.follow` sets is undone.
     training: flags beside the recipe's; then those of heal, teacher, students and teacher's outputs alone.
     prompts, decoding, exposure: flags of eval/'s scripts.
     curve: steps whose adapters are scored on dev, too (Figure 6).
@@ -62,7 +61,7 @@ CPU = Size(
     trainings=2,
     others=2,
     methods=("sft", "rkd", "kid"),
-    before="env MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1000000000000",
+    before="",
     training="--dtype fp32 --deepspeed ds_configs/cpu.json --max-prompt-length 256 --batch-size 8 --micro-batch-size 4",
     heal="--epochs 2 --lr 5e-4",
     teacher="--epochs 1 --lr 2e-4",
