@@ -71,9 +71,9 @@ CPU = Size(
     decoding="--max-completion-length 64 --batch-size 25",
     exposure="--questions-limit 12 --samples 2 --max-completion-length 64",
     curve=(25,),
-    # Measured, two jobs side by side on two cores.
+    # On two cores, two jobs side by side. Measured: fetch, prune, heal and teacher; others by tokens.
     seconds={
-        "smollm2": 25, "spider": 5, "prune": 10, "heal": 1200, "teacher": 1200,
+        "smollm2": 25, "spider": 5, "prune": 10, "heal": 1350, "teacher": 1350,
         "sft": 450, "fkd": 850, "rkd": 850, "f-distill": 1200, "imitkd": 1200, "gkd-fkl": 1500, "gkd-rkl": 1500,
         "gkd-jsd": 1500, "kid": 950, "predict whole": 140, "predict half": 90, "suite": 30, "score": 15,
         "exposure": 120, "report": 10,
