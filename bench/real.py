@@ -39,9 +39,9 @@ examples:
   python bench/real.py --spider spider --stages fetch,prune        then the others, one by one or together
   python bench/real.py --spider spider --size gpu --seeds 0 1 2    all of Spider, nine methods, one GPU
 
-  A GPU that is lent for ten minutes at a time, without a network, and takes 64 MiB a call: fetch here, send the weights
-  (94 MiB) in two parts, then Spider (40 MB) with runs/real/download/reader; stop each call in time. Training writes a
-  checkpoint then, predictions are kept batch by batch, and the next call goes on:
+  On a GPU without a network, in short sessions: fetch here, carry the weights (94 MiB) over, in parts if need be, then
+  Spider (40 MB) and runs/real/download/reader; stop each session in time. Training writes a checkpoint then,
+  predictions are kept batch by batch, and the next session goes on:
     python bench/real.py --spider spider --size gpu --stages fetch
     split -b 48M runs/real/download/SmolLM2-135M-Instruct.Q4_1.gguf runs/real/weights-
   and there, when all has arrived, the second line again until it is done:
