@@ -77,8 +77,8 @@ def say_and_exit(message: str, status: int) -> None:
     rank = int(os.environ.get("RANK", "0"))
     if rank:
         time.sleep(OTHER_RANKS_WAIT_SECONDS)
-    where = f" (rank {rank})" if rank else ""
-    print(f"error{where}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    start = f"\nerror (rank {rank})" if rank else "error"  # the first rank's bar may stand in the line
+    print(f"{start}: {' '.join(message.split())}", file=sys.stderr, flush=True)
     sys.exit(status)
 
 

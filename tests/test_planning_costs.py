@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 
 import pytest
 from launcher import ROOT
@@ -147,9 +148,9 @@ def test_the_first_thing_that_does_not_fit_and_its_cure():
 @pytest.mark.parametrize(("method", "cures"), [("kid", len(CURES)), ("sft", len(CURES) - 2)])
 def test_training_takes_the_flags_of_every_cure(method, cures, monkeypatch):
     """And reads off them what was planned."""
-    monkeypatch.syspath_prepend(ROOT / "train")
-    from cli import build_parser, keys_of, read_flags
-
+    spec = spec_from_file_location("train_cli", ROOT / "train" / "cli.py")  # eval/ has a cli.py too
+    cli = module_from_spec(spec)
+    spec.loader.exec_module(cli)
     files = {"deepspeed": "student_zero2.json", "teacher_deepspeed": "teacher_whole.json"}
     start = {name: str(ROOT / "ds_configs" / file) for name, file in files.items()} | {"fused": "off"}
     start |= {"method": method, "student": "s", "data": "d", "output": "o"} | ({"teacher": "t"} if cures == 8 else {})
@@ -159,7 +160,7 @@ def test_training_takes_the_flags_of_every_cure(method, cures, monkeypatch):
     assert len(configs) > cures
     for changed in configs:
         monkeypatch.setattr(sys, "argv", ["train.py", *words, *as_flags(config, changed).split()])
-        assert resolve_config(*read_flags(build_parser("", "", keys_of(GROUPS), bool))) == changed
+        assert resolve_config(*cli.read_flags(cli.build_parser("", "", cli.keys_of(GROUPS), bool))) == changed
 
 
 def test_the_script_writes_its_predictions_and_says_what_is_wrong(tmp_path):

@@ -67,7 +67,8 @@ def test_pace_depends_on_more_than_the_machine(tmp_path):
     assert of("a", deepspeed="here/x.json", seed=1, lr=1.0) == of("b", deepspeed="there/x.json")
     changed = {
         "batching": "schema", "dtype": "fp32", "micro_batch_size": 1, "max_prompt_length": 512,
-        "max_completion_length": 64, "lora_rank": 8, "prefix": False, "activation_checkpointing": True,
-        "fused": False, "attention": "sdpa", "deepspeed": "other.json", "batch_size": 32,
+        "max_completion_length": 64, "lora_rank": 8, "prefix": False, "fused": False, "attention": "sdpa",
+        "deepspeed": "other.json", "batch_size": 32,
     }  # fmt: skip
     assert all(of(key, **{key: value}) != of(f"not-{key}") for key, value in changed.items())
+    assert of("anew", prefix=False, activation_checkpointing=True) != of("kept", prefix=False)
