@@ -175,15 +175,15 @@ def test_a_job_signalled_and_one_requeued_by_hand_go_on_as_if_nothing_had_been(s
     assert said.count("stopped in good order, requeued") == 1 and f"{job}: finished" in said
 
 
-def ranks_on(node: str) -> list[psutil.Process]:
-    """The training's own processes on a node, without the launcher's."""
+def ranks_on(node: str, word: str = "--local_rank") -> list[psutil.Process]:
+    """The training's own processes on a node, without the launcher's; or those with another word."""
     found = []
     for process in psutil.process_iter():
         try:
             words, environment = process.cmdline(), process.environ()
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-        if environment.get("SLURMD_NODENAME") == node and any(word.startswith("--local_rank") for word in words):
+        if environment.get("SLURMD_NODENAME") == node and any(each.startswith(word) for each in words):
             found.append(process)
     return found
 
@@ -203,6 +203,22 @@ def test_a_killed_rank_ends_the_job_which_is_not_requeued(settings, place):
     assert f"error: {jobs['distillation']} failed with status" in logs(place, jobs["distillation"])
     assert ended(jobs["evaluations"], 60) == "CANCELLED"  # what waits for it does not wait for ever
     assert ended(jobs["report"], 60) == "CANCELLED"
+
+
+def test_a_job_whose_launcher_is_killed_is_not_taken_for_finished(settings, place):
+    """DeepSpeed's runner ends with 0 then."""
+    run = place / "runs" / "unwatched"
+    changed = {"RECIPE": str(place / "teacher-large.yaml"), "SCRIPT": "train/sft.py", "OUTPUT": str(run)}
+    jobs = jobs_of(submit(settings | changed | {"FLAGS": LONG, "NODES": "1"}))
+    job = jobs["distillation"]
+    wait_for(lambda: len(metrics(run)) >= 2, 120)
+    node = re.search(r"nodes (n\d):", logs(place, job))[1]
+    (launcher,) = ranks_on(node, "deepspeed.launcher.launch")
+    launcher.kill()
+    assert ended(job, 90) == "FAILED"
+    assert f"error: {job} has ended without a trained student" in logs(place, job)
+    wait_for(lambda: not ranks_on(node), 60)
+    assert [ended(jobs[name], 60) for name in ("evaluations", "report")] == ["CANCELLED"] * 2
 
 
 def test_a_cancelled_job_ends_and_does_not_come_back(settings, place):
