@@ -12,8 +12,19 @@ from running import ROOT, Command, launcher
 RECIPES = ROOT / "train" / "recipes" / "smollm2"
 SPLITS = ("dev", "dk", "realistic", "syn")
 PYTHON = sys.executable
-# Of 30: the ends. After 20 healing steps of 8 questions their loss is 2.4, that of every second layer 6.9.
+# Of 30: the ends. After 20 healing steps of 8 questions their loss is 2.41, that of every second layer 6.87.
 KEPT = "0,1,2,3,4,5,6,7,23,24,25,26,27,28,29"
+
+
+# Kind of job: on two cores, two jobs side by side (fetch, prune, heal and teacher measured, others by tokens); on one
+# GPU (estimates: none was at hand). Students by method, predictions of a split by depth.
+SECONDS = {
+    "smollm2": (25, 30), "spider": (5, 5), "prune": (10, 15), "heal": (1350, 240), "teacher": (1350, 420),
+    "sft": (450, 120), "fkd": (850, 150), "rkd": (850, 150), "f-distill": (1200, 500), "imitkd": (1200, 500),
+    "gkd-fkl": (1500, 900), "gkd-rkl": (1500, 900), "gkd-jsd": (1500, 900), "kid": (950, 180),
+    "predict whole": (140, 60), "predict half": (90, 45), "suite": (30, 100), "score": (15, 30), "exposure": (120, 60),
+    "report": (10, 15),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class Size:
     training: flags beside the recipe's; then those of heal, teacher, students and teacher's outputs alone.
     prompts, decoding, exposure: flags of eval/'s scripts.
     curve: steps whose adapters are scored on dev, too (Figure 6).
-    seconds: of each kind of job; students by method, and predictions of a split by depth.
+    seconds: of each kind of job, see `SECONDS`.
     """
 
     questions: tuple[int, int] | None
@@ -71,14 +82,8 @@ CPU = Size(
     decoding="--max-completion-length 64 --batch-size 25",
     exposure="--questions-limit 12 --samples 2 --max-completion-length 64",
     curve=(25,),
-    # On two cores, two jobs side by side. Measured: fetch, prune, heal and teacher; others by tokens.
-    seconds={
-        "smollm2": 25, "spider": 5, "prune": 10, "heal": 1350, "teacher": 1350,
-        "sft": 450, "fkd": 850, "rkd": 850, "f-distill": 1200, "imitkd": 1200, "gkd-fkl": 1500, "gkd-rkl": 1500,
-        "gkd-jsd": 1500, "kid": 950, "predict whole": 140, "predict half": 90, "suite": 30, "score": 15,
-        "exposure": 120, "report": 10,
-    },
-)  # fmt: skip
+    seconds={kind: cores for kind, (cores, _) in SECONDS.items()},
+)
 GPU = Size(
     questions=None,
     trainings=1,
@@ -94,22 +99,25 @@ GPU = Size(
     decoding="--batch-size 256",
     exposure="--questions-limit 200 --batch-size 256",
     curve=(90, 180),
-    # Estimates; no GPU was at hand.
-    seconds={
-        "smollm2": 30, "spider": 5, "prune": 15, "heal": 240, "teacher": 420,
-        "sft": 120, "fkd": 150, "rkd": 150, "f-distill": 500, "imitkd": 500, "gkd-fkl": 900, "gkd-rkl": 900,
-        "gkd-jsd": 900, "kid": 180, "predict whole": 60, "predict half": 45, "suite": 100, "score": 30,
-        "exposure": 60, "report": 15,
-    },
-)  # fmt: skip
+    seconds={kind: gpu for kind, (_, gpu) in SECONDS.items()},
+)
 SIZES = {"cpu": CPU, "gpu": GPU}
 
 
+def from_root(path: Path) -> Path:
+    """The path as the scripts get it, who run in the root: what lies in the checkout is named without its place.
+
+    Runs keep the paths they were given, and so go on in another checkout, on another machine.
+    """
+    path = path.absolute()
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
 class Real:
-    """Where the run keeps its things, and the jobs of each stage."""
+    """Where the run keeps its things, and the jobs of each stage. Its paths are good in the checkout's root."""
 
     def __init__(self, size: Size, spider: Path, output: Path, methods: list[str], seeds: list[int]):
-        self.size, self.spider, self.output = size, spider.absolute(), output.absolute()
+        self.size, self.spider, self.output = size, from_root(spider), from_root(output)
         self.methods, self.seeds = methods, seeds
         self.base, self.pruned = self.output / "smollm2", self.output / "pruned"
         self.healed, self.teacher = self.output / "healed", self.output / "teacher"

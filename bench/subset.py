@@ -19,22 +19,23 @@ SPLITS = ("train", "dev", "dk", "realistic", "syn")
 
 
 def chosen(count: int, wanted: int, seed: int) -> list[int]:
-    """Places of `wanted` of `count` items, ascending; the same of two files of one length, as dev and its variant syn.
-
-    Raises:
-        InputError: there are not so many.
-    """
-    if not 1 <= wanted <= count:
-        raise InputError(f"{wanted} questions are out of range; there are {count}")
+    """Places of `wanted` of `count` items, ascending; the same of two files of one length, as dev and syn."""
     return sorted(random.Random(seed).sample(range(count), wanted))
 
 
 def write_split(spider: Path, split: str, output: Path, wanted: int, seed: int) -> None:
-    """One split: its questions, its tables.json and links to its databases, where `kid.data.benchmarks` looks."""
+    """One split: its questions, its tables.json and links to its databases, where `kid.data.benchmarks` looks.
+
+    Raises:
+        InputError: it is missing or damaged, or has not so many questions.
+    """
     row, damage = BENCHMARKS["spider"][split], Damage()
     folder = output / row.folders[0]
     items = [item for path in question_files(row, split, spider, None) for _, item in read_items(path, damage)]
     damage.settle()
+    if not 1 <= wanted <= len(items):
+        flag = "--train" if split == "train" else "--split"
+        raise InputError(f"{flag} {wanted} is out of range; {split} has {len(items)} questions")
     kept = [items[place] for place in chosen(len(items), wanted, seed)]
     write_atomically(folder / row.questions[0], json.dumps(kept, indent=1) + "\n")
     tables = find_tables("spider", split, spider)

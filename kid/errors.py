@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 import re
 import sys
@@ -72,14 +73,25 @@ def peer_is_gone(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in PEER_IS_GONE)
 
 
-def say_and_exit(message: str, status: int) -> None:
-    """Print one line and end; a rank other than 0 waits for rank 0 to say the same."""
+def say(message: str) -> None:
+    """Print one line; a rank other than 0 waits for rank 0 to say the same."""
     rank = int(os.environ.get("RANK", "0"))
     if rank:
         time.sleep(OTHER_RANKS_WAIT_SECONDS)
     start = f"\nerror (rank {rank})" if rank else "error"  # the first rank's bar may stand in the line
     print(f"{start}: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    sys.exit(status)
+
+
+def end(status: int, together: bool = True) -> None:
+    """End a rank's process without the interpreter's own end, in which threads of libraries abort now and then.
+
+    together: leave the other ranks first, who do the same; without it nobody is waited for.
+    """
+    if together:
+        atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def run_script(main: Callable[[], None]) -> None:
@@ -88,23 +100,27 @@ def run_script(main: Callable[[], None]) -> None:
     Status 2: something given is wrong. 1: the run cannot go on. 75: it was stopped, and can be gone on with. Under the
     DeepSpeed launcher only rank 0 speaks, except for a rank that has met an error of its own.
     """
+    status, is_rank = 0, "RANK" in os.environ
     try:
         main()
     except InputError as error:
-        say_and_exit(str(error), 2)
+        say(str(error))
+        status = 2
     except StoppedError:
-        sys.exit(STOPPED_STATUS)
+        status = STOPPED_STATUS
     except Exception as error:
-        if "RANK" not in os.environ and not isinstance(error, RunError):
+        if isinstance(error, RunError):
+            say(str(error))
+        elif not is_rank:
             raise
-        try:
-            if isinstance(error, RunError):
-                say_and_exit(str(error), 1)
-            if peer_is_gone(error):
-                # The other's own error stays the last thing said: the launcher ends this rank before it speaks.
-                time.sleep(OTHER_RANKS_WAIT_SECONDS)
-                say_and_exit(f"another rank has ended; look for its error above ({error})", 1)
+        elif peer_is_gone(error):
+            # The other's own error stays the last thing said: the launcher ends this rank before it speaks.
+            time.sleep(OTHER_RANKS_WAIT_SECONDS)
+            say(f"another rank has ended; look for its error above ({error})")
+        else:
             traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(1)  # an interpreter that ends may wait for other ranks, which may wait for this one
+        end(1, together=False)
+    if is_rank:
+        end(status)
+    if status:
+        sys.exit(status)

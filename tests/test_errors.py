@@ -36,6 +36,15 @@ def test_the_status_tells_what_to_do(raises, status, said):
         assert (done.returncode, done.stderr) == (status, said)
 
 
+def test_a_rank_leaves_the_others_when_it_ends_but_not_when_they_may_wait():
+    """What leaves them is registered with atexit; its own interpreter's end is left out."""
+    leaves = "(__import__('atexit').register(print, 'left'), {})[1]"
+    for raises, status in (("InputError('x')", 2), ("StoppedError()", 75), ("SystemExit(0)", 0)):
+        assert script(leaves.format(raises), RANK="0").stdout == "left\n", (raises, status)
+    for raises in ("RunError('x')", "KeyError('x')"):
+        assert script(leaves.format(raises), RANK="0").stdout == ""
+
+
 def test_anything_else_keeps_its_traceback():
     for environment in ({}, {"RANK": "0"}, {"RANK": "1"}):
         done = script("KeyError('k')", **environment)

@@ -39,9 +39,9 @@ def list_recipes(keep: Callable[[dict], bool]) -> str:
             title = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
             lines.append(f"  {path.relative_to(RECIPES.parent.parent)!s:<45} {title}\n")
     return (
-        "\nrecipes (--config), to which only --data is to be added: the paper's runs on Spider, by table and figure (those\n"
-        "of table3 and table4 on BIRD have the same names in bird-with-evidence/ and bird-without-evidence/ beside them),\n"
-        "and in smollm2/ the runs of make real:\n"
+        "\nrecipes (--config), to which only --data is to be added: the paper's runs on Spider, by table and figure\n"
+        "(those of table3 and table4 on BIRD have the same names in bird-with-evidence/ and bird-without-evidence/\n"
+        "beside them), and in smollm2/ the runs of make real:\n"
         f"{''.join(lines)}"
     )
 

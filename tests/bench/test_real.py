@@ -4,15 +4,17 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import real
 from launcher import ROOT
-from real import STAGES, check_settings, duration, expected, groups, play
-from real_jobs import CPU, GPU, RECIPES, SIZES, SPLITS, Job, Real
+from real import STAGES, check_needs, check_settings, check_spider, duration, expected, groups, play
+from real_jobs import CPU, GPU, RECIPES, SIZES, SPLITS, Job, Real, from_root
 from run_files import one_line
 from subset import chosen
 
+from kid.config import RunConfig
 from kid.data.benchmarks import find_databases, find_tables, load_questions
 from kid.errors import InputError
 from kid.methods import METHODS
@@ -116,10 +118,15 @@ def test_steps_of_the_curve_are_saved_ones_before_the_last(size, steps):
 
 
 def test_prompts_are_the_same_in_training_and_evaluation():
+    # Without the flag, a training takes the recipe's length and eval/ that of RunConfig.
     for size in SIZES.values():
-        training, prompts = (flags_of(["x.py", *text.split()]) for text in (size.training, size.prompts))
-        assert training.get("max_prompt_length") == prompts.get("max_prompt_length")
-        assert flags_of(["x.py", *size.outputs.split()]).get("max_prompt_length") == prompts.get("max_prompt_length")
+        training, outputs, prompts = (
+            flags_of(["x.py", *text.split()]) for text in (size.training, size.outputs, size.prompts)
+        )
+        length = int(prompts.get("max_prompt_length", RunConfig.max_prompt_length))
+        for name in ("heal", "teacher", "kid"):
+            assert resolve_config(RECIPES / f"{name}.yaml", {"data": "d", **training}).max_prompt_length == length
+        assert merge_config(RECIPES / "f-distill.yaml", outputs).max_prompt_length == length
 
 
 def test_everything_is_run_once_in_order_and_then_skipped(run, capsys):
@@ -151,7 +158,17 @@ def test_everything_is_run_once_in_order_and_then_skipped(run, capsys):
     order.clear()
     play(run, list(STAGES), pretend)
     assert order == ["report"]
+    for stage in STAGES:
+        check_needs(run, [stage])
+    (run.runs["kid-seed1"] / "adapter").unlink()
+    check_needs(run, ["predict", "score"])  # nothing to do
+    (run.runs["kid-seed1"] / "predictions" / "dk.sql").unlink()
+    with pytest.raises(InputError, match="predict needs students, of which kid-seed1 is not done in "):
+        check_needs(run, ["predict"])
+    check_needs(run, ["predict", "students"])
     (run.runs["kid-seed1"] / "scores" / "dk.json").unlink()
+    with pytest.raises(InputError, match=r"score needs predict, of which kid-seed1-dk\.predict is not done"):
+        check_needs(run, ["score", "report"])
     order.clear()
     play(run, ["score"], pretend)
     assert order == ["suite-dk", "kid-seed1-dk.score"]
@@ -203,6 +220,23 @@ def test_time_left_is_by_the_pace_so_far(monkeypatch):
     assert expected([], 2) == 0
 
 
+def test_what_lies_in_the_checkout_is_named_without_its_place(tmp_path, monkeypatch):
+    run = Real(CPU, tmp_path, ROOT / "runs" / "real", ["kid"], [0])
+    flags = flags_of(run.train_students()[0].commands[0][1])
+    assert (flags["student"], flags["teacher"]) == ("runs/real/healed/model", "runs/real/teacher/model")
+    assert run.spider == tmp_path
+    monkeypatch.chdir(ROOT / "bench")
+    assert str(from_root(Path("spider"))) == "bench/spider"
+
+
+def test_the_weights_are_the_published_ones(tmp_path):
+    (tmp_path / "SmolLM2-135M-Instruct.Q4_1.gguf").write_bytes(b"GGUF")
+    command = [sys.executable, "bench/smollm2.py", "--download", str(tmp_path), "--output", str(tmp_path / "model")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert "SmolLM2-135M-Instruct.Q4_1.gguf is cut off or damaged; remove it" in one_line(done)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_another_size_in_the_same_folder_is_refused(run):
     check_settings(run, "gpu")
     check_settings(run, "gpu")
@@ -219,6 +253,8 @@ def test_another_size_in_the_same_folder_is_refused(run):
         ),
         (["--spider", ".", "--stages", "fetch,cook"], "error: --stages: 'cook' is unknown; choose of fetch, prune, "),
         (["--spider", ".", "--methods", "gkd"], "error: --methods: 'gkd' is unknown; choose of sft, fkd, "),
+        (["--spider", ".", "--seeds", "0", "-1"], "error: --seeds -1 is out of range; give 0 or above"),
+        (["--spider", "."], "error: --spider ., no questions of split train: "),
     ],
 )
 def test_bad_flags(flags, said, tmp_path):
@@ -255,6 +291,15 @@ def spider(tmp_path):
     return folder
 
 
+def test_a_database_that_scores_need_is_missed_at_once(spider):
+    with pytest.raises(InputError, match=r"no database for 1 of 1 db_ids under .*: concert; "):
+        check_spider(spider)
+    database = spider / "database" / "concert" / "concert.sqlite"
+    database.parent.mkdir()
+    database.touch()
+    check_spider(spider)
+
+
 def subset(spider, output, *flags) -> subprocess.CompletedProcess:
     command = [sys.executable, "bench/subset.py", "--spider", str(spider), "--output", str(output), *flags]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -286,6 +331,6 @@ def test_a_small_spider_is_read_as_the_whole_one(spider, tmp_path):
 
 def test_a_small_spider_of_more_questions_than_there_are(spider, tmp_path):
     done = subset(spider, tmp_path / "small", "--train", "9", "--split", "7")
-    assert "7 questions are out of range; there are 6" in one_line(done)
+    assert one_line(done) == "error: --split 7 is out of range; realistic has 6 questions"
     assert not (tmp_path / "small").exists()
     assert chosen(100, 10, 0) == chosen(100, 10, 0) != chosen(100, 10, 1)

@@ -18,6 +18,7 @@ from torch.distributed.distributed_c10d import _get_default_group
 import kid.losses
 from kid.data.batching import Sample, collate, sample_weights
 from kid.engine import joined_ranks, student_engine, teacher_engine
+from kid.errors import run_script
 from kid.fused.loss import fused_divergence
 from kid.pretrained import Pretrained, TokenIds
 from kid.recipe import resolve_config
@@ -108,4 +109,4 @@ def count(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -14,6 +14,7 @@ import torch
 
 from kid.config import RunConfig
 from kid.engine import TEACHER_FLAG, joined_ranks, read_deepspeed_config, teacher_engine
+from kid.errors import run_script
 from kid.pretrained import Pretrained
 
 PERIOD = 251
@@ -77,4 +78,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

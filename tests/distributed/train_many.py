@@ -14,6 +14,7 @@ from deepspeed.utils import safe_get_full_grad
 
 import kid.sources
 from kid.decoding import decode
+from kid.errors import run_script
 from kid.generation import generate
 from kid.recipe import merge_config, resolve_config
 from kid.trainer import train
@@ -56,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":  # worker processes import this file
-    main()
+    run_script(main)
