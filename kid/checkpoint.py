@@ -111,7 +111,7 @@ def files_of(folder: Path, rank: int) -> list[Path]:
 def save_checkpoint(engine, run: Path, step: int, identity: dict[str, str]) -> None:
     """Optimizer states and trained weights after `step` steps; called on every rank.
 
-    Everything is written under another name, checked for, synced, and then renamed: a checkpoint is whole or not there.
+    Everything is written under another name, synced and hashed, and then renamed: a checkpoint is whole or not there.
 
     Raises:
         RunError: the disk is full, or cannot be written to.

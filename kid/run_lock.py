@@ -29,10 +29,11 @@ def read_owner(path: Path) -> dict:
 def describe_owner(path: Path) -> str:
     """Who wrote owner.json, in words."""
     owner = read_owner(path)
-    if not owner:
+    try:
+        job = f"SLURM job {owner['job']}, " if owner["job"] else ""
+        return f"{job}process {owner['pid']} on {owner['host']}, since {owner['since']}"
+    except KeyError:
         return "a process that is just starting or ending"
-    job = f"SLURM job {owner['job']}, " if owner["job"] else ""
-    return f"{job}process {owner['pid']} on {owner['host']}, since {owner['since']}"
 
 
 @contextmanager

@@ -61,11 +61,12 @@ def test_a_folder_made_for_a_job_that_writes_nothing_goes_with_it(tmp_path):
     assert not (tmp_path / "runs" / "run").exists()
 
 
-def test_a_torn_owner_and_a_path_that_is_no_folder(tmp_path, capsys):
+def test_an_owner_of_which_something_is_missing_and_a_path_that_is_no_folder(tmp_path, capsys):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "owner.json").write_text('{"pid": ')
-    with run_lock(tmp_path / "run"):
-        assert "dead (a process that is just starting or ending)" in capsys.readouterr().out
+    for owner in ('{"pid": ', '{"pid": 1}'):
+        (tmp_path / "run" / "owner.json").write_text(owner)
+        with run_lock(tmp_path / "run"):
+            assert "dead (a process that is just starting or ending)" in capsys.readouterr().out
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is not a folder one can write to; choose another"):
         run_lock(tmp_path / "file" / "run").__enter__()
