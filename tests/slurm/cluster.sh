@@ -2,18 +2,23 @@
 # Run a command beside a SLURM cluster of two nodes, n1 and n2, both on this machine; SLURM_CONF leads to it.
 set -euo pipefail
 
-leave_out() {
-    echo "slurm-test is left out: $1"
-    exit 0
+fail() {
+    echo "error: slurm-test: $1" >&2
+    exit 1
 }
 
-[ "$(id -u)" = 0 ] || leave_out "only root can start SLURM's daemons"
-if ! command -v slurmctld > /dev/null || ! command -v slurmd > /dev/null || ! command -v munged > /dev/null; then
-    command -v apt-get > /dev/null || leave_out "SLURM is not installed, and there is no apt-get to install it with"
+missing=''
+for daemon in slurmctld slurmd munged; do command -v "$daemon" > /dev/null || missing=yes; done
+if [ -n "$missing" ] && ! command -v apt-get > /dev/null; then
+    echo "slurm-test is left out: SLURM is not installed, and there is no apt-get to install it with"
+    exit 0
+fi
+[ "$(id -u)" = 0 ] || fail "only root can install SLURM and start its daemons; run it as root"
+if [ -n "$missing" ]; then
     log=$(mktemp)
     echo "installing slurm-wlm and munge"
     (apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends slurm-wlm munge) \
-        > "$log" 2>&1 || leave_out "apt-get does not install slurm-wlm and munge; $log says why"
+        > "$log" 2>&1 || fail "apt-get does not install slurm-wlm and munge; $log says why"
 fi
 
 folder=$(mktemp -d)
