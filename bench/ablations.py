@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ablations_report import write_report
+from claims import CLAIMS, EX_ACC_ERR
 from demo import Demo, console
 from running import DECODING, ROOT, Command, end_with_children, evaluated, execute, launched, launcher, run_jobs
 from tqdm import tqdm
@@ -48,6 +49,9 @@ NEW_TOKENS = "48"
 STUDENT = f"--lora-rank 0 --lr 1e-3 --batch-size {BATCH} --micro-batch-size 16 --max-new-tokens {NEW_TOKENS}"
 TEACHER = "--teacher {teacher} --teacher-deepspeed ds_configs/cpu.json"  # of all runs but sft
 SPLIT = "seen"
+EXPOSURE = "--questions-limit 80 --samples 2 --max-completion-length 60 --batch-size 80"
+# Exposure bias is measured of those that a claim compares by it.
+EXPOSED = {run for claim in CLAIMS if claim.measure is EX_ACC_ERR for pair in claim.pairs for run in pair}
 ERROR_RATES = ("error_rate", "masked_error_rate")
 
 
@@ -78,15 +82,23 @@ class Ablations:
     def scores(self, name: str) -> Path:
         return self.output / "scores" / f"{name.replace(' ', '-')}.json"
 
+    def exposure(self, name: str) -> Path:
+        return self.output / "scores" / f"{name}.exposure_bias.json"
+
+    def lacks_exposure(self, name: str) -> bool:
+        return name in self.students and self.students[name][0] in EXPOSED and not self.exposure(name).exists()
+
     def missing(self) -> list[str]:
-        """Students and models without a score; what has one is done."""
-        return [name for name in (*self.students, *self.models) if not self.scores(name).exists()]
+        """Students and models without a score, or without the exposure bias that is to be measured; others are done."""
+        names = (*self.students, *self.models)
+        return [name for name in names if not self.scores(name).exists() or self.lacks_exposure(name)]
 
     def check_settings(self) -> None:
         """Write down what the scores hang on. Raises InputError where there are some that were made otherwise."""
         data = [self.demo.data / name for name in ("train_spider.json", f"{SPLIT}.json", "tables.json")]
         weights = [path for folder in self.models.values() for path in sorted(folder.glob("*.safetensors"))]
         now = {"steps": str(self.steps), "student": STUDENT, "teacher": TEACHER, "decoding": " ".join(DECODING)}
+        now |= {"exposure": EXPOSURE}
         now |= {"data and models": digest([*data, *weights]), **{f"run {name}": flags for name, flags in RUNS.items()}}
         file = self.output / "settings.json"
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -126,18 +138,28 @@ class Ablations:
         return [*models, *steps, *(word.format(**paths) for word in words)]
 
     def job(self, name: str) -> Iterator[Command]:
-        """Train, if it is a student, predict, score."""
+        """Train, if it is a student, predict, score, measure the exposure bias; the last alone where it alone lacks."""
         log = self.output / "logs" / name.replace(" ", "-")
         folder = self.models.get(name)
+        scored = self.scores(name).exists()
         if name in self.students:
             run, seed = self.students[name]
             flags = [*self.flags(run), "--seed", str(seed)]
-            yield Path(f"{log}.log"), launched("train/distill.py", self.run(name), self.demo.data, *flags, ranks=1)
+            if not scored:
+                yield Path(f"{log}.log"), launched("train/distill.py", self.run(name), self.demo.data, *flags, ranks=1)
             folder = self.run(name) / "model"
-        predictions = self.output / "predictions" / f"{log.name}.sql"
-        predict, score = evaluated(folder, self.demo.data, SPLIT, predictions, self.scores(name))
-        yield Path(f"{log}.predict.log"), predict
-        yield Path(f"{log}.score.log"), score
+        if not scored:
+            predictions = self.output / "predictions" / f"{log.name}.sql"
+            predict, score = evaluated(folder, self.demo.data, SPLIT, predictions, self.scores(name))
+            yield Path(f"{log}.predict.log"), predict
+            yield Path(f"{log}.score.log"), score
+        if self.lacks_exposure(name):
+            yield Path(f"{log}.exposure.log"), self.exposure_command(name, folder)
+
+    def exposure_command(self, name: str, folder: Path) -> list[str]:
+        command = [sys.executable, "eval/exposure_bias.py", "--student", folder, "--teacher", self.models["teacher"]]
+        command += ["--benchmark", "spider", "--data", self.demo.data, "--split", SPLIT, "--json", self.exposure(name)]
+        return [*map(str, command), *EXPOSURE.split()]
 
     def make_scores(self, workers: int, run: Callable = run_jobs) -> None:
         """Run all that has no score yet, `workers` side by side. `run`: what executes the commands."""
@@ -158,7 +180,12 @@ class Ablations:
         scores = {name: json.loads(self.scores(name).read_text()) for name in (*self.models, *self.students)}
         runs = {name: [] for name in RUNS}
         for student, (name, seed) in self.students.items():
-            runs[name].append({"seed": seed, "ex": scores[student]["ex"], **self.error_rates(student)})
+            verdicts = sorted(scores[student]["verdicts"], key=lambda verdict: verdict["index"])
+            result = {"seed": seed, "ex": scores[student]["ex"], **self.means(student)}
+            result["right"] = "".join(str(int(verdict["ex"])) for verdict in verdicts)
+            if name in EXPOSED:
+                result["ex_acc_err"] = json.loads(self.exposure(student).read_text())["ex_acc_err_full"]
+            runs[name].append(result)
         return {
             "command": f"python bench/ablations.py --steps {self.steps} --seeds {' '.join(map(str, self.seeds))}",
             "steps": self.steps,
@@ -167,6 +194,7 @@ class Ablations:
             "split": SPLIT,
             "n": scores["teacher"]["n"],
             "student_flags": STUDENT,
+            "exposure_flags": EXPOSURE,
             "flags": RUNS,
             "models": {
                 name: {"ex": scores[name]["ex"], "parameters": parameters(folder)}
@@ -175,12 +203,13 @@ class Ablations:
             "runs": runs,
         }
 
-    def error_rates(self, student: str) -> dict[str, float]:
-        """Shares of the output tokens, and of the masked ones, that were changed: means over the steps."""
-        from kid.evaluation.report.runs import read_metrics
+    def means(self, student: str) -> dict[str, float]:
+        """Median seconds of a step, and means of the shares of the output's and of the masked tokens that changed."""
+        from kid.evaluation.report.runs import median_seconds, read_metrics
 
         rows, _ = read_metrics(self.run(student) / "metrics.jsonl")
-        return {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}
+        rates = {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}
+        return {"seconds": median_seconds(rows), **rates}
 
     def play(self, workers: int) -> None:
         """All of it, from the demo's models to the report."""
@@ -202,7 +231,7 @@ def main() -> None:
     parser = OneLineParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help="where runs go [runs/ablations]")
     parser.add_argument("--demo", type=Path, default=Path("runs/demo"), help="the demo's --output [runs/demo]")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of every run [0 1 2]")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of every run [0 1 2 3 4]")
     parser.add_argument("--steps", type=int, default=80, help="of every run, 32 questions each [80]")
     parser.add_argument("--workers", type=int, default=2, help="runs side by side, one core each [2]")
     arguments = parser.parse_args()

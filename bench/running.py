@@ -16,6 +16,8 @@ from kid.errors import InputError
 
 ROOT = Path(__file__).parent.parent
 DECODING = ["--batch-size", "64", "--max-completion-length", "60"]
+# For glibc's malloc: large tensors are not given back to the system, to be faulted in again page by page at every use.
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_TOP_PAD_": str(2**28)}
 Command = tuple[Path, list[str]]  # the log to write, what to run
 
 
@@ -52,7 +54,7 @@ def follow(commands: Iterable[Command]) -> Iterator[Path]:
     """
     # The environment's own ninja first: DeepSpeed's op is compiled anew whenever another version comes along.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+    environment = {**os.environ, **KEEP_MEMORY, "PATH": path, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
     for log, command in commands:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as output:

@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from ablations import RUNS, SPLIT, Ablations
+from ablations import EXPOSED, RUNS, SPLIT, Ablations
 from ablations_report import BEGIN, END, REPORTS, methods_table, section, table, what_differences_mean, with_section
 from demo import Demo
 from running import run_jobs
@@ -19,7 +19,15 @@ def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
     """EX of 40, 42, 44 for every run, with the run's place added to each."""
     runs = {
         name: [
-            {"seed": seed, "ex": 40.0 + 2 * seed + place, "error_rate": 0.05, "masked_error_rate": 0.25}
+            {
+                "seed": seed,
+                "ex": 40.0 + 2 * seed + place,
+                "error_rate": 0.05,
+                "masked_error_rate": 0.25,
+                "right": "10" * 120,
+                "seconds": 1.0 + place / 10,
+                "ex_acc_err": 20.0 - place,
+            }
             for seed in seeds
         ]
         for place, name in enumerate(RUNS)
@@ -27,7 +35,8 @@ def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
     models = {"teacher": {"ex": 83.3, "parameters": 900_000}, "student base": {"ex": 39.5, "parameters": 400_000}}
     return {
         "command": "python bench/ablations.py", "steps": 120, "seeds": list(seeds), "training_questions": 3840,
-        "split": SPLIT, "n": 240, "student_flags": "--lr 1", "flags": RUNS, "models": models, "runs": runs,
+        "split": SPLIT, "n": 240, "student_flags": "--lr 1",
+        "exposure_flags": "--samples 2", "flags": RUNS, "models": models, "runs": runs,
     }  # fmt: skip
 
 
@@ -59,15 +68,18 @@ def test_runs_without_score_are_trained_and_scored_and_the_others_are_not(ablati
                 executed.append((log.name, command))
             ablations.scores(name).parent.mkdir(exist_ok=True, parents=True)
             ablations.scores(name).write_text(json.dumps({"ex": 40.0, "n": 240}))
+            if ablations.lacks_exposure(name):
+                ablations.exposure(name).write_text("{}")
             watch({}, number)
 
-    for name in ("teacher", "sft-seed0"):
+    for name in ("teacher", "sft-seed0", "kid-seed0"):
         ablations.scores(name).parent.mkdir(exist_ok=True, parents=True)
         ablations.scores(name).write_text("{}")
     ablations.make_scores(2, run)
     commands = dict(executed)
-    assert len(executed) == len(commands) == 3 * (2 * len(RUNS) - 1) + 2  # the base has nothing to train
-    assert not {"teacher.predict.log", "sft-seed0.log", "student-base.log"} & set(commands)
+    assert len(executed) == len(commands) == 3 * (2 * len(RUNS) - 2) + 2 + 2 * len(EXPOSED)  # nothing to train: base
+    assert not {"teacher.predict.log", "sft-seed0.log", "student-base.log", "kid-seed0.log"} & set(commands)
+    assert "kid-seed0.exposure.log" in commands and "sft-seed1.exposure.log" not in commands  # a score alone is not all
     hard = commands["kid-hard-seed1.log"]
     assert hard[hard.index("--mask-strategy") + 1] == "hard" and hard[hard.index("--num_gpus") + 1] == "1"
     assert hard[hard.index("--seed") + 1] == "1" and "--resume" in hard and "--teacher" in hard
