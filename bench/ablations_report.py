@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claims import CLAIMS, claims_table
+from sections import marked, with_section
 
-from kid.errors import InputError
 from kid.evaluation.report.text import markdown_table, spread
 from kid.files import write_atomically
-
-BEGIN, END = "<!-- ablations: begin, made by make ablations -->", "<!-- ablations: end -->"
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,7 @@ def section(results: dict) -> str:
         f"`{results['split']}` (new questions on the training databases), ± the sample standard deviation over seeds."
     )
     paragraphs = [textwrap.fill(text, 120, break_on_hyphens=False) for text in (intro, what_differences_mean(results))]
-    parts = [BEGIN, "## Ablations", *paragraphs]
+    parts = ["## Ablations", *paragraphs]
     for name, report in REPORTS.items():
         parts += [f"### {report.title}", methods_table(results) if name == "methods" else table(report, results)]
         if name == "methods":
@@ -148,24 +146,8 @@ def section(results: dict) -> str:
         "![EX by masking strategy, and over the mask ratio](ablations.png)",
         "In the figures a bar's whisker and the band around sft are a standard deviation each way, dots are seeds.",
         *claims_section(results),
-        END,
     ]
-    return "\n\n".join(parts) + "\n"
-
-
-def with_section(text: str, new: str) -> str:
-    """`text` with its old section replaced by `new`, or with `new` at its end if it has none.
-
-    Raises:
-        InputError: one marker without the other.
-    """
-    if BEGIN not in text and END not in text:
-        return f"{text.rstrip()}\n\n{new}" if text.strip() else new
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise InputError(f"the ablations' section has one marker without the other; mend it: {BEGIN} ... {END}")
-    return before + new.rstrip("\n") + after
+    return marked("ablations", parts)
 
 
 def write_report(results: dict, docs: Path) -> None:
@@ -179,4 +161,4 @@ def write_report(results: dict, docs: Path) -> None:
     plot_masking(ex["strategies"], ex["ratios"], ex["methods"]["sft"], ylabel, docs / "ablations.png")
     file = docs / "results.md"
     text = file.read_text(encoding="utf-8") if file.exists() else ""
-    write_atomically(file, with_section(text, section(results)))
+    write_atomically(file, with_section(text, "ablations", section(results)))

@@ -241,6 +241,9 @@ class Real:
         return jobs
 
     def report(self) -> list[Job]:
+        """The report of what there is; when all is there, docs/ and README.md too."""
         command = [PYTHON, "eval/report.py", *self.runs.values(), "--data", self.data]
-        command += ["--output", self.output / "report"]
-        return [self.job("report", "report", lambda: False, command)]
+        commands = [[*command, "--output", self.output / "report"]]
+        if all(job.done() for job in self.score()):
+            commands.append([PYTHON, "bench/real_report.py", "--runs", self.output, "--data", self.data])
+        return [self.job("report", "report", lambda: False, *commands)]

@@ -7,9 +7,10 @@ import time
 
 import pytest
 from ablations import EXPOSED, RUNS, SPLIT, Ablations
-from ablations_report import BEGIN, END, REPORTS, methods_table, section, table, what_differences_mean, with_section
+from ablations_report import REPORTS, methods_table, section, table, what_differences_mean
 from demo import Demo
 from running import run_jobs
+from sections import markers, with_section
 
 from kid.errors import InputError
 from kid.methods import METHODS
@@ -143,8 +144,9 @@ def test_what_differences_mean():
 
 def test_section_is_appended_and_then_replaced():
     first, second = section(made_up_results()), section(made_up_results((0,)))
-    once = with_section("# Results\n", first)
-    assert once == f"# Results\n\n{first}" and first.startswith(BEGIN) and first.endswith(END + "\n")
-    assert with_section(once + "\n## More\n", second) == f"# Results\n\n{second}\n## More\n"
+    begin, end = markers("ablations")
+    once = with_section("# Results\n", "ablations", first)
+    assert once == f"# Results\n\n{first}" and first.startswith(begin) and first.endswith(end + "\n")
+    assert with_section(once + "\n## More\n", "ablations", second) == f"# Results\n\n{second}\n## More\n"
     with pytest.raises(InputError, match="one marker without the other"):
-        with_section(f"# Results\n{BEGIN}\n", first)
+        with_section(f"# Results\n{begin}\n", "ablations", first)

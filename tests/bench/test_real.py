@@ -51,6 +51,8 @@ def leave(job: Job, run: Real) -> None:
     """What the job's commands would leave."""
     for _, command in job.commands:
         flags, script = flags_of(command), script_of(command)
+        if script == "bench/real_report.py":
+            continue
         if script.startswith("train/") and "teacher_outputs" in flags and "generate" in script:
             place = flags["teacher_outputs"]
         elif script in ("train/sft.py", "train/distill.py"):
@@ -158,6 +160,11 @@ def test_everything_is_run_once_in_order_and_then_skipped(run, capsys):
     order.clear()
     play(run, list(STAGES), pretend)
     assert order == ["report"]
+    # docs/ and README.md are of whole runs alone
+    assert [script_of(command) for _, command in run.report()[0].commands] == ["eval/report.py", "bench/real_report.py"]
+    (run.runs["kid-seed1"] / "scores" / "syn.json").rename(run.output / "kept")
+    assert [script_of(command) for _, command in run.report()[0].commands] == ["eval/report.py"]
+    (run.output / "kept").rename(run.runs["kid-seed1"] / "scores" / "syn.json")
     for stage in STAGES:
         check_needs(run, [stage])
     (run.runs["kid-seed1"] / "adapter").unlink()
