@@ -108,12 +108,12 @@ def test_docs_and_readme_get_their_parts(real, tmp_path, monkeypatch):
     results, readme = (root / "docs" / "results.md").read_text(), (root / "README.md").read_text()
     assert results.startswith(f"# Results\n\n{begin}\n\n## A real model on real Spider\n\n**A smoke run")
     parts = [
-        "Seeds of the students: 0, 1.", '`make real SPIDER=spider REAL="--seeds 0 1"`', "torch 1.2", f"| KID | 1.5{TIMES} |", "(results/real/figure-1.png)",
-        "(results/real/figure-6.png)", "Table 7", "What the student gets wrong", "10 predictions beside their gold",
-        "SELECT 90",
+        "Seeds of the students: 0, 1.", '`make real SPIDER=spider REAL="--seeds 0 1"`', "torch 1.2",
+        f"| KID | 1.5{TIMES} |", "(results/real/figure-1.png)", "(results/real/figure-6.png)", "Table 7",
+        "What the student gets wrong", "10 predictions beside their gold", "SELECT 90",
     ]  # fmt: skip
     for part in parts:
-        assert part in results, part
+        assert part in " ".join(results.split()), part
     assert "old" not in readme and "| KID | 27.0 ± 1.4 |" in readme and readme.endswith(f"{end}\n\n## More\n")
     assert (root / "docs/results/real/figure-1.png").stat().st_size > 1000
     kept = [path for path in (root / "docs/results/real").rglob("*") if path.is_file()]
