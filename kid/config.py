@@ -73,8 +73,9 @@ class RunConfig:
     evidence: bool = option(True, "write BIRD's external knowledge before the question", group=DATA)
     schema_filter: str = option(
         "lexical",
-        "of a prompt over the limit, keep 6 tables with 10 columns each: in training those of the gold SQL and random "
-        "others, else by a lexical ranking, or by the rankings in the file named here; none: keep all",
+        "of a prompt over the limit, keep at most 6 tables with 10 columns each, fewer until it fits: in training "
+        "those of the gold SQL and random others, else by a lexical ranking, or by the rankings in the file named "
+        "here; none: keep all",
         group=DATA,
     )
     max_prompt_length: int = option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from kid.data.encoding import beginning, encode_continuations, encode_texts, joi
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.reading import DataOptions, Source, read_schemas, read_source
 from kid.data.schema import Schema, description_files
-from kid.data.schema_filter import Selection, apply_selection, lexical_ranking, top_of, training_selection
+from kid.data.schema_filter import SIZES, Selection, apply_selection, lexical_ranking, top_of, training_selection
 from kid.data.sql import gold_schema_items
 from kid.data.texts import Text, asked, make_texts
 from kid.errors import InputError
@@ -98,19 +98,23 @@ def cache_key(options: DataOptions, split: str, source: Source, tokenizer) -> st
     )
 
 
-def filtered_schema(
+def filtered_schemas(
     text: Text, schema: Schema, options: DataOptions, split: str, rankings: list[Selection] | None
-) -> Schema:
-    """What the schema filter leaves of a schema for a question whose prompt is over the limit."""
+) -> Iterator[Schema]:
+    """What the schema filter leaves of a schema for a question whose prompt is over the limit; less and less."""
     question = text.question
     if split == "train":
-        generator = np.random.default_rng([options.seed, question.index])
-        selection = training_selection(schema, gold_schema_items(question.query, schema), generator)
+        gold = gold_schema_items(question.query, schema)
     elif rankings is not None:
-        selection = top_of(rankings[question.index], schema)
+        ranking = rankings[question.index]
     else:
-        selection = top_of(lexical_ranking(schema, asked(question, options.evidence), text.matches), schema)
-    return apply_selection(schema, selection)
+        ranking = lexical_ranking(schema, asked(question, options.evidence), text.matches)
+    for size in SIZES:
+        if split == "train":
+            generator = np.random.default_rng([options.seed, question.index])
+            yield apply_selection(schema, training_selection(schema, gold, generator, size))
+        else:
+            yield apply_selection(schema, top_of(ranking, schema, size))
 
 
 def encode_whole(text: Text, limit: int, tokenizer) -> tuple:
@@ -151,9 +155,11 @@ def row_encoder(
             shown = schema_ids[db_id]
             filtered = options.schema_filter != "none" and len(bos + shown + values + own) > limit
             if filtered:
-                schema = filtered_schema(text, schemas[db_id], options, split, source.rankings)
-                (shown,) = encode_texts(tokenizer, [schema_part(schema)])
-                (values,) = encode_continuations(tokenizer, [matched_part(schema, text.matches)])
+                for schema in filtered_schemas(text, schemas[db_id], options, split, source.rankings):
+                    (shown,) = encode_texts(tokenizer, [schema_part(schema)])
+                    (values,) = encode_continuations(tokenizer, [matched_part(schema, text.matches)])
+                    if len(bos + shown + values + own) <= limit:
+                        break
             prompt = join_prompt(bos, shown, values, own, limit)
             completion = [*query, tokenizer.eos_token_id]
             rows.append((text.question.index, db_id, prompt.ids, prompt.shared, completion, filtered, prompt.cut))

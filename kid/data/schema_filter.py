@@ -17,8 +17,8 @@ from rapidfuzz import fuzz, process
 from kid.data.schema import Schema, Table
 from kid.errors import InputError
 
-TOP_TABLES = 6
-TOP_COLUMNS = 10
+# (tables, columns each) that are kept: of these the first with which the prompt is within the limit.
+SIZES = ((6, 10), (5, 8), (4, 7), (4, 5), (3, 5), (3, 4), (2, 4), (2, 3), (1, 3), (1, 2))
 ALIKE = 80  # rapidfuzz's ratio, of 100, from which two words count as the same one
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
@@ -63,30 +63,35 @@ def lexical_ranking(schema: Schema, text: str, matches: dict[tuple[str, str], li
     return {name: columns[name] for name in sorted(scores, key=scores.get, reverse=True)}
 
 
-def top_of(ranking: Selection, schema: Schema) -> Selection:
-    """The first 6 tables and 10 columns each of a ranking, as far as they are in the schema; the best come last.
+def top_of(ranking: Selection, schema: Schema, size: tuple[int, int] = SIZES[0]) -> Selection:
+    """The first tables and columns each of a ranking, as far as they are in the schema; the best come last.
 
-    A prompt that is still too long is cut from the left: then it loses what it needs least.
+    A prompt that is too long with the smallest size is cut from the left: then it loses what it needs least.
     """
+    most_tables, most_columns = size
     names = {
         table.name.lower(): (table.name, {c.name.lower(): c.name for c in table.columns}) for table in schema.tables
     }
     chosen: Selection = {}
     for table, ranked in ranking.items():
-        if table.lower() in names and len(chosen) < TOP_TABLES:
+        if table.lower() in names and len(chosen) < most_tables:
             name, columns = names[table.lower()]
             known = [columns[column.lower()] for column in ranked if column.lower() in columns]
-            chosen[name] = list(dict.fromkeys(known))[:TOP_COLUMNS][::-1]
+            chosen[name] = list(dict.fromkeys(known))[:most_columns][::-1]
     return dict(reversed(chosen.items()))
 
 
-def training_selection(schema: Schema, gold: dict[str, set[str]], generator: np.random.Generator) -> Selection:
-    """What the gold SQL uses, filled up to 6 tables and 10 columns each with random others, all shuffled.
+def training_selection(
+    schema: Schema, gold: dict[str, set[str]], generator: np.random.Generator, size: tuple[int, int] = SIZES[0]
+) -> Selection:
+    """What the gold SQL uses, all of it, filled up to a size with random others, all shuffled.
 
     Args:
         gold: table -> columns, as `kid.data.sql.gold_schema_items` finds them.
         generator: of the random choices.
+        size: tables, and columns of each.
     """
+    most_tables, most_columns = size
 
     def fill_up(all_names: list[str], needed: list[str], size: int) -> list[str]:
         others = [name for name in all_names if name not in needed]
@@ -95,9 +100,9 @@ def training_selection(schema: Schema, gold: dict[str, set[str]], generator: np.
         return [chosen[place] for place in generator.permutation(len(chosen))]
 
     columns = {table.name: [column.name for column in table.columns] for table in schema.tables}
-    tables = fill_up(list(columns), [name for name in columns if name in gold], TOP_TABLES)
+    tables = fill_up(list(columns), [name for name in columns if name in gold], most_tables)
     return {
-        table: fill_up(columns[table], [name for name in columns[table] if name in gold.get(table, ())], TOP_COLUMNS)
+        table: fill_up(columns[table], [name for name in columns[table] if name in gold.get(table, ())], most_columns)
         for table in tables
     }
 

@@ -229,6 +229,16 @@ def test_over_the_limit_training_keeps_what_the_gold_sql_needs(folder, tokenizer
     assert list(again.rows["prompt_ids"]) != list(small.rows["prompt_ids"])
     ranked = prepare(options(folder, max_prompt_length=limit), "dev", tokenizer)
     assert all(ranked.rows["filtered"])
+    # Far below, the others go before anything of the gold SQL does; what fits is not filtered further than it must be.
+    tight = prepare(options(folder, max_prompt_length=limit // 3), "train", tokenizer)
+    assert not any(tight.rows["cut"]), tight.rows["cut"]
+    for question, row, before in zip(source.questions, tight.rows, small.rows, strict=True):
+        text = text_of(tokenizer, row)
+        assert len(row["prompt_ids"]) <= limit // 3 and text.count("filler_") < text_of(tokenizer, before).count(
+            "filler_"
+        )
+        for table, columns in gold_schema_items(question.query, source.schemas[question.db_id]).items():
+            assert all(f"{table}.{column} (" in text for column in columns)
 
 
 def widen(items):

@@ -7,6 +7,7 @@ import pytest
 
 from kid.data.schema import Column, Schema, Table
 from kid.data.schema_filter import (
+    SIZES,
     apply_selection,
     lexical_ranking,
     read_rankings,
@@ -82,6 +83,20 @@ def test_training_keeps_gold_items_beyond_the_usual_number():
     gold = {table.name: {column.name for column in table.columns} for table in SCHEMA.tables[:8]}
     chosen = training_selection(SCHEMA, gold, np.random.default_rng(0))
     assert set(chosen) == set(gold) and len(chosen["pets"]) == 15
+
+
+def test_smaller_sizes_take_less_and_never_of_the_gold_items():
+    gold = {"pets": {"owner_id", "note11"}, "visits": {"cost"}}
+    ranking = {table.name: [column.name for column in table.columns] for table in SCHEMA.tables}
+    chosen = [training_selection(SCHEMA, gold, np.random.default_rng(0), size) for size in SIZES]
+    ranked = [top_of(ranking, SCHEMA, size) for size in SIZES]
+    for selections in (chosen, ranked):
+        cells = [sum(map(len, selection.values())) for selection in selections]
+        assert cells == sorted(cells, reverse=True)
+    for selection in chosen:
+        assert all(columns <= set(selection[table]) for table, columns in gold.items())
+    assert list(ranked[-1].items()) == [("owners", ["full_name", "id"])]
+    assert set(chosen[-1]) == set(gold) and set(chosen[-1]["pets"]) == gold["pets"] and len(chosen[-1]["visits"]) == 2
 
 
 def test_foreign_keys_stay_between_tables_that_stay():
