@@ -17,7 +17,18 @@ from pathlib import Path
 from ablations_report import write_report
 from claims import CLAIMS, EX_ACC_ERR
 from demo import Demo, console
-from running import DECODING, ROOT, Command, end_with_children, evaluated, execute, launched, launcher, run_jobs
+from running import (
+    DECODING,
+    ROOT,
+    Command,
+    differing,
+    end_with_children,
+    evaluated,
+    execute,
+    launched,
+    launcher,
+    run_jobs,
+)
 from tqdm import tqdm
 
 from kid.errors import InputError, OneLineParser, run_script
@@ -102,12 +113,9 @@ class Ablations:
         now |= {"data and models": digest([*data, *weights]), **{f"run {name}": flags for name, flags in RUNS.items()}}
         file = self.output / "settings.json"
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        differ = [
-            f"{key} ({before[key]} there, {now[key]} here)" for key in now if now[key] != before.get(key, now[key])
-        ]
-        if differ:
+        if differ := differing(before, now):
             raise InputError(
-                f"--output {self.output} holds results of other settings; these differ: {', '.join(differ)}; "
+                f"--output {self.output} holds results of other settings; these differ: {differ}; "
                 "choose another --output, or remove that folder"
             )
         write_atomically(file, json.dumps({**before, **now}, indent=1) + "\n")
@@ -175,8 +183,8 @@ class Ablations:
 
             run({name: self.job(name) for name in missing}, workers, watch)
 
-    def results(self) -> dict:
-        """Everything the report is made of."""
+    def results(self, workers: int) -> dict:
+        """Everything the report is made of. workers: how many runs went side by side."""
         scores = {name: json.loads(self.scores(name).read_text()) for name in (*self.models, *self.students)}
         runs = {name: [] for name in RUNS}
         for student, (name, seed) in self.students.items():
@@ -195,6 +203,7 @@ class Ablations:
             "n": scores["teacher"]["n"],
             "student_flags": STUDENT,
             "exposure_flags": EXPOSURE,
+            "workers": workers,
             "flags": RUNS,
             "models": {
                 name: {"ex": scores[name]["ex"], "parameters": parameters(folder)}
@@ -221,7 +230,7 @@ class Ablations:
             console.print("the teacher's outputs for f-distill ...")
             self.write_teacher_outputs()
         self.make_scores(workers)
-        results = self.results()
+        results = self.results(workers)
         write_atomically(self.output / "results.json", json.dumps(results, indent=1) + "\n")
         write_report(results, ROOT / "docs")
         console.print(f"{self.output / 'results.json'}, and in docs/ results.md and its figures")
@@ -238,6 +247,8 @@ def main() -> None:
     for name in ("steps", "workers"):
         if getattr(arguments, name) < 1:
             raise InputError(f"--{name} {getattr(arguments, name)} is out of range; it must be 1 or more")
+    if min(arguments.seeds) < 0:
+        raise InputError(f"--seeds {min(arguments.seeds)} is out of range; give 0 or above")
     warnings.filterwarnings("ignore", category=FutureWarning)
     end_with_children()
     seeds = list(dict.fromkeys(arguments.seeds))

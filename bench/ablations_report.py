@@ -113,8 +113,8 @@ def claims_section(results: dict) -> list[str]:
         "and one base stand behind all of them. Where nothing differs one interval in 20 says that something does, "
         f"and there are {pairs} here. A claim holds if it does for all its pairs, does not if it fails for one, and is "
         f"not testable here otherwise. ExAccErr is over whole outputs, by `{results['exposure_flags']}`. Seconds are "
-        "medians of a step, two runs side by side. Paper: its difference for Qwen1.5-0.5B from 1.8B on Spider dev "
-        "(Table 5: TinyLLaMA), where it gives one."
+        f"medians of a step, {results['workers']} runs side by side. Paper: its difference for Qwen1.5-0.5B "
+        "from 1.8B on Spider dev (Table 5: TinyLLaMA), where it gives one."
     )
     return [
         "### The paper's claims here",

@@ -6,16 +6,18 @@ Every step is a run of the scripts in train/ and eval/. What is done is not done
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from demo import console
 from real_jobs import SIZES, SPLITS, Job, Real
-from running import ROOT, end_with_children, run_jobs
+from running import ROOT, differing, end_with_children, run_jobs
 
 from kid.data.benchmarks import find_databases, find_tables, load_questions
 from kid.errors import InputError, OneLineParser, run_script
@@ -28,9 +30,9 @@ STAGES = {
     "heal": "the student again a language model, all weights, on the training questions",
     "teacher": "the whole model, all weights, on the same; its outputs, for f-distill",
     "students": "LoRA, from the healed student, by each method and seed",
-    "predict": "dev, dk, realistic, syn; of adapters saved on the way dev",
-    "score": "EX; TS, for which suites are made first; exposure bias",
-    "report": "OUTPUT/report: the paper's tables and figures as far as this fills them",
+    "predict": "dev, dk, realistic, syn; of adapters saved on the way dev; exposure bias: all that needs the models",
+    "score": "EX; TS, for which suites are made first; on cores alone",
+    "report": "OUTPUT/report: the paper's tables and figures as far as this fills them; with --docs docs/ as well",
 }
 MAKERS = {
     "fetch": Real.fetch,
@@ -46,28 +48,34 @@ NEEDS = {  # stage -> those whose files it reads; a report is of what there is
     "heal": ("fetch", "prune"),
     "teacher": ("fetch",),
     "students": ("heal", "teacher"),
-    "predict": ("heal", "teacher", "students"),
-    "score": ("predict",),
+    "predict": ("fetch", "heal", "teacher", "students"),
+    "score": ("fetch", "predict"),
 }
 EXAMPLE = """\
 stages:
 {stages}
 
 examples:
-  python bench/real.py --spider spider                             all of it on two cores, about an hour
+  python bench/real.py --spider spider                             all of it on two cores, about {cpu}
   python bench/real.py --spider spider --stages fetch,prune        then the others, one by one or together
-  python bench/real.py --spider spider --size gpu --seeds 0 1 2    all of Spider, nine methods, one GPU
+  python bench/real.py --spider spider --size gpu --seeds 0 1 2    all of Spider, nine methods, one GPU, about {gpu}
+  python bench/real.py --spider spider --stages report --docs      what was found into docs/ and README.md
 
   On a GPU without a network, in short sessions: fetch here, carry the weights (94 MiB) over, in parts if need be, then
   Spider (40 MB) and runs/real/download/reader; stop each session in time. Training writes a checkpoint then,
   predictions are kept batch by batch, and the next session goes on. A machine that is given another's runs/real goes
-  on, too, if Spider lies in the checkout on both:
+  on, too, if Spider lies in the checkout on both (at size gpu):
     python bench/real.py --spider spider --size gpu --stages fetch
     split -b 48M runs/real/download/SmolLM2-135M-Instruct.Q4_1.gguf runs/real/weights-
-  and there, when all has arrived, the first line once and the second until it is done:
+  and there, when all has arrived, the first line once and the second until it is done ({short} of GPU in all):
     cat runs/real/weights-* > runs/real/download/SmolLM2-135M-Instruct.Q4_1.gguf
-    timeout 570 python bench/real.py --spider spider --size gpu
+    timeout 540 python bench/real.py --spider spider --size gpu --methods sft,rkd,kid \\
+        --stages prune,heal,teacher,students,predict
+  Bring runs/real back without the models (*.safetensors, checkpoints/): predictions are scored here, on cores, by
+  --stages score,report with the same --size and --methods. Seconds on a GPU are estimates: none has been measured.
 """
+# Those of the example above that runs in short sessions.
+SHORT = (("prune", "heal", "teacher", "students", "predict"), ["sft", "rkd", "kid"])
 
 
 def groups(real: Real, stages: list[str]) -> list[tuple[str, int, Callable[[], list[Job]]]]:
@@ -115,15 +123,36 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
+def hours(size: str, stages: Iterable[str], methods: Sequence[str] = (), seeds: Sequence[int] = (0,)) -> str:
+    """What stages take from nothing, by the table of seconds."""
+    real = Real(SIZES[size], Path("spider"), Path("none"), list(methods or SIZES[size].methods), list(seeds))
+    return duration(sum(expected(make(), workers) for _, workers, make in groups(real, list(stages))))
+
+
 def check_settings(real: Real, size: str) -> None:
-    """Raises InputError where the output folder holds a run of another size: its parts would not go together."""
-    file = real.output / "size"
-    before = file.read_text(encoding="utf-8").strip() if file.exists() else size
-    if before != size:
-        raise InputError(
-            f"--output {real.output} holds a run of size {before}; give --size {before}, or another folder"
-        )
-    write_atomically(file, f"{size}\n")
+    """Raises InputError where the output folder holds a run of other settings: its parts would not go together."""
+    file, now = real.output / "settings.json", {"size": size, **real.settings()}
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if differ := differing(before, now):
+        raise InputError(f"--output {real.output} holds a run of other settings: {differ}; choose another folder")
+    write_atomically(file, json.dumps(now, indent=1) + "\n")
+
+
+def check_docs(real: Real, stages: list[str]) -> None:
+    """Raises InputError where docs/ would get what is not whole, or places of this machine."""
+    if real.output.is_absolute():
+        raise InputError(f"--docs: --output {real.output} is not in the checkout, and docs/ would name it")
+    if "report" not in stages:
+        raise InputError("--docs is of the stage report; add it to --stages")
+    lacking = [job.name for stage in ("predict", "score") for job in MAKERS[stage](real) if not job.done()]
+    if lacking and not {"predict", "score"} <= set(stages):
+        raise InputError(f"--docs: {lacking[0]} is not done in {real.output}; add predict and score to --stages")
+
+
+def check_device(size: str, stages: list[str]) -> None:
+    """Raises InputError where models would be trained at a GPU's size on cores, for days."""
+    if size == "gpu" and set(stages) & {"heal", "teacher", "students", "predict"} and not shutil.which("nvidia-smi"):
+        raise InputError("--size gpu: no GPU is here (there is no nvidia-smi); give --size cpu, or other --stages")
 
 
 def check_spider(spider: Path) -> None:
@@ -184,9 +213,10 @@ def play(real: Real, stages: list[str], run: Callable = run_jobs) -> None:
 
 def parse() -> argparse.Namespace:
     lines = "\n".join(f"  {name:<9} {text}" for name, text in STAGES.items())
+    totals = {"cpu": hours("cpu", STAGES), "gpu": hours("gpu", STAGES, seeds=[0, 1, 2]), "short": hours("gpu", *SHORT)}
     parser = OneLineParser(
         description=__doc__,
-        epilog=EXAMPLE.format(stages=lines),
+        epilog=EXAMPLE.format(stages=lines, **totals),
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -198,6 +228,7 @@ def parse() -> argparse.Namespace:
     methods_help = "students [cpu: sft,rkd,kid; gpu: all nine]"
     parser.add_argument("--methods", metavar="A,B", help=methods_help)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student under each of these [0]")
+    parser.add_argument("--docs", action="store_true", help="write docs/results/real, docs/results.md and README.md")
     arguments = parser.parse_args()
     size = SIZES[arguments.size]
     arguments.stages = arguments.stages.split(",")
@@ -218,10 +249,13 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     end_with_children()
     methods, seeds = (list(dict.fromkeys(values)) for values in (arguments.methods, arguments.seeds))
-    real = Real(SIZES[arguments.size], arguments.spider, arguments.output, methods, seeds)
+    real = Real(SIZES[arguments.size], arguments.spider, arguments.output, methods, seeds, arguments.docs)
     check_spider(arguments.spider)
     os.chdir(ROOT)
+    check_device(arguments.size, arguments.stages)
     check_needs(real, arguments.stages)
+    if arguments.docs:
+        check_docs(real, arguments.stages)
     check_settings(real, arguments.size)
     play(real, arguments.stages)
     if "report" in arguments.stages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,11 +10,13 @@ from pathlib import Path
 
 from running import ROOT, Command, launcher
 
+from kid.methods import METHODS
+
 RECIPES = ROOT / "train" / "recipes" / "smollm2"
 SPLITS = ("dev", "dk", "realistic", "syn")
 PYTHON = sys.executable
 # Of 30: the ends. After 20 healing steps of 8 questions their loss is 2.41, that of every second layer 6.87.
-KEPT = "0,1,2,3,4,5,6,7,23,24,25,26,27,28,29"
+LAYERS = "0,1,2,3,4,5,6,7,23,24,25,26,27,28,29"
 
 
 # Kind of job: on two cores, two jobs side by side (fetch, prune, heal and teacher measured, others by tokens); on one
@@ -43,7 +46,7 @@ class Size:
 
     questions: (of training, of each other split) out of Spider; None: all.
     trainings, others: how many side by side. Seconds of a step are compared, so trainings share no GPU.
-    before: what stands before every command line: on a GPU, what `running.follow` sets is undone.
+    before: what stands before every command line: on a GPU, undoes what `running.follow` sets for cores.
     training: flags beside the recipe's; then those of heal, teacher, students and teacher's outputs alone.
     prompts, decoding, exposure: flags of eval/'s scripts.
     curve: steps whose adapters are scored on dev, too (Figure 6).
@@ -88,7 +91,7 @@ GPU = Size(
     questions=None,
     trainings=1,
     others=4,
-    methods=("sft", "fkd", "rkd", "f-distill", "imitkd", "gkd-fkl", "gkd-rkl", "gkd-jsd", "kid"),
+    methods=tuple(METHODS),
     before="env -u DS_ACCELERATOR OMP_NUM_THREADS=4",
     training="",
     heal="",
@@ -102,6 +105,8 @@ GPU = Size(
     seconds={kind: gpu for kind, (_, gpu) in SECONDS.items()},
 )
 SIZES = {"cpu": CPU, "gpu": GPU}
+# Of a size: what changes no number but seconds, and which students there are.
+NOT_SETTINGS = ("trainings", "others", "methods", "before", "seconds")
 
 
 def from_root(path: Path) -> Path:
@@ -116,9 +121,11 @@ def from_root(path: Path) -> Path:
 class Real:
     """Where the run keeps its things, and the jobs of each stage. Its paths are good in the checkout's root."""
 
-    def __init__(self, size: Size, spider: Path, output: Path, methods: list[str], seeds: list[int]):
+    def __init__(
+        self, size: Size, spider: Path, output: Path, methods: list[str], seeds: list[int], docs: bool = False
+    ):
         self.size, self.spider, self.output = size, from_root(spider), from_root(output)
-        self.methods, self.seeds = methods, seeds
+        self.methods, self.seeds, self.docs = methods, seeds, docs
         self.base, self.pruned = self.output / "smollm2", self.output / "pruned"
         self.healed, self.teacher = self.output / "healed", self.output / "teacher"
         self.data = self.output / "spider" if size.questions else self.spider
@@ -152,7 +159,7 @@ class Real:
         return jobs
 
     def prune(self) -> list[Job]:
-        command = [PYTHON, "train/prune.py", "--model", self.base, "--keep", "listed", "--layers", KEPT]
+        command = [PYTHON, "train/prune.py", "--model", self.base, "--keep", "listed", "--layers", LAYERS]
         return [self.job("prune", "prune", self.pruned, [*command, "--output", self.pruned])]
 
     def heal(self) -> list[Job]:
@@ -209,6 +216,12 @@ class Real:
             kind = "predict whole" if name == "teacher" else "predict half"
             command = [PYTHON, "eval/predict.py", "--model", model, *flags, "--output", output]
             jobs.append(self.job(f"{name}-{place.replace('/', '-')}.predict", kind, output, command))
+        for name in self.students:  # here, with all else that needs the models: what is left needs cores alone
+            file = self.scores(name, "exposure_bias")
+            models = ["--student", self.runs[name] / "adapter", "--teacher", self.teacher / "model", "--json", file]
+            flags = [*self.data_flags("dev"), *f"{self.size.prompts} {self.size.exposure}".split()]
+            command = [PYTHON, "eval/exposure_bias.py", *models, *flags]
+            jobs.append(self.job(f"{name}.exposure", "exposure", file, command))
         return jobs
 
     def scores(self, name: str, place: str) -> Path:
@@ -232,18 +245,20 @@ class Real:
             flags += ["--predictions", self.runs[name] / "predictions" / f"{place}.sql", "--json", file]
             command = [PYTHON, "eval/score.py", *flags]
             jobs.append(self.job(f"{name}-{place.replace('/', '-')}.score", "score", file, command))
-        for name in self.students:
-            file = self.scores(name, "exposure_bias")
-            models = ["--student", self.runs[name] / "adapter", "--teacher", self.teacher / "model", "--json", file]
-            flags = [*self.data_flags("dev"), *f"{self.size.prompts} {self.size.exposure}".split()]
-            command = [PYTHON, "eval/exposure_bias.py", *models, *flags]
-            jobs.append(self.job(f"{name}.exposure", "exposure", file, command))
         return jobs
 
     def report(self) -> list[Job]:
-        """The report of what there is; when all is there, docs/ and README.md too."""
+        """The report of what there is; on request, of whole runs, docs/ and README.md too."""
         command = [PYTHON, "eval/report.py", *self.runs.values(), "--data", self.data]
         commands = [[*command, "--output", self.output / "report"]]
-        if all(job.done() for job in self.score()):
-            commands.append([PYTHON, "bench/real_report.py", "--runs", self.output, "--data", self.data])
+        if self.docs:
+            commands.append([PYTHON, "bench/real_report.py", *self.runs.values(), "--data", self.data])
         return [self.job("report", "report", lambda: False, *commands)]
+
+    def settings(self) -> dict[str, str]:
+        """What all parts of a run must have in common to stand side by side."""
+        found = {name: str(value) for name, value in vars(self.size).items() if name not in NOT_SETTINGS}
+        names = [f"{split}.json" for split in ("train_spider", "train_others", "dev")]
+        files = [path for name in names if (path := self.spider / name).is_file()]
+        questions = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+        return {**found, "layers": LAYERS, "spider": questions}

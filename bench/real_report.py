@@ -6,40 +6,29 @@ The tables are made of what is kept.
 from __future__ import annotations
 
 import json
-import math
+import os
 import shutil
-import statistics
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from claims import claims_table
+from real_jobs import SIZES
+from real_tables import DEV, Rows, main_table, methods_of, readme_table, results_of, rows_of, standard_error
 from running import ROOT
 from sections import marked, with_section
 
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.report.figures import Figure
 from kid.evaluation.report.page import Section, markdown_block
-from kid.evaluation.report.rows import METHOD_LABELS, Row, relative_latency
 from kid.evaluation.report.runs import Run, load_runs
 from kid.evaluation.report.sections import report_sections
-from kid.evaluation.report.tables import TIMES, Table
-from kid.evaluation.report.text import markdown_table, spread
+from kid.evaluation.report.tables import Table
 from kid.files import write_atomically
 
-SPLITS = {"dev": "dev", "dk": "DK", "realistic": "Realistic", "syn": "Syn"}
 FIGURES = ("figure-1", "figure-6")
-KEPT = ("environment.json", "metrics.jsonl", "predictions/**/*.sql")
-# The paper's Table 3, Qwen1.5-0.5B from 1.8B: latency, then EX and TS of dev, DK, Realistic, Syn.
-PAPER = {
-    "teacher": (1.5, 67.3, 66.3, 54.6, 52.3, 62.0, 60.8, 52.7, 52.6),
-    "sft": (1.0, 57.8, 56.4, 44.8, 46.5, 50.6, 47.6, 44.2, 43.7),
-    "fkd": (2.1, 57.3, 56.5, 43.7, 41.7, 50.2, 48.0, 43.7, 43.3),
-    "rkd": (2.0, 62.7, 61.5, 50.8, 49.2, 51.2, 49.6, 48.7, 48.3),
-    "f-distill": (6.0, 57.6, 56.3, 45.0, 43.2, 52.6, 51.0, 43.4, 43.0),
-    "imitkd": (5.9, 58.3, 57.2, 46.2, 44.1, 52.4, 50.8, 44.1, 43.3),
-    "gkd-rkl": (10.9, 62.9, 61.6, 49.9, 47.9, 50.6, 48.6, 48.6, 48.1),
-    "kid": (2.0, 63.7, 63.1, 47.6, 45.4, 53.0, 51.4, 47.5, 47.0),
-}
+SMALL_FILES = ("environment.json", "metrics.jsonl", "predictions/**/*.sql")
+KEPT = Path("docs/results/real")
 
 
 def keep(run: Path, to: Path) -> None:
@@ -47,13 +36,12 @@ def keep(run: Path, to: Path) -> None:
 
     The data's place is left out of the settings where it is one of the machine; scores lose their indentation.
 
-    Raises:
-        InputError: the folder is no run's.
+    Args:
+        run: whose paths are relative, so that no other setting names a place of the machine.
+        to: a folder that does not exist.
     """
-    if not (run / "config.yaml").is_file():
-        raise InputError(f"{run} holds no config.yaml; train it first, with make real")
-    shutil.rmtree(to, ignore_errors=True)
-    for path in [path for pattern in KEPT for path in run.glob(pattern)]:
+    to.mkdir(parents=True)
+    for path in [path for pattern in SMALL_FILES for path in run.glob(pattern)]:
         place = to / path.relative_to(run)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
@@ -65,86 +53,42 @@ def keep(run: Path, to: Path) -> None:
         write_atomically(to / path.relative_to(run), json.dumps(content, separators=(",", ":")) + "\n")
 
 
-def rows_of(runs: Sequence[Run]) -> dict[str, tuple[str, Row]]:
-    """What the paper calls it -> (label, row) of teacher, student base and each method, over its seeds."""
-    folders = {run.folder.name: run for run in runs}
-    named = {
-        "teacher": ("teacher", [folders["teacher"]]),
-        "base": ("student before distilling", [folders["healed"]]),
-    }
-    students = [run for run in runs if run.folder.parent.name == "students"]
-    for method, label in METHOD_LABELS.items():
-        found = [run for run in students if run.config.method == method]
-        if found:
-            named[method] = (label, found)
-    return {name: (label, Row("", "", name, (), tuple(found))) for name, (label, found) in named.items()}
-
-
-def cells(row: Row, kinds: Sequence[str] = ("ex", "ts")) -> list[str]:
-    return [spread(row.values((("spider", split, None), kind))) for split in SPLITS for kind in kinds]
-
-
-def latency(name: str, rows: dict[str, tuple[str, Row]]) -> str:
-    """Seconds of a step relative to sft's; of what is no method, or trained otherwise, a dash."""
-    sft = rows["sft"][1] if "sft" in rows else None
-    found = relative_latency(rows[name][1], sft)[0] if name in METHOD_LABELS else None
-    return "-" if found is None else f"{found:.1f}{TIMES}"
-
-
-def main_table(rows: dict[str, tuple[str, Row]]) -> str:
-    """Our numbers with the paper's below each, as Markdown."""
-    header = ["", "latency", *(f"{title} {kind}" for title in SPLITS.values() for kind in ("EX", "TS"))]
-    lines = []
-    for name, (label, row) in rows.items():
-        lines.append([label, latency(name, rows), *cells(row)])
-        if name in PAPER:
-            times, *scores = PAPER[name]
-            lines.append(["*in the paper*", f"*{times:.1f}{TIMES}*", *(f"*{score:.1f}*" for score in scores)])
-    return markdown_table(header, lines)
-
-
-def readme_table(rows: dict[str, tuple[str, Row]]) -> str:
-    """EX alone, beside the paper's on dev."""
-    header = ["EX, %", *SPLITS.values(), "latency", "paper: dev", "latency"]
-    lines = []
-    for name, (label, row) in rows.items():
-        paper = [f"{PAPER[name][1]:.1f}", f"{PAPER[name][0]:.1f}{TIMES}"] if name in PAPER else ["-", "-"]
-        lines.append([label, *cells(row, ["ex"]), latency(name, rows), *paper])
-    return markdown_table(header, lines)
-
-
-def standard_error(rows: dict[str, tuple[str, Row]]) -> tuple[int, float]:
-    """(questions of dev, the binomial standard error of the mean EX on them, in points)."""
-    column = ("spider", "dev", None)
-    scores = [score for _, row in rows.values() for score in row.scores(column).values()]
-    mean = statistics.mean(score.ex for score in scores)
-    return scores[0].n, math.sqrt(mean * (100 - mean) / scores[0].n)
+def load_finished(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
+    """The runs, and remarks about them. Raises InputError where one is not finished, or has no score on dev."""
+    runs, remarks = load_runs(folders)
+    for run in runs:
+        if not run.finished or DEV not in run.scores or not run.environment:
+            raise InputError(f"{run.folder} is not trained and scored; finish it first, with make real")
+    return runs, remarks
 
 
 def paragraph(text: str) -> str:
     return textwrap.fill(text, 120, break_on_hyphens=False, break_long_words=False)
 
 
-def setting(rows: dict[str, tuple[str, Row]], size: str) -> str:
+def setting(rows: Rows, size: str) -> str:
     """What was run, on what, from how much, by the runs' own settings."""
     teacher, base = (rows[name][1].runs[0] for name in ("teacher", "base"))
-    student = next(row.runs[0] for name, (_, row) in rows.items() if name in METHOD_LABELS)
-    seeds = sorted({run.config.seed for name, (_, row) in rows.items() if name in METHOD_LABELS for run in row.runs})
+    methods = methods_of(rows)
+    student = next(iter(methods.values())).runs[0]
+    seeds = " ".join(map(str, sorted({run.config.seed for row in methods.values() for run in row.runs})))
+    flags = [f"--size {size}"] if size != "cpu" else []
+    flags += [f"--methods {','.join(methods)}"] if set(methods) != set(SIZES[size].methods) else []
+    flags += [f"--seeds {seeds}"] if seeds != "0" else []
+    command = f'make real SPIDER=spider REAL="{" ".join([*flags, "--docs"])}"'
     packages = student.environment.get("packages", {})
-    flags = ["--size gpu"] if size == "gpu" else []
-    flags += [f"--seeds {' '.join(map(str, seeds))}"] if seeds != [0] else []
-    command = "make real SPIDER=spider" + (f' REAL="{" ".join(flags)}"' if flags else "")
-    versions = ", ".join(f"{name} {packages[name]}" for name in ("torch", "transformers", "peft", "deepspeed"))
+    versions = ", ".join(f"{name} {packages.get(name, '?')}" for name in ("torch", "transformers", "peft", "deepspeed"))
 
     def trained(run: Run) -> str:
         config = run.config
         return f"{run.steps} steps of {config.batch_size} questions, learning rate {config.lr:g}"
 
     return (
-        f"`{command}`; {student.hardware}, {versions}, {student.config.dtype}. Teacher: SmolLM2-135M-Instruct, all "
-        f"weights, {trained(teacher)}. Student: layers 0-7 and 23-29 of its 30, all weights for {trained(base)}; "
-        f"every method starts from there with LoRA of rank {student.config.lora_rank}, {trained(student)}. Prompts of "
-        f"at most {student.config.max_prompt_length} tokens. Seeds of the students: {', '.join(map(str, seeds))}."
+        f"`{command}`; {student.hardware}, {versions}, {student.config.dtype}. Teacher: SmolLM2-135M-Instruct (out of "
+        f"a file of mostly 4 bits a weight), all weights, {trained(teacher)}. Student: layers 0-7 and 23-29 of its 30, "
+        f"all weights for {trained(base)}; every method starts from there with LoRA of rank "
+        f"{student.config.lora_rank}, {trained(student)}. Prompts of at most {student.config.max_prompt_length} tokens "
+        f"by the schema filter. Seeds of the students: {seeds.replace(' ', ', ')}."
     )
 
 
@@ -158,7 +102,7 @@ def picked(sections: Sequence[Section]) -> tuple[list[Figure], Table | None, Sec
     return figures, bias, failures, beside
 
 
-def results_section(rows: dict[str, tuple[str, Row]], sections: Sequence[Section], size: str, kept: str) -> str:
+def results_section(rows: Rows, sections: Sequence[Section], size: str, kept: str) -> str:
     """Its part of docs/results.md. kept: where the runs lie, seen from there."""
     figures, bias, failures, beside = picked(sections)
     n, error = standard_error(rows)
@@ -168,8 +112,8 @@ def results_section(rows: dict[str, tuple[str, Row]], sections: Sequence[Section
     parts += [
         paragraph(setting(rows, size)),
         paragraph(
-            f"Percent; ± the standard deviation over seeds, where there are several. Dev has {n} questions here, so an "
-            f"EX has a binomial standard error of {error:.1f} points. TS is on suites of "
+            f"Percent; ± the standard deviation over seeds, where there are several. Of {n} questions of dev, the "
+            f"binomial standard error of a student's EX is {error:.1f} points. TS is on suites of "
             "`eval/make_test_suite.py`, the paper's on the official ones. *In the paper*: Table 3, Qwen1.5-0.5B "
             "from Qwen1.5-1.8B, another pair of models. Latency: seconds of a training step over SFT's."
         ),
@@ -178,6 +122,8 @@ def results_section(rows: dict[str, tuple[str, Row]], sections: Sequence[Section
     parts += [f"![{block.title}]({kept}/{block.name}.png)" for block in figures]
     if bias:
         parts.append(markdown_block(bias))
+    if size != "cpu":
+        parts += ["### The paper's claims on it", claims_table(results_of(rows))]
     if failures:
         # The first table has the classes; examples of each, with Spider's questions, are in the report of the run.
         parts += ["### What the student gets wrong", *map(markdown_block, failures.blocks[:2])]
@@ -188,39 +134,47 @@ def results_section(rows: dict[str, tuple[str, Row]], sections: Sequence[Section
     return marked("real", parts)
 
 
-def readme_section(rows: dict[str, tuple[str, Row]], size: str, kept: str) -> str:
+def readme_section(rows: Rows, figures: Sequence[Figure], size: str, kept: str) -> str:
     n, error = standard_error(rows)
     what = "half of SmolLM2-135M's layers distilled from the whole, on real Spider"
-    note = f"**What `make real` gives** ({what}; {n} questions of dev, an EX is good to ± {error:.1f}):"
+    note = f"**What `make real` gives** ({what}; {n} questions of dev, standard error of an EX {error:.1f}):"
     if size == "cpu":
         note += " a smoke run on two cores, from which no claim is drawn."
-    figure = f"![performance over latency]({kept}/figure-1.png)"
-    return marked("real", [paragraph(note), readme_table(rows), figure])
+    parts = [paragraph(note), readme_table(rows)]
+    parts += [f"![{figure.title}]({kept}/{figure.name}.png)" for figure in figures if figure.name == FIGURES[0]]
+    return marked("real", parts)
 
 
 def main() -> None:
     parser = OneLineParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--runs", type=Path, default=Path("runs/real"), help="make real's --output [runs/real]")
-    parser.add_argument("--data", type=Path, required=True, help="the Spider that was scored on")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="teacher, healed student, students")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the Spider that was scored on")
     arguments = parser.parse_args()
-    docs, readme = ROOT / "docs", ROOT / "README.md"
-    size = (arguments.runs / "size").read_text(encoding="utf-8").strip()
-    kept = docs / "results" / "real"
-    shutil.rmtree(kept, ignore_errors=True)
-    folders = [arguments.runs / "teacher", arguments.runs / "healed", *sorted((arguments.runs / "students").iterdir())]
-    for folder in folders:
-        keep(folder, kept / folder.relative_to(arguments.runs))
-    runs, remarks = load_runs([kept / folder.relative_to(arguments.runs) for folder in folders])
+    os.chdir(ROOT)
+    load_finished(arguments.runs)
+    home = arguments.runs[0].parent
+    size = json.loads((home / "settings.json").read_text(encoding="utf-8"))["size"]
+    # Beside its place, and moved there whole: what was there is not lost where this fails.
+    partial = KEPT.with_name(f".{KEPT.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for run in arguments.runs:
+        keep(run, partial / run.relative_to(home))
+    shutil.rmtree(KEPT, ignore_errors=True)
+    partial.rename(KEPT)
+    runs, remarks = load_finished([KEPT / run.relative_to(home) for run in arguments.runs])
     sections = report_sections(runs, remarks, arguments.data)
-    for figure in picked(sections)[0]:
-        (kept / f"{figure.name}.png").write_bytes(figure.png)
+    figures = picked(sections)[0]
+    for figure in figures:
+        (KEPT / f"{figure.name}.png").write_bytes(figure.png)
     rows = rows_of(runs)
     for path, section in (
-        (docs / "results.md", results_section(rows, sections, size, "results/real")),
-        (readme, readme_section(rows, size, "docs/results/real")),
+        (Path("docs/results.md"), results_section(rows, sections, size, "results/real")),
+        (Path("README.md"), readme_section(rows, figures, size, str(KEPT))),
     ):
         write_atomically(path, with_section(path.read_text(encoding="utf-8"), "real", section))
-    print(f"{kept}, and in docs/results.md and README.md")
+        print(f"written: {path}")
+    for remark in dict.fromkeys(remarks):
+        print(f"note: {remark}")
 
 
 if __name__ == "__main__":

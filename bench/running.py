@@ -9,8 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import psutil
 
 from kid.errors import InputError
 
@@ -18,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 DECODING = ["--batch-size", "64", "--max-completion-length", "60"]
 # For glibc's malloc: large tensors are not given back to the system, to be faulted in again page by page at every use.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_TOP_PAD_": str(2**28)}
+SECONDS_TO_END = 180  # of a job that is stopped: a step, and a checkpoint
 Command = tuple[Path, list[str]]  # the log to write, what to run
 
 
@@ -44,10 +48,10 @@ def evaluated(model: Path, data: Path, split: str, predictions: Path, scores: Pa
     return [*predict, *DECODING], score
 
 
-def follow(commands: Iterable[Command]) -> Iterator[Path]:
+def follow(commands: Iterable[Command]) -> Generator[Path, None, None]:
     """Run commands one after another, one thread each process; yields the running one's log for as long as it runs.
 
-    Closing this iterator ends the running one with all it has started.
+    Closing this iterator ends the running one with all it has started, and waits for that: ranks write a checkpoint.
 
     Raises:
         InputError: a command failed; it has the end of its log.
@@ -68,12 +72,31 @@ def follow(commands: Iterable[Command]) -> Iterator[Path]:
                 yield log
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-                process.wait()
+                end_group(process)
         if process.returncode:
             lines = log.read_text(errors="replace").splitlines()
             said = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "nothing said")
             raise InputError(f"{log.stem} stopped: {said} (all of it in {log}); mend that and run it again to go on")
+
+
+def end_group(process: subprocess.Popen) -> None:
+    """End a process that leads its group, and all it has started; what does not end in time is killed."""
+    started = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait()  # DeepSpeed's launcher is gone at once; its ranks finish their step and write a checkpoint
+    deadline = time.time() + SECONDS_TO_END
+    while started := [one for one in started if is_alive(one)]:
+        if time.time() > deadline:
+            os.killpg(process.pid, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """A zombie, of which its parent has not taken notice yet, is not."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def run_jobs(jobs: dict[str, Iterable[Command]], workers: int, watch: Callable[[dict[str, Path], int], None]) -> None:
@@ -99,8 +122,8 @@ def run_jobs(jobs: dict[str, Iterable[Command]], workers: int, watch: Callable[[
             if running:
                 time.sleep(0.2)
     finally:
-        for job in running.values():
-            job.close()
+        with ThreadPoolExecutor() as pool:  # all are told to end before one is waited for
+            list(pool.map(Generator.close, running.values()))
 
 
 def show_last_line(running: dict[str, Path], done: int) -> None:
@@ -118,6 +141,13 @@ def execute(log: Path, *commands: list[str]) -> None:
         logs = [log.with_name(f"{log.stem}-{number}.log") for number in range(len(commands))]
     jobs = {file.stem: [(file, command)] for file, command in zip(logs, commands, strict=True)}
     run_jobs(jobs, len(commands), show_last_line)
+
+
+def differing(before: dict[str, str], now: dict[str, str]) -> str:
+    """The settings that are not what they were, in words; those that were not there before do not count."""
+    return ", ".join(
+        f"{key} ({before[key]} there, {now[key]} here)" for key in now if now[key] != before.get(key, now[key])
+    )
 
 
 def end_with_children() -> None:

@@ -37,7 +37,7 @@ def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
     return {
         "command": "python bench/ablations.py", "steps": 120, "seeds": list(seeds), "training_questions": 3840,
         "split": SPLIT, "n": 240, "student_flags": "--lr 1",
-        "exposure_flags": "--samples 2", "flags": RUNS, "models": models, "runs": runs,
+        "exposure_flags": "--samples 2", "workers": 2, "flags": RUNS, "models": models, "runs": runs,
     }  # fmt: skip
 
 
@@ -121,6 +121,25 @@ def test_a_job_that_fails_ends_the_others_with_all_they_started(tmp_path):
         time.sleep(0.05)
     assert not os.path.exists(f"/proc/{pid.read_text().strip()}")
     assert not log.with_name("next.log").exists()
+
+
+def test_a_job_that_is_stopped_writes_its_checkpoint_first(tmp_path):
+    """As under DeepSpeed: the launcher is gone at once, its ranks finish what they do."""
+    saves = 'trap "sleep 1; touch {0}; exit" TERM; touch {0}.ready; while true; do sleep 0.05; done'
+    jobs = {}
+    for name in ("first", "second"):
+        place = tmp_path / name
+        jobs[name] = [(tmp_path / f"{name}.log", ["bash", "-c", f"bash -c '{saves.format(place)}' & wait"])]
+
+    def stop(running, done):
+        if all((tmp_path / f"{name}.ready").exists() for name in jobs):
+            raise KeyboardInterrupt
+
+    began = time.time()
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, 2, stop)
+    assert (tmp_path / "first").exists() and (tmp_path / "second").exists()
+    assert time.time() - began < 10
 
 
 def test_tables():

@@ -8,8 +8,20 @@ from pathlib import Path
 
 import pytest
 import real
+import real_jobs
 from launcher import ROOT
-from real import STAGES, check_needs, check_settings, check_spider, duration, expected, groups, play
+from real import (
+    STAGES,
+    check_device,
+    check_docs,
+    check_needs,
+    check_settings,
+    check_spider,
+    duration,
+    expected,
+    groups,
+    play,
+)
 from real_jobs import CPU, GPU, RECIPES, SIZES, SPLITS, Job, Real, from_root
 from run_files import one_line
 from subset import chosen
@@ -20,7 +32,7 @@ from kid.errors import InputError
 from kid.methods import METHODS
 from kid.recipe import merge_config, read_recipe, resolve_config
 
-STEPS = 271  # 8,624 training questions whose SQL is within the limit, 32 a step
+STEPS = 271  # 8,659 training questions, 32 a step, as if no SQL were over the limit
 
 
 @pytest.fixture
@@ -160,11 +172,6 @@ def test_everything_is_run_once_in_order_and_then_skipped(run, capsys):
     order.clear()
     play(run, list(STAGES), pretend)
     assert order == ["report"]
-    # docs/ and README.md are of whole runs alone
-    assert [script_of(command) for _, command in run.report()[0].commands] == ["eval/report.py", "bench/real_report.py"]
-    (run.runs["kid-seed1"] / "scores" / "syn.json").rename(run.output / "kept")
-    assert [script_of(command) for _, command in run.report()[0].commands] == ["eval/report.py"]
-    (run.output / "kept").rename(run.runs["kid-seed1"] / "scores" / "syn.json")
     for stage in STAGES:
         check_needs(run, [stage])
     (run.runs["kid-seed1"] / "adapter").unlink()
@@ -244,11 +251,53 @@ def test_the_weights_are_the_published_ones(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_another_size_in_the_same_folder_is_refused(run):
+def test_other_settings_in_the_same_folder_are_refused(run, monkeypatch):
     check_settings(run, "gpu")
+    run.methods, run.seeds = ["kid"], [4]  # more students are no other run
     check_settings(run, "gpu")
-    with pytest.raises(InputError, match="holds a run of size gpu; give --size gpu"):
+    with pytest.raises(
+        InputError, match=r"holds a run of other settings: size \(gpu there, cpu here\); choose another"
+    ):
         check_settings(run, "cpu")
+    monkeypatch.setattr(real_jobs, "LAYERS", "0,2,4")
+    with pytest.raises(InputError, match=r"other settings: layers \(0,1,2,.* there, 0,2,4 here\)"):
+        check_settings(run, "gpu")
+    monkeypatch.undo()
+    run.spider.mkdir()
+    (run.spider / "dev.json").write_text("[]")
+    with pytest.raises(InputError, match="other settings: spider"):
+        check_settings(run, "gpu")
+
+
+def test_docs_are_of_whole_runs_in_the_checkout(run, tmp_path):
+    with pytest.raises(InputError, match="is not in the checkout"):
+        check_docs(run, list(STAGES))
+    run = Real(GPU, tmp_path / "data", ROOT / "runs" / "never", ["kid"], [0], docs=True)
+    with pytest.raises(InputError, match="--docs is of the stage report; add it to --stages"):
+        check_docs(run, ["score"])
+    with pytest.raises(
+        InputError, match=r"--docs: teacher-dev.predict is not done in runs/never; add predict and score"
+    ):
+        check_docs(run, ["report"])
+    check_docs(run, list(STAGES))
+    [report] = run.report()
+    assert [script_of(command) for _, command in report.commands] == ["eval/report.py", "bench/real_report.py"]
+    assert [word for word in report.commands[1][1] if word in map(str, run.runs.values())] == [
+        f"runs/never/{place}" for place in ("teacher", "healed", "students/kid-seed0")
+    ]
+    run.docs = False
+    assert [script_of(command) for _, command in run.report()[0].commands] == ["eval/report.py"]
+
+
+def test_a_gpu_s_size_on_cores_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match=r"no GPU is here .*; give --size cpu"):
+        check_device("gpu", ["fetch", "teacher"])
+    check_device("gpu", ["fetch", "score", "report"])
+    check_device("cpu", list(STAGES))
+    (tmp_path / "nvidia-smi").write_text("")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    check_device("gpu", list(STAGES))
 
 
 @pytest.mark.parametrize(

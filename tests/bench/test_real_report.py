@@ -1,13 +1,16 @@
 """What make real leaves in docs/: small files without weights or places of the machine, tables beside the paper's."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import real_report
+from claims import CLAIMS, EX
 from launcher import ROOT
-from real_report import PAPER, SPLITS, keep, main, main_table, readme_table, rows_of, standard_error
+from real_report import keep, main
+from real_tables import PAPER, SPLITS, main_table, readme_table, rows_of, standard_error
 from sections import markers
 
 from kid.errors import InputError
@@ -29,9 +32,11 @@ def write_scores(run: Path, right: int, curve: bool = False) -> None:
 
 
 @pytest.fixture
-def real(tmp_path) -> Path:
-    """A finished run of make real: sft and kid under two seeds."""
-    folder = tmp_path / "real"
+def real(tmp_path, monkeypatch) -> Path:
+    """A finished run of make real in a checkout: sft and kid under two seeds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(real_report, "ROOT", tmp_path)
+    folder = Path("runs/real")
     alone = {"gpus": 0, "ranks": 1}
     write_scores(write_run(folder / "teacher", student="runs/real/smollm2", lora_rank=0, **alone), 40)
     write_scores(write_run(folder / "healed", student="runs/real/pruned", lora_rank=0, **alone), 10)
@@ -47,7 +52,7 @@ def real(tmp_path) -> Path:
             (run / "environment.json").write_text(json.dumps(environment))
             write_scores(run, right + 2 * seed, curve=True)
             write_exposure(run, str(folder / "teacher" / "model"))
-    (folder / "size").write_text("cpu\n")
+    (folder / "settings.json").write_text('{"size": "cpu"}')
     return folder
 
 
@@ -57,21 +62,21 @@ def loaded(real):
     return rows_of(load_runs(places)[0])
 
 
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def test_kept_is_small_and_names_no_place(real, tmp_path):
     run, kept = real / "students" / "kid-seed0", tmp_path / "kept"
-    (kept / "of-before").mkdir(parents=True)
     keep(run, kept)
-    found = {str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file()}
     scores = {f"scores/{split}.json" for split in SPLITS} | {"scores/step-2/dev.json", "scores/exposure_bias.json"}
     predictions = {f"predictions/{split}.sql" for split in SPLITS}
+    found = {str(path.relative_to(kept)) for path in files_in(kept)}
     assert found == {"config.yaml", "environment.json", "metrics.jsonl"} | scores | predictions
-    assert not (kept / "of-before").exists()
     assert "data: spider\n" in (kept / "config.yaml").read_text() and "somewhere" in (run / "config.yaml").read_text()
     assert json.loads((kept / "scores/dev.json").read_text()) == json.loads((run / "scores/dev.json").read_text())
-    keep(real / "teacher", kept)
-    assert not list(kept.rglob("*.safetensors"))
-    with pytest.raises(InputError, match=r"holds no config\.yaml; train it first"):
-        keep(tmp_path, kept)
+    keep(real / "teacher", tmp_path / "other")
+    assert not list((tmp_path / "other").rglob("*.safetensors"))
 
 
 def test_tables_have_ours_and_the_paper_s(loaded):
@@ -84,37 +89,85 @@ def test_tables_have_ours_and_the_paper_s(loaded):
     assert len(lines[7].split("|")) == len(lines[8].split("|")) == len(lines[0].split("|"))
     short = readme_table(loaded).splitlines()
     assert short[-1] == f"| KID | 27.0 ± 1.4 | 27.0 ± 1.4 | 27.0 ± 1.4 | 27.0 ± 1.4 | 1.5{TIMES} | 63.7 | 2.0{TIMES} |"
-    mean = (40 + 10 + 20 + 22 + 26 + 28) / 6
+    mean = (20 + 22 + 26 + 28) / 4
     assert standard_error(loaded) == (N, pytest.approx((mean * (100 - mean) / N) ** 0.5))
 
 
-def test_paper_s_numbers_are_whole_rows():
+def test_paper_s_numbers_agree_with_those_of_the_claims():
     assert all(len(numbers) == 1 + 2 * len(SPLITS) for numbers in PAPER.values())
+    for claim in CLAIMS:
+        for (first, second), difference in zip(claim.pairs, claim.paper, strict=True):
+            if claim.measure is EX and difference and {first, second} <= set(PAPER) and claim.where != "Table 5":
+                assert float(difference) == pytest.approx(PAPER[first][1] - PAPER[second][1]), (first, second)
 
 
-def test_docs_and_readme_get_their_parts(real, tmp_path, monkeypatch):
-    root = tmp_path / "checkout"
-    (root / "docs").mkdir(parents=True)
-    begin, end = markers("real")
-    (root / "docs" / "results.md").write_text("# Results\n")
-    (root / "README.md").write_text(f"# KID\n\n{begin}\nold\n{end}\n\n## More\n")
-    monkeypatch.setattr(real_report, "ROOT", root)
-    data = tmp_path / "spider"
-    data.mkdir()
-    items = [{"db_id": "pets", "question": f"q{index}", "query": f"SELECT {index}"} for index in range(N)]
-    (data / "dev.json").write_text(json.dumps(items))
-    monkeypatch.setattr(sys, "argv", ["real_report.py", "--runs", str(real), "--data", str(data)])
+def play_main(real: Path, monkeypatch) -> None:
+    runs = [real / "teacher", real / "healed", *sorted((real / "students").iterdir())]
+    monkeypatch.setattr(sys, "argv", ["real_report.py", *map(str, runs), "--data", "spider"])
     main()
-    results, readme = (root / "docs" / "results.md").read_text(), (root / "README.md").read_text()
+
+
+@pytest.fixture
+def checkout(real, tmp_path) -> Path:
+    begin, end = markers("real")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "results.md").write_text("# Results\n")
+    (tmp_path / "README.md").write_text(f"# KID\n\n{begin}\nold\n{end}\n\n## More\n")
+    (tmp_path / "spider").mkdir()
+    items = [{"db_id": "pets", "question": f"q{index}", "query": f"SELECT {index}"} for index in range(N)]
+    (tmp_path / "spider" / "dev.json").write_text(json.dumps(items))
+    return tmp_path
+
+
+def test_docs_and_readme_get_their_parts(real, checkout, monkeypatch, capsys):
+    (checkout / "docs/results/real/of-before").mkdir(parents=True)
+    play_main(real, monkeypatch)
+    begin, end = markers("real")
+    results, readme = (checkout / "docs" / "results.md").read_text(), (checkout / "README.md").read_text()
     assert results.startswith(f"# Results\n\n{begin}\n\n## A real model on real Spider\n\n**A smoke run")
     parts = [
-        "Seeds of the students: 0, 1.", '`make real SPIDER=spider REAL="--seeds 0 1"`', "torch 1.2",
-        f"| KID | 1.5{TIMES} |", "(results/real/figure-1.png)", "(results/real/figure-6.png)", "Table 7",
+        "Seeds of the students: 0, 1.", '`make real SPIDER=spider REAL="--methods sft,kid --seeds 0 1 --docs"`',
+        "torch 1.2", f"| KID | 1.5{TIMES} |", "(results/real/figure-1.png)", "(results/real/figure-6.png)", "Table 7",
         "What the student gets wrong", "10 predictions beside their gold", "SELECT 90",
     ]  # fmt: skip
     for part in parts:
         assert part in " ".join(results.split()), part
     assert "old" not in readme and "| KID | 27.0 ± 1.4 |" in readme and readme.endswith(f"{end}\n\n## More\n")
-    assert (root / "docs/results/real/figure-1.png").stat().st_size > 1000
-    kept = [path for path in (root / "docs/results/real").rglob("*") if path.is_file()]
-    assert len(kept) == 2 + 2 * 11 + 4 * 13
+    kept = checkout / "docs" / "results" / "real"
+    assert (kept / "figure-1.png").stat().st_size > 1000 and not (kept / "of-before").exists()
+    assert len(files_in(kept)) == 2 + 2 * 11 + 4 * 13
+    for path in (*files_in(checkout / "docs"), checkout / "README.md"):
+        if path.suffix != ".png":
+            assert str(checkout) not in path.read_text() and "/somewhere" not in path.read_text(), path
+    assert "written: README.md" in capsys.readouterr().out
+
+
+def test_on_a_gpu_claims_are_judged(real, checkout, monkeypatch):
+    (real / "settings.json").write_text('{"size": "gpu"}')
+    for seed in (0, 1):
+        for method in ("rkd", "gkd-rkl"):
+            run = real / "students" / f"{method}-seed{seed}"
+            shutil.copytree(real / "students" / f"kid-seed{seed}", run)
+            config = (run / "config.yaml").read_text()
+            (run / "config.yaml").write_text(config.replace("method: kid", f"method: {method}"))
+    play_main(real, monkeypatch)
+    results = (checkout / "docs" / "results.md").read_text()
+    assert (
+        "smoke run" not in results
+        and "| **KID costs what RKD costs, to 10 %** (Table 3) |  |  | **holds** |" in results
+    )
+    assert "Random masking" not in results  # it has no such run
+
+
+def test_what_is_not_whole_is_refused_and_loses_nothing(real, checkout, monkeypatch):
+    play_main(real, monkeypatch)
+    before = {path: path.read_bytes() for path in (*files_in(checkout / "docs"), checkout / "README.md")}
+    (real / "students/kid-seed1/scores/dev.json").unlink()
+    with pytest.raises(InputError, match="kid-seed1 is not trained and scored; finish it first"):
+        play_main(real, monkeypatch)
+    assert before == {path: path.read_bytes() for path in (*files_in(checkout / "docs"), checkout / "README.md")}
+
+
+def test_readme_has_its_part_on_the_first_screen():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text[: text.index(markers("real")[0])].count("\n") < 25

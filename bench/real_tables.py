@@ -1,0 +1,106 @@
+"""The tables of make real: its runs by method and seed, beside the paper's numbers."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from kid.evaluation.report.rows import METHOD_LABELS, Row, relative_latency
+from kid.evaluation.report.runs import Run
+from kid.evaluation.report.tables import TIMES
+from kid.evaluation.report.text import markdown_table, spread
+
+SPLITS = {"dev": "dev", "dk": "DK", "realistic": "Realistic", "syn": "Syn"}
+DEV = ("spider", "dev", None)
+# The paper's Table 3, Qwen1.5-0.5B from 1.8B: latency, then EX and TS of dev, DK, Realistic, Syn.
+PAPER = {
+    "teacher": (1.5, 67.3, 66.3, 54.6, 52.3, 62.0, 60.8, 52.7, 52.6),
+    "sft": (1.0, 57.8, 56.4, 44.8, 46.5, 50.6, 47.6, 44.2, 43.7),
+    "fkd": (2.1, 57.3, 56.5, 43.7, 41.7, 50.2, 48.0, 43.7, 43.3),
+    "rkd": (2.0, 62.7, 61.5, 50.8, 49.2, 51.2, 49.6, 48.7, 48.3),
+    "f-distill": (6.0, 57.6, 56.3, 45.0, 43.2, 52.6, 51.0, 43.4, 43.0),
+    "imitkd": (5.9, 58.3, 57.2, 46.2, 44.1, 52.4, 50.8, 44.1, 43.3),
+    "gkd-rkl": (10.9, 62.9, 61.6, 49.9, 47.9, 50.6, 48.6, 48.6, 48.1),
+    "kid": (2.0, 63.7, 63.1, 47.6, 45.4, 53.0, 51.4, 47.5, 47.0),
+}
+
+Rows = dict[str, tuple[str, Row]]  # "teacher", "base" or a method -> what it is called, its runs
+
+
+def rows_of(runs: Sequence[Run]) -> Rows:
+    """The runs of make real by their folders: teacher, student before distilling, and each method over its seeds."""
+    folders = {run.folder.name: [run] for run in runs}
+    named = {
+        "teacher": ("teacher", folders["teacher"]),
+        "base": ("student before distilling", folders["healed"]),
+    }
+    students = [run for run in runs if run.folder.parent.name == "students"]
+    for method, label in METHOD_LABELS.items():
+        found = [run for run in students if run.config.method == method]
+        if found:
+            named[method] = (label, found)
+    return {name: (label, Row("", "", name, (), tuple(found))) for name, (label, found) in named.items()}
+
+
+def methods_of(rows: Rows) -> dict[str, Row]:
+    """The methods alone."""
+    return {name: row for name, (_, row) in rows.items() if name in METHOD_LABELS}
+
+
+def cells(row: Row, kinds: Sequence[str] = ("ex", "ts")) -> list[str]:
+    return [spread(row.values((("spider", split, None), kind))) for split in SPLITS for kind in kinds]
+
+
+def latency(name: str, rows: Rows) -> str:
+    """Seconds of a step relative to sft's; of what is no method, or trained otherwise, a dash."""
+    methods = methods_of(rows)
+    found = relative_latency(methods[name], methods.get("sft"))[0] if name in methods else None
+    return "-" if found is None else f"{found:.1f}{TIMES}"
+
+
+def main_table(rows: Rows) -> str:
+    """Our numbers with the paper's below each, as Markdown."""
+    header = ["", "latency", *(f"{title} {kind}" for title in SPLITS.values() for kind in ("EX", "TS"))]
+    lines = []
+    for name, (label, row) in rows.items():
+        lines.append([label, latency(name, rows), *cells(row)])
+        if name in PAPER:
+            times, *scores = PAPER[name]
+            lines.append(["*in the paper*", f"*{times:.1f}{TIMES}*", *(f"*{score:.1f}*" for score in scores)])
+    return markdown_table(header, lines)
+
+
+def readme_table(rows: Rows) -> str:
+    """EX alone, beside the paper's on dev."""
+    header = ["EX, %", *SPLITS.values(), "latency", "paper: dev", "paper: latency"]
+    lines = []
+    for name, (label, row) in rows.items():
+        paper = [f"{PAPER[name][1]:.1f}", f"{PAPER[name][0]:.1f}{TIMES}"] if name in PAPER else ["-", "-"]
+        lines.append([label, *cells(row, ["ex"]), latency(name, rows), *paper])
+    return markdown_table(header, lines)
+
+
+def standard_error(rows: Rows) -> tuple[int, float]:
+    """(questions of dev, the binomial standard error of the students' mean EX on them, in points)."""
+    scores = [score for row in methods_of(rows).values() for score in row.scores(DEV).values()]
+    mean = statistics.mean(score.ex for score in scores)
+    return scores[0].n, math.sqrt(mean * (100 - mean) / scores[0].n)
+
+
+def results_of(rows: Rows) -> dict[str, list[dict]]:
+    """Method -> results, one a seed, as `claims.claims_table` compares them; only of seeds that all methods have."""
+    methods = methods_of(rows)
+    seeds = set.intersection(*({run.config.seed for run in row.runs} for row in methods.values()))
+    return {
+        name: [
+            {
+                "right": "".join(str(int(verdict["ex"])) for verdict in run.scores[DEV].verdicts),
+                "seconds": run.seconds,
+                "ex_acc_err": run.exposure["ex_acc_err_full"],
+            }
+            for run in row.runs
+            if run.config.seed in seeds
+        ]
+        for name, row in methods.items()
+    }
