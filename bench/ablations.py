@@ -53,6 +53,9 @@ RUNS = {
     "kid-ratio-0.4": "--method kid --mask-ratio 0.4",
     "kid-ratio-0.5": "--method kid --mask-ratio 0.5",
     "kid-mask-only": "--method kid --rewrite mask-only",
+    "rkd-no-mle": "--method rkd --mle-weight 0",
+    "gkd-rkl-slow": "--method gkd-rkl --lr 3e-4",
+    "gkd-rkl-cold": "--method gkd-rkl --sample-temperature 0.5",
 }
 BATCH = 32
 NEW_TOKENS = "48"

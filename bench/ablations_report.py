@@ -38,6 +38,18 @@ REPORTS = {
             "rewriting": "kid",
         },
     ),
+    # What gkd has beside other outputs: no likelihood of gold SQL, tokens sampled by chance, a step made for gold SQL.
+    "outputs": Report(
+        "Own outputs against gold, one thing at a time",
+        "reverse KL",
+        {
+            "on gold, and likelihood of gold (rkd)": "rkd",
+            "on gold, no likelihood": "rkd-no-mle",
+            "on own outputs (gkd-rkl)": "gkd-rkl",
+            "on own outputs, learning rate 3e-4": "gkd-rkl-slow",
+            "on own outputs, sampled at temperature 0.5": "gkd-rkl-cold",
+        },
+    ),
     "strategies": Report(
         "Masking strategies (Figure 4)",
         "strategy",

@@ -123,7 +123,8 @@ def main() -> None:
     prompts, indices = list(rows["prompt_ids"]), list(rows["index"])
     if len(prompts) < 2:
         raise InputError(f"{args.benchmark} {args.split} has {len(prompts)} prompts; an interval over prompts takes 2")
-    models = {name: load_model(model.adapter or model.base, default_device()) for name, model in found.items()}
+    device = default_device()
+    models = {name: load_model(model.adapter or model.base, device, f"--{name}") for name, model in found.items()}
     with progress_bar("exposure bias", "output", 2 * len(prompts) * args.samples) as bar:
         errors = {
             author: sampled_errors(

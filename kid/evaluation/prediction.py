@@ -20,8 +20,11 @@ def default_device() -> str:
     return "cpu" if os.environ.get("DS_ACCELERATOR") == "cpu" or not torch.cuda.is_available() else "cuda"
 
 
-def load_model(folder: Path, device: str) -> PreTrainedModel:
+def load_model(folder: Path, device: str, flag: str = "--model") -> PreTrainedModel:
     """A PEFT directory, its adapter merged into its base, or a merged model; bf16 on a GPU, fp32 on a CPU, eval mode.
+
+    Args:
+        flag: what named the folder, for errors.
 
     Raises:
         InputError: neither of the two, or the adapter's base is not where it was.
@@ -29,15 +32,15 @@ def load_model(folder: Path, device: str) -> PreTrainedModel:
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
         if (folder / "adapter_config.json").is_file():
-            base = find_model(PeftConfig.from_pretrained(folder).base_model_name_or_path, f"--model {folder}: its base")
+            base = find_model(PeftConfig.from_pretrained(folder).base_model_name_or_path, f"{flag} {folder}: its base")
             model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
             model = PeftModel.from_pretrained(model, folder).merge_and_unload()
         else:
-            model = AutoModelForCausalLM.from_pretrained(find_model(str(folder), "--model"), dtype=dtype)
+            model = AutoModelForCausalLM.from_pretrained(find_model(str(folder), flag), dtype=dtype)
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"--model {folder} cannot be loaded: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{flag} {folder} cannot be loaded: {str(error).splitlines()[0]}") from None
     # The most probable SQL and nothing else: a chat model's own settings would add a repetition penalty.
     model.generation_config = GenerationConfig()
     return model.to(device).eval()

@@ -155,8 +155,8 @@ def test_tables():
 
 def test_what_differences_mean():
     assert what_differences_mean(made_up_results()) == (
-        "One EX of 50.0 (the mean of all runs) on 240 questions has a binomial standard error of 3.2; the standard "
-        "deviation over seeds, pooled over the 17 runs, is 2.0."
+        "One EX of 51.5 (the mean of all runs) on 240 questions has a binomial standard error of 3.2; the standard "
+        "deviation over seeds, pooled over the 20 runs, is 2.0."
     )
     assert "there is one seed" in what_differences_mean(made_up_results((0,)))
 

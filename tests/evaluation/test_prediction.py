@@ -87,5 +87,7 @@ def test_folders_that_are_no_model_are_named(tmp_path):
     with pytest.raises(InputError, match=r"has no config\.json"):
         load_model(tmp_path, "cpu")
     (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "/gone/base"}')
-    with pytest.raises(InputError, match="its base /gone/base does not exist"):
+    with pytest.raises(InputError, match=r"--model .*: its base /gone/base does not exist"):
         load_model(tmp_path, "cpu")
+    with pytest.raises(InputError, match=r"--teacher .*: its base /gone/base does not exist"):
+        load_model(tmp_path, "cpu", "--teacher")
