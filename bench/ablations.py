@@ -234,9 +234,8 @@ class Ablations:
             self.write_teacher_outputs()
         self.make_scores(workers)
         results = self.results(workers)
-        write_atomically(self.output / "results.json", json.dumps(results, indent=1) + "\n")
         write_report(results, ROOT / "docs")
-        console.print(f"{self.output / 'results.json'}, and in docs/ results.md and its figures")
+        console.print("docs/results.md with its figures, and docs/results/ablations.json, which they are made of")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 import textwrap
@@ -155,6 +156,7 @@ def section(results: dict) -> str:
     parts += [
         "Tokens changed: the share of the output's tokens (without EOS) that the rewriting changed; beside it, of the "
         "masked ones. Means over all steps and seeds.",
+        "All of it by seed and question: [results/ablations.json](results/ablations.json).",
         "![EX by masking strategy, and over the mask ratio](ablations.png)",
         "In the figures a bar's whisker and the band around sft are a standard deviation each way, dots are seeds.",
         *claims_section(results),
@@ -163,7 +165,7 @@ def section(results: dict) -> str:
 
 
 def write_report(results: dict, docs: Path) -> None:
-    """Write the section into results.md, and the figures beside it."""
+    """Write the section into results.md, the figures beside it, and all they are made of into results/."""
     from plots import plot_masking, plot_methods  # not above: matplotlib takes a second
 
     ex = {name: ex_by_row(report, results) for name, report in REPORTS.items()}
@@ -171,6 +173,7 @@ def write_report(results: dict, docs: Path) -> None:
     lines = {name: model["ex"] for name, model in results["models"].items()}
     plot_methods(ex["methods"], lines, ylabel, docs / "ablations_methods.png")
     plot_masking(ex["strategies"], ex["ratios"], ex["methods"]["sft"], ylabel, docs / "ablations.png")
+    write_atomically(docs / "results" / "ablations.json", json.dumps(results, indent=1) + "\n")
     file = docs / "results.md"
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     write_atomically(file, with_section(text, "ablations", section(results)))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from ablations import EXPOSED, RUNS, SPLIT, Ablations
-from ablations_report import REPORTS, methods_table, section, table, what_differences_mean
+from ablations_report import REPORTS, methods_table, section, table, what_differences_mean, write_report
 from demo import Demo
 from running import run_jobs
 from sections import markers, with_section
@@ -159,6 +159,16 @@ def test_what_differences_mean():
         "deviation over seeds, pooled over the 20 runs, is 2.0."
     )
     assert "there is one seed" in what_differences_mean(made_up_results((0,)))
+
+
+def test_report_writes_its_part_its_figures_and_what_they_are_made_of(tmp_path):
+    (tmp_path / "results.md").write_text("# Results\n")
+    results = made_up_results((0, 1, 2, 3, 4))
+    write_report(results, tmp_path)
+    text = (tmp_path / "results.md").read_text()
+    assert "### The paper's claims here" in text and "240 questions, 5 seeds." in " ".join(text.split())
+    assert json.loads((tmp_path / "results" / "ablations.json").read_text()) == results
+    assert {path.name for path in tmp_path.glob("*.png")} == {"ablations.png", "ablations_methods.png"}
 
 
 def test_section_is_appended_and_then_replaced():
