@@ -28,7 +28,7 @@ demo: $(READY)
 ablations: $(READY)
 	python bench/ablations.py
 
-# SmolLM2-135M on Spider, an hour on two cores by its own estimate: make real SPIDER=DIR [REAL="--size gpu"]; weights come by pip.
+# SmolLM2-135M on Spider, an hour and a half on two cores: make real SPIDER=DIR [REAL="--size gpu"]; weights come by pip.
 real: $(READY)
 	python bench/real.py --spider $(or $(SPIDER),spider) $(REAL)
 

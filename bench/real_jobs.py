@@ -19,12 +19,12 @@ PYTHON = sys.executable
 LAYERS = "0,1,2,3,4,5,6,7,23,24,25,26,27,28,29"
 
 
-# Kind of job: on two cores, two jobs side by side (fetch, prune, heal and teacher measured, others by tokens); on one
-# GPU (estimates: none was at hand). Students by method, predictions of a split by depth.
+# Kind of job: on two cores, two jobs side by side (measured, but for methods other than sft, rkd and kid: by tokens);
+# on one GPU (estimates: none was at hand). Students by method, predictions of a split by depth.
 SECONDS = {
-    "smollm2": (25, 30), "spider": (5, 5), "prune": (10, 15), "heal": (1350, 240), "teacher": (1350, 420),
-    "sft": (450, 120), "fkd": (850, 150), "rkd": (850, 150), "f-distill": (1200, 500), "imitkd": (1200, 500),
-    "gkd-fkl": (1500, 900), "gkd-rkl": (1500, 900), "gkd-jsd": (1500, 900), "kid": (950, 180),
+    "smollm2": (25, 30), "spider": (5, 5), "prune": (10, 15), "heal": (1800, 240), "teacher": (1850, 420),
+    "sft": (850, 120), "fkd": (1400, 150), "rkd": (1400, 150), "f-distill": (2000, 500), "imitkd": (2000, 500),
+    "gkd-fkl": (2500, 900), "gkd-rkl": (2500, 900), "gkd-jsd": (2500, 900), "kid": (1450, 180),
     "predict whole": (140, 60), "predict half": (90, 45), "suite": (30, 100), "score": (15, 30), "exposure": (120, 60),
     "report": (10, 15),
 }  # fmt: skip
