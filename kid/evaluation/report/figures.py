@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import statistics
 from collections.abc import Callable, Sequence
@@ -97,27 +98,43 @@ def tradeoff_figure(groups: Sequence[Group]) -> Figure | None:
 
         def fill(axes: Axes) -> str:
             latencies = [latency for latency, _, _ in points]
+            columns, ends = list(dict.fromkeys(column for column, _ in common)), []
             middle = (min(latencies) + max(latencies)) / 2
             for latency, score, row in points:
                 marker, size = ("*", 120) if row.method == "kid" else ("o", 60)
                 axes.scatter(latency, score, s=size, color=COLORS[row.method], marker=marker)
+                error = standard_error([(row_ex(row, column), row.reference[column].n) for column in columns])
+                axes.errorbar(latency, score, yerr=error, color=COLORS[row.method], alpha=0.5, capsize=3, zorder=0)
+                ends += [score - error, score + error]
                 # The label goes to the side where there is room.
                 shift, side = ((6, 5), "left") if latency <= middle else ((-6, 5), "right")
                 axes.annotate(row.label, (latency, score), shift, textcoords="offset points", ha=side, fontsize=9)
             averaged = counted(len(common), "score")
-            axes.set(xlabel="seconds per step, relative to SFT", ylabel=f"average of {averaged} (%)")
-            axes.margins(x=0.1, y=0.15)
+            axes.set(xlabel="seconds per step, relative to SFT")
+            axes.margins(x=0.1)
             axes.grid(alpha=0.3)
+            set_range(axes, ends, f"average of {averaged} (%)")
             return ", ".join(f"{row.label} {score:.1f} at {latency:.1f}" for latency, score, row in points)
 
         return f"{group.student} from {teacher}", fill
 
     panels = [panel(*pair) for pair in pairs(groups)]
     caption = (
-        "Average performance over training latency relative to SFT: up and to the left is better. A method whose "
-        "latency cannot be compared is not drawn; the table's footnotes say why."
+        "Average performance over training latency relative to SFT: up and to the left is better. Whiskers: standard "
+        "error, by the number of questions alone. A method whose latency cannot be compared is not drawn; the table's "
+        "footnotes say why."
     )
     return draw("figure-1", "Figure 1: performance and latency", caption, [one for one in panels if one])
+
+
+def row_ex(row: Row, column: Column) -> float:
+    """EX on a column, the mean over seeds."""
+    return statistics.mean(row.values((column, "ex")))
+
+
+def standard_error(found: Sequence[tuple[float, int]]) -> float:
+    """Of the mean of some EX (percent, number of questions): binomial, in points; several seeds count as one."""
+    return math.sqrt(sum(ex * (100 - ex) / n for ex, n in found)) / len(found)
 
 
 def latency_figure(groups: Sequence[Group]) -> Figure | None:
@@ -261,12 +278,19 @@ def steps_figure(groups: Sequence[Group]) -> Figure | None:
             return None
 
         def fill(axes: Axes) -> str:
+            ends = []
             for row, points in curves:
-                width = 2.2 if row.method == "kid" else 1.3
-                axes.plot(*zip(*points, strict=True), marker=".", lw=width, color=COLORS[row.method], label=row.label)
-            axes.set(xlabel="optimizer step", ylabel=f"EX % on {COLUMNS[column]}")
+                kid = row.method == "kid"  # broad, and below the others: equal lines are seen both
+                errors = [standard_error([(ex, row.reference[column].n)]) for _, ex in points]
+                ends += [ex + sign * error for (_, ex), error in zip(points, errors, strict=True) for sign in (-1, 1)]
+                axes.errorbar(
+                    *zip(*points, strict=True), yerr=errors, marker=".", lw=3 if kid else 1.3, elinewidth=0.7,
+                    capsize=3, color=COLORS[row.method], label=row.label, zorder=2 if kid else 3,
+                )  # fmt: skip
+            axes.set_xlabel("optimizer step")
             axes.grid(alpha=0.3)
             axes.legend(fontsize=8)
+            set_range(axes, ends, f"EX % on {COLUMNS[column]}")
             last = [(row.label, *points[-1]) for row, points in curves]
             return ", ".join(f"{label} {ex:.1f} after {step} steps" for label, step, ex in last)
 
@@ -275,7 +299,7 @@ def steps_figure(groups: Sequence[Group]) -> Figure | None:
     panels = [panel(*pair) for pair in pairs(groups)]
     caption = (
         "EX of the adapters saved on the way: how many steps a method needs. Of several seeds the mean, at the steps "
-        "that all of them have."
+        "that all of them have. Whiskers: standard error, by the number of questions alone."
     )
     return draw("figure-6", "Figure 6: EX over steps", caption, [one for one in panels if one])
 
