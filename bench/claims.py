@@ -159,7 +159,8 @@ def claims_table(runs: dict[str, list[dict]]) -> str:
         for (first, second), paper in zip(claim.pairs, claim.paper, strict=True):
             difference, low, high = compare(claim.measure, runs[first], runs[second])
             verdict = judge(claim.measure, low, high, claim.margin)
-            found = f"{signed(difference)} ({signed(low)} to {signed(high)})"
+            # One seed has no interval.
+            found = signed(difference) + (f" ({signed(low)} to {signed(high)})" if math.isfinite(low) else "")
             lines.append([f"{first} \N{EN DASH} {second}, {claim.measure.name}", paper or "-", found, verdict])
         rows.append([f"**{claim.text}** ({claim.where})", "", "", f"**{judge_all([line[-1] for line in lines])}**"])
         rows += lines
