@@ -12,7 +12,7 @@ from pathlib import Path
 from claims import CLAIMS, claims_table
 from sections import marked, with_section
 
-from kid.evaluation.report.text import markdown_table, spread
+from kid.evaluation.report.text import markdown_table, spread, standard_error
 from kid.files import write_atomically
 
 
@@ -105,7 +105,7 @@ def what_differences_mean(results: dict) -> str:
     """One neutral sentence: the error that a limited number of questions makes, and the spread over seeds."""
     exs = {run: [row["ex"] for row in rows] for run, rows in results["runs"].items()}
     mean = statistics.mean(ex for values in exs.values() for ex in values)
-    error = math.sqrt(mean * (100 - mean) / results["n"])
+    error = standard_error([(mean, results["n"])])
     text = (
         f"One EX of {mean:.1f} (the mean of all runs) on {results['n']} questions has a binomial standard error of "
         f"{error:.1f}"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from claims import claims_table
 from real_jobs import SIZES
-from real_tables import DEV, Rows, main_table, methods_of, readme_table, results_of, rows_of, standard_error
+from real_tables import DEV, Rows, error_on_dev, main_table, methods_of, readme_table, results_of, rows_of
 from running import ROOT
 from sections import marked, with_section
 
@@ -105,7 +105,7 @@ def picked(sections: Sequence[Section]) -> tuple[list[Figure], Table | None, Sec
 def results_section(rows: Rows, sections: Sequence[Section], size: str, kept: str) -> str:
     """Its part of docs/results.md. kept: where the runs lie, seen from there."""
     figures, bias, failures, beside = picked(sections)
-    n, error = standard_error(rows)
+    n, error = error_on_dev(rows)
     parts = ["## A real model on real Spider"]
     if size == "cpu":
         parts.append("**A smoke run of the whole path on two cores: it says nothing about the order of the methods.**")
@@ -135,7 +135,7 @@ def results_section(rows: Rows, sections: Sequence[Section], size: str, kept: st
 
 
 def readme_section(rows: Rows, figures: Sequence[Figure], size: str, kept: str) -> str:
-    n, error = standard_error(rows)
+    n, error = error_on_dev(rows)
     what = "half of SmolLM2-135M's layers distilled from the whole, on real Spider"
     note = f"**What `make real` gives** ({what}; {n} questions of dev, standard error of an EX {error:.1f}):"
     if size == "cpu":

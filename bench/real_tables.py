@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 
 from kid.evaluation.report.rows import METHOD_LABELS, Row, relative_latency
 from kid.evaluation.report.runs import Run
 from kid.evaluation.report.tables import TIMES
-from kid.evaluation.report.text import markdown_table, spread
+from kid.evaluation.report.text import markdown_table, spread, standard_error
 
 SPLITS = {"dev": "dev", "dk": "DK", "realistic": "Realistic", "syn": "Syn"}
 DEV = ("spider", "dev", None)
@@ -81,11 +80,10 @@ def readme_table(rows: Rows) -> str:
     return markdown_table(header, lines)
 
 
-def standard_error(rows: Rows) -> tuple[int, float]:
-    """(questions of dev, the binomial standard error of the students' mean EX on them, in points)."""
+def error_on_dev(rows: Rows) -> tuple[int, float]:
+    """(questions of dev, the standard error of an EX on them where it is the mean of the students')."""
     scores = [score for row in methods_of(rows).values() for score in row.scores(DEV).values()]
-    mean = statistics.mean(score.ex for score in scores)
-    return scores[0].n, math.sqrt(mean * (100 - mean) / scores[0].n)
+    return scores[0].n, standard_error([(statistics.mean(score.ex for score in scores), scores[0].n)])
 
 
 def results_of(rows: Rows) -> dict[str, list[dict]]:

@@ -10,7 +10,7 @@ import real_report
 from claims import CLAIMS, EX
 from launcher import ROOT
 from real_report import keep, main
-from real_tables import PAPER, SPLITS, main_table, readme_table, rows_of, standard_error
+from real_tables import PAPER, SPLITS, error_on_dev, main_table, readme_table, rows_of
 from sections import markers
 
 from kid.errors import InputError
@@ -90,7 +90,7 @@ def test_tables_have_ours_and_the_paper_s(loaded):
     short = readme_table(loaded).splitlines()
     assert short[-1] == f"| KID | 27.0 ± 1.4 | 27.0 ± 1.4 | 27.0 ± 1.4 | 27.0 ± 1.4 | 1.5{TIMES} | 63.7 | 2.0{TIMES} |"
     mean = (20 + 22 + 26 + 28) / 4
-    assert standard_error(loaded) == (N, pytest.approx((mean * (100 - mean) / N) ** 0.5))
+    assert error_on_dev(loaded) == (N, pytest.approx((mean * (100 - mean) / N) ** 0.5))
 
 
 def test_paper_s_numbers_agree_with_those_of_the_claims():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 import statistics
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from kid.evaluation.report.drawing import draw_bars, draw_line, draw_seeds, set_
 from kid.evaluation.report.groups import Group, blocks, compared_rows
 from kid.evaluation.report.rows import METHOD_LABELS, Row, average, common_metrics, main_column, relative_latency
 from kid.evaluation.report.score_files import COLUMNS, Column
-from kid.evaluation.report.text import counted
+from kid.evaluation.report.text import counted, standard_error
 
 # A method has the same colour in every figure.
 COLORS = {method: f"C{number}" for number, method in enumerate(METHOD_LABELS)}
@@ -130,11 +129,6 @@ def tradeoff_figure(groups: Sequence[Group]) -> Figure | None:
 def row_ex(row: Row, column: Column) -> float:
     """EX on a column, the mean over seeds."""
     return statistics.mean(row.values((column, "ex")))
-
-
-def standard_error(found: Sequence[tuple[float, int]]) -> float:
-    """Of the mean of some EX (percent, number of questions): binomial, in points; several seeds count as one."""
-    return math.sqrt(sum(ex * (100 - ex) / n for ex, n in found)) / len(found)
 
 
 def latency_figure(groups: Sequence[Group]) -> Figure | None:

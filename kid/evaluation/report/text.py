@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -9,6 +10,11 @@ from collections.abc import Sequence
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean and sample standard deviation (n - 1); None for the latter of a single value."""
     return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def standard_error(found: Sequence[tuple[float, int]]) -> float:
+    """Of the mean of some EX (percent, number of questions): binomial, in points; several seeds count as one."""
+    return math.sqrt(sum(ex * (100 - ex) / n for ex, n in found)) / len(found)
 
 
 def plus_minus(mean: float, deviation: float | None) -> str:

@@ -5,7 +5,7 @@ import re
 import pytest
 from synthetic_runs import write_run, write_score
 
-from kid.evaluation.report.figures import FIGURES, curve, standard_error, themed
+from kid.evaluation.report.figures import FIGURES, curve, themed
 from kid.evaluation.report.groups import group_runs
 from kid.evaluation.report.runs import load_runs
 
@@ -120,9 +120,3 @@ def test_what_sft_is_drawn_with_is_seen_on_light_paper_and_on_dark(tmp_path):
 def test_ink_and_paper_are_the_page_s():
     svg = '<?xml?>\n<svg xmlns="http://w3" xmlns:xlink="x"><g id="axes_1"><use xlink:href="#m1" style="fill: #000000"/>'
     assert themed(svg) == '<svg><g><use href="#m1" style="fill: currentColor"/>'
-
-
-def test_standard_error_by_hand():
-    assert standard_error([(20.0, 100)]) == pytest.approx(4.0)  # sqrt(20 * 80 / 100)
-    assert standard_error([(20.0, 100), (50.0, 100)]) == pytest.approx((16 + 25) ** 0.5 / 2)
-    assert standard_error([(0.0, 100)]) == 0

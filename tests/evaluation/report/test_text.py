@@ -5,7 +5,15 @@ import sys
 
 import pytest
 
-from kid.evaluation.report.text import counted, fixed, markdown_table, mean_and_deviation, signed, spread
+from kid.evaluation.report.text import (
+    counted,
+    fixed,
+    markdown_table,
+    mean_and_deviation,
+    signed,
+    spread,
+    standard_error,
+)
 
 
 def test_markdown_table_escapes_bars():
@@ -34,3 +42,9 @@ def test_one_is_not_many():
 def test_scripts_that_print_need_no_matplotlib():
     code = "import sys, kid.evaluation.report.text; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_standard_error_by_hand():
+    assert standard_error([(20.0, 100)]) == pytest.approx(4.0)  # sqrt(20 * 80 / 100)
+    assert standard_error([(20.0, 100), (50.0, 100)]) == pytest.approx((16 + 25) ** 0.5 / 2)
+    assert standard_error([(0.0, 100)]) == 0
