@@ -123,7 +123,7 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def hours(size: str, stages: Iterable[str], methods: Sequence[str] = (), seeds: Sequence[int] = (0,)) -> str:
+def whole_time(size: str, stages: Iterable[str], methods: Sequence[str] = (), seeds: Sequence[int] = (0,)) -> str:
     """What stages take from nothing, by the table of seconds."""
     real = Real(SIZES[size], Path("spider"), Path("none"), list(methods or SIZES[size].methods), list(seeds))
     return duration(sum(expected(make(), workers) for _, workers, make in groups(real, list(stages))))
@@ -213,7 +213,11 @@ def play(real: Real, stages: list[str], run: Callable = run_jobs) -> None:
 
 def parse() -> argparse.Namespace:
     lines = "\n".join(f"  {name:<9} {text}" for name, text in STAGES.items())
-    totals = {"cpu": hours("cpu", STAGES), "gpu": hours("gpu", STAGES, seeds=[0, 1, 2]), "short": hours("gpu", *SHORT)}
+    totals = {
+        "cpu": whole_time("cpu", STAGES),
+        "gpu": whole_time("gpu", STAGES, seeds=[0, 1, 2]),
+        "short": whole_time("gpu", *SHORT),
+    }
     parser = OneLineParser(
         description=__doc__,
         epilog=EXAMPLE.format(stages=lines, **totals),

@@ -104,17 +104,15 @@ def filtered_schemas(
     """What the schema filter leaves of a schema for a question whose prompt is over the limit; less and less."""
     question = text.question
     if split == "train":
-        gold = gold_schema_items(question.query, schema)
-    elif rankings is not None:
-        ranking = rankings[question.index]
+        gold, seed = gold_schema_items(question.query, schema), [options.seed, question.index]
+        selections = (training_selection(schema, gold, np.random.default_rng(seed), size) for size in SIZES)
     else:
-        ranking = lexical_ranking(schema, asked(question, options.evidence), text.matches)
-    for size in SIZES:
-        if split == "train":
-            generator = np.random.default_rng([options.seed, question.index])
-            yield apply_selection(schema, training_selection(schema, gold, generator, size))
+        if rankings is not None:
+            ranking = rankings[question.index]
         else:
-            yield apply_selection(schema, top_of(ranking, schema, size))
+            ranking = lexical_ranking(schema, asked(question, options.evidence), text.matches)
+        selections = (top_of(ranking, schema, size) for size in SIZES)
+    return (apply_selection(schema, selection) for selection in selections)
 
 
 def encode_whole(text: Text, limit: int, tokenizer) -> tuple:

@@ -37,8 +37,8 @@ def test_interval_over_seeds_by_hand():
 
 
 def test_interval_over_both_by_hand():
-    # Seeds' means 1 and 0 (variance 1/2), questions' means 1, 0.5, 0 (variance 1/4); the rest is 0, 0, 0 and 0, 0, 0
-    # but for (+-0.5, 0, -+0.5) / 1: rows (1, 1, 1) and (1, 0, -1) leave -0.5, 0, 0.5 and 0.5, 0, -0.5.
+    # Seeds' means 1 and 0 (variance 1/2), questions' means 1, 0.5, 0 (variance 1/4); they leave a rest of
+    # -0.5, 0, 0.5 and 0.5, 0, -0.5.
     differences = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0]])
     variance = 0.5 / 2 + 0.25 / 3 - (4 * 0.25) / (1 * 2 * 2 * 3)
     mean, low, high = interval_over_both(differences)
