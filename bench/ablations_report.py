@@ -14,6 +14,7 @@ from sections import marked, with_section
 
 from kid.evaluation.report.text import markdown_table, spread, standard_error
 from kid.files import write_atomically
+from kid.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,6 @@ class Report:
     error_rates: bool = False
 
 
-METHODS = ("sft", "fkd", "rkd", "f-distill", "imitkd", "gkd-fkl", "gkd-rkl", "gkd-jsd", "kid")
 REPORTS = {
     "methods": Report("Methods (the paper's Table 2)", "method", {name: name for name in METHODS}),
     "rewriting": Report(
@@ -87,15 +87,13 @@ def table(report: Report, results: dict) -> str:
 
 def methods_table(results: dict) -> str:
     """Table 2: each method with its divergence and the outputs it learns from, below teacher and base."""
-    from kid.methods import METHODS as KNOWN
-
     header = ["method", "divergence", "outputs", "EX", *(f"seed {seed}" for seed in results["seeds"])]
     rows = [
         [name, "-", "-", f"{model['ex']:.1f}", *("-" for _ in results["seeds"])]
         for name, model in results["models"].items()
     ]
     for name, values in ex_by_row(REPORTS["methods"], results).items():
-        method = KNOWN[name]
+        method = METHODS[name]
         cells = [name, method.divergence or "-", ", ".join(method.sources)]
         rows.append([*cells, spread(values), *(f"{ex:.1f}" for ex in values)])
     return markdown_table(header, rows, left=3)

@@ -7,14 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t as student_t
 
 from kid.evaluation.report.text import markdown_table, signed
 
-# 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom; beyond, the last one, which is a little too wide.
-T_QUANTILES = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
-    2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not testable here"
 
 
@@ -83,7 +79,7 @@ CLAIMS = (
 
 def interval(mean: float, variance: float, freedom: float) -> tuple[float, float, float]:
     """(mean, low, high): 95 % by Student's t. variance: of the mean; freedom: degrees of it, at least 1."""
-    half = T_QUANTILES[min(max(int(freedom), 1), len(T_QUANTILES)) - 1] * math.sqrt(variance)
+    half = float(student_t.ppf(0.975, freedom)) * math.sqrt(variance)
     return mean, mean - half, mean + half
 
 
@@ -114,7 +110,7 @@ def interval_over_both(differences: np.ndarray) -> tuple[float, float, float]:
     both = float((rest**2).sum()) / ((seeds - 1) * (n - 1) * seeds * n)
     variance = max(*parts, sum(parts) - both)
     terms = (parts[0] ** 2 / (seeds - 1), parts[1] ** 2 / (n - 1), both**2 / ((seeds - 1) * (n - 1)))
-    return interval(mean, variance, variance**2 / sum(terms) if variance else 1)
+    return interval(mean, variance, max(1.0, variance**2 / sum(terms)) if variance else 1.0)
 
 
 def compare(measure: Measure, first: list[dict], second: list[dict]) -> tuple[float, float, float]:

@@ -54,11 +54,19 @@ def keep(run: Path, to: Path) -> None:
 
 
 def load_finished(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
-    """The runs, and remarks about them. Raises InputError where one is not finished, or has no score on dev."""
+    """The runs, and remarks about them.
+
+    Raises:
+        InputError: one is not finished or not scored on dev, or a student has no exposure bias.
+    """
     runs, remarks = load_runs(folders)
     for run in runs:
         if not run.finished or DEV not in run.scores or not run.environment:
             raise InputError(f"{run.folder} is not trained and scored; finish it first, with make real")
+        if run.folder.parent.name == "students" and not run.exposure:
+            file = run.folder / "scores" / "exposure_bias.json"
+            said = next((remark for remark in remarks if remark.startswith(str(file))), f"there is no {file}")
+            raise InputError(f"{said}; remove it if it is there, and run make real again")
     return runs, remarks
 
 

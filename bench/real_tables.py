@@ -10,7 +10,7 @@ from kid.evaluation.report.runs import Run
 from kid.evaluation.report.tables import TIMES
 from kid.evaluation.report.text import markdown_table, spread, standard_error
 
-SPLITS = {"dev": "dev", "dk": "DK", "realistic": "Realistic", "syn": "Syn"}
+SPLIT_TITLES = {"dev": "dev", "dk": "DK", "realistic": "Realistic", "syn": "Syn"}
 DEV = ("spider", "dev", None)
 # The paper's Table 3, Qwen1.5-0.5B from 1.8B: latency, then EX and TS of dev, DK, Realistic, Syn.
 PAPER = {
@@ -48,7 +48,7 @@ def methods_of(rows: Rows) -> dict[str, Row]:
 
 
 def cells(row: Row, kinds: Sequence[str] = ("ex", "ts")) -> list[str]:
-    return [spread(row.values((("spider", split, None), kind))) for split in SPLITS for kind in kinds]
+    return [spread(row.values((("spider", split, None), kind))) for split in SPLIT_TITLES for kind in kinds]
 
 
 def latency(name: str, rows: Rows) -> str:
@@ -60,7 +60,7 @@ def latency(name: str, rows: Rows) -> str:
 
 def main_table(rows: Rows) -> str:
     """Our numbers with the paper's below each, as Markdown."""
-    header = ["", "latency", *(f"{title} {kind}" for title in SPLITS.values() for kind in ("EX", "TS"))]
+    header = ["", "latency", *(f"{title} {kind}" for title in SPLIT_TITLES.values() for kind in ("EX", "TS"))]
     lines = []
     for name, (label, row) in rows.items():
         lines.append([label, latency(name, rows), *cells(row)])
@@ -72,7 +72,7 @@ def main_table(rows: Rows) -> str:
 
 def readme_table(rows: Rows) -> str:
     """EX alone, beside the paper's on dev."""
-    header = ["EX, %", *SPLITS.values(), "latency", "paper: dev", "paper: latency"]
+    header = ["EX, %", *SPLIT_TITLES.values(), "latency", "paper: dev", "paper: latency"]
     lines = []
     for name, (label, row) in rows.items():
         paper = [f"{PAPER[name][1]:.1f}", f"{PAPER[name][0]:.1f}{TIMES}"] if name in PAPER else ["-", "-"]

@@ -18,7 +18,14 @@ from kid.data.encoding import beginning, encode_continuations, encode_texts, joi
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.reading import DataOptions, Source, read_schemas, read_source
 from kid.data.schema import Schema, description_files
-from kid.data.schema_filter import SIZES, Selection, apply_selection, lexical_ranking, top_of, training_selection
+from kid.data.schema_filter import (
+    SELECTION_SIZES,
+    Selection,
+    apply_selection,
+    lexical_ranking,
+    top_of,
+    training_selection,
+)
 from kid.data.sql import gold_schema_items
 from kid.data.texts import Text, asked, make_texts
 from kid.errors import InputError
@@ -105,13 +112,13 @@ def filtered_schemas(
     question = text.question
     if split == "train":
         gold, seed = gold_schema_items(question.query, schema), [options.seed, question.index]
-        selections = (training_selection(schema, gold, np.random.default_rng(seed), size) for size in SIZES)
+        selections = (training_selection(schema, gold, np.random.default_rng(seed), size) for size in SELECTION_SIZES)
     else:
         if rankings is not None:
             ranking = rankings[question.index]
         else:
             ranking = lexical_ranking(schema, asked(question, options.evidence), text.matches)
-        selections = (top_of(ranking, schema, size) for size in SIZES)
+        selections = (top_of(ranking, schema, size) for size in SELECTION_SIZES)
     return (apply_selection(schema, selection) for selection in selections)
 
 

@@ -18,7 +18,7 @@ from kid.data.schema import Schema, Table
 from kid.errors import InputError
 
 # (tables, columns each) that are kept: of these the first with which the prompt is within the limit.
-SIZES = ((6, 10), (5, 8), (4, 7), (4, 5), (3, 5), (3, 4), (2, 4), (2, 3), (1, 3), (1, 2))
+SELECTION_SIZES = ((6, 10), (5, 8), (4, 7), (4, 5), (3, 5), (3, 4), (2, 4), (2, 3), (1, 3), (1, 2))
 ALIKE = 80  # rapidfuzz's ratio, of 100, from which two words count as the same one
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
@@ -63,7 +63,7 @@ def lexical_ranking(schema: Schema, text: str, matches: dict[tuple[str, str], li
     return {name: columns[name] for name in sorted(scores, key=scores.get, reverse=True)}
 
 
-def top_of(ranking: Selection, schema: Schema, size: tuple[int, int] = SIZES[0]) -> Selection:
+def top_of(ranking: Selection, schema: Schema, size: tuple[int, int] = SELECTION_SIZES[0]) -> Selection:
     """The first tables and columns each of a ranking, as far as they are in the schema; the best come last.
 
     A prompt that is too long with the smallest size is cut from the left: then it loses what it needs least.
@@ -82,7 +82,10 @@ def top_of(ranking: Selection, schema: Schema, size: tuple[int, int] = SIZES[0])
 
 
 def training_selection(
-    schema: Schema, gold: dict[str, set[str]], generator: np.random.Generator, size: tuple[int, int] = SIZES[0]
+    schema: Schema,
+    gold: dict[str, set[str]],
+    generator: np.random.Generator,
+    size: tuple[int, int] = SELECTION_SIZES[0],
 ) -> Selection:
     """What the gold SQL uses, all of it, filled up to a size with random others, all shuffled.
 

@@ -29,9 +29,9 @@ def test_every_claim_compares_runs_that_there_are():
 
 
 def test_interval_over_seeds_by_hand():
-    # mean 2, deviation 1, so 4.303 / sqrt(3) each way
+    # mean 2, deviation 1, so 4.3026527 / sqrt(3) each way
     mean, low, high = interval_over_seeds([1.0, 2.0, 3.0])
-    assert (mean, low, high) == pytest.approx((2.0, 2.0 - 4.303 / math.sqrt(3), 2.0 + 4.303 / math.sqrt(3)))
+    assert (mean, low, high) == pytest.approx((2.0, 2.0 - 4.3026527 / math.sqrt(3), 2.0 + 4.3026527 / math.sqrt(3)))
     assert interval_over_seeds([1.0]) == (1.0, -math.inf, math.inf)
     assert interval_over_seeds([1.5] * 40) == (1.5, 1.5, 1.5)
 
@@ -42,7 +42,7 @@ def test_interval_over_both_by_hand():
     differences = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0]])
     variance = 0.5 / 2 + 0.25 / 3 - (4 * 0.25) / (1 * 2 * 2 * 3)
     mean, low, high = interval_over_both(differences)
-    assert (mean, high - mean, mean - low) == pytest.approx((0.5, *[12.706 * math.sqrt(variance)] * 2))
+    assert (mean, high - mean, mean - low) == pytest.approx((0.5, *[12.7062047 * math.sqrt(variance)] * 2))
 
 
 @pytest.mark.parametrize("deviations", [(2, 20, 30), (4, 10, 35), (4, 0, 38), (0, 20, 30)])  # of seed, question, rest
@@ -67,7 +67,7 @@ def test_compare_pairs_seed_by_seed():
     assert compare(EX, first, second)[0] == pytest.approx(25.0)
     assert compare(SECONDS, first, second) == pytest.approx((50.0, 50.0, 50.0))
     mean, low, high = compare(EX_ACC_ERR, first, second)
-    assert mean == 0 and low == pytest.approx(-12.706) and high == pytest.approx(12.706)
+    assert mean == 0 and low == pytest.approx(-12.7062047) and high == pytest.approx(12.7062047)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import real_report
 from claims import CLAIMS, EX
 from launcher import ROOT
 from real_report import keep, main
-from real_tables import PAPER, SPLITS, error_on_dev, main_table, readme_table, rows_of
+from real_tables import PAPER, SPLIT_TITLES, error_on_dev, main_table, readme_table, rows_of
 from sections import markers
 
 from kid.errors import InputError
@@ -25,7 +25,7 @@ N = 100
 
 def write_scores(run: Path, right: int, curve: bool = False) -> None:
     verdicts = [index < right for index in range(N)]
-    for split in SPLITS:
+    for split in SPLIT_TITLES:
         write_score(run, verdicts, split, split=split, ts=[index < right - 5 for index in range(N)], predictions=True)
     if curve:
         write_score(run, [index < right // 2 for index in range(N)], "step-2/dev")
@@ -69,8 +69,11 @@ def files_in(folder: Path) -> list[Path]:
 def test_kept_is_small_and_names_no_place(real, tmp_path):
     run, kept = real / "students" / "kid-seed0", tmp_path / "kept"
     keep(run, kept)
-    scores = {f"scores/{split}.json" for split in SPLITS} | {"scores/step-2/dev.json", "scores/exposure_bias.json"}
-    predictions = {f"predictions/{split}.sql" for split in SPLITS}
+    scores = {f"scores/{split}.json" for split in SPLIT_TITLES} | {
+        "scores/step-2/dev.json",
+        "scores/exposure_bias.json",
+    }
+    predictions = {f"predictions/{split}.sql" for split in SPLIT_TITLES}
     found = {str(path.relative_to(kept)) for path in files_in(kept)}
     assert found == {"config.yaml", "environment.json", "metrics.jsonl"} | scores | predictions
     assert "data: spider\n" in (kept / "config.yaml").read_text() and "somewhere" in (run / "config.yaml").read_text()
@@ -94,7 +97,7 @@ def test_tables_have_ours_and_the_paper_s(loaded):
 
 
 def test_paper_s_numbers_agree_with_those_of_the_claims():
-    assert all(len(numbers) == 1 + 2 * len(SPLITS) for numbers in PAPER.values())
+    assert all(len(numbers) == 1 + 2 * len(SPLIT_TITLES) for numbers in PAPER.values())
     for claim in CLAIMS:
         for (first, second), difference in zip(claim.pairs, claim.paper, strict=True):
             if claim.measure is EX and difference and {first, second} <= set(PAPER) and claim.where != "Table 5":
@@ -162,6 +165,13 @@ def test_on_a_gpu_claims_are_judged(real, checkout, monkeypatch):
 def test_what_is_not_whole_is_refused_and_loses_nothing(real, checkout, monkeypatch):
     play_main(real, monkeypatch)
     before = {path: path.read_bytes() for path in (*files_in(checkout / "docs"), checkout / "README.md")}
+    exposure = real / "students/kid-seed0/scores/exposure_bias.json"
+    written = exposure.read_text()
+    for content, said in (("{}", f"{exposure} was left out: .*; remove it"), (None, f"there is no {exposure}; ")):
+        exposure.write_text(content) if content else exposure.unlink()
+        with pytest.raises(InputError, match=said):
+            play_main(real, monkeypatch)
+    exposure.write_text(written)
     (real / "students/kid-seed1/scores/dev.json").unlink()
     with pytest.raises(InputError, match="kid-seed1 is not trained and scored; finish it first"):
         play_main(real, monkeypatch)

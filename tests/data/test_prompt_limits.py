@@ -1,0 +1,105 @@
+"""Prompts and outputs over their limits: what the schema filter keeps, what is cut, what is counted."""
+
+import json
+import sqlite3
+from dataclasses import replace
+
+import pytest
+from small_benchmark import edit, options, text_of
+
+from kid.config import RunConfig
+from kid.data.batching import load_dataset
+from kid.data.prepare import prepare
+from kid.data.reading import data_options, read_source
+from kid.data.sql import gold_schema_items
+from kid.errors import InputError
+
+
+def test_over_the_limit_training_keeps_what_the_gold_sql_needs(folder, tokenizer):
+    edit(folder / "tables.json", widen)
+    for item in json.loads((folder / "tables.json").read_text()):
+        path = folder / "database" / item["db_id"] / f"{item['db_id']}.sqlite"
+        if path.exists():
+            connection = sqlite3.connect(path)
+            for n in range(30):
+                connection.execute(f'ALTER TABLE "{item["table_names_original"][0]}" ADD COLUMN filler_{n} TEXT')
+            connection.commit()
+            connection.close()
+    full = prepare(options(folder, max_prompt_length=4096), "train", tokenizer)
+    assert not any(full.rows["filtered"]) and not any(full.rows["cut"])
+    limit = min(len(ids) for ids in full.rows["prompt_ids"]) - 1
+    small = prepare(options(folder, max_prompt_length=limit), "train", tokenizer)
+    assert all(small.rows["filtered"]), small.rows["filtered"]
+    assert not any(small.rows["cut"]), small.rows["cut"]
+    source = read_source(options(folder), "train")
+    for question, row in zip(source.questions, small.rows, strict=True):
+        text = text_of(tokenizer, row)
+        assert len(row["prompt_ids"]) <= limit and text.count("filler_") <= 10
+        for table, columns in gold_schema_items(question.query, source.schemas[question.db_id]).items():
+            assert f"table {table} , columns" in text and columns
+            assert all(f"{table}.{column} (" in text for column in columns)
+    again = prepare(options(folder, max_prompt_length=limit, seed=1), "train", tokenizer)
+    assert list(again.rows["prompt_ids"]) != list(small.rows["prompt_ids"])
+    ranked = prepare(options(folder, max_prompt_length=limit), "dev", tokenizer)
+    assert all(ranked.rows["filtered"])
+    # Far below, the others go before anything of the gold SQL does; what fits is not filtered further than it must be.
+    tight = prepare(options(folder, max_prompt_length=limit // 3), "train", tokenizer)
+    assert not any(tight.rows["cut"]), tight.rows["cut"]
+    for question, row, before in zip(source.questions, tight.rows, small.rows, strict=True):
+        text = text_of(tokenizer, row)
+        assert len(row["prompt_ids"]) <= limit // 3 and text.count("filler_") < text_of(tokenizer, before).count(
+            "filler_"
+        )
+        for table, columns in gold_schema_items(question.query, source.schemas[question.db_id]).items():
+            assert all(f"{table}.{column} (" in text for column in columns)
+
+
+def widen(items):
+    for item in items:
+        for n in range(30):
+            item["column_names"].append([0, f"filler {n}"])
+            item["column_names_original"].append([0, f"filler_{n}"])
+            item["column_types"].append("text")
+
+
+def test_rankings_from_a_file(folder, tokenizer, tmp_path):
+    source = read_source(options(folder), "dev")
+    tables = [[table.name for table in source.schemas[question.db_id].tables] for question in source.questions]
+    rankings = [{names[-1]: ["id"]} for names in tables]
+    (tmp_path / "rankings.json").write_text(json.dumps(rankings))
+    limit = min(len(ids) for ids in prepare(options(folder), "dev", tokenizer).rows["prompt_ids"]) - 1
+    chosen = options(folder, schema_filter=str(tmp_path / "rankings.json"), max_prompt_length=limit)
+    for names, row in zip(tables, prepare(chosen, "dev", tokenizer).rows, strict=True):
+        assert f"table {names[-1]} , columns = [ {names[-1]}.id (" in text_of(tokenizer, row)
+        assert f"table {names[0]} " not in text_of(tokenizer, row)
+
+
+def test_rankings_of_another_split_are_refused(folder, tokenizer, tmp_path):
+    (tmp_path / "rankings.json").write_text(json.dumps([{"nowhere": ["id"]}] * 6))
+    with pytest.raises(InputError, match=r"no table of the database of question 0, 1, 2, 3, 4, 5; it must"):
+        prepare(options(folder, schema_filter=str(tmp_path / "rankings.json")), "dev", tokenizer)
+
+
+def test_the_schema_is_cut_from_the_left_and_the_question_stays(folder, tokenizer):
+    full = prepare(options(folder, schema_filter="none"), "dev", tokenizer)
+    cut = prepare(options(folder, schema_filter="none", max_prompt_length=40), "dev", tokenizer)
+    for whole, row in zip(full.rows, cut.rows, strict=True):
+        assert row["prompt_ids"] == whole["prompt_ids"][row["cut"] :] and len(row["prompt_ids"]) == 40
+    tiny = prepare(options(folder, schema_filter="none", max_prompt_length=1), "dev", tokenizer)
+    for question, row in zip(tiny.questions, tiny.rows, strict=True):
+        assert text_of(tokenizer, row) == question.question + "\n" and row["shared"] == 0
+
+
+def test_what_is_over_the_limits_is_counted_and_strict_makes_it_an_error(folder, tokenizer):
+    config = RunConfig(benchmark="spider", data=str(folder), max_prompt_length=40, max_completion_length=12)
+    outputs = [len(ids) for ids in prepare(data_options(config), "train", tokenizer).rows["completion_ids"]]
+    kept = sum(length <= 12 for length in outputs)
+    data = load_dataset(config, "train", tokenizer)
+    assert len(data.samples) == len(data.db_ids) == kept < 6
+    assert all(len(sample.completion_ids) <= 12 for sample in data.samples)
+    assert "6 prompts over 40 tokens had their schema filtered" in data.remarks
+    assert f"{6 - kept} outputs over 12 tokens left out" in data.remarks
+    with pytest.raises(InputError, match=r"spider train: 6 prompts over 40 .*; raise the limits or leave out --strict"):
+        load_dataset(replace(config, strict_length=True), "train", tokenizer)
+    loose = RunConfig(benchmark="spider", data=str(folder), strict_length=True)
+    assert load_dataset(loose, "train", tokenizer).remarks == []
