@@ -15,32 +15,7 @@ from kid.branch import Stem
 from kid.data.batching import Batch
 from kid.engine import bare_module
 from kid.pretrained import TokenIds
-
-
-def draw_tokens(logits: Tensor, uniforms: Tensor, temperature: float, top_p: float) -> Tensor:
-    """One token for each row.
-
-    Args:
-        logits: [N, V].
-        uniforms: float64 [N], in [0, 1).
-        temperature: of the distribution; 0: the most probable token.
-        top_p: only the most probable tokens that together reach this probability may be drawn; 1: all.
-
-    Returns:
-        int64 [N].
-    """
-    if temperature == 0:
-        return logits.argmax(dim=-1)
-    # float64: over 150,000 tokens the rounding of an fp32 running sum is larger than many probabilities.
-    probabilities = torch.softmax(logits.double() / temperature, dim=-1)
-    if top_p < 1:
-        probabilities, ids = probabilities.sort(dim=-1, descending=True, stable=True)
-        more_probable = probabilities.cumsum(-1) - probabilities
-        probabilities = probabilities.masked_fill(more_probable >= top_p, 0.0)
-    cumulative = probabilities.cumsum(-1)
-    wanted = uniforms[:, None] * cumulative[:, -1:]
-    drawn = torch.searchsorted(cumulative, wanted, right=True).clamp(max=logits.shape[-1] - 1)
-    return (ids.gather(1, drawn) if top_p < 1 else drawn).squeeze(1)
+from kid.randomness import draw_tokens
 
 
 def rows_going_on(rows: int, device: torch.device, together: bool) -> int:
@@ -76,7 +51,7 @@ def decode(
         rows: which prompts of the batch, n of them.
         uniforms: float64 [n, T] in [0, 1), on the model's device; at most T tokens are decoded.
         tokens: the tokenizer's ids; only those it has are drawn.
-        temperature, top_p: see `draw_tokens`.
+        temperature, top_p: see `kid.randomness.draw_tokens`.
         together: each forward is a collective (a ZeRO-3 engine): every rank goes on until all ranks are done.
 
     Returns:

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from kid.config import RunConfig
-from kid.decoding import draw_tokens
 from kid.divergence import divergence, entropy, negative_log_likelihood
 from kid.engine import whole_heads
 from kid.fused.loss import fused_divergence, logits_in_chunks
 from kid.pretrained import TokenIds
+from kid.randomness import draw_tokens
 
 # draw_tokens holds so many tensors of the logits' size in fp64, counted in fp32.
 DRAWING = 12

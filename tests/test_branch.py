@@ -32,12 +32,11 @@ import kid.decoding
 import kid.step
 from kid.branch import run_prompts
 from kid.data.batching import Sample
-from kid.decoding import draw_tokens
 from kid.errors import InputError
 from kid.methods import GOLD, IMPERFECT, METHODS, ON_POLICY, TEACHER
 from kid.models import ResponseModel, add_lora
 from kid.pretrained import TokenIds
-from kid.randomness import DECODE, sample_uniforms
+from kid.randomness import DECODE, draw_tokens, sample_uniforms
 from kid.sources import imperfect, on_policy
 from kid.step import ITS_OWN, STUDENT, micro_batch_loss, passes, student_prompts, train_step
 from kid.trainer import shares_prompts

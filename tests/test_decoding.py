@@ -9,9 +9,10 @@ from transformers import AutoModelForCausalLM
 
 from kid.branch import Stem
 from kid.data.batching import Sample, collate
-from kid.decoding import decode, draw_tokens
+from kid.decoding import decode
 from kid.models import ResponseModel
 from kid.pretrained import TokenIds
+from kid.randomness import draw_tokens
 
 EOS, PAD = 1, 0
 PROMPTS = [[5, 6, 7, 8, 9], [4], [9, 9, 3], [30, 2, 30, 2]]

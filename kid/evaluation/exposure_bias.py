@@ -30,7 +30,7 @@ from kid.data.batching import Sample, collate, pad_left
 from kid.divergence import divergence
 from kid.errors import InputError
 from kid.pretrained import padding_token
-from kid.randomness import DECODE, sample_generator
+from kid.randomness import DECODE, draw_tokens, sample_generator
 
 RESAMPLES = 2000
 INTERVAL = (2.5, 97.5)  # percentiles
@@ -39,19 +39,17 @@ INTERVAL = (2.5, 97.5)  # percentiles
 class DrawToken(LogitsProcessor):
     """Leaves of each row only the token that its next uniform number draws, at temperature 1.
 
-    By inverting the distribution function, as training decodes (kid/decoding.py, which needs DeepSpeed). The tokens are
-    those of the common vocabulary: prefixes come from the very distributions that are compared.
+    As kid/decoding.py does, which needs DeepSpeed. The tokens are those of the common vocabulary: prefixes come from
+    the very distributions that are compared.
     """
 
     def __init__(self, uniforms: Tensor, prompt_width: int, vocabulary: int):
         self.uniforms, self.prompt_width, self.vocabulary = uniforms, prompt_width, vocabulary
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        # float64: over 150,000 tokens the rounding of an fp32 running sum is larger than many probabilities.
-        cumulative = torch.softmax(scores[:, : self.vocabulary].double(), dim=-1).cumsum(-1)
-        wanted = self.uniforms[:, input_ids.shape[1] - self.prompt_width, None] * cumulative[:, -1:]
-        drawn = torch.searchsorted(cumulative, wanted, right=True).clamp(max=self.vocabulary - 1)
-        return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)
+        uniforms = self.uniforms[:, input_ids.shape[1] - self.prompt_width]
+        drawn = draw_tokens(scores[:, : self.vocabulary], uniforms, temperature=1.0, top_p=1.0)
+        return torch.full_like(scores, -torch.inf).scatter(1, drawn[:, None], 0.0)
 
 
 @torch.no_grad()

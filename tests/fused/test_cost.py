@@ -8,12 +8,12 @@ import torch
 from test_loss import EVERY, fused, problem
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kid.decoding import draw_tokens
 from kid.fused import loss as fused_loss
 from kid.fused.head import Head
 from kid.fused.loss import Plan, fused_divergence, logits_in_chunks
 from kid.losses import predictions
 from kid.pretrained import TokenIds
+from kid.randomness import draw_tokens
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -46,7 +46,7 @@ class ColumnValues(Protocol):
 Columns = Mapping[str, Mapping[str, ColumnValues]]
 
 
-def parse_query(query: str, schema: Schema) -> exp.Query | None:
+def parse_with_schema(query: str, schema: Schema) -> exp.Query | None:
     """The tree of a query as the metric runs it, strings told from names; None where sqlglot cannot read it."""
     sql = normalise_sql(normalize_query(query), schema)[0]
     try:

@@ -19,7 +19,13 @@ from kid.evaluation.comparison import normalize_query, order_matters, results_eq
 from kid.evaluation.execution import Outcome, run_jobs
 from kid.evaluation.suites.chance import both_extremes
 from kid.evaluation.suites.database_plans import DatabasePlan
-from kid.evaluation.suites.neighbours import Columns, find_constants, make_neighbours, ordering_columns, parse_query
+from kid.evaluation.suites.neighbours import (
+    Columns,
+    find_constants,
+    make_neighbours,
+    ordering_columns,
+    parse_with_schema,
+)
 from kid.evaluation.suites.random_databases import draw_rows, write_database
 from kid.evaluation.worker import Limits, QueryError, Sandbox
 
@@ -72,7 +78,7 @@ class Search:
 
 def read_gold(query: str, schema: Schema, columns: Columns, count: int, seed: int) -> Gold:
     """A gold query and up to `count` neighbours; both come out the same for the same seed."""
-    sql, tree = normalize_query(query), parse_query(query, schema)
+    sql, tree = normalize_query(query), parse_with_schema(query, schema)
     if tree is None:
         return Gold(sql, False, None, (), (), ())
     neighbours = make_neighbours(tree, columns, count, random.Random(f"{seed} {sql}"))

@@ -12,7 +12,7 @@ import pytest
 from kid.data.schema import read_database
 from kid.evaluation.comparison import normalize_query, order_matters, results_equal
 from kid.evaluation.suites.chance import both_extremes
-from kid.evaluation.suites.neighbours import parse_query
+from kid.evaluation.suites.neighbours import parse_with_schema
 from kid.evaluation.suites.search import Gold, run_to_the_end, screen
 from kid.evaluation.worker import Limits
 
@@ -109,7 +109,7 @@ def test_no_gold_is_left_to_chance(benchmark, suite):
     checked = 0
     for gold, *_ in QUERIES:
         for path in (suite / "concert").iterdir():
-            if queries := both_extremes(parse_query(gold, schema), columns):
+            if queries := both_extremes(parse_with_schema(gold, schema), columns):
                 assert is_right(path, *queries) and is_right(path, gold, queries[0])
                 checked += 1
     assert checked == 2 * len(list((suite / "concert").iterdir()))

@@ -9,7 +9,7 @@ import pytest
 from kid.data.schema import read_database
 from kid.evaluation.suites.chance import both_extremes
 from kid.evaluation.suites.database_plans import read_plan
-from kid.evaluation.suites.neighbours import find_constants, make_neighbours, ordering_columns, parse_query
+from kid.evaluation.suites.neighbours import find_constants, make_neighbours, ordering_columns, parse_with_schema
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def columns(schema, database):
 
 
 def neighbours(query, schema, columns, count=1000, seed=0):
-    return make_neighbours(parse_query(query, schema), columns, count, random.Random(seed))
+    return make_neighbours(parse_with_schema(query, schema), columns, count, random.Random(seed))
 
 
 # A gold query, and the neighbours that its one interesting part has.
@@ -138,7 +138,7 @@ def test_every_neighbour_of_these_queries_runs(schema, columns, database):
 
 
 def test_strings_in_double_quotes_are_literals(schema, columns):
-    tree = parse_query('SELECT T1.id FROM singer AS T1 WHERE T1.country = "US" AND T1.age >= -5.5', schema)
+    tree = parse_with_schema('SELECT T1.id FROM singer AS T1 WHERE T1.country = "US" AND T1.age >= -5.5', schema)
     assert find_constants(tree, columns) == [("singer", "country", "US"), ("singer", "age", "-5.5")]
 
 
@@ -147,7 +147,7 @@ def test_constants_belong_to_the_columns_they_are_compared_with(schema, columns)
         "SELECT name FROM singer WHERE age BETWEEN 20 AND 30 AND name LIKE '%o%' AND id IN "
         "(SELECT singer_id FROM song WHERE plays > 2.5 OR title IN ('Sun', 'Moon')) LIMIT 7"
     )
-    assert sorted(find_constants(parse_query(query, schema), columns)) == [
+    assert sorted(find_constants(parse_with_schema(query, schema), columns)) == [
         ("singer", "age", "20"), ("singer", "age", "30"), ("singer", "name", "%o%"),
         ("song", "plays", "2.5"), ("song", "title", "Moon"), ("song", "title", "Sun"),
     ]  # fmt: skip
@@ -155,12 +155,12 @@ def test_constants_belong_to_the_columns_they_are_compared_with(schema, columns)
 
 def test_ordering_columns(schema, columns):
     query = "SELECT T2.title FROM singer AS T1 JOIN song AS T2 ON T1.id = T2.singer_id ORDER BY T1.age, plays, count(*)"
-    assert ordering_columns(parse_query(query, schema), columns) == [("singer", "age"), ("song", "plays")]
+    assert ordering_columns(parse_with_schema(query, schema), columns) == [("singer", "age"), ("song", "plays")]
 
 
 def test_what_cannot_be_read_has_no_tree(schema):
-    assert parse_query("SELECT FROM WHERE", schema) is None
-    assert parse_query("DROP TABLE singer", schema) is None
+    assert parse_with_schema("SELECT FROM WHERE", schema) is None
+    assert parse_with_schema("DROP TABLE singer", schema) is None
 
 
 # age: 52, 32, 32, NULL; country: NL, US, US, FR; plays of the songs: 2.5, 3.0, 3.0.
@@ -184,7 +184,7 @@ def test_what_cannot_be_read_has_no_tree(schema):
     ],
 )
 def test_what_a_query_leaves_to_chance(schema, columns, database, query, open_to_chance):
-    queries = both_extremes(parse_query(query, schema), columns)
+    queries = both_extremes(parse_with_schema(query, schema), columns)
     with closing(sqlite3.connect(database)) as connection:
         connection.text_factory = lambda raw: raw.decode(errors="ignore")
         smallest, largest = (connection.execute(sql).fetchall() for sql in queries)
@@ -195,7 +195,10 @@ def test_what_a_query_leaves_to_chance(schema, columns, database, query, open_to
 
 
 def test_a_query_that_leaves_nothing_open(schema, columns):
-    assert both_extremes(parse_query("SELECT name FROM singer WHERE age > 30", schema), columns) is None
-    assert both_extremes(parse_query("SELECT country, count(*) FROM singer GROUP BY country", schema), columns) is None
+    assert both_extremes(parse_with_schema("SELECT name FROM singer WHERE age > 30", schema), columns) is None
+    assert (
+        both_extremes(parse_with_schema("SELECT country, count(*) FROM singer GROUP BY country", schema), columns)
+        is None
+    )
     # SQLite takes the name from the row with the largest id.
-    assert both_extremes(parse_query("SELECT name, max(id) FROM singer", schema), columns) is None
+    assert both_extremes(parse_with_schema("SELECT name, max(id) FROM singer", schema), columns) is None
