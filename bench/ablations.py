@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ablations_report import write_report
-from claims import CLAIMS, EX_ACC_ERR
+from claims import CLAIMS, EX_ACC_ERR, claims_table
 from demo import Demo, console
 from running import (
     DECODING,
@@ -32,6 +32,7 @@ from running import (
 from tqdm import tqdm
 
 from kid.errors import InputError, OneLineParser, run_script
+from kid.evaluation.report.text import markdown_table
 from kid.files import write_atomically
 
 # Flags of train/distill.py by run. `kid` alone has the defaults: random, ratio 0.2, predict.
@@ -84,11 +85,12 @@ def parameters(model: Path) -> int:
 class Ablations:
     """Where the ablations keep their things: the students of all runs under all seeds, and the EX of each."""
 
-    def __init__(self, output: Path, demo: Demo, seeds: list[int], steps: int):
+    def __init__(self, output: Path, demo: Demo, seeds: list[int], steps: int, runs: list[str] | None = None):
         self.output, self.demo, self.seeds, self.steps = output.absolute(), demo, seeds, steps
+        self.names = runs or list(RUNS)
         self.questions, self.teacher_outputs = self.output / "questions.json", self.output / "teacher-outputs.jsonl"
         self.models = {name: demo.scored_models()[name] for name in ("teacher", "student base")}
-        self.students = {f"{name}-seed{seed}": (name, seed) for seed in seeds for name in RUNS}
+        self.students = {f"{name}-seed{seed}": (name, seed) for seed in seeds for name in self.names}
 
     def run(self, student: str) -> Path:
         return self.output / "students" / student
@@ -189,7 +191,7 @@ class Ablations:
     def results(self, workers: int) -> dict:
         """Everything the report is made of. workers: how many runs went side by side."""
         scores = {name: json.loads(self.scores(name).read_text()) for name in (*self.models, *self.students)}
-        runs = {name: [] for name in RUNS}
+        runs = {name: [] for name in self.names}
         for student, (name, seed) in self.students.items():
             verdicts = sorted(scores[student]["verdicts"], key=lambda verdict: verdict["index"])
             result = {"seed": seed, "ex": scores[student]["ex"], **self.means(student)}
@@ -234,8 +236,13 @@ class Ablations:
             self.write_teacher_outputs()
         self.make_scores(workers)
         results = self.results(workers)
-        write_report(results, ROOT / "docs")
-        console.print("docs/results.md with its figures, and docs/results/ablations.json, which they are made of")
+        if set(self.names) == set(RUNS):
+            write_report(results, ROOT / "docs")
+            console.print("docs/results.md with its figures, and docs/results/ablations.json, which they are made of")
+        else:
+            rows = [[name, *(f"{one['ex']:.1f}" for one in found)] for name, found in results["runs"].items()]
+            print(markdown_table(["EX", *(f"seed {seed}" for seed in self.seeds)], rows))
+            print(claims_table(results["runs"]))
 
 
 def main() -> None:
@@ -243,6 +250,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help="where runs go [runs/ablations]")
     parser.add_argument("--demo", type=Path, default=Path("runs/demo"), help="the demo's --output [runs/demo]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of every run [0 1 2 3 4]")
+    parser.add_argument("--runs", nargs="+", choices=RUNS, metavar="RUN",
+                        help="only these; prints their EX and claims, and leaves docs/ alone [all]")  # fmt: skip
     parser.add_argument("--steps", type=int, default=80, help="of every run, 32 questions each [80]")
     parser.add_argument("--workers", type=int, default=2, help="runs side by side, one core each [2]")
     arguments = parser.parse_args()
@@ -254,7 +263,8 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     end_with_children()
     seeds = list(dict.fromkeys(arguments.seeds))
-    Ablations(arguments.output, Demo(arguments.demo, []), seeds, arguments.steps).play(arguments.workers)
+    demo, runs = Demo(arguments.demo, []), [name for name in RUNS if name in (arguments.runs or RUNS)]
+    Ablations(arguments.output, demo, seeds, arguments.steps, runs).play(arguments.workers)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 
+import ablations as ablations_module
 import pytest
 from ablations import EXPOSED, RUNS, SPLIT, Ablations
 from ablations_report import REPORTS, methods_table, section, table, what_differences_mean, write_report
@@ -88,6 +89,21 @@ def test_runs_without_score_are_trained_and_scored_and_the_others_are_not(ablati
     distill = commands["f-distill-seed0.log"]
     assert distill[distill.index("--teacher-outputs") + 1] == str(ablations.teacher_outputs)
     assert ablations.missing() == []
+
+
+def test_some_runs_are_printed_with_their_claims_and_leave_docs_alone(ablations, monkeypatch, capsys):
+    some = Ablations(ablations.output, ablations.demo, [0, 1], steps=3, runs=["rkd", "kid"])
+    results = made_up_results((0, 1))
+    results["runs"] = {name: results["runs"][name] for name in some.names}
+    monkeypatch.setattr(some.demo, "play", lambda stages: None)
+    monkeypatch.setattr(some, "make_scores", lambda workers: None)
+    monkeypatch.setattr(some, "results", lambda workers: results)
+    monkeypatch.setattr(ablations_module, "write_report", lambda *_: pytest.fail("docs/ was written"))
+    assert list(some.students) == ["rkd-seed0", "kid-seed0", "rkd-seed1", "kid-seed1"]
+    some.play(workers=2)
+    said = capsys.readouterr().out
+    assert "| kid | 48.0 | 50.0 |" in said and "| rkd | 42.0 | 44.0 |" in said
+    assert "KID costs what RKD costs" in said and "Random masking" not in said
 
 
 def test_training_questions_are_one_epoch_taken_evenly(ablations):
