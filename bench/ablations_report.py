@@ -9,7 +9,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from claims import CLAIMS, claims_table
+from claims import CLAIMS, EX, claims_table, compare, with_interval
 from sections import marked, with_section
 
 from kid.evaluation.report.text import markdown_table, spread, standard_error
@@ -19,12 +19,16 @@ from kid.methods import METHODS
 
 @dataclass(frozen=True)
 class Report:
-    """A table. rows: what a row is called -> its run, in order; error_rates: with the shares of changed tokens."""
+    """A table. rows: what a row is called -> its run, in order; error_rates: with the shares of changed tokens.
+
+    against: a run; every other row has its difference to that, paired as in the claims.
+    """
 
     title: str
     first_column: str
     rows: dict[str, str]
     error_rates: bool = False
+    against: str = ""
 
 
 REPORTS = {
@@ -50,6 +54,7 @@ REPORTS = {
             "on own outputs, learning rate 3e-4": "gkd-rkl-slow",
             "on own outputs, sampled at temperature 0.5": "gkd-rkl-cold",
         },
+        against="gkd-rkl",
     ),
     "strategies": Report(
         "Masking strategies (Figure 4)",
@@ -82,6 +87,11 @@ def table(report: Report, results: dict) -> str:
         for row, run in zip(rows, report.rows.values(), strict=True):
             for key in ("error_rate", "masked_error_rate"):
                 row.append(f"{100 * statistics.mean(one[key] for one in results['runs'][run]):.1f}")
+    if report.against:
+        header.append(f"less {report.against}, 95 % interval")
+        other = results["runs"][report.against]
+        for row, run in zip(rows, report.rows.values(), strict=True):
+            row.append("-" if run == report.against else with_interval(*compare(EX, results["runs"][run], other)))
     return markdown_table(header, rows)
 
 

@@ -128,6 +128,11 @@ def compare(measure: Measure, first: list[dict], second: list[dict]) -> tuple[fl
     return interval_over_seeds([one - other for one, other in zip(*sides, strict=True)])
 
 
+def with_interval(difference: float, low: float, high: float) -> str:
+    """As text; of one seed, which has no interval, the difference alone."""
+    return signed(difference) + (f" ({signed(low)} to {signed(high)})" if math.isfinite(low) else "")
+
+
 def judge(measure: Measure, low: float, high: float, margin: float) -> str:
     """Whether an interval of differences (first less second) says that the first is better, or as good to a margin."""
     if measure.better < 0:
@@ -155,9 +160,14 @@ def claims_table(runs: dict[str, list[dict]]) -> str:
         for (first, second), paper in zip(claim.pairs, claim.paper, strict=True):
             difference, low, high = compare(claim.measure, runs[first], runs[second])
             verdict = judge(claim.measure, low, high, claim.margin)
-            # One seed has no interval.
-            found = signed(difference) + (f" ({signed(low)} to {signed(high)})" if math.isfinite(low) else "")
-            lines.append([f"{first} \N{EN DASH} {second}, {claim.measure.name}", paper or "-", found, verdict])
+            lines.append(
+                [
+                    f"{first} \N{EN DASH} {second}, {claim.measure.name}",
+                    paper or "-",
+                    with_interval(difference, low, high),
+                    verdict,
+                ]
+            )
         rows.append([f"**{claim.text}** ({claim.where})", "", "", f"**{judge_all([line[-1] for line in lines])}**"])
         rows += lines
     return markdown_table(["claim", "paper", "here, 95 % interval", "verdict"], rows)

@@ -91,6 +91,19 @@ def test_runs_without_score_are_trained_and_scored_and_the_others_are_not(ablati
     assert ablations.missing() == []
 
 
+def test_where_runs_are_compared_each_row_has_its_difference():
+    results = made_up_results((0, 1))
+    for one in results["runs"]["rkd"]:
+        one["right"] = "11" + "10" * 119  # one more of 240
+    rows = [line.split(" | ") for line in table(REPORTS["outputs"], results).splitlines()]
+    assert rows[0][-1] == "less gkd-rkl, 95 % interval |"
+    last = {row[0].strip("| "): row[-1].strip("| ") for row in rows[2:]}
+    assert (
+        last["on gold, and likelihood of gold (rkd)"] == "+0.4 (-0.4 to +1.2)"
+    )  # 100 / 240, and 1.97 of that each way
+    assert last["on own outputs (gkd-rkl)"] == "-" and last["on gold, no likelihood"] == "+0.0 (+0.0 to +0.0)"
+
+
 def test_some_runs_are_printed_with_their_claims_and_leave_docs_alone(ablations, monkeypatch, capsys):
     some = Ablations(ablations.output, ablations.demo, [0, 1], steps=3, runs=["rkd", "kid"])
     results = made_up_results((0, 1))
