@@ -241,8 +241,8 @@ class Ablations:
             console.print("docs/results.md with its figures, and docs/results/ablations.json, which they are made of")
         else:
             rows = [[name, *(f"{one['ex']:.1f}" for one in found)] for name, found in results["runs"].items()]
-            print(markdown_table(["EX", *(f"seed {seed}" for seed in self.seeds)], rows))
-            print(claims_table(results["runs"]))
+            table = markdown_table(["EX", *(f"seed {seed}" for seed in self.seeds)], rows)
+            print(f"{table}\n\n{claims_table(results['runs'])}")
 
 
 def main() -> None:

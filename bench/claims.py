@@ -160,14 +160,8 @@ def claims_table(runs: dict[str, list[dict]]) -> str:
         for (first, second), paper in zip(claim.pairs, claim.paper, strict=True):
             difference, low, high = compare(claim.measure, runs[first], runs[second])
             verdict = judge(claim.measure, low, high, claim.margin)
-            lines.append(
-                [
-                    f"{first} \N{EN DASH} {second}, {claim.measure.name}",
-                    paper or "-",
-                    with_interval(difference, low, high),
-                    verdict,
-                ]
-            )
+            found = with_interval(difference, low, high)
+            lines.append([f"{first} \N{EN DASH} {second}, {claim.measure.name}", paper or "-", found, verdict])
         rows.append([f"**{claim.text}** ({claim.where})", "", "", f"**{judge_all([line[-1] for line in lines])}**"])
         rows += lines
     return markdown_table(["claim", "paper", "here, 95 % interval", "verdict"], rows)
