@@ -1,6 +1,7 @@
 """Intervals of paired differences against hand-made values and simulated truth; verdicts; every claim's runs exist."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -117,5 +118,11 @@ def test_table():
     alone = claims_table({name: results[:1] for name, results in runs.items()})
     assert "inf" not in alone and "| -9.0 | not testable here |" in alone
     del runs["kid-easy"]
-    assert "Random masking" in "".join(lines) and "Random masking" not in claims_table(runs)
+    assert re.search(r"\| \*\*Random masking.*, 2 of 3 pairs \|", claims_table(runs)) and ", 2 of " not in "".join(
+        lines
+    )
+    some = claims_table({name: runs[name] for name in ("fkd", "rkd")}).splitlines()
+    assert (
+        len(some) == 2 + 2 and some[-1].startswith("| rkd \N{EN DASH} fkd, EX") and some[-2].endswith("1 of 2 pairs |")
+    )
     assert "| kid \N{EN DASH} rkd, seconds per step, % | +0 | +0.0 (+0.0 to +0.0) | holds |" in lines
