@@ -7,7 +7,7 @@ import pytest
 
 from kid.data.schema import Column, Schema, Table
 from kid.data.schema_filter import (
-    SIZES,
+    SELECTION_SIZES,
     apply_selection,
     lexical_ranking,
     read_rankings,
@@ -88,8 +88,8 @@ def test_training_keeps_gold_items_beyond_the_usual_number():
 def test_smaller_sizes_take_less_and_never_of_the_gold_items():
     gold = {"pets": {"owner_id", "note11"}, "visits": {"cost"}}
     ranking = {table.name: [column.name for column in table.columns] for table in SCHEMA.tables}
-    chosen = [training_selection(SCHEMA, gold, np.random.default_rng(0), size) for size in SIZES]
-    ranked = [top_of(ranking, SCHEMA, size) for size in SIZES]
+    chosen = [training_selection(SCHEMA, gold, np.random.default_rng(0), size) for size in SELECTION_SIZES]
+    ranked = [top_of(ranking, SCHEMA, size) for size in SELECTION_SIZES]
     for selections in (chosen, ranked):
         cells = [sum(map(len, selection.values())) for selection in selections]
         assert cells == sorted(cells, reverse=True)
