@@ -98,9 +98,8 @@ def test_where_runs_are_compared_each_row_has_its_difference():
     rows = [line.split(" | ") for line in table(REPORTS["outputs"], results).splitlines()]
     assert rows[0][-1] == "less gkd-rkl, 95 % interval |"
     last = {row[0].strip("| "): row[-1].strip("| ") for row in rows[2:]}
-    assert (
-        last["on gold, and likelihood of gold (rkd)"] == "+0.4 (-0.4 to +1.2)"
-    )  # 100 / 240, and 1.97 of that each way
+    # 100 / 240, and 1.97 of that each way
+    assert last["on gold, and likelihood of gold (rkd)"] == "+0.4 (-0.4 to +1.2)"
     assert last["on own outputs (gkd-rkl)"] == "-" and last["on gold, no likelihood"] == "+0.0 (+0.0 to +0.0)"
 
 
