@@ -32,8 +32,8 @@ from running import (
 from tqdm import tqdm
 
 from kid.errors import InputError, OneLineParser, run_script
-from kid.evaluation.report.text import markdown_table
 from kid.files import write_atomically
+from kid.report.text import markdown_table
 
 # Flags of train/distill.py by run. `kid` alone has the defaults: random, ratio 0.2, predict.
 RUNS = {
@@ -219,7 +219,7 @@ class Ablations:
 
     def means(self, student: str) -> dict[str, float]:
         """Median seconds of a step, and means of the shares of the output's and of the masked tokens that changed."""
-        from kid.evaluation.report.runs import median_seconds, read_metrics
+        from kid.report.runs import median_seconds, read_metrics
 
         rows, _ = read_metrics(self.run(student) / "metrics.jsonl")
         rates = {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}

@@ -12,9 +12,9 @@ from pathlib import Path
 from claims import CLAIMS, EX, claims_table, compare, with_interval
 from sections import marked, with_section
 
-from kid.evaluation.report.text import markdown_table, spread, standard_error
+from kid.config.methods import METHODS
 from kid.files import write_atomically
-from kid.methods import METHODS
+from kid.report.text import markdown_table, spread, standard_error
 
 
 @dataclass(frozen=True)

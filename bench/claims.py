@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student_t
 
-from kid.evaluation.report.text import markdown_table, signed
+from kid.report.text import markdown_table, signed
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not testable here"
 

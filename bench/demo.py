@@ -18,7 +18,7 @@ from rich.table import Table
 from running import end_with_children, evaluated, execute, launched
 
 from kid.errors import OneLineParser, run_script
-from kid.evaluation.report.text import markdown_table, marked_predictions
+from kid.report.text import markdown_table, marked_predictions
 
 SPLITS = {"seen": "new questions, training databases", "dev": "new databases"}
 STUDENT = {"hidden": 96, "layers": 2, "heads": 4}
@@ -121,13 +121,13 @@ class Demo:
 
     def ex_over_steps(self, method: str) -> list[tuple[int, float]]:
         """EX of the first seed's student on part of `seen`, at the base and at every saved adapter."""
-        from kid.config import RunConfig
+        from kid.config.run_config import RunConfig
         from kid.data.benchmarks import find_databases
         from kid.data.prepare import prepare
         from kid.data.reading import data_options
         from kid.evaluation.execution_accuracy import percent, score_predictions
         from kid.evaluation.prediction import decode_candidates, load_model
-        from kid.pretrained import load_tokenizer
+        from kid.models.pretrained import load_tokenizer
 
         base = self.output / "student-base" / "model"
         tokenizer = load_tokenizer(base, "--model")
@@ -155,7 +155,7 @@ class Demo:
         from plots import plot_runs
 
         from kid.data.benchmarks import load_questions
-        from kid.evaluation.report.runs import median_seconds, read_metrics
+        from kid.report.runs import median_seconds, read_metrics
 
         first = self.seeds[0]
 

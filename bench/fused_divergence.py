@@ -27,8 +27,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from kid.errors import InputError, OneLineParser, run_script
-from kid.fused.head import Head
-from kid.fused.loss import MEMORY_MB, fused_divergence
+from kid.losses.fused import MEMORY_MB, fused_divergence
+from kid.losses.head import Head
 
 OURS, BEST_PEER = "kid rkl + mle", "trl rkl"
 PEERS = ("trl", "liger-kernel")

@@ -10,8 +10,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from kid.evaluation.report.drawing import draw_bars, draw_line, draw_seeds, set_range
-from kid.evaluation.report.runs import read_metrics
+from kid.report.drawing import draw_bars, draw_line, draw_seeds, set_range
+from kid.report.runs import read_metrics
 
 SMOOTHED = 20  # steps, of the training loss in the figure
 

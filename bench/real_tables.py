@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from kid.evaluation.report.rows import METHOD_LABELS, Row, relative_latency
-from kid.evaluation.report.runs import Run
-from kid.evaluation.report.tables import TIMES
-from kid.evaluation.report.text import markdown_table, spread, standard_error
+from kid.report.rows import METHOD_LABELS, Row, relative_latency
+from kid.report.runs import Run
+from kid.report.tables import TIMES
+from kid.report.text import markdown_table, spread, standard_error
 
 SPLIT_TITLES = {"dev": "dev", "dk": "DK", "realistic": "Realistic", "syn": "Syn"}
 DEV = ("spider", "dev", None)

@@ -67,7 +67,7 @@ def convert(folder: Path, output: Path) -> None:
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
-    from kid.export import written_beside
+    from kid.export.run import written_beside
 
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)
     # GGUF names its rule of splitting ("smollm"), and transformers takes GPT-2's: here each digit is a piece, too.

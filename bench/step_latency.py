@@ -47,15 +47,15 @@ from latency_report import draw_growth, draw_methods, show
 from rich.console import Console
 from tqdm import tqdm
 
-from kid.config import RunConfig
+from kid.config.methods import METHODS
+from kid.config.recipe import resolve_config
+from kid.config.run_config import RunConfig
 from kid.data.batching import Batch, Sample
 from kid.errors import InputError, OneLineParser, run_script
-from kid.methods import METHODS
-from kid.models import add_lora
-from kid.pretrained import TokenIds, load_tokenizer
+from kid.models.loading import add_lora
+from kid.models.pretrained import TokenIds, load_tokenizer
 from kid.progress import keep_quiet
-from kid.recipe import resolve_config
-from kid.step import PARTS, train_step
+from kid.training.step import PARTS, train_step
 
 SFT, RKD, GKD = "transformers Trainer, sft", "trl GKDTrainer, rkd", "trl GKDTrainer, gkd"
 PEERS = [SFT, RKD, GKD]

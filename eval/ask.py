@@ -68,7 +68,7 @@ def main() -> None:
     from kid.evaluation.execution import run_jobs
     from kid.evaluation.prediction import decode_candidates, default_device, load_model
     from kid.evaluation.worker import Limits
-    from kid.pretrained import load_tokenizer
+    from kid.models.pretrained import load_tokenizer
     from kid.progress import keep_quiet
 
     keep_quiet()

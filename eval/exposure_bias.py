@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from kid.errors import InputError, OneLineParser, run_script
-from kid.evaluation.report.text import fixed
 from kid.files import check_writable, write_atomically
+from kid.report.text import fixed
 
 EXAMPLE = """example:
   python eval/exposure_bias.py --student runs/kid/adapter --teacher runs/teacher/model --benchmark bird --data bird \\
@@ -110,7 +110,7 @@ def main() -> None:
     from kid.data.reading import data_options
     from kid.evaluation.exposure_bias import RESAMPLES, measure, plot_exposure_bias, sampled_errors
     from kid.evaluation.prediction import default_device, load_model
-    from kid.pretrained import check_same_tokenizer, find_teacher, load_tokenizer
+    from kid.models.pretrained import check_same_tokenizer, find_teacher, load_tokenizer
     from kid.progress import keep_quiet, progress_bar
 
     keep_quiet()

@@ -96,7 +96,7 @@ def main() -> None:
     from kid.evaluation.prediction import decode_candidates, default_device, load_model
     from kid.evaluation.scores import note_of
     from kid.files import check_writable, drop_torn_line, write_atomically
-    from kid.pretrained import find_teacher, fingerprint, load_tokenizer
+    from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer
     from kid.progress import keep_quiet, progress_bar
 
     keep_quiet()

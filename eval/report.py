@@ -37,9 +37,9 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     args = parse()
     # After the flags are checked: importing matplotlib takes a second.
-    from kid.evaluation.report.page import write_report
-    from kid.evaluation.report.runs import load_runs
-    from kid.evaluation.report.sections import report_sections
+    from kid.report.page import write_report
+    from kid.report.runs import load_runs
+    from kid.report.sections import report_sections
 
     runs, remarks = load_runs(args.runs)
     sections = report_sections(runs, remarks, args.data)

@@ -17,10 +17,10 @@ from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers
 from kid.evaluation.execution_accuracy import RULES, Verdict, gold_failures, score_predictions
 from kid.evaluation.failures import failure_examples, failure_table
-from kid.evaluation.report.text import markdown_table
 from kid.evaluation.scores import find_suites, noted_evidence, read_predictions, score_record
 from kid.evaluation.worker import Limits
 from kid.files import write_atomically
+from kid.report.text import markdown_table
 
 EXAMPLES = 3  # of each class of misses
 console = Console()

@@ -68,7 +68,7 @@ def piece_tokenizer(texts: list[str]):
 
 def find_tokenizer(model: str | None, texts: list[str]):
     """The model's tokenizer, or one of words and signs."""
-    from kid.pretrained import find_model, load_tokenizer
+    from kid.models.pretrained import find_model, load_tokenizer
 
     if not model:
         return piece_tokenizer(texts)

@@ -8,7 +8,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from types import ModuleType
 
-from kid.config import RunConfig, accumulation_steps
+from kid.config.run_config import RunConfig, accumulation_steps
 from kid.data.benchmarks import load_questions
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import check_writable
@@ -42,9 +42,9 @@ def main() -> None:
     parser.add_argument("flags", nargs=argparse.REMAINDER, help="the script's")
     arguments = parser.parse_args()
     # The script reads and checks its flags, and then calls this instead of a training, without importing torch.
-    trainer = ModuleType("kid.trainer")
+    trainer = ModuleType("kid.training.trainer")
     trainer.train = lambda config: check(config, arguments)
-    sys.modules["kid.trainer"] = trainer
+    sys.modules["kid.training.trainer"] = trainer
     sys.argv = [arguments.script, *arguments.flags]
     sys.path.insert(0, str(Path(arguments.script).parent))
     runpy.run_path(arguments.script, run_name="__main__")

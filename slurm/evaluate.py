@@ -4,9 +4,9 @@ import subprocess
 from pathlib import Path
 
 from kid.errors import InputError, OneLineParser, run_script
-from kid.evaluation.report.missing import predict_command, score_command
-from kid.evaluation.report.runs import load_runs
-from kid.evaluation.report.score_files import COLUMNS
+from kid.report.missing import predict_command, score_command
+from kid.report.runs import load_runs
+from kid.report.score_files import COLUMNS
 
 
 def main() -> None:

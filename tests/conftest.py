@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from launcher import ROOT, launch_command
+from helpers.launcher import ROOT, launch_command
 from xdist.scheduler import LoadFileScheduling
 
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
@@ -62,6 +62,17 @@ def real_data() -> Path:
     if not folder or not (Path(folder) / "spider").is_dir():
         pytest.skip("KID_DATA does not name a folder with spider/ and eval_reference/")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def one_rank(tmp_path_factory):
+    """A process group of this process alone: a step adds up its sums, and the lengths of outputs, over all ranks."""
+    import torch
+
+    store = torch.distributed.FileStore(str(tmp_path_factory.mktemp("store") / "file"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from launcher import ROOT
+from helpers.launcher import ROOT
 
+from kid.config.recipe import resolve_config
 from kid.errors import InputError
-from kid.recipe import resolve_config
-from kid.trainer import read_inputs
+from kid.training.trainer import read_inputs
 
 CPU = str(ROOT / "ds_configs" / "cpu.json")
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import torch.utils.cpp_extension
-from launcher import ROOT
+from helpers.launcher import ROOT
 
 SOURCE = "int main() { return 0; }"
 BUILD = """

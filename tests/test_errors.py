@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from launcher import ROOT
+from helpers.launcher import ROOT
 from safetensors import SafetensorError
 
 from kid.errors import RunError, peer_is_gone, why_not_written, writing

@@ -1,4 +1,4 @@
-"""The command line of train/*.py: every key of kid.config.RunConfig is a flag of the same name."""
+"""The command line of train/*.py: every key of kid.config.run_config.RunConfig is a flag of the same name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection
 from dataclasses import fields
 from pathlib import Path
 
-from kid.config import RunConfig, describe, field_type
+from kid.config.recipe import read_recipe
+from kid.config.run_config import RunConfig, describe, field_type
 from kid.errors import InputError, OneLineParser
-from kid.recipe import read_recipe
 
 RECIPES = Path(__file__).parent / "recipes"
 

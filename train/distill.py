@@ -2,9 +2,9 @@
 
 from cli import build_parser, keys_of, read_flags
 
-from kid.config import GROUPS
+from kid.config.recipe import resolve_config
+from kid.config.run_config import GROUPS
 from kid.errors import run_script
-from kid.recipe import resolve_config
 
 EXAMPLE = """example:
   deepspeed --num_gpus 8 train/distill.py --method kid --student Qwen/Qwen1.5-0.5B --teacher runs/teacher/model \\
@@ -16,7 +16,7 @@ EXAMPLE = """example:
 def main() -> None:
     parser = build_parser(__doc__, EXAMPLE, keys_of(GROUPS), keep=lambda values: values.get("method") != "sft")
     config = resolve_config(*read_flags(parser))
-    from kid.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
+    from kid.training.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
 
     train(config)
 

@@ -7,7 +7,7 @@ import shlex
 import warnings
 from pathlib import Path
 
-from kid.config import RunConfig
+from kid.config.run_config import RunConfig
 from kid.errors import InputError, OneLineParser, run_script
 
 DTYPES = RunConfig.__dataclass_fields__["dtype"].metadata["choices"]
@@ -47,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     # After the flags are checked: importing torch and deepspeed takes seconds.
-    from kid.export import export_merged, export_record, find_trained, is_exported
+    from kid.export.run import export_merged, export_record, find_trained, is_exported
 
     warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own; their progress bars stay
     trained = find_trained(arguments.run, arguments.step)

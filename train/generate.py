@@ -2,9 +2,9 @@
 
 from cli import build_parser, keys_of, read_flags
 
-from kid.config import DATA, SAMPLING
+from kid.config.recipe import merge_config, require
+from kid.config.run_config import DATA, SAMPLING
 from kid.errors import run_script
-from kid.recipe import merge_config, require
 
 EXAMPLE = """example:
   deepspeed --num_gpus 8 train/generate.py --teacher runs/teacher/adapter --benchmark spider --data spider \\
@@ -22,7 +22,9 @@ def main() -> None:
     parser = build_parser(__doc__, EXAMPLE, names, keep=lambda values: values.get("method") == "f-distill")
     config = merge_config(*read_flags(parser))
     require(config, "teacher", "data", "teacher_outputs")
-    from kid.generation import generate  # after the flags are checked: importing torch and deepspeed takes seconds
+    from kid.training.generation import (
+        generate,  # after the flags are checked: importing torch and deepspeed takes seconds
+    )
 
     generate(config)
 

@@ -10,12 +10,12 @@ from cli import build_parser, read_flags
 from rich.console import Console
 from rich.table import Table
 
-from kid.config import RunConfig
+from kid.config.methods import METHODS
+from kid.config.recipe import merge_config, read_recipe, require
+from kid.config.run_config import RunConfig
 from kid.errors import InputError, run_script
 from kid.files import check_writable, write_atomically
-from kid.methods import METHODS
 from kid.progress import keep_quiet, progress_bar
-from kid.recipe import merge_config, read_recipe, require
 
 EXAMPLE = """examples:
   python train/plan.py --student Qwen/Qwen1.5-0.5B --teacher Qwen/Qwen1.5-32B --gpus 8 --gpu-memory 80

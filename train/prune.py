@@ -44,7 +44,7 @@ def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from kid.pruning import prune
+    from kid.export.pruning import prune
 
     warnings.filterwarnings("ignore", category=FutureWarning)
     kept, total, before, after = prune(

@@ -2,9 +2,9 @@
 
 from cli import build_parser, keys_of, read_flags
 
-from kid.config import DATA, MODELS, OPTIMISATION, RUN
+from kid.config.recipe import resolve_config
+from kid.config.run_config import DATA, MODELS, OPTIMISATION, RUN
 from kid.errors import run_script
-from kid.recipe import resolve_config
 
 EXAMPLE = """example:
   deepspeed --num_gpus 8 train/sft.py --student Qwen/Qwen1.5-0.5B --benchmark spider --data spider --output runs/sft
@@ -17,7 +17,7 @@ def main() -> None:
     names = {*keys_of((MODELS, DATA, OPTIMISATION, RUN)), *of_the_loss} - {"teacher", "teacher_deepspeed"}
     parser = build_parser(__doc__, EXAMPLE, names, keep=lambda values: values.get("method") == "sft")
     config = resolve_config(*read_flags(parser, method="sft"))
-    from kid.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
+    from kid.training.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
 
     train(config)
 

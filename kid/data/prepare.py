@@ -26,9 +26,9 @@ from kid.data.schema_filter import (
     top_of,
     training_selection,
 )
-from kid.data.sql import gold_schema_items
 from kid.data.texts import Text, asked, make_texts
 from kid.errors import InputError
+from kid.sql.normalise import gold_schema_items
 
 # Libraries whose results are in the cache; the project's own code is hashed.
 LIBRARIES = ("bm25s", "rapidfuzz", "sqlglot", "tokenizers", "transformers", "datasets")

@@ -6,7 +6,7 @@ Names are written as the normalised gold SQL writes them, so that a model can co
 from __future__ import annotations
 
 from kid.data.schema import Column, Schema
-from kid.data.sql import written_name
+from kid.sql.normalise import written_name
 
 
 def describe_column(table: str, column: Column) -> str:

@@ -90,7 +90,7 @@ def training_selection(
     """What the gold SQL uses, all of it, filled up to a size with random others, all shuffled.
 
     Args:
-        gold: table -> columns, as `kid.data.sql.gold_schema_items` finds them.
+        gold: table -> columns, as `kid.sql.normalise.gold_schema_items` finds them.
         generator: of the random choices.
         size: tables, and columns of each.
     """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kid.config import RunConfig
+from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, Sample
 from kid.errors import InputError
 

@@ -17,9 +17,9 @@ from kid.data.matching import build_value_index, match_values
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.reading import Source
 from kid.data.schema import DamagedDatabaseError, Schema
-from kid.data.sql import normalise_sql
 from kid.errors import InputError
 from kid.progress import progress_bar
+from kid.sql.normalise import normalise_sql
 
 MOST_WORKERS = 16
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kid.config import RunConfig
+from kid.config.recipe import merge_config
+from kid.config.run_config import RunConfig
 from kid.data.benchmarks import Question
 from kid.data.damage import Damage
 from kid.data.prepare import row_encoder
@@ -12,7 +13,6 @@ from kid.data.reading import DataOptions, Source, data_options, read_schemas
 from kid.data.schema import check_not_in_use
 from kid.data.texts import make_texts
 from kid.errors import InputError
-from kid.recipe import merge_config
 
 SPLIT = "dev"  # a question to be answered, not to be learnt from
 

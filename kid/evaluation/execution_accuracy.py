@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from kid.data.benchmarks import Question
 from kid.data.cache import cache_folder, key_of
-from kid.evaluation.comparison import Row, bird_results_equal, normalize_query, order_matters, results_equal
 from kid.evaluation.execution import Outcome, run_jobs
 from kid.evaluation.worker import Limits, QueryError, Sandbox
+from kid.sql.comparison import Row, bird_results_equal, normalize_query, order_matters, results_equal
 
 GOLD_FAILED = "gold failed: "
 LARGEST_KEPT = 8 << 20  # bytes of a gold query's results; larger ones are computed each time

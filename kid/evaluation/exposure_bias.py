@@ -27,9 +27,9 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
 from kid.data.batching import Sample, collate, pad_left
-from kid.divergence import divergence
 from kid.errors import InputError
-from kid.pretrained import padding_token
+from kid.losses.divergence import divergence
+from kid.models.pretrained import padding_token
 from kid.randomness import DECODE, draw_tokens, sample_generator
 
 RESAMPLES = 2000
@@ -39,8 +39,8 @@ INTERVAL = (2.5, 97.5)  # percentiles
 class DrawToken(LogitsProcessor):
     """Leaves of each row only the token that its next uniform number draws, at temperature 1.
 
-    As kid/decoding.py does, which needs DeepSpeed. The tokens are those of the common vocabulary: prefixes come from
-    the very distributions that are compared.
+    As kid/models/decoding.py does, which needs DeepSpeed. The tokens are those of the common vocabulary: prefixes come
+    from the very distributions that are compared.
     """
 
     def __init__(self, uniforms: Tensor, prompt_width: int, vocabulary: int):

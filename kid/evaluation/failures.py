@@ -15,9 +15,9 @@ from sqlglot.errors import SqlglotError
 
 from kid.data.benchmarks import Question
 from kid.errors import InputError
-from kid.evaluation import hardness
 from kid.evaluation.execution_accuracy import GOLD_FAILED
-from kid.evaluation.query_parts import Item, Scope, give_common_names, resolve, take_apart
+from kid.sql import hardness
+from kid.sql.query_parts import Item, Scope, give_common_names, resolve, take_apart
 
 # In the order of every list and table. The first three come from the verdict, and of these one applies at most, except
 # that a query which ran into the time limit may be unreadable too. Then what a person would say first comes first.

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from kid.data.batching import pad_left
 from kid.errors import InputError
-from kid.pretrained import find_model, padding_token
+from kid.models.pretrained import find_model, padding_token
 
 
 def default_device() -> str:

@@ -11,7 +11,7 @@ from kid.data.schema import check_not_in_use
 from kid.errors import InputError
 from kid.evaluation.execution_accuracy import Verdict
 from kid.evaluation.failures import differences, levels_of
-from kid.evaluation.hardness import spider_hardness
+from kid.sql.hardness import spider_hardness
 
 
 def find_suites(

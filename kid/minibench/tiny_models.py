@@ -9,7 +9,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerFast
 
-from kid.config import RunConfig
+from kid.config.run_config import RunConfig
 from kid.data.reading import data_options, read_schemas, read_source
 from kid.data.texts import make_texts, written_parts
 

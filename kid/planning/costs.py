@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kid.config import RunConfig
-from kid.imperfect import mask_count
-from kid.methods import ON_POLICY
-from kid.models import DTYPES, ResponseModel
+from kid.config.methods import ON_POLICY
+from kid.config.run_config import RunConfig
+from kid.models.loading import DTYPES, ResponseModel
 from kid.planning.engines import offloaded, persistent, staying, unique
 from kid.planning.rehearsal import Layout
-from kid.step import ENTROPIES, ITS_OWN, KD, PREDICTIONS, STUDENT, TEACHER, passes
+from kid.training.imperfect import mask_count
+from kid.training.step import ENTROPIES, ITS_OWN, KD, PREDICTIONS, STUDENT, TEACHER, passes
 
 # Decoding reads all weights for each token: an H100's memory. Offloaded weights cross PCIe 4 x16. Bytes a second.
 GPU_MEMORY_SPEED, HOST_SPEED = 3.35e12, 25e9
@@ -50,7 +50,7 @@ class Cost:
 
 
 def forward_tokens(prefix: bool, layout: Layout, runs: int, share: bool, apart: bool) -> tuple[int, int]:
-    """(forwards, tokens that run in them) of a model with `runs` passes over outputs, as in kid.branch.run_prompts.
+    """(forwards, tokens that run in them) of a model with `runs` passes over outputs, as `run_prompts` has them.
 
     Args:
         prefix: prompts run apart from outputs, where that saves something.
@@ -140,7 +140,7 @@ def step_cost(
     """The cost of a step whose outputs come from `source`, every prompt and output as long as the layout's."""
     plan = [run for run in passes(config, source) if run.reads != ITS_OWN]
     mine = [run for run in plan if run.model == STUDENT]
-    # Decoding shares the prompts of training where there is one micro-batch (kid.step.train_step).
+    # Decoding shares the prompts of training where there is one micro-batch (kid.training.step.train_step).
     apart = len(mine) > 1 or (source == ON_POLICY and accumulation == 1)
     columns, rows = layout.shared + layout.own + layout.output, layout.rows * layout.output
     training = sum(run.trains for run in mine)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from kid.config import RunConfig
-from kid.methods import METHODS
+from kid.config.methods import METHODS
+from kid.config.run_config import RunConfig
 from kid.planning.plan import Machine, Models, predict
 
 # Settings that take less; tried in this order, each alone and then on top of those before. A file's name stands for the
@@ -41,7 +41,7 @@ def cured(config: RunConfig) -> list[RunConfig]:
         alone.append(replace(config, **settings))
         together.append(replace(together[-1], **settings))
     found = dict.fromkeys([*alone, *together])
-    # A run that has both is refused (kid.recipe).
+    # A run that has both is refused (kid.config.recipe).
     return [c for c in found if c != config and not (c.prefix and c.activation_checkpointing)]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from kid.errors import InputError
-from kid.models import DTYPES, ResponseModel
+from kid.models.loading import DTYPES, ResponseModel
 
 # fp32 tensors that an optimizer keeps for each weight.
 MOMENTS = {"adam": 2, "adamw": 2}
@@ -167,7 +167,8 @@ def training_lines(module: nn.Module, values: dict, dtype: str, ranks: int, accu
     ]
     if stage == 0:
         return lines
-    # kid.engine.with_fitting_bucket; stage 3 keeps one, stages 1 and 2 have two while gradients come if they overlap.
+    # kid.models.engine.with_fitting_bucket; stage 3 keeps one, stages 1 and 2 have two while gradients come if they
+    # overlap.
     bucket = size * min(int(zero.get("reduce_bucket_size", elements)), elements)
     doubled = stage < 3 and zero.get("overlap_comm", False)
     contiguous = zero.get("contiguous_gradients", True)

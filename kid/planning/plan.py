@@ -9,17 +9,17 @@ from itertools import chain
 
 import torch
 
-from kid.config import RunConfig, accumulation_steps
-from kid.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
-from kid.fused import torch_rows
-from kid.fused.loss import make_plan
-from kid.methods import METHODS, ON_POLICY
-from kid.models import DTYPES, ResponseModel
+from kid.config.methods import METHODS, ON_POLICY
+from kid.config.run_config import RunConfig, accumulation_steps
+from kid.losses import torch_rows
+from kid.losses.fused import make_plan
+from kid.models.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
+from kid.models.loading import DTYPES, ResponseModel
 from kid.planning.costs import Cost, head_size, step_cost
 from kid.planning.engines import Line, gathered, training_lines, weight_lines
 from kid.planning.rehearsal import Layout, Taken, rehearse
 from kid.planning.shapes import Shape, build
-from kid.step import ITS_OWN, KD, STUDENT, Pass, passes
+from kid.training.step import ITS_OWN, KD, STUDENT, Pass, passes
 
 GIB = 2**30
 # Of a GPU: CUDA's context, NCCL's buffers, what the allocator cannot use. Of a host, a rank: Python and its libraries.
@@ -113,7 +113,7 @@ def chunk_bytes(
     device: str,
     trains: bool = True,
 ) -> int:
-    """What the fused head (kid.fused.loss.FusedDivergence) allocates for its largest chunk of `rows` rows.
+    """What the fused head (kid.losses.fused.FusedDivergence) allocates for its largest chunk of `rows` rows.
 
     Args:
         teacher: None where there is no divergence.
@@ -240,9 +240,9 @@ def held_lines(run: Run) -> list[Line]:
 
 
 def phases_of(run: Run, source: str) -> Iterator[tuple[str, list[Line]]]:
-    """(phase, what it adds), in the order of kid.step.micro_batch_loss; every prompt and output at its limit."""
+    """(phase, what it adds), in the order of `micro_batch_loss`; every prompt and output at its limit."""
     config, student, teacher = run.config, run.student, run.teacher
-    # Decoding shares the prompts of training only where there is one micro-batch (kid.step.train_step).
+    # Decoding shares the prompts of training only where there is one micro-batch (kid.training.step.train_step).
     plan = [p for p in passes(config, source) if p.reads != ITS_OWN or run.accumulation == 1]
     transient = [*training_lines(student, run.student_file, config.dtype, run.machine.gpus, run.accumulation)]
     transient = [replace(line, name=f"student: {line.name}") for line in transient if not line.held]

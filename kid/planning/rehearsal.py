@@ -1,9 +1,9 @@
 """A micro-batch's passes on tensors without memory: what autograd saves, and the most that is alive at once.
 
-The real forwards of kid/branch.py and the real backward run on torch's fake tensors, which have shapes and no values; a
-tracker adds up the storages that are alive. So any architecture is counted as it is written, with an attention mask, as
-padded batches have one. Layers are alike, so two
-rehearsals with two and three of them tell what all take.
+The real forwards of kid/models/prefix_cache.py and the real backward run on torch's fake tensors, which have shapes
+and no values; a tracker adds up the storages that are alive. So any architecture is counted as it is written, with an
+attention mask, as padded batches have one. Layers are alike, so two rehearsals with two and three of them tell what
+all take.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from kid.branch import read, run_prompts
-from kid.config import RunConfig
+from kid.config.run_config import RunConfig
 from kid.data.batching import Batch, Sample, collate
-from kid.losses import losses
-from kid.models import ResponseModel
+from kid.models.loading import ResponseModel
+from kid.models.prefix_cache import read, run_prompts
 from kid.planning.shapes import Shape, build, with_layers
-from kid.step import KD, MLE, STUDENT, Pass
+from kid.training.readout import losses
+from kid.training.step import KD, MLE, STUDENT, Pass
 
 FEW = 2
 
@@ -147,7 +147,7 @@ def rehearse_teacher(config: RunConfig, module: ResponseModel, batch: Batch, apa
 def rehearse_student(
     config: RunConfig, module: ResponseModel, batch: Batch, plan: tuple[Pass, ...], common: int | None
 ) -> Taken:
-    """The student's prompts, looking and training passes and backward, as kid.step.micro_batch_loss runs them.
+    """The student's prompts, looking and training passes and backward, as kid.training.step.micro_batch_loss runs them.
 
     Args:
         plan: all passes over outputs.

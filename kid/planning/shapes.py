@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from kid.errors import InputError
-from kid.models import DTYPES, ResponseModel, add_lora
+from kid.models.loading import DTYPES, ResponseModel, add_lora
 
 LLAMA = (
     "hidden_size",

@@ -2,6 +2,6 @@
 
 import sys
 
-from launcher import ROOT
+from helpers.launcher import ROOT
 
 sys.path.insert(0, str(ROOT / "bench"))

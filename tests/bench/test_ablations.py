@@ -13,8 +13,8 @@ from demo import Demo
 from running import run_jobs
 from sections import markers, with_section
 
+from kid.config.methods import METHODS
 from kid.errors import InputError
-from kid.methods import METHODS
 
 
 def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import real
 import real_jobs
-from launcher import ROOT
+from helpers.launcher import ROOT
+from helpers.run_files import one_line
 from real import (
     STAGES,
     check_device,
@@ -23,14 +24,13 @@ from real import (
     play,
 )
 from real_jobs import CPU, GPU, RECIPES, SIZES, SPLITS, Job, Real, from_root
-from run_files import one_line
 from subset import chosen
 
-from kid.config import RunConfig
+from kid.config.methods import METHODS
+from kid.config.recipe import merge_config, read_recipe, resolve_config
+from kid.config.run_config import RunConfig
 from kid.data.benchmarks import find_databases, find_tables, load_questions
 from kid.errors import InputError
-from kid.methods import METHODS
-from kid.recipe import merge_config, read_recipe, resolve_config
 
 STEPS = 271  # 8,659 training questions, 32 a step, as if no SQL were over the limit
 

@@ -8,17 +8,15 @@ from pathlib import Path
 import pytest
 import real_report
 from claims import CLAIMS, EX
-from launcher import ROOT
+from helpers.launcher import ROOT
+from helpers.synthetic_runs import write_exposure, write_run, write_score
 from real_report import keep, main
 from real_tables import PAPER, SPLIT_TITLES, error_on_dev, main_table, readme_table, rows_of
 from sections import markers
 
 from kid.errors import InputError
-from kid.evaluation.report.runs import load_runs
-from kid.evaluation.report.tables import TIMES
-
-sys.path.append(str(ROOT / "tests" / "evaluation" / "report"))
-from synthetic_runs import write_exposure, write_run, write_score
+from kid.report.runs import load_runs
+from kid.report.tables import TIMES
 
 N = 100
 

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from helpers.launcher import ROOT
 from latency_models import PAIRS, SHAPES, Lengths, made_up_samples
 from latency_report import draw_growth, draw_methods, of_methods, show
-from launcher import ROOT
 from rich.console import Console
 from step_latency import GROWTH, SFT, grown
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from kid.pretrained import load_tokenizer
+from kid.models.pretrained import load_tokenizer
 
 
 @pytest.fixture(scope="module")

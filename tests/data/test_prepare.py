@@ -7,7 +7,7 @@ import sqlite3
 import time
 
 import pytest
-from small_benchmark import edit, options, text_of
+from helpers.small_benchmark import edit, options, text_of
 
 import kid.data.prepare
 from kid.data.encoding import encode_texts
@@ -16,7 +16,7 @@ from kid.data.prompt import schema_part
 from kid.data.reading import read_schemas, read_source
 from kid.data.texts import make_texts, written_parts
 from kid.errors import InputError
-from kid.pretrained import load_tokenizer
+from kid.models.pretrained import load_tokenizer
 
 
 def test_a_row_is_the_whole_prompt_and_the_normalised_sql(folder, tokenizer):

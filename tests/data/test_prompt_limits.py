@@ -5,14 +5,14 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
-from small_benchmark import edit, options, text_of
+from helpers.small_benchmark import edit, options, text_of
 
-from kid.config import RunConfig
+from kid.config.run_config import RunConfig
 from kid.data.batching import load_dataset
 from kid.data.prepare import prepare
 from kid.data.reading import data_options, read_source
-from kid.data.sql import gold_schema_items
 from kid.errors import InputError
+from kid.sql.normalise import gold_schema_items
 
 
 def test_over_the_limit_training_keeps_what_the_gold_sql_needs(folder, tokenizer):

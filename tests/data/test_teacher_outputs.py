@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from kid.config.recipe import resolve_config
 from kid.data.batching import Dataset, Sample
 from kid.data.teacher_outputs import header, prompt_hash, read_teacher_outputs, with_teacher_outputs
 from kid.errors import InputError
-from kid.recipe import resolve_config
 
 SAMPLES = [Sample([5, 6], [8, 1]), Sample([7], [9, 9, 1]), Sample([5, 6], [8, 8, 1])]  # two with the same prompt
 TRAIN = Dataset(SAMPLES, ["a", "b", "a"], ["a remark"])

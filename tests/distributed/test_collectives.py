@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from launcher import ROOT
+from helpers.launcher import ROOT
 
 from kid.minibench.tiny_models import write_tiny_model
-from kid.pretrained import load_tokenizer
+from kid.models.pretrained import load_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def ranks(tiny_models, launch, tmp_path_factory) -> list[dict]:
         for name, hidden, padding in (("student", 32, 8), ("teacher", 48, 128)):
             sizes = {"hidden": hidden, "layers": 2, "heads": 4, "seed": hidden, "family": family, "padding": padding}
             write_tiny_model(folder / f"{family}-{name}", tokenizer, **sizes)
-    done = launch(3, ROOT / "tests" / "distributed" / "count_collectives.py", folder)
+    done = launch(3, ROOT / "tests" / "helpers" / "count_collectives.py", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(3)]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
-from launcher import ROOT
-from run_files import adapter, metrics
+from helpers.launcher import ROOT
+from helpers.run_files import adapter, metrics
 
-from kid.config import RunConfig
+from kid.config.recipe import merge_config
+from kid.config.run_config import RunConfig
 from kid.planning.cures import CURES, as_flags, cured
-from kid.recipe import merge_config
 
 CONFIGS = ROOT / "ds_configs"
 PARTS, OFFLOAD = "teacher_zero3.json", "teacher_zero3_offload.json"
@@ -38,7 +38,7 @@ def runs(start, launch, tmp_path_factory) -> dict[str, Path]:
     outputs = {flags: folder / str(number) for number, flags in enumerate(found)}
     entries = [{**asdict(config), "output": str(outputs[flags])} for flags, config in found.items()]
     (folder / "list.json").write_text(json.dumps(entries))
-    done = launch(2, ROOT / "tests" / "distributed" / "train_many.py", folder / "list.json")
+    done = launch(2, ROOT / "tests" / "helpers" / "train_many.py", folder / "list.json")
     assert done.returncode == 0, done.stdout + done.stderr
     return outputs
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from launcher import ROOT, launch_command
+from helpers.launcher import ROOT, launch_command
+from helpers.run_files import metrics, timed_metrics
 from peft import PeftModel
-from run_files import metrics, timed_metrics
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from kid.config.methods import METHODS
 from kid.data.teacher_outputs import prompt_hash
-from kid.methods import METHODS
 from kid.minibench.tiny_models import write_tiny_model
-from kid.pretrained import load_tokenizer
+from kid.models.pretrained import load_tokenizer
 
 STEPS = 20
 FEW = 8  # of a method of which only the way is tested
@@ -106,7 +106,7 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
         full = {"student": str(folder / f"{family}-student"), "lora_rank": 0, "max_steps": 2}
         entries.append({**common, **full, "method": "sft", "output": str(folder / f"{family}-full")})
     (folder / "list.json").write_text(json.dumps(entries))
-    done = launch(2, ROOT / "tests" / "distributed" / "train_many.py", folder / "list.json")
+    done = launch(2, ROOT / "tests" / "helpers" / "train_many.py", folder / "list.json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "of the prompts' tokens need not run: their micro-batch shares them" in done.stdout
     return folder

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from launcher import ROOT, launch_command
-from run_files import adapter, metrics, one_line
+from helpers.launcher import ROOT, launch_command
+from helpers.run_files import adapter, metrics, one_line
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kid.checkpoint import checkpoints, fault
+from kid.run.checkpoint import checkpoints, fault
 
 KILLS = int(os.environ.get("KID_KILLS", "1"))
 

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 import torch
-from launcher import ROOT
+from helpers.launcher import ROOT
+from helpers.run_files import adapter, metrics, one_line
 from peft import PeftModel
-from run_files import adapter, metrics, one_line
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM
 
@@ -66,7 +66,7 @@ def test_kid_at_ratio_zero_writes_the_losses_of_rkd(distil, launch, tmp_path):
     both = [{"method": "kid", "mask_ratio": 0, "output": str(tmp_path / "zero")}]
     both += [{"method": "rkd", "output": str(tmp_path / "rkd")}]
     (tmp_path / "list.json").write_text(json.dumps([{**flags, **run} for run in both]))
-    done = launch(2, ROOT / "tests" / "distributed" / "train_many.py", tmp_path / "list.json")
+    done = launch(2, ROOT / "tests" / "helpers" / "train_many.py", tmp_path / "list.json")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = metrics(tmp_path / "rkd")
     assert rows == metrics(tmp_path / "zero") and all(row["kd"] > 0 for row in rows)

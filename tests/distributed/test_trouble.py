@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from launcher import ROOT
-from run_files import adapter, metrics, one_line
+from helpers.launcher import ROOT
+from helpers.run_files import adapter, metrics, one_line
 
-from kid.checkpoint import checkpoints
+from kid.run.checkpoint import checkpoints
 
 PAGE = 4096
 
@@ -65,7 +65,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_questions(flags, 
 
 def test_a_rank_that_fails_ends_all_with_its_own_error_last(distil, launch, tmp_path):
     began = time.time()
-    script = ROOT / "tests" / "distributed" / "failing_rank.py"
+    script = ROOT / "tests" / "helpers" / "failing_rank.py"
     done = launch(2, script, *distil, "--method", "kid", "--output", tmp_path / "run")
     print(f"{time.time() - began:.0f} s")
     assert done.returncode == 1
@@ -77,10 +77,10 @@ def test_a_rank_that_fails_ends_all_with_its_own_error_last(distil, launch, tmp_
 
 def test_a_node_that_does_not_come_is_said(tmp_path):
     """One of two ranks; DeepSpeed's ten minutes are a second here."""
-    code = "from datetime import timedelta; from functools import partial; import deepspeed; import kid.engine\n"
+    code = "from datetime import timedelta; from functools import partial; import deepspeed; import kid.models.engine\n"
     code += "from kid.errors import run_script\n"
     code += "deepspeed.init_distributed = partial(deepspeed.init_distributed, timeout=timedelta(seconds=1))\n"
-    code += "def main():\n    with kid.engine.joined_ranks(): pass\nrun_script(main)"
+    code += "def main():\n    with kid.models.engine.joined_ranks(): pass\nrun_script(main)"
     ranks = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29671"}
     environment = {**os.environ, **ranks}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hostile import ENDLESS
+from helpers.hostile import ENDLESS
 
 from kid.evaluation.candidates import choose_accepted, query_table
 from kid.evaluation.execution import run_jobs

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from launcher import ROOT
+from helpers.launcher import ROOT
 from transformers import AutoModelForCausalLM, CodeGenConfig, GPT2Config, LlamaConfig, Qwen2Config
 
-from kid.config import RunConfig
+from kid.config.run_config import RunConfig
 from kid.data.prepare import prepare
 from kid.data.reading import data_options
 from kid.errors import InputError
@@ -26,7 +26,7 @@ from kid.evaluation.exposure_bias import (
     step_errors,
 )
 from kid.evaluation.prediction import load_model
-from kid.pretrained import load_tokenizer
+from kid.models.pretrained import load_tokenizer
 
 NAN = np.nan
 PROMPTS = [[5, 6, 7, 8, 9], [4], [9, 9, 3], [30, 2, 30, 2]]

@@ -10,9 +10,9 @@ from sqlglot.errors import TokenError
 
 from kid.data.benchmarks import Question
 from kid.data.schema import schema_from_tables_json
-from kid.data.sql import normalise_sql
 from kid.errors import InputError
 from kid.evaluation.failures import CLASSES, differences, failure_examples, failure_table
+from kid.sql.normalise import normalise_sql
 
 SINGERS = "SELECT name FROM singer"
 SONGS = "SELECT T1.name FROM singer AS T1 JOIN song AS T2 ON T1.id = T2.singer_id"

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hostile import ODD_CLOTHES, hostile_predictions
+from helpers.databases import make_database
+from helpers.hostile import ODD_CLOTHES, hostile_predictions
 
 from kid.data.benchmarks import Question
 from kid.evaluation.execution_accuracy import Verdict, score_predictions
@@ -21,7 +22,7 @@ SECONDS, MEMORY = 0.2, 600 << 20
 SCRIPT = f"""
 import json, resource, sys, time
 from pathlib import Path
-from hostile import ODD_CLOTHES, hostile_predictions
+from helpers.hostile import ODD_CLOTHES, hostile_predictions
 from kid.data.benchmarks import Question
 from kid.evaluation.execution import run_jobs
 from kid.evaluation.execution_accuracy import Verdict, match_on_databases, _verdict
@@ -57,11 +58,9 @@ print(json.dumps({{
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory) -> dict:
     """What became of all predictions, hostile and dressed ones in turn; and the folder before and after."""
-    from conftest import make_database  # the tests' own, of this folder
-
     folder = tmp_path_factory.mktemp("hostile")
     database = make_database(folder / "database" / "concert" / "concert.sqlite")
-    places = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    places = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     state = [hashlib.sha256(database.read_bytes()).hexdigest(), database.stat().st_mtime_ns]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, database, folder / "cache"],

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from launcher import ROOT
+from helpers.launcher import ROOT
 
 LIMIT = 5  # tokens
 

@@ -5,8 +5,8 @@ import torch
 
 from kid.errors import InputError
 from kid.evaluation.prediction import decode_candidates, load_model
-from kid.models import add_lora
-from kid.pretrained import load_tokenizer
+from kid.models.loading import add_lora
+from kid.models.pretrained import load_tokenizer
 
 PROMPTS = [
     "table zoo",

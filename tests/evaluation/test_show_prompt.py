@@ -4,12 +4,12 @@ import json
 import subprocess
 import sys
 
-from launcher import ROOT
+from helpers.launcher import ROOT
 
-from kid.config import RunConfig
+from kid.config.run_config import RunConfig
 from kid.data.prepare import prepare
 from kid.data.reading import data_options
-from kid.pretrained import load_tokenizer
+from kid.models.pretrained import load_tokenizer
 
 
 def show(data, *arguments) -> subprocess.CompletedProcess:

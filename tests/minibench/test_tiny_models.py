@@ -1,7 +1,7 @@
 """The tokenizer made on the spot: nothing is lost, fixed phrases are one token, and it loads as it was written."""
 
 from kid.minibench.tiny_models import benchmark_texts
-from kid.pretrained import check_same_tokenizer, load_tokenizer
+from kid.models.pretrained import check_same_tokenizer, load_tokenizer
 
 
 def test_texts_survive_and_load_as_written(minibench, tiny_models):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from launcher import ROOT
+from helpers.launcher import ROOT
 
 pytestmark = pytest.mark.skipif("KID_SLURM_TEST" not in os.environ, reason="make slurm-test starts a cluster for these")
 STEPS = 14

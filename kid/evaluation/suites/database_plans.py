@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kid.data.schema import Schema, open_database, quote, shadow_tables
-from kid.data.sql import lower
+from kid.sql.normalise import lower
 
 OWN_VALUES = 300  # of each column; they go to every worker
 READ_ROWS = 20_000  # own values come from a table's first rows

@@ -15,8 +15,8 @@ from sqlglot import ParseError, TokenError, exp
 from sqlglot.dialects.sqlite import SQLite
 
 from kid.data.schema import Schema
-from kid.data.sql import PlainParser, lower, normalise_sql
-from kid.evaluation.comparison import normalize_query
+from kid.sql.comparison import normalize_query
+from kid.sql.normalise import PlainParser, lower, normalise_sql
 
 # What each operator is mistaken for.
 COMPARISONS = {

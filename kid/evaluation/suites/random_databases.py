@@ -15,8 +15,8 @@ from contextlib import closing
 from pathlib import Path
 
 from kid.data.schema import quote
-from kid.data.sql import lower
 from kid.evaluation.suites.database_plans import FRACTIONS, NUMBER, ColumnPlan, DatabasePlan, ForeignKey, TablePlan
+from kid.sql.normalise import lower
 
 NULL_SHARE = 0.12
 EXACT_WEIGHT = 3  # how often a constant itself is drawn for each time a value next to it is

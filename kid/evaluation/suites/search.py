@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kid.data.schema import Schema
-from kid.evaluation.comparison import normalize_query, order_matters, results_equal
 from kid.evaluation.execution import Outcome, run_jobs
 from kid.evaluation.suites.chance import both_extremes
 from kid.evaluation.suites.database_plans import DatabasePlan
@@ -28,6 +27,7 @@ from kid.evaluation.suites.neighbours import (
 )
 from kid.evaluation.suites.random_databases import draw_rows, write_database
 from kid.evaluation.worker import Limits, QueryError, Sandbox
+from kid.sql.comparison import normalize_query, order_matters, results_equal
 
 PATIENCE = 25  # so many random databases in a row without gain end the search
 ATTEMPTS = 400  # random databases made for one schema, those thrown away too

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from kid.data.schema import read_database
-from kid.evaluation.comparison import normalize_query, order_matters, results_equal
 from kid.evaluation.suites.chance import both_extremes
 from kid.evaluation.suites.neighbours import parse_with_schema
 from kid.evaluation.suites.search import Gold, run_to_the_end, screen
 from kid.evaluation.worker import Limits
+from kid.sql.comparison import normalize_query, order_matters, results_equal
 
 SCRIPT = Path(__file__).parents[3] / "eval" / "make_test_suite.py"
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"

@@ -1,0 +1,93 @@
+"""A run's configuration out of a recipe and flags, checked before any model is loaded."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kid.config.methods import METHODS, TEACHER
+from kid.config.run_config import RunConfig, convert
+from kid.errors import InputError
+
+
+def closest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+
+
+def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A recipe's keys and values; those of the file named by its key `base` (relative to it) come first."""
+    path = Path(path)
+    if path.resolve() in seen:
+        raise InputError(f"{path}: recipes name one another as base in a circle; take one base out")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise InputError(f"recipe {path}: {error.strerror}; give an existing file with --config") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected lines of KEY: VALUE")
+    base = values.pop("base", None)
+    if base is not None and not isinstance(base, str):
+        raise InputError(f"{path}: base = {base!r} is not the name of a recipe")
+    inherited = read_recipe(path.parent / base, (*seen, path.resolve())) if base else {}
+    known = [f.name for f in fields(RunConfig)]
+    for key in values:
+        if key not in known:
+            raise InputError(f"{path}: unknown key {key!r}; {closest(str(key), known)}")
+    return inherited | {key: convert(key, value, str(path)) for key, value in values.items()}
+
+
+def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
+    """Defaults, overridden by the recipe, overridden by flags.
+
+    Args:
+        recipe: a YAML file, or None.
+        flags: field name -> value, as text or typed; only those the user gave.
+
+    Raises:
+        InputError: unknown key, wrong type, value out of range, or checkpointing with prompts run apart.
+    """
+    values = read_recipe(recipe) if recipe else {}
+    values |= {name: convert(name, value, f"--{name.replace('_', '-')}") for name, value in flags.items()}
+    config = RunConfig(**values)
+    if config.activation_checkpointing and config.prefix:
+        raise InputError(
+            "--activation-checkpointing yes: activations computed anew would lack the prompts' keys and values that "
+            "all passes share; give --prefix off with it"
+        )
+    return config
+
+
+def require(config: RunConfig, *names: str) -> None:
+    """Raises InputError for the first of these keys that has no value."""
+    for name in names:
+        if not getattr(config, name):
+            raise InputError(f"--{name.replace('_', '-')} is missing; give it as a flag or in the recipe ({name}: ...)")
+
+
+def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
+    """The configuration of a training. Raises InputError as `merge_config`, and for keys that do not go together."""
+    config = merge_config(recipe, flags)
+    require(config, "student", "data", "output")
+    method = METHODS[config.method]
+    if method.needs_teacher and not config.teacher:
+        raise InputError(f"--teacher is missing; method {config.method} distils from one")
+    if not method.needs_teacher and config.teacher:
+        raise InputError(f"--teacher {config.teacher}: method {config.method} has no teacher; leave it out")
+    if not method.needs_teacher and config.divergence:
+        raise InputError(f"--divergence {config.divergence}: method {config.method} has none; leave it out")
+    if TEACHER in method.sources and not config.teacher_outputs:
+        raise InputError(
+            f"--teacher-outputs is missing; method {config.method} learns from outputs that train/generate.py makes"
+        )
+    if TEACHER not in method.sources and config.teacher_outputs:
+        raise InputError(
+            f"--teacher-outputs {config.teacher_outputs}: method {config.method} does not read them; leave it out"
+        )
+    return config

@@ -1,0 +1,196 @@
+"""The card of an exported model: how it was made, how to use it, what it scores, and with what it was trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huggingface_hub import ModelCard, ModelCardData
+from yaml import YAMLError
+
+from kid.config.methods import IMPERFECT, METHODS, ON_POLICY
+from kid.config.run_config import RunConfig
+from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.schema import Column, Schema, Table
+from kid.evaluation.failures import levels_of
+from kid.evaluation.scores import read_json
+from kid.report.names import short_name
+from kid.report.score_files import COLUMNS, read_scores, share
+from kid.report.text import markdown_table
+
+# Rows of the card's table of settings; what does not bear on a method is left out.
+SETTINGS = (
+    "lora_rank", "lora_alpha", "lora_dropout", "epochs", "max_steps", "batch_size", "lr", "warmup_ratio",
+    "weight_decay", "max_grad_norm", "reduction", "seed", "max_prompt_length", "max_completion_length", "evidence",
+)  # fmt: skip
+TEACHER_SETTINGS = ("temperature", "kd_weight", "mle_weight")
+SOURCE_SETTINGS = {
+    IMPERFECT: ("mask_ratio", "mask_strategy", "rewrite", "fill", "mle_on"),
+    ON_POLICY: ("sample_temperature", "top_p"),
+}
+SINGER = Schema(
+    "concert",
+    (
+        Table("singer", (Column("id", "", "integer", True, ("1", "2")), Column("country", "", "text", False, ("US",)))),
+        Table("song", (Column("title", "", "text", False), Column("singer", "singer id", "integer", False))),
+    ),
+    (("song", "singer", "singer", "id"),),
+)
+EXAMPLE_PROMPT = (
+    schema_part(SINGER)
+    + matched_part(SINGER, {("singer", "country"): ["France"]})
+    + question_part("How many singers are from France?")
+)
+USAGE = '''\
+from transformers import AutoModelForCausalLM, {reader}
+
+folder = "."  # this one, or the hub id it has got
+tokenizer = {reader}.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+prompt = """\\
+{prompt}"""
+ids = tokenizer(prompt, return_tensors="pt").input_ids
+output = model.generate(ids, max_new_tokens={limit})
+print(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))
+'''
+CARD = """\
+---
+{front}---
+
+# {title}
+
+`{student}`, trained for text-to-SQL by KID's method `{method}`: {how}.
+Questions in the layout of {benchmark}, from `{data}`. {weights}, in {dtype}.
+
+## Use
+
+The prompt is the schema of the database, values of it that the question mentions, and the question{evidence}.
+The model goes on with the SQL and ends with EOS. No chat template.
+
+```python
+{usage}```
+
+In vLLM (which has Qwen2 and LLaMA, not CodeGen) ask for completions, not chat, at temperature 0.
+KID's `eval/ask.py --model DIR --database x.sqlite "question"` writes the prompt out of an SQLite file.
+
+## Scores
+
+{scores}
+
+## Training
+
+{settings}
+
+## Versions
+
+{versions}
+
+Exported with `{command}`.
+"""
+
+
+def model_name(name: str) -> tuple[str, bool]:
+    """(what to call a model, whether it is one of the hub's): a folder's place is nobody's business but its owner's."""
+    path = Path(name)
+    local = path.exists() or path.is_absolute() or name.startswith(".") or len(path.parts) > 2
+    return (short_name(name), False) if local else (name, True)
+
+
+def front_matter(config: RunConfig, student: str, base: Path | None) -> tuple[str, list[str]]:
+    """(YAML for the hub, what is missing in it). The licence is the one that the base's own card names."""
+    base_name, on_hub = model_name(student)
+    tags = ["text-to-sql", config.method] + (["knowledge-distillation"] if config.teacher else [])
+    readme, licence, missing = base and base / "README.md", {}, []
+    if readme and readme.is_file():
+        try:
+            known = ModelCard(readme.read_text(encoding="utf-8"), ignore_metadata_errors=True).data.to_dict()
+            licence = {key: known[key] for key in ("license", "license_name", "license_link") if key in known}
+        except (ValueError, YAMLError):
+            missing.append(f"{readme} cannot be read")
+    if not licence:
+        missing.append(f"the card names no license: that of {base_name} is not in its folder; add it before sharing")
+    named_so = config.benchmark in Path(config.data).name.lower()  # --data may hold other questions in its layout
+    data = ModelCardData(
+        base_model=base_name if on_hub else None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=tags,
+        datasets=[config.benchmark] if named_so else None,
+        **licence,
+    )
+    return data.to_yaml() + "\n", missing
+
+
+def settings_table(config: RunConfig, step: int | None) -> str:
+    method = METHODS[config.method]
+    names = [*SETTINGS, *(TEACHER_SETTINGS if method.needs_teacher else ())]
+    names += [name for source in method.sources for name in SOURCE_SETTINGS.get(source, ())]
+    if not config.lora_rank:
+        names = [name for name in names if not name.startswith("lora_")]
+    rows = [(name, getattr(config, name)) for name in names if getattr(config, name) is not None]
+    return markdown_table(["setting", "value"], [*rows, *([("exported after step", step)] if step else [])], left=2)
+
+
+def scores_table(folder: Path, config: RunConfig) -> tuple[str, list[str]]:
+    """(EX and TS of each split that was scored, also by hardness; remarks on what was left out)."""
+    remarks: list[str] = []
+    rows = []
+    for column, score in read_scores(folder, config, remarks).items():
+        parts = {"all": score.verdicts}
+        parts |= {level: [v for v in score.verdicts if v["hardness"] == level] for level in levels_of(score.verdicts)}
+        for level, verdicts in parts.items():
+            figures = (share(verdicts, kind) for kind in ("ex", "ts"))
+            percents = ["-" if figure is None else f"{figure:.2f}" for figure in figures]
+            rows.append([COLUMNS[column], level, len(verdicts), *percents])
+    if not rows:
+        return "None yet.", [*remarks, f"the card has no scores: {folder} holds none"]
+    table = markdown_table(["split", "hardness", "questions", "EX %", "TS %"], rows, left=2)
+    return f"In percent, measured before the export (docs/evaluation.md of KID has the rules).\n\n{table}", remarks
+
+
+def versions_table(run: Path) -> str:
+    known = read_json(run / "environment.json")
+    rows = [("python", known.get("python", "-")), *(known.get("packages") or {}).items()]
+    rows += [("KID's commit", known.get("git_commit") or "-"), ("ranks", known.get("world_size", "-"))]
+    return markdown_table(["trained with", "version"], rows, left=2)
+
+
+def model_card(
+    run: Path, config: RunConfig, step: int | None, base: Path | None, dtype: str, reader: str, command: str
+) -> tuple[str, list[str]]:
+    """(README.md of the export, what is missing in it).
+
+    Args:
+        run: its directory.
+        step: that the export is of; None: the run's end.
+        base: the folder of the student's base model, if it is at hand.
+        dtype: of the weights.
+        reader: the class that reads the tokenizer as training did.
+        command: of this export.
+    """
+    method, student = METHODS[config.method], model_name(config.student)[0]
+    front, missing = front_matter(config, config.student, base)
+    scores, remarks = scores_table(run / "scores" / (f"step-{step}" if step else ""), config)
+    how = f"{' and '.join(method.sources)} outputs"
+    if method.needs_teacher:
+        how += f", {config.resolved_divergence} to the teacher `{model_name(config.teacher)[0]}`"
+    weights = (
+        "A LoRA adapter merged into its base, summed in fp32 and rounded once" if config.lora_rank else "All weights"
+    )
+    card = CARD.format(
+        front=front,
+        title=run.resolve().name,
+        student=student,
+        method=config.method,
+        how=how,
+        benchmark=config.benchmark,
+        data=Path(config.data).name,
+        weights=weights,
+        dtype=dtype,
+        evidence=" after its evidence, if any" if config.evidence else "",
+        usage=USAGE.format(reader=reader, prompt=EXAMPLE_PROMPT, limit=config.max_completion_length),
+        scores=scores,
+        settings=settings_table(config, step),
+        versions=versions_table(run),
+        command=command,
+    )
+    return card, missing + remarks

@@ -1,0 +1,138 @@
+"""What a report lacks, and the commands that would fill it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kid.config.run_config import RunConfig
+from kid.report.groups import Group
+from kid.report.runs import Run
+from kid.report.score_files import COLUMNS, EXPOSURE, Column
+
+# What kind of run each table and figure of the paper needs; the recipes are those in train/recipes/.
+TABLES = {
+    2: "students of fkd, rkd, f-distill, imitkd, gkd-fkl, gkd-rkl, gkd-jsd (recipes: table2/, table3/), scored on dev",
+    3: "an SFT run and distilled ones of one student (recipes: table3/ and its BIRD folders), scored",
+    4: "the same of a CodeGen or LLaMA student (recipes: table4/ and its BIRD folders)",
+    5: "kid as it is, with --rewrite mask-only and with --rewrite none (recipes: table5/), scored on dev",
+    6: "students of a 32B teacher (recipes: table6/), scored",
+    7: "runs measured with eval/exposure_bias.py --json RUN/scores/exposure_bias.json",
+}
+FIGURES = {
+    1: "an SFT run and distilled ones of one student on the same hardware, scored",
+    2: "an SFT run and distilled ones of one student on the same hardware; no scores",
+    4: "kid with two values of --mask-strategy at least (recipes: figure4/), scored on dev",
+    5: "kid with two values of --mask-ratio at least (recipes: figure5/), scored on dev",
+    6: "runs with --save-steps, whose adapters/step-N are predicted and scored into RUN/scores/step-N/",
+}
+# Flags that must be as in training, or the prompts are others; --data and --benchmark aside. Not --questions: in
+# training it names training questions, and dev stays the benchmark's.
+PROMPT_KEYS = (
+    "tables", "databases", "missing_database", "damaged", "evidence", "schema_filter", "max_prompt_length",
+    "max_completion_length",
+)  # fmt: skip
+SCORE_KEYS = ("databases", "damaged")
+
+
+def absent(tables: Iterable[int], figures: Iterable[int]) -> list[str]:
+    """A line for each table and figure that is not among those there are."""
+    tables, figures = set(tables), set(figures)
+    lines = [f"Table {number}: {what}" for number, what in TABLES.items() if number not in tables]
+    return lines + [f"Figure {number}: {what}" for number, what in FIGURES.items() if number not in figures]
+
+
+def missing_cells(runs: Sequence[Run], groups: Sequence[Group]) -> list[str]:
+    """Commands that predict and score what a run lacks: splits that another run of its benchmark has, or dev.
+
+    None that predicts with a run of `to_resume`.
+    """
+    commands = []
+    with_suite = {column for run in runs for column, score in run.scores.items() if score.ts is not None}
+    for run in runs:
+        wanted = {column for other in runs if other.home == run.home for column in other.scores} or {run.dev}
+        for column in COLUMNS:
+            if column in wanted and column not in run.scores:
+                command = score_command(run, column, column in with_suite)
+                made = (run.folder / "predictions" / f"{column[1]}.sql").is_file()
+                if made:
+                    commands.append(command)
+                elif not lacks_export(run):
+                    commands.append(f"{predict_command(run, column)} && {command}")
+            elif column in wanted and column in with_suite and run.scores[column].ts is None:
+                commands.append(score_command(run, column, True))
+    return commands + missing_exposure(groups)
+
+
+def missing_exposure(groups: Sequence[Group]) -> list[str]:
+    """Commands for distilled runs that Table 7 lacks while it has others of the same teacher and benchmark."""
+    commands = []
+    for group in groups:
+        for rows in group.methods.values():
+            runs = [run for row in rows if not row.variant for run in row.runs if run.config.teacher]
+            measured = {run.home for run in runs if run.exposure}
+            wanted = [run for run in runs if run.home in measured and not run.exposure and not lacks_export(run)]
+            commands += [exposure_command(run) for run in wanted]
+    return commands
+
+
+def lacks_export(run: Run) -> bool:
+    return not run.finished and not Path(export(run)).is_dir()
+
+
+def to_resume(runs: Sequence[Run]) -> list[str]:
+    """A line for each unfinished run that has saved no student yet."""
+    lines = []
+    for run in filter(lacks_export, runs):
+        script = "sft.py" if run.config.method == "sft" else "distill.py"
+        flags = shlex.join(["--config", str(run.folder / "config.yaml"), "--output", str(run.folder), "--resume"])
+        ranks = "as many ranks as before" if run.ranks is None else f"{run.ranks} ranks, as before"
+        lines.append(f"{run.folder} is not finished: resume it, with {ranks}: deepspeed … train/{script} {flags}")
+    return lines
+
+
+def predict_command(run: Run, column: Column) -> str:
+    flags = [*data_flags(run, column), *changed_flags(run, PROMPT_KEYS)]
+    output = str(run.folder / "predictions" / f"{column[1]}.sql")
+    return python("predict.py", "--model", export(run), *flags, "--output", output)
+
+
+def score_command(run: Run, column: Column, test_suite: bool) -> str:
+    """Of the predictions where a run keeps them; a score that is there already keeps its file."""
+    known = run.scores.get(column)
+    predictions = known.predictions if known else run.folder / "predictions" / f"{column[1]}.sql"
+    path = known.path if known else run.folder / "scores" / f"{column[1]}.json"
+    flags = ["--evidence", "yes" if column[2] else "no"] if column[2] is not None else []
+    flags += changed_flags(run, SCORE_KEYS) + (["--test-suite", "TEST_SUITE"] if test_suite else [])
+    return python("score.py", *data_flags(run, column), *flags, "--predictions", str(predictions), "--json", str(path))
+
+
+def exposure_command(run: Run) -> str:
+    models = ["--student", export(run), "--teacher", run.config.teacher]
+    flags = [*data_flags(run, run.dev), *changed_flags(run, PROMPT_KEYS)]
+    return python("exposure_bias.py", *models, *flags, "--json", str(run.folder / "scores" / EXPOSURE))
+
+
+def export(run: Run) -> str:
+    """Where the finished student lies."""
+    return str(run.folder / run.config.trained_as)
+
+
+def data_flags(run: Run, column: Column) -> list[str]:
+    return ["--benchmark", column[0], "--data", run.config.data, "--split", column[1]]
+
+
+def changed_flags(run: Run, keys: Sequence[str]) -> list[str]:
+    """Those of the settings that are not the default."""
+    defaults, flags = RunConfig(), []
+    for key in keys:
+        value = getattr(run.config, key)
+        if value != getattr(defaults, key):
+            for one in value if isinstance(value, tuple) else [value]:
+                flags += [f"--{key.replace('_', '-')}", ("yes" if one else "no") if isinstance(one, bool) else str(one)]
+    return flags
+
+
+def python(script: str, *flags: str) -> str:
+    return shlex.join(["python", f"eval/{script}", *flags])

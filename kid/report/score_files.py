@@ -1,0 +1,168 @@
+"""What eval/score.py and eval/exposure_bias.py left in a run, checked: only what is of this run is used."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kid.config.run_config import RunConfig
+from kid.report.names import identity
+
+# (benchmark, split, with evidence: BIRD only) -> heading, in the order of the paper's Table 3.
+Column = tuple[str, str, bool | None]
+COLUMNS: dict[Column, str] = {
+    ("spider", "dev", None): "Spider-dev",
+    ("bird", "dev", False): "BIRD-dev w/o EK",
+    ("bird", "dev", True): "BIRD-dev w/ EK",
+    ("spider", "dk", None): "Spider-DK",
+    ("spider", "realistic", None): "Spider-Real",
+    ("spider", "syn", None): "Spider-Syn",
+    ("spider", "seen", None): "minibench seen",
+    ("jsonl", "dev", None): "JSONL-dev",
+}
+EXPOSURE = "exposure_bias.json"
+NOT_OURS = "it is not what {} writes; make it again"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What eval/score.py found about a model's predictions on one split.
+
+    ex, ts: in percent, of the verdicts themselves (the file's own figures are rounded); ts None where it was not run.
+    questions: the indices of those that were scored, in ascending order.
+    """
+
+    path: Path
+    column: Column
+    ex: float
+    ts: float | None
+    questions: tuple[int, ...]
+    verdicts: list[dict]
+
+    @property
+    def n(self) -> int:
+        return len(self.verdicts)
+
+    @property
+    def predictions(self) -> Path:
+        """The file that was scored: where a run keeps it, one SQL a line."""
+        parts = list(self.path.parts)
+        at = len(parts) - 1 - parts[::-1].index("scores")
+        return Path(*parts[:at], "predictions", *parts[at + 1 :]).with_suffix(".sql")
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def share(verdicts: Sequence[dict], kind: str) -> float | None:
+    """EX or TS (`kind`: "ex", "ts") of verdicts, in percent; None where there is none, or one was not looked at."""
+    values = [verdict[kind] for verdict in verdicts]
+    return None if not values or None in values else 100 * sum(values) / len(values)
+
+
+def read_object(path: Path, remarks: list[str]) -> dict | None:
+    """A file's JSON object; None where there is no file, or, with a remark, where it holds something else."""
+    if not path.is_file():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        remarks.append(f"{path} cannot be read ({error}); it was left out, make it again")
+        return None
+    if not isinstance(value, dict):
+        remarks.append(f"{path} is not a JSON object; it was left out, make it again")
+        return None
+    return value
+
+
+def read_scores(folder: Path, config: RunConfig, remarks: list[str]) -> dict[Column, Score]:
+    """The scores in a folder by column; with a remark, those that cannot be used are left out.
+
+    Of two of one column, one with TS is preferred, then the newer.
+    """
+    scores: dict[Column, Score] = {}
+    for path in sorted(folder.glob("*.json")):
+        content = read_object(path, remarks) if path.name != EXPOSURE else None
+        if content is None:
+            continue
+        score, reason = as_score(path, content, config)
+        if score is None:
+            remarks.append(f"{path} was left out: {reason}")
+            continue
+        other = scores.get(score.column, score)
+        better, worse = (score, other) if rank(score) > rank(other) else (other, score)
+        if other is not score:
+            reason = "has TS" if (better.ts is None) < (worse.ts is None) else "is newer"
+            remarks.append(f"{worse.path} was left out: {better.path.name} is of the same split and {reason}")
+        scores[score.column] = better
+    return scores
+
+
+def rank(score: Score) -> tuple[bool, float]:
+    return score.ts is not None, score.path.stat().st_mtime
+
+
+def as_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | None, str]:
+    """(score, "") or (None, why it cannot be used)."""
+    # Scores from before these were noted are used as they are; evidence is then taken to be as the run was trained.
+    unsaid = {"ts": None, "error": None, "hardness": None, "differs": []}
+    verdicts, hardness = content.get("verdicts"), content.get("hardness", {})
+    whole = isinstance(verdicts, list) and verdicts and all(isinstance(verdict, dict) for verdict in verdicts)
+    verdicts = [unsaid | verdict for verdict in verdicts] if whole else []
+    whole = whole and all(is_verdict(verdict) for verdict in verdicts) and content.get("n") == len(verdicts)
+    if not whole or not isinstance(hardness, dict) or not all(isinstance(level, dict) for level in hardness.values()):
+        return None, NOT_OURS.format("eval/score.py")
+    benchmark, split, evidence = (content.get(key) for key in ("benchmark", "split", "evidence"))
+    if benchmark != "bird":
+        evidence = None
+    elif not isinstance(evidence, bool):
+        evidence = config.evidence
+    if not isinstance(split, str) or not isinstance(benchmark, str) or (benchmark, split, evidence) not in COLUMNS:
+        return None, f"the report has no column for {benchmark} {split}"
+    if benchmark != config.benchmark:
+        return None, f"scored on {benchmark}, trained on {config.benchmark}"
+    if evidence is not None and evidence != config.evidence:
+        words = {True: "with", False: "without"}
+        return None, f"scored {words[evidence]} evidence, trained {words[config.evidence]}"
+    questions = tuple(sorted(verdict["index"] for verdict in verdicts))
+    shares = [share(verdicts, kind) for kind in ("ex", "ts")]
+    return Score(path, (benchmark, split, evidence), *shares, questions, verdicts), ""
+
+
+def is_verdict(verdict: dict) -> bool:
+    """Whether each field has its type."""
+    differs = verdict["differs"]
+    return (
+        isinstance(verdict.get("index"), int)
+        and isinstance(verdict.get("ex"), bool)
+        and isinstance(verdict["ts"], bool | None)
+        and isinstance(verdict["error"], str | None)
+        and isinstance(verdict["hardness"], str | None)
+        and isinstance(differs, list)
+        and all(isinstance(name, str) for name in differs)
+    )
+
+
+def read_exposure(path: Path, config: RunConfig, remarks: list[str]) -> dict | None:
+    """What eval/exposure_bias.py measured; None, with a remark, where it is of other questions or another teacher."""
+    content = read_object(path, remarks)
+    if content is None:
+        return None
+    interval = content.get("interval_16")
+    whole = all(is_number(content.get(key)) for key in ("ex_acc_err_16", "prompts", "samples"))
+    whole = whole and isinstance(interval, list) and isinstance(content.get("teacher"), str)
+    expected = {"benchmark": config.benchmark, "split": "dev"}
+    if content.get("evidence") is not None:  # None: no question of the benchmark has any
+        expected["evidence"] = config.evidence
+    differ = [f"{key} {content.get(key)}, not {value}" for key, value in expected.items() if content.get(key) != value]
+    if whole and config.teacher and identity(content["teacher"]) != identity(config.teacher):
+        differ.append(f"teacher {content['teacher']}, not {config.teacher}")
+    if not whole or differ:
+        reason = f"measured with {'; '.join(differ)}" if whole else NOT_OURS.format("eval/exposure_bias.py")
+        remarks.append(f"{path} was left out: {reason}")
+        return None
+    return content

@@ -1,0 +1,187 @@
+"""A teacher's outputs for all prompts of a training set, shared out over the ranks and written as they come."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+
+from kid.config.run_config import RunConfig
+from kid.data.batching import Dataset, Sample, collate, load_dataset
+from kid.data.teacher_outputs import different_values, header, prompt_hash, read_lines
+from kid.errors import InputError, StoppedError, writing
+from kid.files import check_writable, drop_torn_line, write_atomically
+from kid.models.decoding import decode
+from kid.models.engine import TEACHER_FLAG, joined_ranks, read_deepspeed_config, teacher_engine
+from kid.models.loading import stored_tensors
+from kid.models.prefix_cache import Stem
+from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer, token_ids
+from kid.progress import keep_quiet, progress_bar
+from kid.randomness import TEACHER_OUTPUT, sample_uniforms
+from kid.run.lock import run_lock
+from kid.run.stopping import stop_reason, stop_watch
+
+
+def parts_folder(path: Path) -> Path:
+    """Where each rank writes its outputs until all are there."""
+    return path.with_name(f"{path.name}.parts")
+
+
+def outputs_so_far(folder: Path, first: dict) -> dict[str, dict]:
+    """Prompt hash -> line, of what earlier attempts have written; a line that was cut off does not count.
+
+    Raises:
+        InputError: they were decoded by another model, or otherwise.
+    """
+    if not (folder / "header.json").exists():
+        return {}
+    before = json.loads((folder / "header.json").read_text(encoding="utf-8"))
+    differ = different_values(before, first, first)
+    if differ:
+        raise InputError(
+            f"{folder} holds outputs made otherwise; these differ: {', '.join(differ)}; give the same values to go on, "
+            "remove the folder, or choose another --teacher-outputs"
+        )
+    found = {}
+    for part in sorted(folder.glob("rank-*.jsonl")):
+        for line in part.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):
+                output = json.loads(line)
+                found[output["prompt"]] = output
+    return found
+
+
+def shares(prompts: list[tuple[int, list[int]]], ranks: int, size: int) -> list[list[list[tuple[int, list[int]]]]]:
+    """Batches of each rank, as many for every rank; prompts of like length share a batch, the longest come first."""
+    ordered = sorted(prompts, key=lambda item: -len(item[1]))
+    batches = [ordered[at : at + size] for at in range(0, len(ordered), size)]
+    batches += [[] for _ in range(-len(batches) % ranks)]
+    return [batches[rank::ranks] for rank in range(ranks)]
+
+
+def distinct_prompts(train: Dataset) -> dict[str, tuple[int, list[int]]]:
+    """Prompt hash -> (where the prompt first stands, by which its random numbers are keyed; its ids)."""
+    prompts: dict[str, tuple[int, list[int]]] = {}
+    for index, sample in enumerate(train.samples):
+        prompts.setdefault(prompt_hash(sample.prompt_ids), (index, sample.prompt_ids))
+    return prompts
+
+
+def is_finished(path: Path, first: dict, prompts: dict) -> bool:
+    """Whether `path` holds the outputs of all prompts. Raises InputError where it holds others."""
+    if not path.exists():
+        return False
+    there, *lines = read_lines(path)
+    if there != first or not prompts.keys() <= {line["prompt"] for line in lines}:
+        raise InputError(f"{path} holds outputs of another teacher, decoding or training set; choose another file")
+    return True
+
+
+def generate(config: RunConfig) -> None:
+    """Write `config.teacher_outputs`: one output for each different prompt of the training set.
+
+    Raises:
+        InputError: anything the user gave is wrong; nothing has been written then.
+        StoppedError: by a signal; what has been decoded is kept.
+    """
+    if "RANK" not in os.environ:
+        raise InputError("start this script with the launcher: deepspeed --num_gpus N train/generate.py ...")
+    keep_quiet()
+    stop_watch()
+    path = Path(config.teacher_outputs)
+    if path.is_dir():
+        raise InputError(f"--teacher-outputs {path} is a folder; name a file")
+    check_writable(path.parent, "--teacher-outputs")
+    leads = os.environ["RANK"] == "0"
+    with run_lock(parts_folder(path), "--teacher-outputs") if leads else nullcontext():
+        generate_locked(config, path, leads)
+
+
+def generate_locked(config: RunConfig, path: Path, leads: bool) -> None:
+    """The same, while no other job writes these outputs."""
+    values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
+    teacher = find_teacher(config.teacher, "--teacher")
+    tokenizer = load_tokenizer(teacher.tokenizer, "--teacher")
+    for folder in filter(None, (teacher.base, teacher.adapter)):
+        stored_tensors(folder)
+    train = load_dataset(config, "train", tokenizer)
+    first = header(config, fingerprint(teacher))
+    prompts = distinct_prompts(train)
+    if is_finished(path, first, prompts):
+        if leads:
+            print(f"{path} is finished: it holds the outputs of all {len(prompts)} prompts", flush=True)
+        return
+    done = outputs_so_far(parts_folder(path), first)
+    with joined_ranks():
+        engine = teacher_engine(config, teacher, values)
+        if not engine.module.decodes:
+            raise InputError(f"--teacher {config.teacher} does not decode from keys and values that it is given")
+        if leads:
+            write_atomically(parts_folder(path) / "header.json", json.dumps(first))
+            for remark in train.remarks:
+                print(f"train: {remark}", flush=True)
+        known = [done]
+        torch.distributed.broadcast_object_list(known)  # as rank 0 sees the files
+        left = [item for name, item in prompts.items() if name not in known[0]]
+        write_outputs(config, engine, tokenizer, left, len(prompts), parts_folder(path))
+        stop_watch().done = True
+        torch.distributed.barrier()
+        if leads:
+            found = outputs_so_far(parts_folder(path), first)
+            lines = [first, *(found[name] for name in prompts)]
+            write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
+            shutil.rmtree(parts_folder(path))
+            ended = sum(line["ids"][-1] == tokenizer.eos_token_id for line in lines[1:])
+            print(f"{path}: {len(prompts)} outputs, {ended} of them ended by EOS", flush=True)
+
+
+def write_outputs(
+    config: RunConfig, engine, tokenizer, left: list[tuple[int, list[int]]], total: int, folder: Path
+) -> None:
+    """Decode this rank's share of the prompts and append each batch's outputs to the rank's file."""
+    rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    tokens = token_ids(tokenizer)
+    # Under ZeRO-3 a forward is a collective: a rank without a batch decodes a dummy one with the others.
+    dummy = [(0, [tokens.pad])]
+    together = engine.zero_optimization_stage() == 3
+    part = folder / f"rank-{rank}.jsonl"
+    drop_torn_line(part)
+    with (
+        writing(part),
+        part.open("a", encoding="utf-8") as file,
+        progress_bar("teacher outputs", "prompt", total, total - len(left), quiet=rank > 0) as bar,
+    ):
+        for batches in zip(*shares(left, ranks, config.micro_batch_size), strict=True):
+            chosen = batches[rank] or dummy
+            limits = [config.decoding_limit] * len(chosen)
+            uniforms = sample_uniforms(config.seed, 0, [index for index, _ in chosen], TEACHER_OUTPUT, limits)
+            samples = [Sample(prompt, []) for _, prompt in chosen]
+            batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), tokens.pad).to(engine.device)
+            outputs = decode(
+                engine,
+                batch,
+                Stem(),
+                range(len(samples)),
+                uniforms.view(len(chosen), -1).to(engine.device),
+                temperature=config.sample_temperature,
+                top_p=config.top_p,
+                tokens=tokens,
+                together=together,
+            )
+            for (_, prompt), ids in zip(batches[rank], outputs, strict=False):
+                text = tokenizer.decode(ids, skip_special_tokens=True)
+                file.write(json.dumps({"prompt": prompt_hash(prompt), "ids": ids, "text": text}) + "\n")
+            file.flush()
+            bar.update(sum(map(len, batches)))
+            reason = stop_reason(engine.device)
+            if reason:
+                bar.close()
+                if rank == 0:
+                    print(f"teacher outputs: stopped by {reason}; run it again to go on", flush=True)
+                stop_watch().done = True
+                torch.distributed.barrier()
+                raise StoppedError

@@ -1,0 +1,94 @@
+"""What is read off a micro-batch's response rows: losses, entropies, predictions.
+
+By the fused head from hidden states, a chunk of rows at a time; with `--fused off` plainly from all logits, for
+comparison. `states` are what `kid.models.prefix_cache.read` returned: hidden states [N, H] or logits [N, V].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kid.config.run_config import RunConfig
+from kid.losses.divergence import divergence, entropy, negative_log_likelihood
+from kid.losses.fused import fused_divergence, logits_in_chunks
+from kid.models.engine import whole_heads
+from kid.models.pretrained import TokenIds
+from kid.randomness import draw_tokens
+
+# draw_tokens holds so many tensors of the logits' size in fp64, counted in fp32.
+DRAWING = 12
+
+
+@dataclass(frozen=True)
+class Losses:
+    """loss = sum_i w_i (kd_weight kd_i + mle_weight nll_i), a scalar with gradient; kd, nll: [N], without."""
+
+    loss: Tensor
+    kd: Tensor
+    nll: Tensor
+
+
+def losses(
+    config: RunConfig,
+    student,
+    states: Tensor,
+    weights: Tensor,
+    targets: Tensor | None = None,
+    teacher=None,
+    teacher_states: Tensor | None = None,
+) -> Losses:
+    """The rows' losses (Eq. 2): the run's divergence if there is a teacher, the likelihood if there are targets.
+
+    Args:
+        student, teacher: engines, or bare modules.
+        weights: [N]; over the whole global batch they sum to 1.
+        targets: int64 [N], the gold ids.
+    """
+    name = None if teacher is None else config.resolved_divergence
+    if config.fused:
+        with whole_heads(*(model for model in (student, teacher) if model is not None)) as heads:
+            teacher_head = None if teacher is None else heads[1]
+            found = fused_divergence(
+                states, heads[0], teacher_states, teacher_head, targets, weights, divergence=name,
+                kd_weight=config.kd_weight, mle_weight=config.mle_weight, temperature=config.temperature,
+                mixture_weight=config.mixture_weight, memory_mb=config.logit_memory_mb,
+            )  # fmt: skip
+        return Losses(found.loss, found.kd, found.nll)
+    kd = nll = torch.zeros_like(weights)
+    if teacher is not None:
+        kd = divergence(name, states, teacher_states, config.temperature, config.mixture_weight)
+    if targets is not None:
+        nll = negative_log_likelihood(states, targets)
+    loss = ((config.kd_weight * kd + config.mle_weight * nll) * weights).sum()
+    return Losses(loss, kd.detach(), nll.detach())
+
+
+@torch.no_grad()
+def entropies(config: RunConfig, student, states: Tensor) -> Tensor:
+    """Entropy of the student's distribution in each row, [N] nats."""
+    if not config.fused:
+        return entropy(states)
+    with whole_heads(student) as (head,):
+        return fused_divergence(states, head, memory_mb=config.logit_memory_mb).entropy
+
+
+@torch.no_grad()
+def predictions(config: RunConfig, student, states: Tensor, tokens: TokenIds, uniforms: Tensor | None) -> Tensor:
+    """The student's next token in each row, int64 [N]: the most probable one, or, given uniforms [N], a drawn one."""
+    if not config.fused:
+        logits = states[:, : tokens.count]
+        if uniforms is None:
+            return logits.argmax(-1)
+        return draw_tokens(logits, uniforms, config.sample_temperature, config.top_p)
+    memory = {"memory_mb": config.logit_memory_mb}
+    with whole_heads(student) as (head,):
+        if uniforms is None:
+            return fused_divergence(states, head, vocabulary=tokens.count, **memory).argmax
+        drawn = torch.empty(len(states), dtype=torch.long, device=states.device)
+        for rows, logits in logits_in_chunks(states, head, scratch=DRAWING, **memory):
+            chosen = draw_tokens(logits[:, : tokens.count], uniforms[rows], config.sample_temperature, config.top_p)
+            drawn[rows] = chosen
+        return drawn

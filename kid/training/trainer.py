@@ -1,0 +1,332 @@
+"""The loop: one optimizer step after another, from the batch to the line of metrics."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from deepspeed.utils.timer import SynchronizedWallClockTimer
+
+from kid.config.methods import METHODS, ON_POLICY, TEACHER
+from kid.config.run_config import RunConfig, accumulation_steps
+from kid.data.batching import Dataset, collate, load_dataset, sample_weights
+from kid.data.order import global_batch, micro_batches, shared_share, steps_per_epoch
+from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
+from kid.errors import InputError, RunError, StoppedError
+from kid.files import sync
+from kid.models.engine import (
+    STUDENT_FLAG,
+    TEACHER_FLAG,
+    bare_module,
+    joined_ranks,
+    read_deepspeed_config,
+    student_engine,
+    teacher_engine,
+)
+from kid.models.loading import stored_tensors
+from kid.models.prefix_cache import Stem, read
+from kid.models.pretrained import (
+    Pretrained,
+    TokenIds,
+    check_same_tokenizer,
+    find_model,
+    find_teacher,
+    fingerprint,
+    load_tokenizer,
+    token_ids,
+)
+from kid.progress import keep_quiet, progress_bar
+from kid.run.checkpoint import (
+    Found,
+    convert_checkpoint,
+    export_trained,
+    find_checkpoint,
+    load_checkpoint,
+    newest_checkpoint,
+    remove_partial,
+    save_checkpoint,
+    steps_done,
+)
+from kid.run.directory import (
+    Metrics,
+    check_run_directory,
+    check_shared,
+    create_run_directory,
+    remove_events,
+    run_identity,
+    save_batch,
+)
+from kid.run.lock import run_lock
+from kid.run.stopping import stop_reason, stop_watch
+from kid.training.readout import losses
+from kid.training.sources import step_source
+from kid.training.step import PARTS, train_step
+
+VALIDATION_SAMPLES = 64
+
+
+@dataclass
+class Inputs:
+    """Everything the user gave, checked and read; nothing has been written yet."""
+
+    student: Path
+    teacher: Pretrained | None
+    student_deepspeed: dict
+    teacher_deepspeed: dict | None
+    tokenizer: object
+    tokens: TokenIds
+    train: Dataset
+    teacher_outputs: Dataset | None
+    validation: Dataset | None
+    total_steps: int
+    identity: dict[str, str]
+
+
+def read_inputs(config: RunConfig) -> Inputs:
+    """Check and read what the run needs, cheapest first. Raises InputError; writes nothing."""
+    if "RANK" not in os.environ:
+        raise InputError("start this script with the launcher: deepspeed --num_gpus N train/distill.py ...")
+    world_size = int(os.environ["WORLD_SIZE"])
+    accumulation_steps(config, world_size)
+    check_run_directory(config)
+    distils = METHODS[config.method].needs_teacher
+    student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
+    teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG) if distils else None
+    if config.dtype == "fp32" and student_deepspeed["zero_optimization"]["stage"] == 0:
+        # DeepSpeed has no norm of the gradient there, and so nothing tells whether it is finite.
+        raise InputError(f"{STUDENT_FLAG} {config.deepspeed}: take ZeRO stage 1, 2 or 3 with --dtype fp32")
+    student = find_model(config.student, "--student")
+    tokenizer = load_tokenizer(student, "--student")
+    tokens = token_ids(tokenizer, config.mask_token)
+    teacher = find_teacher(config.teacher, "--teacher") if distils else None
+    if teacher:
+        theirs = load_tokenizer(teacher.tokenizer, "--teacher")
+        check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
+    for folder in filter(None, (student, teacher and teacher.base, teacher and teacher.adapter)):
+        stored_tensors(folder)  # only opened: missing or damaged weights are met before anything is written
+    outputs = read_teacher_outputs(config, fingerprint(teacher)) if config.teacher_outputs else None
+    train = load_dataset(config, "train", tokenizer)
+    taught = with_teacher_outputs(train, outputs, config.teacher_outputs) if outputs else None
+    validation = load_dataset(config, "dev", tokenizer, at_most=VALIDATION_SAMPLES) if config.eval_steps else None
+    total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
+    total = min(total, config.max_steps) if config.max_steps else total
+    stage = student_deepspeed["zero_optimization"]["stage"]
+    identity = run_identity(config, Pretrained(student, None, student), teacher, stage)
+    return Inputs(
+        student, teacher, student_deepspeed, teacher_deepspeed, tokenizer, tokens,
+        train, taught, validation, total, identity,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def validation_loss(config: RunConfig, student, dataset: Dataset, pad_token_id: int) -> float:
+    """Negative log-likelihood of the gold SQL: mean over a sequence's tokens, then over sequences. On every rank."""
+    rank, world_size, size = torch.distributed.get_rank(), torch.distributed.get_world_size(), config.micro_batch_size
+    samples = list(dataset.samples)
+    # Every rank runs as many forwards: under ZeRO-3 each is a collective.
+    samples += [None] * (-len(samples) % (size * world_size))
+    weights = sample_weights([len(sample.completion_ids) if sample else 0 for sample in samples], "sequence")
+    total = torch.zeros((), dtype=torch.float64, device=student.device)
+    student.eval()
+    for at in range(rank * size, len(samples), size * world_size):
+        batch = collate(samples[at : at + size], weights[at : at + size], [], pad_token_id).to(student.device)
+        states = read(config, student, batch, Stem(), batch.completion_ids)
+        gold = batch.completion_ids[batch.completion_mask]
+        total += (losses(config, student, states, batch.row_weights, gold).nll * batch.row_weights).sum()
+    student.train()
+    torch.distributed.all_reduce(total)
+    return total.item()
+
+
+def metrics_row(sums: dict[str, float], source: str, step: int, epoch: float, lr: float, grad_norm: float) -> dict:
+    """The line of metrics.jsonl after step `step` (from 1), timings aside."""
+    row = {"step": step, "epoch": epoch, "source": source, "loss": sums["loss"], "kd": sums["kd"], "mle": sums["mle"]}
+    row["error_rate"] = sums["changed"] / max(1.0, sums["output_tokens"])
+    row["masked_error_rate"] = sums["changed"] / max(1.0, sums["masked"])
+    row["masked_gold_rate"] = (sums["masked"] - sums["changed"]) / max(1.0, sums["masked"])
+    row["lr"] = lr
+    row["grad_norm"] = grad_norm
+    row["tokens"] = int(sums["tokens"])
+    row["shared_tokens"] = int(sums["shared_tokens"])
+    return row
+
+
+def not_finite(row: dict, file: Path | None, checkpoint: Path | None) -> str:
+    """What to say of a step whose loss or gradient is NaN or infinite."""
+    return (
+        f"step {row['step']}: the loss is {row['loss']}, its gradient's norm {row['grad_norm']}; look at the batch's "
+        f"questions in {file}, or lower --lr in a new run ({checkpoint or 'no checkpoint'} holds the state before)"
+    )
+
+
+def train(config: RunConfig) -> None:
+    """A whole run, from checked inputs to the exported student.
+
+    Raises:
+        InputError: anything the user gave is wrong; nothing has been written then.
+        RunError: a loss is not finite, or the disk is full.
+        StoppedError: by a signal, after a checkpoint.
+    """
+    keep_quiet()
+    stop_watch()
+    run, kind = Path(config.output), config.trained_as
+    leads = os.environ.get("RANK") == "0"
+    with run_lock(run) if leads else nullcontext():
+        inputs = read_inputs(config)
+        newest = newest_checkpoint(run)
+        if newest and steps_done(newest) == inputs.total_steps and (run / kind).exists():
+            if leads:
+                print(f"{run} is finished: {inputs.total_steps} steps done, {run / kind} holds the trained student")
+            return
+        with joined_ranks():
+            train_student(config, inputs)
+
+
+def choose_checkpoint(run: Path, identity: dict[str, str]) -> Found:
+    """What all ranks go on from, as rank 0 finds it; of other ranks' number, it has been converted.
+
+    Raises:
+        InputError: on every rank; there are checkpoints, and none can be used.
+    """
+    answer: list = [None]
+    if torch.distributed.get_rank() == 0:
+        try:
+            remove_partial(run)
+            found = find_checkpoint(run, identity)
+            if found.checkpoint and found.world_size != torch.distributed.get_world_size():
+                print(f"{found.checkpoint} was written by {found.world_size} ranks and is converted", flush=True)
+                found = replace(found, universal=convert_checkpoint(found.checkpoint, found.world_size))
+            answer = [found]
+        except InputError as error:
+            answer = [error]
+    torch.distributed.broadcast_object_list(answer)
+    if isinstance(answer[0], InputError):
+        raise answer[0]
+    return answer[0]
+
+
+def train_student(config: RunConfig, inputs: Inputs) -> None:
+    """The steps that are not yet done, on every rank, and the exports."""
+    run, kind = Path(config.output), config.trained_as
+    leads = torch.distributed.get_rank() == 0
+    found = choose_checkpoint(run, inputs.identity)
+    done = steps_done(found.checkpoint) if found.checkpoint else 0
+    if leads:
+        remove_events(run)
+        say_what_was_read(config, inputs, found)
+    distils = inputs.teacher is not None
+    teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if distils else None
+    how = {"checkpoint": {"load_universal": True}} if found.universal else {}
+    student = student_engine(config, inputs.student, inputs.student_deepspeed | how, inputs.total_steps)
+    share = shares_prompts(config, student, teacher, leads)
+    if share and leads:
+        saved = shared_share(inputs.train, config)
+        print(f"train: {saved:.0%} of the prompts' tokens need not run: their micro-batch shares them", flush=True)
+    if found.checkpoint:
+        load_checkpoint(student, found.universal or found.checkpoint)
+        torch.distributed.barrier()
+        if leads:
+            remove_partial(run)  # the universal copy
+    if leads:
+        create_run_directory(config)  # not before the models are there: a run that cannot start leaves none behind
+    metrics = Metrics(run, student.monitor, done) if leads else None
+    check_shared(run)
+    student.train()
+    bar = progress_bar(config.method, "step", inputs.total_steps, done, quiet=not leads)
+    try:
+        run_steps(config, inputs, student, teacher, done=done, share=share, metrics=metrics, bar=bar)
+    except RunError:
+        bar.close()  # what is said next begins a line; after any other error the last word is another rank's
+        raise
+    bar.close()
+    export_trained(student.module.model, inputs.tokenizer, run / kind)
+    stop_watch().done = True
+    if leads:
+        print(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student", flush=True)
+
+
+def run_steps(
+    config: RunConfig, inputs: Inputs, student, teacher, *, done: int, share: bool, metrics: Metrics | None, bar
+) -> None:
+    """Steps `done` (from 0) to the last, on every rank, with a checkpoint where one is due or the run is to stop.
+
+    Raises:
+        RunError: a loss is not finite, or the disk is full.
+        StoppedError: after a checkpoint.
+    """
+    run, kind = Path(config.output), config.trained_as
+    per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
+    timers = SynchronizedWallClockTimer()
+    rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    leads = rank == 0
+    for step in range(done, inputs.total_steps):
+        started = time.perf_counter()
+        lr = student.get_lr()[0]
+        source = step_source(config, step)
+        data = inputs.teacher_outputs if source == TEACHER else inputs.train
+        batches = micro_batches(data, config, step, rank, world_size, inputs.tokens.pad, share)
+        sums = train_step(config, source, student, teacher, batches, step, inputs.tokens, timers)
+        grad_norm = float(student.get_global_grad_norm() or 0)
+        row = metrics_row(sums, source, step + 1, (step + 1) / per_epoch, lr, grad_norm)
+        row["seconds"] = time.perf_counter() - started
+        row |= {f"seconds_{part}": timers(part).elapsed(reset=True) / 1000 for part in PARTS}
+        last = step + 1 == inputs.total_steps
+        if not (math.isfinite(row["loss"]) and math.isfinite(grad_norm)):
+            file = save_batch(run, data, global_batch(data, config, step), row) if leads else None
+            raise RunError(not_finite(row, file, newest_checkpoint(run)))
+        if inputs.validation and (last or (step + 1) % config.eval_steps == 0):
+            row["validation_loss"] = validation_loss(config, student, inputs.validation, inputs.tokens.pad)
+        if leads:
+            metrics.write(row)
+            bar.update()
+            bar.set_postfix(loss=f"{row['loss']:.4f}", refresh=False)
+        saves = last or (config.save_steps and (step + 1) % config.save_steps == 0)
+        reason = None if last else stop_reason(student.device)
+        if saves:
+            # In this order: a run that is killed in between does the step again and misses no export.
+            export_trained(student.module.model, inputs.tokenizer, run / f"{kind}s" / f"step-{step + 1}")
+        if saves or reason:
+            if leads:
+                sync(metrics.path)  # a checkpoint is never ahead of its lines
+            save_checkpoint(student, run, step + 1, inputs.identity)
+        if reason:
+            bar.close()
+            if leads:
+                print(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume", flush=True)
+            stop_watch().done = True
+            torch.distributed.barrier()
+            raise StoppedError
+
+
+def shares_prompts(config: RunConfig, student, teacher, leads: bool) -> bool:
+    """Whether micro-batches are laid out for schemas that run once: they are asked for, and both models can.
+
+    Raises:
+        InputError: the student has to decode outputs and cannot.
+    """
+    if ON_POLICY in METHODS[config.method].sources and not bare_module(student).decodes:
+        raise InputError(
+            f"--student {config.student} does not decode from keys and values that it is given; give another method"
+        )
+    whole = {"student": bare_module(student).why_whole, "teacher": teacher and bare_module(teacher).why_whole}
+    for name, reason in whole.items():
+        if reason and config.prefix and leads:
+            print(f"{name}: whole sequences run in every pass, as with --prefix off: {reason}", flush=True)
+    return config.prefix and config.batching == "schema" and not any(whole.values())
+
+
+def say_what_was_read(config: RunConfig, inputs: Inputs, found: Found) -> None:
+    """Counts of what will be trained on, and of all that was cut or left out."""
+    print(f"{config.benchmark}: {len(inputs.train.samples)} training samples, {inputs.total_steps} steps", flush=True)
+    for split, data in (("train", inputs.train), ("dev", inputs.validation)):
+        for remark in data.remarks if data else ():
+            print(f"{split}: {remark}", flush=True)
+    for remark in found.remarks:
+        print(remark, flush=True)
+    if found.checkpoint:
+        print(f"going on from {found.checkpoint}", flush=True)

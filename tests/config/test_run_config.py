@@ -1,0 +1,134 @@
+"""The configuration: where values come from, and that every bad one is refused by name."""
+
+from dataclasses import fields
+
+import pytest
+import yaml
+
+from kid.config.methods import METHODS
+from kid.config.recipe import resolve_config
+from kid.config.run_config import DIVERGENCE_NAMES, RunConfig, accumulation_steps, dump_config
+from kid.errors import InputError
+from kid.losses.divergence import DIVERGENCES
+
+GOOD = {"method": "kid", "student": "s", "teacher": "t", "data": "d", "output": "o"}
+
+
+def test_flags_override_the_recipe_which_overrides_its_base(tmp_path):
+    (tmp_path / "base.yaml").write_text("lr: 2e-4\nepochs: 4\nseed: 1\n")
+    (tmp_path / "r.yaml").write_text("base: base.yaml\nepochs: 5\nseed: 2\n")
+    config = resolve_config(tmp_path / "r.yaml", {**GOOD, "seed": "3"})
+    assert (config.lr, config.epochs, config.seed) == (2e-4, 5, 3)
+
+
+def test_switches_and_lists_as_flags_and_in_a_recipe(tmp_path):
+    (tmp_path / "r.yaml").write_text("evidence: no\nstrict_length: yes\ndatabases: [a, b]\ntables: t.json\n")
+    config = resolve_config(tmp_path / "r.yaml", GOOD)
+    assert (config.evidence, config.strict_length, config.databases) == (False, True, ("a", "b"))
+    config = resolve_config(tmp_path / "r.yaml", {**GOOD, "evidence": "yes", "databases": ["c"]})
+    assert (config.evidence, config.databases, config.tables) == (True, ("c",), "t.json")
+    (tmp_path / "r.yaml").write_text("databases: one\n")
+    assert resolve_config(tmp_path / "r.yaml", GOOD).databases == ("one",)
+
+
+def test_dumped_config_reads_back(tmp_path):
+    changes = {"mask_ratio": "0.3", "max_steps": "7", "databases": ["a", "b"], "evidence": "no"}
+    config = resolve_config(None, {**GOOD, **changes})
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config))
+    assert resolve_config(path, {}) == config
+    assert set(yaml.safe_load(path.read_text())) == {f.name for f in fields(RunConfig)}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"mask_ratio": "1.2"}, "--mask-ratio: mask_ratio = 1.2 is out of range; it must be from 0 to 1"),
+        ({"mask_ratio": "-0.1"}, "from 0 to 1"),
+        ({"mask_ratio": "nan"}, "is not a number"),
+        ({"method": "kd"}, "choose one of sft, fkd, rkd, f-distill, imitkd, gkd-fkl, gkd-rkl, gkd-jsd, kid"),
+        ({"divergence": "kl"}, "choose one of fkl, rkl, jsd, tvd, skew-fkl, skew-rkl"),
+        ({"mask_strategy": "soft"}, "choose one of random, uniform, hard, easy"),
+        ({"rewrite": "mask_only"}, "choose one of predict, mask-only, none"),
+        ({"fill": "beam"}, "choose one of argmax, sample"),
+        ({"mle_on": "teacher"}, "choose one of imperfect, gold"),
+        ({"jsd_beta": "0"}, "jsd_beta = 0 is out of range; it must be from 0.001 to 0.999"),
+        ({"skew_alpha": "1"}, "from 0.001 to 0.999"),
+        ({"top_p": "0"}, "top_p = 0 is out of range"),
+        ({"sample_temperature": "-1"}, "it must be 0 or more"),
+        ({"max_new_tokens": "0"}, "it must be 1 or more"),
+        ({"method": "f-distill"}, "--teacher-outputs is missing; method f-distill learns from outputs"),
+        ({"teacher_outputs": "f.jsonl"}, "--teacher-outputs f.jsonl: method kid does not read them"),
+        ({"activation_checkpointing": "yes"}, "give --prefix off with it"),
+        ({"epochs": "2.5"}, "is not a whole number"),
+        ({"epochs": "0"}, "it must be 1 or more"),
+        ({"lr": "fast"}, "lr = 'fast' is not a number"),
+        ({"dtype": "fp16"}, "choose one of fp32, bf16"),
+        ({"evidence": "perhaps"}, "evidence = 'perhaps' is not yes or no"),
+        ({"missing_database": "schema"}, "choose one of error, schema-only, skip"),
+        ({"teacher": ""}, "--teacher is missing"),
+        ({"student": ""}, "--student is missing"),
+        ({"method": "sft"}, "has no teacher"),
+        ({"method": "sft", "teacher": "", "divergence": "rkl"}, "--divergence rkl"),
+    ],
+)
+def test_bad_values_are_named(flags, message):
+    with pytest.raises(InputError, match=message.replace("(", r"\(")):
+        resolve_config(None, {**GOOD, **flags})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mask_ration: 0.2", "unknown key 'mask_ration'; did you mean mask_ratio?"),
+        ("epochs: [1]", "epochs = .* is not a whole number"),
+        ("databases: [1]", "databases = .* is not a list of texts"),
+        ("resume: 1", "is not yes or no"),
+        ("seed: true", "is not a whole number"),
+        ("- a list", "KEY: VALUE"),
+        ("a: b: c", "not valid YAML"),
+        ("base: gone.yaml", "gone.yaml: No such file"),
+        ("base: r.yaml", "in a circle"),
+        ("base: [r.yaml]", "is not the name of a recipe"),
+    ],
+)
+def test_bad_recipes_are_named(tmp_path, text, message):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        resolve_config(tmp_path / "r.yaml", GOOD)
+
+
+def test_batch_size_is_micro_times_ranks_times_accumulation():
+    config = resolve_config(None, {**GOOD, "batch_size": 16, "micro_batch_size": 2})
+    assert accumulation_steps(config, 2) == 4
+    with pytest.raises(InputError, match=r"the nearest that are: 12 or 18"):
+        accumulation_steps(config, 3)
+    with pytest.raises(InputError, match=r"the nearest that are: 32$"):
+        accumulation_steps(config, 16)
+
+
+def test_divergence_is_the_methods_unless_given():
+    assert resolve_config(None, GOOD).resolved_divergence == "rkl"
+    assert resolve_config(None, {**GOOD, "divergence": "jsd"}).resolved_divergence == "jsd"
+    assert resolve_config(None, {**GOOD, "method": "sft", "teacher": ""}).resolved_divergence is None
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_every_divergence_may_be_chosen_for_every_method_with_a_teacher(name):
+    for method, row in METHODS.items():
+        more = {"teacher_outputs": "f"} if "teacher" in row.sources else {}
+        if row.needs_teacher:
+            assert (
+                resolve_config(None, {**GOOD, **more, "method": method, "divergence": name}).resolved_divergence == name
+            )
+    config = resolve_config(None, {**GOOD, "divergence": name, "jsd_beta": "0.3", "skew_alpha": "0.2"})
+    assert name not in ("jsd", "skew-fkl", "skew-rkl") or config.mixture_weight == (0.3 if name == "jsd" else 0.2)
+
+
+def test_decoding_stops_at_the_completions_limit_unless_told_otherwise():
+    assert resolve_config(None, GOOD).decoding_limit == 128
+    assert resolve_config(None, {**GOOD, "max_new_tokens": 7}).decoding_limit == 7
+
+
+def test_the_configs_divergences_are_those_there_are():
+    assert set(DIVERGENCE_NAMES) == set(DIVERGENCES)

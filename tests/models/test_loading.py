@@ -1,0 +1,248 @@
+"""Weights reach the model exactly, whole or in parts, and logits of chosen rows are those of the full forward."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+from helpers.tiny_configs import FAMILIES, TRANSFORMED
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+)
+
+from kid.errors import InputError
+from kid.losses.head import project
+from kid.models.loading import (
+    DTYPES,
+    ResponseModel,
+    Stored,
+    add_adapter,
+    add_lora,
+    fill_parameter,
+    load_causal_lm,
+    stored_tensors,
+)
+
+
+@pytest.fixture(params=FAMILIES)
+def saved(request, tmp_path):
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(FAMILIES[request.param]).eval()
+    model.save_pretrained(tmp_path)
+    return tmp_path, model
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_response_rows_equal_the_full_forward(saved, lora):
+    _, model = saved
+    ids = torch.randint(40, (3, 7), generator=torch.Generator().manual_seed(1))
+    mask = torch.tensor([[1] * 7, [0, 0, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1, 0]])
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    rows = torch.tensor([5, 6, 10, 12, 19])
+    if lora:
+        model = add_lora(model, rank=2, alpha=4, dropout=0.0, seed=0).eval()
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if "lora_B" in name:
+                    parameter.normal_()
+    full = model(input_ids=ids, attention_mask=mask, position_ids=positions).logits
+    got = ResponseModel(model)(ids, mask, positions, rows)
+    torch.testing.assert_close(got, full.flatten(0, 1)[rows])
+    assert ResponseModel(model)(ids, mask, positions, rows[:0]).shape == (0, 40)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *TRANSFORMED])
+def test_the_head_makes_the_models_logits_of_its_hidden_states(family):
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config({**FAMILIES, **TRANSFORMED}[family]).eval()
+    for parameter in model.get_output_embeddings().parameters():
+        torch.nn.init.normal_(parameter)
+    ids = torch.randint(40, (1, 6), generator=torch.Generator().manual_seed(1))
+    inputs = (ids, torch.ones_like(ids), torch.arange(6)[None], torch.tensor([0, 3, 5]))
+    with torch.no_grad():
+        expected = model(ids).logits[0, [0, 3, 5]]
+        torch.testing.assert_close(ResponseModel(model)(*inputs), expected)
+        hidden, logits = ResponseModel(model)(*inputs, logits=False), torch.empty(3, 40)
+        project(hidden, ResponseModel(model).head, logits, tile=40)
+        torch.testing.assert_close(logits, expected)
+
+
+def test_a_trainable_head_gets_the_gradient_of_the_full_forward(saved):
+    """Bias included, where the family has one; rows that are not asked for give none."""
+    _, model = saved
+    ids = torch.randint(40, (2, 6), generator=torch.Generator().manual_seed(1))
+    mask, rows = torch.ones_like(ids), torch.tensor([2, 3, 9])
+    positions = mask.cumsum(1) - 1
+    direction = torch.randn(3, 40, generator=torch.Generator().manual_seed(2))
+    weights = list(model.get_output_embeddings().parameters())
+    full = model(input_ids=ids, attention_mask=mask, position_ids=positions).logits.flatten(0, 1)[rows]
+    expected = torch.autograd.grad((full * direction).sum(), weights)
+    got = torch.autograd.grad((ResponseModel(model)(ids, mask, positions, rows) * direction).sum(), weights)
+    for ours, theirs in zip(got, expected, strict=True):
+        assert theirs.any()
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_lora_leaves_the_head_and_the_base_alone(saved):
+    _, model = saved
+    trained = [n for n, p in add_lora(model, 2, 4, 0.0, seed=0).named_parameters() if p.requires_grad]
+    assert trained and all("lora_" in name and "lm_head" not in name for name in trained)
+
+
+LINEAR = {
+    "qwen": {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
+    "llama": {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
+    "codegen": {"qkv_proj", "out_proj", "fc_in", "fc_out"},
+}
+
+
+def test_lora_is_on_every_linear_layer_of_the_family(saved, request):
+    _, model = saved
+    family = request.node.callspec.params["saved"]
+    adapted = [n for n, m in add_lora(model, 2, 4, 0.0, seed=0).named_modules() if hasattr(m, "lora_A")]
+    assert {name.rpartition(".")[2] for name in adapted} == LINEAR[family]
+    assert len(adapted) == 2 * len(LINEAR[family])  # two layers
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_teacher_of_base_and_adapter(saved, tmp_path, dtype):
+    """It is what PEFT makes of the two: unmerged and frozen."""
+    folder, model = saved
+    trained = add_lora(model, rank=2, alpha=4, dropout=0.0, seed=0)
+    with torch.no_grad():
+        for name, parameter in trained.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    trained.save_pretrained(tmp_path / "adapter")
+    ids = torch.arange(3, 10)[None]
+    teacher = add_adapter(load_causal_lm(folder, dtype, "auto"), tmp_path / "adapter").eval()
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+    assert {parameter.dtype for parameter in teacher.parameters()} == {DTYPES[dtype]}
+    expected = trained.eval()(ids).logits
+    tolerance = {} if dtype == "fp32" else {"rtol": 0.1, "atol": 0.1}
+    torch.testing.assert_close(teacher(ids).logits.float(), expected, **tolerance)
+
+
+def test_an_adapter_of_another_model_is_refused(saved, tmp_path):
+    folder, model = saved
+    add_lora(model, rank=2, alpha=4, dropout=0.0, seed=0).save_pretrained(tmp_path / "adapter")
+    weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    renamed = {name.replace("layers", "blocks").replace(".h.", ".blocks."): tensor for name, tensor in weights.items()}
+    wider = {name: torch.zeros(tensor.shape[0] + 1, tensor.shape[1]) for name, tensor in weights.items()}
+    some = {name: tensor for name, tensor in weights.items() if "lora_A" in name}
+    for wrong in (renamed, wider, some):
+        save_file(wrong, file)
+        with pytest.raises(InputError, match=r"adapter .* does not fit its base"):
+            add_adapter(load_causal_lm(folder, "fp32", "auto"), tmp_path / "adapter")
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(InputError, match=r"adapter_model.safetensors cannot be read"):
+        stored_tensors(tmp_path / "adapter")
+
+
+def test_loaded_weights_equal_from_pretrained(saved):
+    folder, model = saved
+    loaded = load_causal_lm(folder, "fp32", "auto").state_dict()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded[name], tensor), name
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+@pytest.mark.parametrize("shape", [(7, 5), (4,), (1, 3), (2, 3, 5), (1,), (3,)])
+def test_partitions_filled_by_each_rank_make_up_the_tensor(shape, ranks, monkeypatch):
+    """ZeRO-3 cuts the flattened tensor into equal parts, the last one padded."""
+    whole = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    size = -(-whole.numel() // ranks)
+    reads, parts = [], []
+
+    def read(start, end):
+        reads.append((start, end))
+        assert start < shape[0]  # safetensors refuses an empty slice at the end
+        return whole[start:end]
+
+    for rank in range(ranks):
+        param = torch.nn.Parameter(torch.empty(0))
+        param.ds_tensor, param.ds_shape = torch.full((size,), torch.nan), shape
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        fill_parameter(param, Stored(whole.shape, read, None), "weight")
+        parts.append(param.ds_tensor)
+    assert torch.equal(torch.cat(parts)[: whole.numel()], whole.flatten())
+    if ranks > 1 and shape[0] > ranks:
+        assert all(end - start < shape[0] for start, end in reads)  # nobody read it all
+
+
+def test_sharded_and_bin_checkpoints_read_like_one_file(saved):
+    folder, _ = saved
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(tensors)
+    half = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for file, keys in half.items():
+        save_file({key: tensors[key] for key in keys}, folder / file)
+    index = {"weight_map": {key: file for file, keys in half.items() for key in keys}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    torch.save(tensors, folder / "whole.bin")
+    stored = stored_tensors(folder)
+    assert set(stored) == set(names)
+    assert all(stored[name].shape == tensors[name].shape for name in names)
+    assert all(torch.equal(stored[name].whole(), tensors[name]) for name in names)
+    for file in half:
+        (folder / file).unlink()
+    (folder / "model.safetensors.index.json").unlink()
+    (folder / "whole.bin").rename(folder / "pytorch_model.bin")
+    stored = stored_tensors(folder)
+    assert all(torch.equal(stored[name].rows(0, 2), tensors[name][0:2]) for name in names)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_zero_init_changes_neither_weights_nor_rotary_frequencies(saved, dtype):
+    """In a process of its own, since it starts torch.distributed. Without care, bf16 rounds the frequencies."""
+    folder, _ = saved
+    script = f"""
+import sys, torch, deepspeed
+from pathlib import Path
+from transformers import AutoModelForCausalLM
+from kid.models.loading import DTYPES, load_causal_lm
+deepspeed.init_distributed("gloo", verbose=False)
+zero = {{"train_batch_size": 1, "bf16": {{"enabled": {dtype == "bf16"}}}, "zero_optimization": {{"stage": 3}}}}
+ours = load_causal_lm(Path({str(folder)!r}), {dtype!r}, "auto", zero)
+theirs = AutoModelForCausalLM.from_pretrained({str(folder)!r}, dtype=DTYPES[{dtype!r}])
+buffers = dict(ours.named_buffers())
+for name, buffer in theirs.named_buffers():
+    assert buffers[name].dtype == buffer.dtype and torch.equal(buffers[name], buffer), name
+with deepspeed.zero.GatheredParameters(list(ours.parameters())):
+    weights = dict(ours.named_parameters())
+    for name, weight in theirs.named_parameters():
+        assert weights[name].dtype == weight.dtype and torch.equal(weights[name], weight), name
+torch.distributed.destroy_process_group()
+"""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    job = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env={**os.environ, **job}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_bad_checkpoints_are_named(saved):
+    folder, _ = saved
+    tensors = load_file(folder / "model.safetensors")
+    name = next(n for n in tensors if tensors[n].dim() == 2)
+    save_file({n: t for n, t in tensors.items() if n != name}, folder / "model.safetensors")
+    with pytest.raises(InputError, match=f"lack 1 of the model's, first {name}"):
+        load_causal_lm(folder, "fp32", "auto")
+    save_file({**tensors, name: tensors[name][:-1].clone()}, folder / "model.safetensors")
+    with pytest.raises(InputError, match=f"{name} has shape"):
+        load_causal_lm(folder, "fp32", "auto")
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(InputError, match="cannot be read"):
+        load_causal_lm(folder, "fp32", "auto")
+    file.unlink()
+    with pytest.raises(InputError, match="has no weights"):
+        load_causal_lm(folder, "fp32", "auto")

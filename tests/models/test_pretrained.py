@@ -1,0 +1,71 @@
+"""Where a teacher lies, and the hash by which its outputs know it."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from kid.models.pretrained import Pretrained, find_teacher, fingerprint
+
+
+@pytest.fixture
+def adapter(tiny_models, tmp_path):
+    """A PEFT directory on a copy of the tiny teacher."""
+    shutil.copytree(tiny_models / "teacher", tmp_path / "base")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    get_peft_model(model, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_a_model_is_its_own_base(tiny_models):
+    folder = tiny_models / "teacher"
+    assert find_teacher(str(folder), "--teacher") == Pretrained(folder, None, folder)
+
+
+def test_an_adapter_names_its_base_and_may_bring_its_tokenizer(adapter):
+    base = adapter.parent / "base"
+    assert find_teacher(str(adapter), "--teacher") == Pretrained(base, adapter, base)
+    shutil.copy(base / "tokenizer_config.json", adapter)
+    assert find_teacher(str(adapter), "--teacher").tokenizer == adapter
+
+
+def change_one_weight(file):
+    weights = load_file(file)
+    name = max(weights, key=lambda name: weights[name].numel())
+    weights[name].view(-1)[0] += 1
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+def test_the_fingerprint_is_of_what_a_model_is_and_not_of_where_it_lies(adapter, tmp_path):
+    before = fingerprint(find_teacher(str(adapter), "--teacher"))
+    bare = fingerprint(find_teacher(str(tmp_path / "base"), "--teacher"))
+    assert before != bare
+    shutil.copytree(tmp_path / "base", tmp_path / "elsewhere")
+    settings = json.loads((adapter / "adapter_config.json").read_text())
+    settings["base_model_name_or_path"] = str(tmp_path / "elsewhere")
+    (adapter / "adapter_config.json").write_text(json.dumps(settings))
+    assert fingerprint(find_teacher(str(adapter), "--teacher")) == before
+    for file in (tmp_path / "elsewhere" / "model.safetensors", adapter / "adapter_model.safetensors"):
+        change_one_weight(file)
+        after = fingerprint(find_teacher(str(adapter), "--teacher"))
+        assert after != before
+        before = after
+
+
+def test_a_large_file_is_sampled_all_over(tmp_path):
+    """A change in a hundredth of a file that is much larger than what is read of it changes the hash."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    weights = {"weight": torch.zeros(16 * 2**20, dtype=torch.uint8)}
+    save_file(weights, folder / "model.safetensors")
+    before = fingerprint(Pretrained(folder, None, folder))
+    for start in (0, 7 * 2**20, 15 * 2**20):
+        changed = {"weight": weights["weight"].clone()}
+        changed["weight"][start : start + 2**19] = 1
+        save_file(changed, folder / "model.safetensors")
+        assert fingerprint(Pretrained(folder, None, folder)) != before

@@ -1,0 +1,69 @@
+"""Which directory a run may have, how its metrics are cut back, and what is kept of a step that must not count."""
+
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from kid.config.recipe import resolve_config
+from kid.errors import InputError
+from kid.run.directory import Metrics, check_run_directory, create_run_directory, save_batch
+
+
+class Monitor:
+    """Keeps what would go to TensorBoard."""
+
+    def __init__(self):
+        self.events = []
+
+    def write_events(self, events):
+        self.events += events
+
+
+def config(folder: Path, **changes):
+    flags = {"method": "kid", "student": "s", "teacher": "t", "data": "d", "output": str(folder)}
+    return resolve_config(None, {**flags, **changes})
+
+
+def test_a_run_may_be_resumed_under_the_same_config_only(tmp_path):
+    folder = tmp_path / "run"
+    check_run_directory(config(folder))
+    create_run_directory(config(folder))
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "environment.json"}
+    check_run_directory(config(folder, resume=True))
+    check_run_directory(config(folder, resume=True, fused="off", logit_memory_mb=100))  # how, not what is trained
+    check_run_directory(config(folder, resume=True, prefix="off", activation_checkpointing="yes"))
+    check_run_directory(config(folder, resume=True, save_steps=1, teacher_deepspeed="elsewhere.json"))
+    with pytest.raises(InputError, match="holds a run; add --resume"):
+        check_run_directory(config(folder))
+    with pytest.raises(InputError, match=r"differ: lr \(0.0002 there, 0.001 here\), seed \(0 there, 1 here\);"):
+        check_run_directory(config(folder, resume=True, seed=1, lr=1e-3))
+    (folder / "config.yaml").write_text("a: [")
+    with pytest.raises(InputError, match="cannot be read"):
+        check_run_directory(config(folder, resume=True))
+
+
+def test_a_batch_that_gave_no_finite_loss_is_written_down(tmp_path):
+    """Its questions by their places in the benchmark's file; a place without a question is none."""
+    data = SimpleNamespace(indices=[4, 9, 2], db_ids=["a", "b", "c"])
+    row = {"step": 7, "loss": math.nan, "grad_norm": math.inf, "source": "gold"}
+    path = save_batch(tmp_path, data, [2, 0, None], row)
+    assert path == tmp_path / "not-finite-step-7.json"
+    questions = [{"index": 2, "db_id": "c"}, {"index": 4, "db_id": "a"}]
+    expected = {"step": 7, "loss": "nan", "grad_norm": "inf", "source": "gold", "questions": questions}
+    assert json.loads(path.read_text()) == expected
+
+
+def test_metrics_are_cut_back_and_shown_again(tmp_path):
+    rows = [{"step": step, "loss": 1 / step} for step in (1, 2, 3, 4)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "metrics.jsonl").write_text(text + '{"step": 5, "lo')
+    monitor = Monitor()
+    metrics = Metrics(tmp_path, monitor, last_step=3)
+    assert monitor.events == [("train/loss", 1 / step, step) for step in (1, 2, 3)]
+    metrics.write({"step": 4, "loss": 0.5})
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [*rows[:3], {"step": 4, "loss": 0.5}]
+    assert monitor.events[-1] == ("train/loss", 0.5, 4)

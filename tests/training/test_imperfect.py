@@ -1,0 +1,105 @@
+"""Select, mask, predict, rewrite: counts, what is never touched, and that the choice is keyed by the sample alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from kid.randomness import MASK, sample_generator
+from kid.training.imperfect import mask_count, rewrite, select_by_entropy, select_by_rule, select_random, select_uniform
+
+
+@pytest.mark.parametrize(
+    ("ratio", "length", "expected"),
+    [(0.2, 10, 2), (0.2, 1, 1), (0.0, 10, 0), (1.0, 7, 7), (0.5, 0, 0), (0.01, 3, 1), (0.2, 12, 2), (0.2, 13, 3)],
+)
+def test_mask_count(ratio, length, expected):
+    assert mask_count(ratio, length) == expected
+
+
+def test_select_random_is_uniform_without_replacement():
+    drawn = [select_random(5, 2, sample_generator(0, step, 3, MASK)) for step in range(2000)]
+    assert all(len(set(positions)) == 2 for positions in drawn)
+    counts = np.bincount(np.concatenate(drawn), minlength=5)
+    assert counts.min() > 700 and counts.max() < 900  # 800 expected, standard deviation 22
+
+
+def test_select_uniform_is_evenly_spaced_from_any_offset():
+    for length, count in [(10, 2), (7, 3), (5, 5), (1, 1), (128, 26), (3, 0), (0, 0)]:
+        drawn = [select_uniform(length, count, sample_generator(0, step, 0, MASK)) for step in range(300)]
+        assert all(len(set(positions)) == count for positions in drawn)
+        gaps = {int(gap) for positions in drawn for gap in np.diff(positions)}
+        assert gaps <= {length // max(1, count), -(-length // max(1, count))}
+        assert not count or {int(at) for positions in drawn for at in positions} == set(range(length))
+
+
+def test_the_rules_never_touch_eos_or_padding_and_may_take_the_first_token():
+    for strategy in ("random", "uniform"):
+        firsts = 0
+        for step in range(50):
+            chosen = select_by_rule(strategy, [3, 0, 6], [0, 1, 2], 0.5, seed=1, step=step, width=8)
+            assert chosen.sum(1).tolist() == [2, 0, 3]
+            assert not chosen[0, 3:].any() and not chosen[2, 6:].any()
+            firsts += int(chosen[2, 0])
+        assert firsts > 0
+
+
+def test_selection_depends_on_the_place_in_the_global_batch_not_on_the_micro_batch():
+    together = select_by_rule("random", [9, 7, 8, 5], [0, 1, 2, 3], 0.3, seed=5, step=11, width=10)
+    apart = select_by_rule("random", [8, 5], [2, 3], 0.3, seed=5, step=11, width=10)
+    assert torch.equal(together[2:], apart)
+    another = select_by_rule("random", [9, 7, 8, 5], [0, 1, 2, 3], 0.3, seed=5, step=12, width=10)
+    assert not torch.equal(together, another)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "ratio", "expected"),
+    [
+        ("hard", 0.4, [[1, 3], [0], [], [1]]),
+        ("easy", 0.4, [[2, 4], [0], [], [0]]),
+        ("hard", 1.0, [[0, 1, 2, 3, 4], [0], [], [0, 1, 2]]),
+        ("easy", 0.0, [[], [], [], []]),
+        ("hard", 0.01, [[3], [0], [], [1]]),  # at least one
+    ],
+)
+def test_entropy_strategies_on_a_hand_made_profile(strategy, ratio, expected):
+    """The highest or lowest entropies; of equals the first; never EOS, never padding, however extreme they are."""
+    profile = torch.tensor(
+        [
+            [0.5, 0.8, 0.1, 0.9, 0.2, 7.0, -7.0],  # EOS at 5
+            [0.3, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0],  # EOS at 1
+            [4.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0],  # EOS alone
+            [0.4, 0.6, 0.6, 0.0, 0.0, 0.0, 9.0],  # two equal ones
+        ]
+    )
+    chosen = select_by_entropy(strategy, [5, 1, 0, 3], ratio, profile)
+    assert [row.nonzero().flatten().tolist() for row in chosen] == expected
+
+
+def test_mask_only_keeps_the_mask_token():
+    gold = torch.tensor([[5, 6, 7, 0]])
+    chosen = torch.tensor([[True, False, True, False]])
+    assert rewrite(gold, chosen, mask_token_id=99, predict=None).tolist() == [[99, 6, 99, 0]]
+
+
+def test_rewrite_masks_predicts_and_writes_back():
+    gold = torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]])
+    chosen = torch.tensor([[True, False, True, False], [False, True, False, False]])
+    seen = {}
+
+    def predict(masked, where):
+        seen["masked"] = masked
+        return torch.tensor([50, 7, 90])
+
+    rewritten = rewrite(gold, chosen, mask_token_id=99, predict=predict)
+    assert seen["masked"].tolist() == [[99, 6, 99, 0], [8, 99, 0, 0]]
+    assert rewritten.tolist() == [[50, 6, 7, 0], [8, 90, 0, 0]]
+    assert gold.tolist() == [[5, 6, 7, 0], [8, 9, 0, 0]]
+
+
+def test_rewrite_of_nothing_still_calls_predict():
+    """The forward inside is a collective: a rank with nothing to rewrite must join it."""
+    calls = []
+    gold = torch.tensor([[4, 0]])
+    nothing = torch.zeros_like(gold, dtype=torch.bool)
+    out = rewrite(gold, nothing, 9, lambda *a: calls.append(a) or torch.empty(0, dtype=torch.long))
+    assert len(calls) == 1 and torch.equal(out, gold)
