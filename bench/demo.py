@@ -122,8 +122,8 @@ class Demo:
     def ex_over_steps(self, method: str) -> list[tuple[int, float]]:
         """EX of the first seed's student on part of `seen`, at the base and at every saved adapter."""
         from kid.config.run_config import RunConfig
-        from kid.data.benchmarks import find_databases
         from kid.data.prepare import prepare
+        from kid.data.questions import find_databases
         from kid.data.reading import data_options
         from kid.evaluation.execution_accuracy import percent, score_predictions
         from kid.evaluation.prediction import decode_candidates, load_model
@@ -154,7 +154,7 @@ class Demo:
         # Here, and not above, as matplotlib takes a second.
         from plots import plot_runs
 
-        from kid.data.benchmarks import load_questions
+        from kid.data.questions import load_questions
         from kid.report.runs import median_seconds, read_metrics
 
         first = self.seeds[0]
@@ -251,7 +251,7 @@ def predictions_section(questions: Sequence, predictions: dict[str, list[str]], 
     """Markdown: each question with its gold SQL and every model's prediction, marked right or wrong.
 
     Args:
-        questions: `kid.data.benchmarks.Question`s, n of them.
+        questions: `kid.data.questions.Question`s, n of them.
         predictions: model -> n predictions.
         verdicts: model -> n verdicts.
     """

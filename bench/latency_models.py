@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from kid.config.deepspeed_config import complete_deepspeed_config, read_deepspeed_config
 from kid.config.run_config import RunConfig
 from kid.data.batching import Batch, Sample, collate, load_dataset, sample_weights
 from kid.data.order import micro_batches
 from kid.errors import InputError
-from kid.models.engine import complete_deepspeed_config, read_deepspeed_config, with_fitting_bucket
-from kid.models.loading import DTYPES, ResponseModel, add_lora, choose_attention
+from kid.models.engine import with_fitting_bucket
+from kid.models.loading import DTYPES, add_lora, choose_attention
+from kid.models.response_model import ResponseModel
 
 PAD = 0
 QWEN, LLAMA, CODEGEN = "qwen2", "llama", "codegen"

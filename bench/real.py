@@ -20,7 +20,7 @@ from real_jobs import SIZES, SPLITS, Job, Real
 from running import ROOT, differing, end_with_children, run_jobs
 
 from kid.config.methods import METHODS
-from kid.data.benchmarks import find_databases, find_tables, load_questions
+from kid.data.questions import find_databases, find_tables, load_questions
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
 

@@ -10,8 +10,9 @@ import random
 import shutil
 from pathlib import Path
 
-from kid.data.benchmarks import BENCHMARKS, find_tables, question_files, read_items, split_folders
+from kid.config.benchmarks import BENCHMARKS
 from kid.data.damage import Damage
+from kid.data.questions import find_tables, question_files, read_items, split_folders
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
 
@@ -24,7 +25,7 @@ def chosen(count: int, wanted: int, seed: int) -> list[int]:
 
 
 def write_split(spider: Path, split: str, output: Path, wanted: int, seed: int) -> None:
-    """One split: its questions, its tables.json and links to its databases, where `kid.data.benchmarks` looks.
+    """One split: its questions, its tables.json and links to its databases, where `kid.data.questions` looks.
 
     Raises:
         InputError: it is missing or damaged, or has not so many questions.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from kid.config.benchmarks import BENCHMARKS
 from kid.config.run_config import RunConfig, convert, describe, field_type
-from kid.data.benchmarks import BENCHMARKS
 from kid.errors import InputError
 
 NAMES = (

@@ -63,7 +63,7 @@ def candidates_so_far(part: Path, made: dict) -> dict[int, list[str]]:
 
 def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> tuple[list[str], list[str]]:
     """One candidate of each question that has a prompt; and lines on how they were chosen."""
-    from kid.data.benchmarks import find_databases
+    from kid.data.questions import find_databases
     from kid.data.schema import check_not_in_use
     from kid.evaluation.candidates import choose_accepted
     from kid.progress import progress_bar

@@ -10,8 +10,8 @@ from cli import add_question_flags
 from rich.console import Console
 from rich.table import Table
 
-from kid.data.benchmarks import Question, find_databases, load_questions
 from kid.data.damage import Damage
+from kid.data.questions import Question, find_databases, load_questions
 from kid.data.schema import check_not_in_use
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers

@@ -80,19 +80,19 @@ def show_prompt(arguments: argparse.Namespace) -> None:
     from kid.data.encoding import encode_continuations
     from kid.data.prepare import row_encoder
     from kid.data.prompt import question_part
-    from kid.data.reading import data_options, read_schemas, read_source
+    from kid.data.reading import data_options, load_split, read_schemas
     from kid.data.texts import make_texts, written_parts
 
     options = data_options(arguments)
-    source = read_source(options, arguments.split, arguments.index)
-    (question,) = source.questions
-    schemas, reasons = read_schemas(source, options.missing_database)
-    texts = make_texts(source, schemas, options.evidence, "", quiet=True)
+    loaded = load_split(options, arguments.split, arguments.index)
+    (question,) = loaded.questions
+    schemas, reasons = read_schemas(loaded, options.missing_database)
+    texts = make_texts(loaded, schemas, options.evidence, "", quiet=True)
     if question.index not in texts:
         reason = question.fault or reasons.get(question.db_id, "damaged database")
         raise InputError(f"question {question.index} on {question.db_id or 'no database'} has no prompt: {reason}")
     tokenizer = find_tokenizer(arguments.model, written_parts(schemas, texts, options.evidence))
-    row = row_encoder(source, schemas, texts, options, arguments.split, tokenizer)({"index": [question.index]})
+    row = row_encoder(loaded, schemas, texts, options, arguments.split, tokenizer)({"index": [question.index]})
     row = {name: values[0] for name, values in row.items()}
     last = "" if question.prompt else question_part(question.question, question.evidence if options.evidence else "")
     size = len(encode_continuations(tokenizer, [last])[0])
@@ -140,16 +140,16 @@ def histogram(title: str, lengths: list[int], limit: int) -> Table:
 def show_stats(arguments: argparse.Namespace) -> None:
     from kid.data.batching import long_outputs, long_prompts
     from kid.data.prepare import prepare
-    from kid.data.reading import data_options, read_schemas, read_source
+    from kid.data.reading import data_options, load_split, read_schemas
     from kid.data.texts import make_texts, written_parts
     from kid.files import write_atomically
 
     options = data_options(arguments)
     texts: list[str] = []
     if not arguments.model:
-        source = read_source(options, arguments.split)
-        schemas, _ = read_schemas(source, options.missing_database)
-        texts = written_parts(schemas, make_texts(source, schemas, options.evidence, arguments.split), options.evidence)
+        loaded = load_split(options, arguments.split)
+        schemas, _ = read_schemas(loaded, options.missing_database)
+        texts = written_parts(schemas, make_texts(loaded, schemas, options.evidence, arguments.split), options.evidence)
     prepared = prepare(options, arguments.split, find_tokenizer(arguments.model, texts))
     lengths = {
         "prompts": (prepared.lengths("prompt_ids"), options.max_prompt_length),

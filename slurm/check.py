@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from kid.config.run_config import RunConfig, accumulation_steps
-from kid.data.benchmarks import load_questions
+from kid.data.questions import load_questions
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import check_writable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # Where an output y comes from; kid/training/sources.py makes each.
-GOLD, IMPERFECT, TEACHER, ON_POLICY = "gold", "imperfect", "teacher", "on-policy"
+GOLD, IMPERFECT, TEACHER_OUTPUTS, ON_POLICY = "gold", "imperfect", "teacher", "on-policy"
 # Section 3: the auxiliary MLE is added where the output is the gold SQL or made of it.
 MLE_SOURCES = (GOLD, IMPERFECT)
 
@@ -30,7 +30,7 @@ METHODS: dict[str, Method] = {
     "sft": Method((GOLD,), None),
     "fkd": Method((GOLD,), "fkl"),
     "rkd": Method((GOLD,), "rkl"),
-    "f-distill": Method((TEACHER, ON_POLICY), "tvd"),
+    "f-distill": Method((TEACHER_OUTPUTS, ON_POLICY), "tvd"),
     "imitkd": Method((GOLD, ON_POLICY), "fkl"),
     "gkd-fkl": Method((ON_POLICY,), "fkl"),
     "gkd-rkl": Method((ON_POLICY,), "rkl"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from kid.config.methods import METHODS, TEACHER
+from kid.config.methods import METHODS, TEACHER_OUTPUTS
 from kid.config.run_config import RunConfig, convert
 from kid.errors import InputError
 
@@ -82,11 +82,11 @@ def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfi
         raise InputError(f"--teacher {config.teacher}: method {config.method} has no teacher; leave it out")
     if not method.needs_teacher and config.divergence:
         raise InputError(f"--divergence {config.divergence}: method {config.method} has none; leave it out")
-    if TEACHER in method.sources and not config.teacher_outputs:
+    if TEACHER_OUTPUTS in method.sources and not config.teacher_outputs:
         raise InputError(
             f"--teacher-outputs is missing; method {config.method} learns from outputs that train/generate.py makes"
         )
-    if TEACHER not in method.sources and config.teacher_outputs:
+    if TEACHER_OUTPUTS not in method.sources and config.teacher_outputs:
         raise InputError(
             f"--teacher-outputs {config.teacher_outputs}: method {config.method} does not read them; leave it out"
         )

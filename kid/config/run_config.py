@@ -8,8 +8,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
+from kid.config.benchmarks import BENCHMARKS
 from kid.config.methods import METHODS
-from kid.data.benchmarks import BENCHMARKS
 from kid.errors import InputError
 
 DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd", "skew-fkl", "skew-rkl")

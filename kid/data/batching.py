@@ -98,12 +98,6 @@ class Batch:
         moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(self).items()}
         return Batch(**moved)
 
-    def with_completion(self, completion_ids: Tensor) -> Tensor:
-        """input_ids with other output tokens in the same places; padding stays as it is."""
-        prompt = self.input_ids[:, : -self.completion_ids.shape[1]]
-        kept = torch.where(self.completion_mask, completion_ids, self.completion_ids)
-        return torch.cat([prompt, kept], dim=1)
-
 
 def long_prompts(prepared: Prepared, limit: int) -> list[str]:
     """Lines on the prompts that are over the limit, or were."""

@@ -169,7 +169,7 @@ def build_value_index(database: Path) -> Path:
 
 
 @dataclass
-class Question:
+class SearchText:
     """A text to find cells in, folded; its words' places and stems, and which are worth a look-up on their own."""
 
     plain: str
@@ -200,16 +200,16 @@ class Question:
         return self.widths[width]
 
 
-def read_question(text: str) -> Question:
+def search_text(text: str) -> SearchText:
     plain = fold(text)
     spans = [match.span() for match in WORD.finditer(plain)]
     words = [plain[start:end] for start, end in spans]
     shouted = plain.isupper()
     telling = [word.casefold() not in STOP_WORDS or (word.isupper() and not shouted) for word in words]
-    return Question(plain, spans, [stem(word.casefold()) for word in words], telling)
+    return SearchText(plain, spans, [stem(word.casefold()) for word in words], telling)
 
 
-def known_grams(question: Question, vocabulary: dict[str, int]) -> set[tuple[str, ...]]:
+def known_grams(question: SearchText, vocabulary: dict[str, int]) -> set[tuple[str, ...]]:
     """The 1- to 4-grams of a question without the words that a shard lacks, and without those of stop words only."""
     grams = set()
     for first, (start, _) in enumerate(question.words):
@@ -243,14 +243,14 @@ def is_near(value: str, text: str) -> bool:
     return all(fuzz.ratio(one, other) > MIN_WORD_SIMILARITY for one, other in pairs)
 
 
-def find_places(value: str, question: Question) -> list[Place]:
+def find_places(value: str, question: SearchText) -> list[Place]:
     """The stretches of a question that are nearly equal to a folded value, of as many words as it has."""
     texts, places = question.stretches(len(WORD.findall(value)))
     near = process.extract(value, texts, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY, limit=None)
     return [(score, *places[number]) for text, score, number in near if score == 100 or is_near(value, text)]
 
 
-def is_meant(value: str, text: str, question: Question, place: Place) -> bool:
+def is_meant(value: str, text: str, question: SearchText, place: Place) -> bool:
     """Whether a stretch means the cell `text`, of which `value` is the folded form, and is not equal by chance.
 
     Between quotes it does. Otherwise numbers of one or two digits do not (they count something, nine times in ten),
@@ -288,7 +288,7 @@ def best_values(matches: dict[str, list[Place]], taken: set[Place]) -> list[str]
     return [text for *_, text in sorted(ranked)[:MAX_VALUES]]
 
 
-def match_shard(shard: Path, questions: list[Question], found: list[dict[int, dict[str, list[Place]]]]) -> None:
+def match_shard(shard: Path, questions: list[SearchText], found: list[dict[int, dict[str, list[Place]]]]) -> None:
     """Add what a shard holds to `found`, for each question: number of the column -> cell -> places."""
     retriever = bm25s.BM25.load(shard, mmap=True, show_progress=False)
     grams = [known_grams(question, retriever.vocab_dict) for question in questions]
@@ -315,7 +315,7 @@ def match_values(index: Path, texts: list[str]) -> list[dict[tuple[str, str], li
         texts: questions on that database, with their evidence where there is some.
     """
     columns = [tuple(column) for column in json.loads((index / "columns.json").read_text())]
-    questions = [read_question(text) for text in texts]
+    questions = [search_text(text) for text in texts]
     found: list[dict[int, dict[str, list[Place]]]] = [{} for _ in texts]
     # The best of each shard are all compared. Merged by score, right ones could get lost: how rare a word is, and with
     # it its score, differs between shards.

@@ -12,11 +12,11 @@ import datasets
 import numpy as np
 import pyarrow.compute as pc
 
-from kid.data.benchmarks import Question
 from kid.data.cache import build_once, cache_folder, content_hash, key_of
 from kid.data.encoding import beginning, encode_continuations, encode_texts, join_prompt
 from kid.data.prompt import matched_part, question_part, schema_part
-from kid.data.reading import DataOptions, Source, read_schemas, read_source
+from kid.data.questions import Question
+from kid.data.reading import DataOptions, LoadedSplit, load_split, read_schemas
 from kid.data.schema import Schema, description_files
 from kid.data.schema_filter import (
     SELECTION_SIZES,
@@ -75,28 +75,28 @@ class Prepared:
         ] + self.notes
 
 
-def cache_key(options: DataOptions, split: str, source: Source, tokenizer) -> str:
+def cache_key(options: DataOptions, split: str, loaded: LoadedSplit, tokenizer) -> str:
     """A hash of everything the rows depend on; not of where the files lie."""
     settings = asdict(options)
     for place in ("data", "questions", "tables", "databases"):
         settings.pop(place)
     if split != "train":
         settings.pop("seed")  # of the random tables and columns in training
-    if source.rankings is not None:
-        settings["schema_filter"] = "lexical" if split == "train" else source.rankings
+    if loaded.rankings is not None:
+        settings["schema_filter"] = "lexical" if split == "train" else loaded.rankings
     bos = beginning(tokenizer)  # this also sets back the padding and truncation that an earlier use has left
     descriptions = {
         db_id: [[file.name, content_hash(file)] for file in description_files(path)]
-        for db_id, path in source.databases.items()
+        for db_id, path in loaded.databases.items()
     }
     code = {file.name: content_hash(file) for file in sorted(Path(__file__).parent.glob("*.py"))}
     return key_of(
         {
             "settings": settings,
             "split": split,
-            "questions": [asdict(question) for question in source.questions],
-            "tables": content_hash(source.tables) if source.tables else None,
-            "databases": {db_id: content_hash(path) for db_id, path in source.databases.items()},
+            "questions": [asdict(question) for question in loaded.questions],
+            "tables": content_hash(loaded.tables) if loaded.tables else None,
+            "databases": {db_id: content_hash(path) for db_id, path in loaded.databases.items()},
             "descriptions": descriptions,
             "tokenizer": [tokenizer.backend_tokenizer.to_str(), bos, tokenizer.eos_token_id],
             "code": code,
@@ -111,7 +111,7 @@ def filtered_schemas(
     """What the schema filter leaves of a schema for a question whose prompt is over the limit; less and less."""
     question = text.question
     if split == "train":
-        gold, seed = gold_schema_items(question.query, schema), [options.seed, question.index]
+        gold, seed = gold_schema_items(question.query, schema.columns_by_table), [options.seed, question.index]
         selections = (training_selection(schema, gold, np.random.default_rng(seed), size) for size in SELECTION_SIZES)
     else:
         if rankings is not None:
@@ -137,7 +137,7 @@ def encode_whole(text: Text, limit: int, tokenizer) -> tuple:
 
 
 def row_encoder(
-    source: Source, schemas: dict[str, Schema], texts: dict[int, Text], options: DataOptions, split: str, tokenizer
+    loaded: LoadedSplit, schemas: dict[str, Schema], texts: dict[int, Text], options: DataOptions, split: str, tokenizer
 ) -> Callable[[dict[str, list]], dict[str, list]]:
     """A function from a batch of question indices to rows, for `datasets.Dataset.map`."""
     bos, limit = beginning(tokenizer), options.max_prompt_length
@@ -160,7 +160,7 @@ def row_encoder(
             shown = schema_ids[db_id]
             filtered = options.schema_filter != "none" and len(bos + shown + values + own) > limit
             if filtered:
-                for schema in filtered_schemas(text, schemas[db_id], options, split, source.rankings):
+                for schema in filtered_schemas(text, schemas[db_id], options, split, loaded.rankings):
                     (shown,) = encode_texts(tokenizer, [schema_part(schema)])
                     (values,) = encode_continuations(tokenizer, [matched_part(schema, text.matches)])
                     if len(bos + shown + values + own) <= limit:
@@ -174,20 +174,20 @@ def row_encoder(
     return encode
 
 
-def build(source: Source, options: DataOptions, split: str, tokenizer, folder: Path) -> None:
+def build(loaded: LoadedSplit, options: DataOptions, split: str, tokenizer, folder: Path) -> None:
     """Write the rows and what was left out of them into `folder`."""
     title = f"{options.benchmark} {split}"
-    schemas, reasons = read_schemas(source, options.missing_database)
-    texts = make_texts(source, schemas, options.evidence, title)
+    schemas, reasons = read_schemas(loaded, options.missing_database)
+    texts = make_texts(loaded, schemas, options.evidence, title)
     left_out: dict[str, list[int]] = {}
-    for question in source.questions:
+    for question in loaded.questions:
         if question.index not in texts:
             reason = question.fault or reasons.get(question.db_id, "damaged database")
             left_out.setdefault(reason, []).append(question.index)
     if not texts:
         why = ", ".join(f"{len(indices)} for {reason}" for reason, indices in left_out.items())
         raise InputError(f"{title}: no question is left, {why} left out; see docs/data.md for where files lie")
-    encode = row_encoder(source, schemas, texts, options, split, tokenizer)
+    encode = row_encoder(loaded, schemas, texts, options, split, tokenizer)
     rows = datasets.Dataset.from_dict({"index": sorted(texts)}).map(
         encode,
         batched=True,
@@ -199,14 +199,14 @@ def build(source: Source, options: DataOptions, split: str, tokenizer, folder: P
     datasets.disable_progress_bars()  # writing takes no time
     rows.save_to_disk(folder / "rows")
     datasets.enable_progress_bars()
-    report = {"left_out": left_out, "notes": make_notes(source, schemas, texts)}
+    report = {"left_out": left_out, "notes": make_notes(loaded, schemas, texts)}
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
 
 
-def make_notes(source: Source, schemas: dict[str, Schema], texts: dict[int, Text]) -> list[str]:
+def make_notes(loaded: LoadedSplit, schemas: dict[str, Schema], texts: dict[int, Text]) -> list[str]:
     """Lines on everything that was left out or done without, questions aside."""
-    notes = [f"left out as damaged: {line}" for line in source.damage.lines()]
-    alone = [db_id for db_id in schemas if db_id not in source.databases]
+    notes = [f"left out as damaged: {line}" for line in loaded.damage.lines()]
+    alone = [db_id for db_id in schemas if db_id not in loaded.databases]
     if alone:
         count = sum(text.question.db_id in alone for text in texts.values())
         notes.append(f"{count} prompts from tables.json alone, for want of the databases {', '.join(sorted(alone))}")
@@ -228,11 +228,11 @@ def prepare(options: DataOptions, split: str, tokenizer) -> Prepared:
     Raises:
         InputError: missing files, and damaged ones unless `options.damaged` says to go on without them.
     """
-    source = read_source(options, split)
-    key = cache_key(options, split, source, tokenizer)
+    loaded = load_split(options, split)
+    key = cache_key(options, split, loaded, tokenizer)
     folder = cache_folder() / "prepared" / key
     cached = folder.is_dir()
-    build_once(folder, lambda partial: build(source, options, split, tokenizer, partial))
+    build_once(folder, lambda partial: build(loaded, options, split, tokenizer, partial))
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     rows = datasets.load_from_disk(folder / "rows")
-    return Prepared(source.questions, rows, report["left_out"], report["notes"], cached)
+    return Prepared(loaded.questions, rows, report["left_out"], report["notes"], cached)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from kid.data.benchmarks import Question, find_databases, find_tables, load_questions
 from kid.data.damage import Damage
+from kid.data.questions import Question, find_databases, find_tables, load_questions
 from kid.data.schema import DamagedDatabaseError, Schema, check_not_in_use, read_database, read_tables
 from kid.data.schema_filter import Selection, read_rankings, top_of
 from kid.errors import InputError
@@ -35,7 +35,7 @@ def data_options(settings, **changes) -> DataOptions:
 
 
 @dataclass(frozen=True)
-class Source:
+class LoadedSplit:
     """One split as read, before prompts are made: schemas know nothing of the databases yet.
 
     schemas: None where there is no tables.json. databases: those that are there.
@@ -49,7 +49,7 @@ class Source:
     damage: Damage
 
 
-def read_source(options: DataOptions, split: str, index: int | None = None) -> Source:
+def load_split(options: DataOptions, split: str, index: int | None = None) -> LoadedSplit:
     """Questions, schemas and the places of databases; faults inside files go to `damage`.
 
     Args:
@@ -94,31 +94,31 @@ def read_source(options: DataOptions, split: str, index: int | None = None) -> S
         if unranked:
             what = f"names no table of the database of question {', '.join(map(str, unranked))}"
             raise InputError(f"--schema-filter {options.schema_filter} {what}; it must be made for this split")
-    return Source(questions, schemas, tables, databases, rankings, damage)
+    return LoadedSplit(questions, schemas, tables, databases, rankings, damage)
 
 
-def read_schemas(source: Source, missing_database: str) -> tuple[dict[str, Schema], dict[str, str]]:
+def read_schemas(loaded: LoadedSplit, missing_database: str) -> tuple[dict[str, Schema], dict[str, str]]:
     """The complete schema of each db_id the questions are on; and, for those without one, the reason.
 
     Raises:
-        InputError: all faults of the source and of the databases in one line, unless they are to be left out.
+        InputError: all faults of the loaded and of the databases in one line, unless they are to be left out.
     """
     schemas: dict[str, Schema] = {}
     reasons: dict[str, str] = {}
-    for db_id in dict.fromkeys(q.db_id for q in source.questions if q.db_id and not q.fault):
-        known = source.schemas is None or source.schemas.get(db_id) is not None
+    for db_id in dict.fromkeys(q.db_id for q in loaded.questions if q.db_id and not q.fault):
+        known = loaded.schemas is None or loaded.schemas.get(db_id) is not None
         if not known:
             reasons[db_id] = "no schema of its database"
-        elif db_id in source.databases:
+        elif db_id in loaded.databases:
             try:
-                schema = source.schemas[db_id] if source.schemas else None
-                schemas[db_id] = read_database(schema, db_id, source.databases[db_id])
+                schema = loaded.schemas[db_id] if loaded.schemas else None
+                schemas[db_id] = read_database(schema, db_id, loaded.databases[db_id])
             except DamagedDatabaseError as error:
-                source.damage.add("damaged database", str(error))
+                loaded.damage.add("damaged database", str(error))
                 reasons[db_id] = "damaged database"
         elif missing_database == "schema-only":
-            schemas[db_id] = source.schemas[db_id]
+            schemas[db_id] = loaded.schemas[db_id]
         else:
             reasons[db_id] = "no database"
-    source.damage.settle()
+    loaded.damage.settle()
     return schemas, reasons

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kid.data.benchmarks import read_items
 from kid.data.damage import Damage
+from kid.data.questions import read_items
 from kid.errors import InputError
 
 SAMPLE_VALUES = 2
@@ -65,6 +65,11 @@ class Schema:
     tables: tuple[Table, ...]
     foreign_keys: tuple[tuple[str, str, str, str], ...]
     left_out: tuple[str, ...] = ()
+
+    @property
+    def columns_by_table(self) -> dict[str, list[str]]:
+        """Name of each table -> names of its columns."""
+        return {table.name: [column.name for column in table.columns] for table in self.tables}
 
 
 def quote(name: str) -> str:

@@ -11,11 +11,11 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
 
-from kid.data.benchmarks import Question
 from kid.data.cache import cache_folder
 from kid.data.matching import build_value_index, match_values
 from kid.data.prompt import matched_part, question_part, schema_part
-from kid.data.reading import Source
+from kid.data.questions import Question
+from kid.data.reading import LoadedSplit
 from kid.data.schema import DamagedDatabaseError, Schema
 from kid.errors import InputError
 from kid.progress import progress_bar
@@ -47,7 +47,7 @@ def work_on_database(schema: Schema, database: Path | None, questions: list[Ques
     matches: list[dict[tuple[str, str], list[str]]] = [{} for _ in questions]
     if database:
         matches = match_values(build_value_index(database), [asked(question, evidence) for question in questions])
-    normal = [normalise_sql(question.query, schema) for question in questions]
+    normal = [normalise_sql(question.query, schema.columns_by_table) for question in questions]
     return [Text(q, m, *n) for q, m, n in zip(questions, matches, normal, strict=True)]
 
 
@@ -64,7 +64,7 @@ def start_worker(cache: Path) -> None:
 
 
 def make_texts(
-    source: Source, schemas: dict[str, Schema], evidence: bool, title: str, quiet: bool = False
+    loaded: LoadedSplit, schemas: dict[str, Schema], evidence: bool, title: str, quiet: bool = False
 ) -> dict[int, Text]:
     """The text of each question that has a schema or brings its prompt, by its index.
 
@@ -74,10 +74,10 @@ def make_texts(
         InputError: a database is damaged, unless damaged ones are to be left out.
     """
     groups: dict[str, list[Question]] = {}
-    for question in source.questions:
+    for question in loaded.questions:
         if question.db_id in schemas and not question.fault:
             groups.setdefault(question.db_id, []).append(question)
-    whole = [question for question in source.questions if question.prompt and not question.fault]
+    whole = [question for question in loaded.questions if question.prompt and not question.fault]
     texts = {question.index: Text(question, {}, question.query, None) for question in whole}
     if not groups:
         return texts
@@ -85,17 +85,17 @@ def make_texts(
     total = sum(map(len, groups.values()))
     bar = progress_bar(f"{title}: values and SQL", "question", total, quiet=quiet)
     # Large databases first, so that no core waits for the last of them; a fork would copy the caller's threads' locks.
-    order = sorted(groups, key=lambda db_id: file_size(source.databases.get(db_id)), reverse=True)
+    order = sorted(groups, key=lambda db_id: file_size(loaded.databases.get(db_id)), reverse=True)
     with bar, ProcessPoolExecutor(workers, get_context("forkserver"), start_worker, (cache_folder(),)) as pool:
         running = [
-            pool.submit(work_on_database, schemas[db_id], source.databases.get(db_id), groups[db_id], evidence)
+            pool.submit(work_on_database, schemas[db_id], loaded.databases.get(db_id), groups[db_id], evidence)
             for db_id in order
         ]
         for future in as_completed(running):
             try:
                 done = future.result()
             except DamagedDatabaseError as error:  # damage beyond the rows that the schema's samples come from
-                source.damage.add("damaged database", str(error))
+                loaded.damage.add("damaged database", str(error))
                 continue
             except BrokenProcessPool:
                 raise InputError(
@@ -104,7 +104,7 @@ def make_texts(
                 ) from None
             texts |= {text.question.index: text for text in done}
             bar.update(len(done))
-    source.damage.settle()
+    loaded.damage.settle()
     return texts
 
 

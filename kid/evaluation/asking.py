@@ -6,10 +6,10 @@ from pathlib import Path
 
 from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
-from kid.data.benchmarks import Question
 from kid.data.damage import Damage
 from kid.data.prepare import row_encoder
-from kid.data.reading import DataOptions, Source, data_options, read_schemas
+from kid.data.questions import Question
+from kid.data.reading import DataOptions, LoadedSplit, data_options, read_schemas
 from kid.data.schema import check_not_in_use
 from kid.data.texts import make_texts
 from kid.errors import InputError
@@ -40,10 +40,10 @@ def question_prompt(
     damage = Damage("skip")
     options = data_options(options, evidence=bool(evidence))
     asked = Question(0, database.stem, question, "SELECT 1", evidence)
-    source = Source([asked], None, None, {asked.db_id: database}, None, damage)
-    schemas, _ = read_schemas(source, options.missing_database)
-    texts = make_texts(source, schemas, options.evidence, "", quiet=True)
+    loaded = LoadedSplit([asked], None, None, {asked.db_id: database}, None, damage)
+    schemas, _ = read_schemas(loaded, options.missing_database)
+    texts = make_texts(loaded, schemas, options.evidence, "", quiet=True)
     if not texts:
         raise InputError(f"--database {'; '.join(damage.lines())}; give another SQLite file")
-    rows = row_encoder(source, schemas, texts, options, SPLIT, tokenizer)({"index": [0]})
+    rows = row_encoder(loaded, schemas, texts, options, SPLIT, tokenizer)({"index": [0]})
     return rows["prompt_ids"][0], rows["cut"][0]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from kid.data.benchmarks import Question
 from kid.data.cache import cache_folder, key_of
+from kid.data.questions import Question
 from kid.evaluation.execution import Outcome, run_jobs
 from kid.evaluation.worker import Limits, QueryError, Sandbox
 from kid.sql.comparison import Row, bird_results_equal, normalize_query, order_matters, results_equal

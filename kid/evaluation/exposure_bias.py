@@ -24,61 +24,57 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
+from transformers import PreTrainedModel
 
-from kid.data.batching import Sample, collate, pad_left
+from kid.data.batching import Sample, collate
 from kid.errors import InputError
 from kid.losses.divergence import divergence
-from kid.models.pretrained import padding_token
-from kid.randomness import DECODE, draw_tokens, sample_generator
+from kid.models.decoding import decode
+from kid.models.prefix_cache import PrefixCache
+from kid.models.pretrained import TokenIds, padding_token
+from kid.models.response_model import ResponseModel
+from kid.randomness import DECODE, sample_generator
 
 RESAMPLES = 2000
 INTERVAL = (2.5, 97.5)  # percentiles
 
 
-class DrawToken(LogitsProcessor):
-    """Leaves of each row only the token that its next uniform number draws, at temperature 1.
-
-    As kid/models/decoding.py does, which needs DeepSpeed. The tokens are those of the common vocabulary: prefixes come
-    from the very distributions that are compared.
-    """
-
-    def __init__(self, uniforms: Tensor, prompt_width: int, vocabulary: int):
-        self.uniforms, self.prompt_width, self.vocabulary = uniforms, prompt_width, vocabulary
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        uniforms = self.uniforms[:, input_ids.shape[1] - self.prompt_width]
-        drawn = draw_tokens(scores[:, : self.vocabulary], uniforms, temperature=1.0, top_p=1.0)
-        return torch.full_like(scores, -torch.inf).scatter(1, drawn[:, None], 0.0)
-
-
-@torch.no_grad()
 def sample_outputs(
     model: PreTrainedModel, tokenizer, prompts: Sequence[list[int]], uniforms: Tensor, vocabulary: int
 ) -> list[list[int]]:
     """One output for each prompt, sampled at temperature 1 from the whole distribution over the common vocabulary.
 
+    Prefixes come from the very distributions that are compared.
+
     Args:
+        model: in eval mode.
         prompts: token ids of n prompts.
         uniforms: float64 [n, T] in [0, 1): what is drawn for a prompt depends on its row alone. At most T tokens.
         vocabulary: only ids below it are drawn.
 
     Returns:
         Token ids of each output, at least one. The last is EOS, and only that, unless T tokens came without one.
+
+    Raises:
+        InputError: the model cannot decode against a KV cache.
     """
-    eos, pad = tokenizer.eos_token_id, padding_token(tokenizer)
-    ids, mask = pad_left(prompts, pad)
-    draw = DrawToken(uniforms.to(model.device), ids.shape[1], vocabulary)
-    found = model.generate(
-        ids.to(model.device),
-        attention_mask=mask.to(model.device),
-        generation_config=GenerationConfig(
-            max_new_tokens=uniforms.shape[1], do_sample=False, use_cache=True, eos_token_id=eos, pad_token_id=pad
-        ),
-        logits_processor=LogitsProcessorList([draw]),
+    author = ResponseModel(model)
+    if not author.decodes:
+        raise InputError(f"{model.config.name_or_path or model.config.model_type} cannot decode against a KV cache")
+    pad = padding_token(tokenizer)
+    tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=vocabulary)
+    samples = [Sample(prompt, []) for prompt in prompts]
+    batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad).to(model.device)
+    return decode(
+        author,
+        batch,
+        PrefixCache(),
+        range(len(samples)),
+        uniforms.to(model.device),
+        tokens=tokens,
+        temperature=1.0,
+        top_p=1.0,
     )
-    outputs = found[:, ids.shape[1] :].tolist()
-    return [output[: output.index(eos) + 1] if eos in output else output for output in outputs]
 
 
 @torch.no_grad()

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 
 from sqlglot.errors import SqlglotError
 
-from kid.data.benchmarks import Question
+from kid.data.questions import Question
 from kid.errors import InputError
 from kid.evaluation.execution_accuracy import GOLD_FAILED
 from kid.sql import hardness
-from kid.sql.query_parts import Item, Scope, give_common_names, resolve, take_apart
+from kid.sql.query_parts import Item, QueryBlock, give_common_names, resolve, take_apart
 
 # In the order of every list and table. The first three come from the verdict, and of these one applies at most, except
 # that a query which ran into the time limit may be unreadable too. Then what a person would say first comes first.
@@ -74,7 +74,7 @@ def failure(prediction: str, error: str | None) -> str | None:
     return "does not parse" if SYNTAX_ERRORS.search(error) else "does not run"
 
 
-def tree_differences(gold: list[Scope], predicted: list[Scope]) -> set[str]:
+def tree_differences(gold: list[QueryBlock], predicted: list[QueryBlock]) -> set[str]:
     """The classes that the trees show."""
     shared = give_common_names(gold, predicted)
     a, b = take_apart(gold, shared), take_apart(predicted, shared)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kid.data.benchmarks import Question
+from kid.data.questions import Question
 from kid.data.schema import check_not_in_use
 from kid.errors import InputError
 from kid.evaluation.execution_accuracy import Verdict

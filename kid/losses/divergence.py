@@ -19,8 +19,8 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Scores:
-    """What is known of each row, [N].
+class RowStatistics:
+    """Divergence, likelihood, entropy and argmax of each row, [N].
 
     kd: the divergence, times T^2; 0 without a teacher. nll: -log q(target); 0 without targets. entropy: of the
     student's distribution. All fp32 or wider, in nats. argmax: the student's most probable id, int64.
@@ -30,6 +30,10 @@ class Scores:
     nll: Tensor
     entropy: Tensor
     argmax: Tensor
+
+    def select(self, rows: slice) -> RowStatistics:
+        """Views of some rows."""
+        return RowStatistics(self.kd[rows], self.nll[rows], self.entropy[rows], self.argmax[rows])
 
 
 # exp of it is 0 in every dtype: stands for log 0 where -inf would make NaN of a gradient.

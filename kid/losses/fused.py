@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from kid.losses import torch_rows
-from kid.losses.divergence import Scores
+from kid.losses.divergence import RowStatistics
 from kid.losses.head import Head, add_weight_gradient, project, pull_back
 from kid.losses.torch_rows import Objective
 
@@ -26,14 +26,14 @@ TILE = 128
 
 
 @dataclass(frozen=True)
-class FusedLosses(Scores):
-    """The scores of each row, and loss = sum_i w_i (kd_weight kd_i + mle_weight nll_i): a scalar with gradient."""
+class FusedLosses(RowStatistics):
+    """The statistics of each row, and loss = sum_i w_i (kd_weight kd_i + mle_weight nll_i): a scalar with gradient."""
 
     loss: Tensor
 
 
 @dataclass(frozen=True)
-class Plan:
+class ChunkPlan:
     """How much is done at once. rows: of logits. tile: vocabulary rows of a bf16 head that is converted to fp32."""
 
     rows: int
@@ -48,9 +48,9 @@ class Plan:
         return [slice(*edge) for edge in pairwise(edges)]
 
 
-def make_plan(
+def plan_chunks(
     heads: list[Head], device: torch.device, wide: int, gradient: int, scratch: int, memory_mb: float
-) -> Plan:
+) -> ChunkPlan:
     """As many rows as the budget allows, at least one.
 
     Args:
@@ -74,19 +74,19 @@ def make_plan(
         tile = max(1, budget // 8 // (wide * hidden))
         budget -= tile * wide * hidden
     rows = max(1, budget // row)
-    return Plan(rows if rows < TILE else rows // TILE * TILE, tile)
+    return ChunkPlan(rows if rows < TILE else rows // TILE * TILE, tile)
 
 
 def row_backend(name: str | None, device: torch.device, dtype: torch.dtype) -> tuple[Callable[..., None], int]:
-    """(its `score_rows`, tensors of scratch it needs): "torch", "triton", or None: Triton for fp32 logits on a GPU."""
+    """(its `compute_rows`, tensors of scratch it needs). `name`: "torch", "triton"; None: Triton for fp32 on a GPU."""
     if name is None:
         usable = device.type == "cuda" and dtype == torch.float32 and importlib.util.find_spec("triton")
         name = "triton" if usable else "torch"
     if name == "torch":
-        return torch_rows.score_rows, torch_rows.SCRATCH
+        return torch_rows.compute_rows, torch_rows.SCRATCH
     from kid.losses import triton_rows  # on a CPU only the tests import it, with Triton's interpreter
 
-    return triton_rows.score_rows, 0
+    return triton_rows.compute_rows, 0
 
 
 def fused_divergence(
@@ -116,7 +116,8 @@ def fused_divergence(
         student_head: with V_s rows; the weight and bias get a gradient if they require one.
         teacher_hidden: [N, H_t]; never gets a gradient. Needed with a divergence, like `teacher_head`, of V_t rows.
         targets: int64 [N], the gold ids; None: no likelihood.
-        weights: [N]; None: 1 each. A row of weight 0 is left out whatever it holds, target included; its scores are 0.
+        weights: [N]; None: 1 each. A row of weight 0 is skipped, whatever it holds, target included; its statistics are
+            0.
         divergence: "fkl", "rkl", "jsd", "tvd", "skew-fkl" or "skew-rkl"; None: no teacher.
         temperature: T; the divergence's logits are divided by it, the divergence is multiplied by T^2.
         mixture_weight: in (0, 1), JSD's beta, the skewed KLs' alpha.
@@ -148,11 +149,11 @@ def fused_divergence(
     if weights is None:
         weights = student_hidden.new_ones(len(student_hidden))
     rows = row_backend(backend, student_hidden.device, wide)
-    loss, *scores = FusedDivergence.apply(
+    loss, *statistics = FusedDivergence.apply(
         student_hidden, student_head.weight, student_head.bias, weights.to(wide), student_head, teacher_hidden,
         teacher_head, targets, objective, memory_mb, rows, torch.is_grad_enabled(),
     )  # fmt: skip
-    return FusedLosses(*scores, loss=loss)
+    return FusedLosses(*statistics, loss=loss)
 
 
 def operand_dtype(hidden: Tensor) -> torch.dtype:
@@ -170,7 +171,7 @@ def logits_in_chunks(
         scratch: tensors as large as the logits that the caller makes of them; they count into the budget.
     """
     wide = torch.promote_types(hidden.dtype, torch.float32)
-    plan = make_plan([head], hidden.device, wide.itemsize, wide.itemsize * scratch, 0, memory_mb)
+    plan = plan_chunks([head], hidden.device, wide.itemsize, wide.itemsize * scratch, 0, memory_mb)
     for rows in plan.chunks(len(hidden)):
         logits = torch.empty(rows.stop - rows.start, len(head.weight), dtype=wide, device=hidden.device)
         project(hidden[rows], head, logits, plan.tile)
@@ -185,7 +186,7 @@ class FusedDivergence(torch.autograd.Function):
         ctx, hidden, weight, bias, weights, head, teacher_hidden, teacher_head, targets, objective, memory_mb, backend,
         with_gradient,
     ):  # fmt: skip
-        score_rows, scratch = backend
+        compute_rows, scratch = backend
         wanted = [with_gradient and needed for needed in ctx.needs_input_grad[:4]]
         backwards = any(wanted[:3])
         count, device = len(hidden), hidden.device
@@ -193,10 +194,10 @@ class FusedDivergence(torch.autograd.Function):
         # Rounded to it once: after the soft cap, which needs the logits beside the gradient.
         narrow, capped = operand_dtype(hidden), head.soft_cap is not None
         written = wide if capped else narrow
-        apart = backwards and (written != wide or capped)
-        own = apart * written.itemsize + (backwards and written != narrow) * narrow.itemsize
+        own_gradient = backwards and (written != wide or capped)
+        own = own_gradient * written.itemsize + (backwards and written != narrow) * narrow.itemsize
         heads = [head] if teacher_head is None else [head, teacher_head]
-        plan = make_plan(heads, device, wide.itemsize, own, scratch, memory_mb)
+        plan = plan_chunks(heads, device, wide.itemsize, own, scratch, memory_mb)
         chunks = plan.chunks(count)
         largest = max((rows.stop - rows.start for rows in chunks), default=0)
 
@@ -205,11 +206,11 @@ class FusedDivergence(torch.autograd.Function):
 
         logits, states = buffer(len(weight)), buffer(hidden.shape[1])
         teacher_logits = None if teacher_head is None else buffer(len(teacher_head.weight))
-        gradient = (buffer(len(weight), written) if apart else logits) if backwards else None
+        gradient = (buffer(len(weight), written) if own_gradient else logits) if backwards else None
         d_hidden = torch.empty_like(hidden) if wanted[0] else None
         d_weight = torch.zeros(weight.shape, dtype=wide, device=device) if wanted[1] else None
         d_bias = torch.zeros(bias.shape, dtype=wide, device=device) if wanted[2] else None
-        scores = Scores(
+        statistics = RowStatistics(
             *(torch.zeros(count, dtype=wide, device=device) for _ in range(3)),
             torch.zeros(count, dtype=torch.long, device=device),
         )
@@ -226,13 +227,13 @@ class FusedDivergence(torch.autograd.Function):
             project(inputs, head, logits[:n], plan.tile)
             if teacher_head is not None:
                 project(kept(teacher_hidden), teacher_head, teacher_logits[:n], plan.tile)
-            score_rows(
+            compute_rows(
                 logits[:n],
                 None if teacher_head is None else teacher_logits[:n],
                 None if targets is None else targets[rows],
                 row_weights[rows],
                 objective,
-                Scores(scores.kd[rows], scores.nll[rows], scores.entropy[rows], scores.argmax[rows]),
+                statistics.select(rows),
                 None if gradient is None else gradient[:n],
             )
             if not backwards:
@@ -247,13 +248,13 @@ class FusedDivergence(torch.autograd.Function):
                 add_weight_gradient(d_logits, inputs, d_weight)
             if wanted[2]:
                 d_bias += d_logits.sum(0, dtype=wide)
-        for values in (scores.kd, scores.nll, scores.entropy, scores.argmax):
+        for values in (statistics.kd, statistics.nll, statistics.entropy, statistics.argmax):
             values.masked_fill_(dropped, 0)
-        per_row = objective.kd_weight * scores.kd + objective.mle_weight * scores.nll
+        per_row = objective.kd_weight * statistics.kd + objective.mle_weight * statistics.nll
         ctx.save_for_backward(d_hidden, d_weight, d_bias, per_row if wanted[3] else None)
         ctx.dtypes = [None if tensor is None else tensor.dtype for tensor in (hidden, weight, bias, weights)]
-        ctx.mark_non_differentiable(scores.kd, scores.nll, scores.entropy, scores.argmax)
-        return (per_row * weights).sum(), scores.kd, scores.nll, scores.entropy, scores.argmax
+        ctx.mark_non_differentiable(statistics.kd, statistics.nll, statistics.entropy, statistics.argmax)
+        return (per_row * weights).sum(), statistics.kd, statistics.nll, statistics.entropy, statistics.argmax
 
     @staticmethod
     @once_differentiable

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kid.losses.divergence import Scores
+from kid.losses.divergence import RowStatistics
 
 # exp of it is finite in fp32, and 1 / exp of it is nothing beside 1 in every dtype.
 FAR = 80.0
@@ -93,16 +93,16 @@ def softmax_parts(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return shifted, exponential, exponential.sum(-1, keepdim=True)
 
 
-def score_rows(
+def compute_rows(
     student: Tensor,
     teacher: Tensor | None,
     targets: Tensor | None,
     weights: Tensor,
     objective: Objective,
-    scores: Scores,
+    statistics: RowStatistics,
     gradient: Tensor | None,
 ) -> None:
-    """Fill in the scores of n rows and, unless it is None, dL/d logits of the student.
+    """Fill in the statistics of n rows and, unless it is None, dL/d logits of the student.
 
     Args:
         student, teacher: logits, [n, V_s] and [n, V_t], fp32 or wider.
@@ -113,25 +113,27 @@ def score_rows(
     rows = max(1, BLOCK // student.shape[1]) if student.device.type == "cpu" else max(1, len(student))
     for at in range(0, len(student), rows):
         part = slice(at, at + rows)
-        score_block(
+        compute_block(
             student[part],
             None if teacher is None else teacher[part],
             None if targets is None else targets[part],
             weights[part, None],
             objective,
-            Scores(scores.kd[part], scores.nll[part], scores.entropy[part], scores.argmax[part]),
+            statistics.select(part),
             None if gradient is None else gradient[part],
         )
 
 
-def score_block(student, teacher, targets, weights, objective: Objective, scores: Scores, gradient) -> None:
-    """As `score_rows`, all rows at once; weights [n, 1]."""
-    scores.argmax.copy_(student[:, : objective.vocabulary].argmax(-1))
+def compute_block(
+    student, teacher, targets, weights, objective: Objective, statistics: RowStatistics, gradient
+) -> None:
+    """As `compute_rows`, all rows at once; weights [n, 1]."""
+    statistics.argmax.copy_(student[:, : objective.vocabulary].argmax(-1))
     shifted, q, total = softmax_parts(student)
-    scores.entropy.copy_((total.log() - (q * shifted).sum(-1, keepdim=True) / total).squeeze(1))
+    statistics.entropy.copy_((total.log() - (q * shifted).sum(-1, keepdim=True) / total).squeeze(1))
     q.div_(total)
     if targets is not None:
-        scores.nll.copy_((total.log() - shifted.gather(1, targets[:, None])).squeeze(1))
+        statistics.nll.copy_((total.log() - shifted.gather(1, targets[:, None])).squeeze(1))
     if teacher is not None:
         temperature, common = objective.temperature, objective.common
         p, q_kd = teacher[:, :common], q
@@ -144,7 +146,7 @@ def score_block(student, teacher, targets, weights, objective: Objective, scores
         # The logarithm of a ratio: the rounding of two logarithms would drown the value of two near distributions.
         log_ratio = shifted.sub_(teacher_shifted).sub_((total / teacher_total).log_())
         value, slope = DIVERGENCES[objective.divergence](p, q_kd, log_ratio, objective.mixture_weight)
-        scores.kd.copy_(value * temperature**2)
+        statistics.kd.copy_(value * temperature**2)
     if gradient is None:
         return
     # Rounded once, at the end: q - 1 at a target of high probability would not survive bf16.

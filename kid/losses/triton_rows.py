@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kid.losses.divergence import Scores
+from kid.losses.divergence import RowStatistics
 from kid.losses.torch_rows import FAR, Objective
 
 BLOCK = 4096
@@ -66,7 +66,7 @@ def divergence_terms(p, q, log_ratio, weight, DIVERGENCE: tl.constexpr):
 
 
 @triton.jit
-def score_kernel(
+def row_kernel(
     student_ptr, teacher_ptr, gradient_ptr, targets_ptr, weights_ptr, kd_ptr, nll_ptr, entropy_ptr, argmax_ptr,
     student_stride, teacher_stride, gradient_stride,
     student_vocabulary, common, vocabulary, inverse_temperature, mixture_weight, kd_weight, mle_weight,
@@ -177,16 +177,16 @@ def score_kernel(
             tl.store(gradient_ptr + ids, gradient.to(gradient_ptr.dtype.element_ty), mask=inside)
 
 
-def score_rows(
+def compute_rows(
     student: Tensor,
     teacher: Tensor | None,
     targets: Tensor | None,
     weights: Tensor,
     objective: Objective,
-    scores: Scores,
+    statistics: RowStatistics,
     gradient: Tensor | None,
 ) -> None:
-    """As `kid.losses.torch_rows.score_rows`; logits are fp32, their rows contiguous.
+    """As `kid.losses.torch_rows.compute_rows`; logits are fp32, their rows contiguous.
 
     Raises:
         TypeError: logits of another dtype.
@@ -195,16 +195,16 @@ def score_rows(
         raise TypeError(f"the Triton backend computes in fp32, not {student.dtype}; use backend='torch'")
     some = student  # stands for what is not there and not read
     with torch.cuda.device(student.device) if student.is_cuda else nullcontext():
-        score_kernel[(len(student),)](
+        row_kernel[(len(student),)](
             student,
             some if teacher is None else teacher,
             some if gradient is None else gradient,
             some if targets is None else targets,
             weights,
-            scores.kd,
-            scores.nll,
-            scores.entropy,
-            scores.argmax,
+            statistics.kd,
+            statistics.nll,
+            statistics.entropy,
+            statistics.argmax,
             student.stride(0),
             0 if teacher is None else teacher.stride(0),
             0 if gradient is None else gradient.stride(0),

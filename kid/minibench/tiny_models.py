@@ -10,7 +10,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerFast
 
 from kid.config.run_config import RunConfig
-from kid.data.reading import data_options, read_schemas, read_source
+from kid.data.reading import data_options, load_split, read_schemas
 from kid.data.texts import make_texts, written_parts
 
 EOS, PAD = "<|endoftext|>", "<|pad|>"
@@ -28,9 +28,9 @@ PIECES = "|".join(
 def benchmark_texts(benchmark: str, split: str, data: Path) -> list[str]:
     """Every schema part once; for every question of a split the rest of its prompt and its gold SQL."""
     options = data_options(RunConfig(benchmark=benchmark, data=str(data)))
-    source = read_source(options, split)
-    schemas, _ = read_schemas(source, options.missing_database)
-    texts = make_texts(source, schemas, options.evidence, f"{benchmark} {split}")
+    loaded = load_split(options, split)
+    schemas, _ = read_schemas(loaded, options.missing_database)
+    texts = make_texts(loaded, schemas, options.evidence, f"{benchmark} {split}")
     return written_parts(schemas, texts, options.evidence)
 
 

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
-import deepspeed
 import torch
-from deepspeed.runtime.zero.parameter_offload import FWD_MODULE_STACK
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
-from transformers.cache_utils import DynamicLayer
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from kid.errors import InputError
-from kid.losses.head import Head
+from kid.models.zero3 import partitioned_init
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -93,16 +89,6 @@ def fill_parameter(param: nn.Parameter, stored: Stored, name: str) -> None:
         partition[: end - start].copy_(tensor[start - first * row : end - first * row])
 
 
-class InParts(deepspeed.zero.Init):
-    """Partitions each parameter as it is made. DeepSpeed's own also sends rank 0's values, which mean nothing before a
-    checkpoint is read, to the other ranks: there every page of the whole parameter is then written, and memory taken.
-    """
-
-    def _zero_init_param(self, param: nn.Parameter) -> None:
-        self._convert_to_deepspeed_param(param)
-        param.partition()
-
-
 def restore_buffers(model: PreTrainedModel) -> None:
     """Rotary frequencies as they are without `zero.Init`, which rounds all that is computed under it to its dtype."""
     for module in model.modules():
@@ -142,7 +128,7 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
         raise InputError(f"{folder}/config.json: {str(error).splitlines()[0]}") from None
     implementation = choose_attention(attention, dtype)
     try:
-        with InParts(config_dict_or_path=zero) if partitioned else nullcontext(), no_init_weights():
+        with partitioned_init(zero) if partitioned else nullcontext(), no_init_weights():
             model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype], attn_implementation=implementation)
     except (ImportError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -189,122 +175,3 @@ def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     if amiss:
         raise InputError(f"the adapter {folder} does not fit its base: {len(amiss)} weights differ, first {amiss[0]}")
     return adapted.requires_grad_(False)
-
-
-def logit_transform(config: PreTrainedConfig) -> tuple[float, float | None]:
-    """(scale, soft cap) of the logits of the architectures that have one."""
-    # Cohere has the first, Falcon-H1 the second.
-    scale = getattr(config, "logit_scale", None) or getattr(config, "lm_head_multiplier", None) or 1.0
-    scaling = getattr(config, "logits_scaling", None)
-    if scaling:  # Granite divides
-        scale = scaling if config.model_type == "hyperclovax" else 1 / scaling
-    # Gemma 2 and later have the first, RecurrentGemma the second.
-    return scale, getattr(config, "final_logit_softcapping", None) or getattr(config, "logits_soft_cap", None)
-
-
-class PromptIsRead(Exception):  # noqa: N818 (no error)
-    """The last layer's keys and values are in the cache."""
-
-
-class PromptCache(DynamicCache):
-    """Ends a forward once it holds the last layer's keys and values: nobody reads what that layer makes of a prompt."""
-
-    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args, **kwargs):
-        super().update(key_states, value_states, layer_idx, *args, **kwargs)
-        if layer_idx == len(self.layers) - 1:
-            raise PromptIsRead
-        return self.layers[layer_idx].keys, self.layers[layer_idx].values
-
-
-class ResponseModel(nn.Module):
-    """A causal language model that only looks at chosen rows: the head never sees the prompt."""
-
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
-
-    @property
-    def causal_lm(self) -> PreTrainedModel:
-        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
-
-    @property
-    def device(self) -> torch.device:
-        return self.causal_lm.device
-
-    @cached_property
-    def why_whole(self) -> str | None:
-        """Why prompts cannot be kept as keys and values of every token, padding in between; None: they can."""
-        config = self.causal_lm.config
-        rope = getattr(config, "rope_parameters", None) or {}
-        kinds = {rope.get("rope_type"), *(own.get("rope_type") for own in rope.values() if isinstance(own, dict))}
-        if getattr(self.causal_lm, "_is_stateful", False):
-            return "it has recurrent layers"
-        if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=config).layers):
-            return "not all its layers have full attention"
-        if config.model_type in ("gpt_neo", "mpt"):  # a window of columns; ALiBi by columns
-            return "its attention counts columns, padding included"
-        if kinds & {"longrope", "dynamic"}:
-            return "its rotary frequencies depend on the length of what is run"
-        return None
-
-    @cached_property
-    def draws_dropout(self) -> bool:
-        """Whether a forward in training differs from one in evaluation."""
-        for part in self.modules():
-            if isinstance(part, nn.Dropout) and part.p > 0:
-                return True
-            # Attention modules hold their rate themselves.
-            if any("dropout" in name and isinstance(value, float) and value > 0 for name, value in vars(part).items()):
-                return True
-        return False
-
-    @property
-    def decodes(self) -> bool:
-        """Whether it goes on from keys and values that it is given."""
-        return "past_key_values" in inspect.signature(self.causal_lm.base_model.forward).parameters
-
-    @property
-    def head(self) -> Head:
-        """Under ZeRO-3 its tensors are empty outside of `kid.models.engine.whole_heads`."""
-        linear, (scale, soft_cap) = self.causal_lm.get_output_embeddings(), logit_transform(self.causal_lm.config)
-        return Head(linear.weight, linear.bias, scale, soft_cap)
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        position_ids: Tensor,
-        rows: Tensor,
-        cache: Cache | None = None,
-        logits: bool = True,
-    ) -> Tensor:
-        """Logits, or the hidden states before the head, at the given positions.
-
-        Args:
-            input_ids, position_ids: int64 [B, L].
-            attention_mask: int64 [B, tokens in the cache + L].
-            rows: int64 [N], indices into the flattened [B, L]; N may be 0.
-            cache: keys and values of the tokens before these; those of these are added to it.
-
-        Returns:
-            [N, V], or [N, H], in the model's dtype; [0, 0] from a `PromptCache`, which is all that is wanted then.
-        """
-        depth = len(FWD_MODULE_STACK)
-        try:
-            hidden = self.causal_lm.base_model(
-                input_ids=input_ids,
-                attention_mask=attention_mask,
-                position_ids=position_ids,
-                past_key_values=cache,
-                use_cache=cache is not None,
-            ).last_hidden_state.flatten(0, 1)[rows]
-        except PromptIsRead:
-            del FWD_MODULE_STACK[depth:]  # ZeRO-3's list of the modules that are running: these were left
-            return attention_mask.new_empty(0, 0, dtype=self.causal_lm.dtype)
-        if not logits:
-            return hidden
-        scale, soft_cap = logit_transform(self.causal_lm.config)
-        # The module's own call: under ZeRO-3 it gathers the weight.
-        values = self.causal_lm.get_output_embeddings()(hidden)
-        values = values if scale == 1 else values * scale
-        return values if soft_cap is None else soft_cap * torch.tanh(values / soft_cap)

@@ -1,8 +1,8 @@
-"""Prompt once, branch many: prompts run through a model once, every later pass feeds only output tokens.
+"""Encode each prompt once: its KV cache is reused by every pass over outputs.
 
-With causal attention the keys and values of a prompt do not depend on what follows it. So they are kept (a `Stem`),
-and each pass over outputs (entropies, predictions, decoding, the losses) is a branch that attends to them; what
-questions on one database have in common runs once for all of them. Exact: losses and gradients are those of whole
+With causal attention the keys and values of a prompt do not depend on what follows it. So they are kept (a
+`PrefixCache`), and each pass (entropies, predictions, decoding, the losses) feeds output tokens only. What the
+questions on one database have in common is encoded once for all of them. Exact: losses and gradients are those of whole
 sequences.
 """
 
@@ -10,95 +10,156 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from kid.config.run_config import RunConfig
 from kid.data.batching import Batch
-from kid.models.engine import bare_module, forget_order
-from kid.models.loading import PromptCache
+from kid.models.response_model import EarlyExitCache
+from kid.models.zero3 import bare_module, discard_zero3_trace, eval_no_grad, is_zero3
 
 
 @dataclass(frozen=True)
-class Stem:
+class PrefixCache:
     """Keys and values of the first `width` columns of a micro-batch, of each layer [B, heads, width, head size].
 
-    The empty one, of width 0, stands before whole sequences.
+    The empty one, of width 0, makes a pass run whole sequences.
     """
 
     width: int = 0
     keys: tuple[Tensor, ...] = ()
     values: tuple[Tensor, ...] = ()
 
-    def detach(self) -> Stem:
-        return Stem(self.width, tuple(k.detach() for k in self.keys), tuple(v.detach() for v in self.values))
+    def detach(self) -> PrefixCache:
+        """The same keys and values, without gradient."""
+        return PrefixCache(self.width, tuple(k.detach() for k in self.keys), tuple(v.detach() for v in self.values))
 
-    def select(self, rows: Tensor) -> Stem:
-        """The stem of other rows: int64 [B'], each one of [B]."""
+    def select(self, rows: Tensor) -> PrefixCache:
+        """The cache of other rows: int64 [B'], each one of [B]."""
 
         def of(states: Tensor) -> Tensor:
             return states.expand(len(rows), -1, -1, -1) if len(states) == 1 else states.index_select(0, rows)
 
-        return Stem(self.width, tuple(map(of, self.keys)), tuple(map(of, self.values)))
+        return PrefixCache(self.width, tuple(map(of, self.keys)), tuple(map(of, self.values)))
 
-    def cache(self, model: PreTrainedModel, kind: type[DynamicCache] = DynamicCache) -> DynamicCache:
-        """A cache of its own for one branch, which adds to it and leaves the stem as it is."""
-        own = kind(config=model.config)
-        # An empty stem has no layers.
-        for layer, keys, values in zip(own.layers, self.keys, self.values, strict=self.width > 0):
+    def new_cache(self, model: PreTrainedModel, kind: type[DynamicCache] = DynamicCache) -> DynamicCache:
+        """A cache of transformers for one pass, which adds to it and leaves the prefix as it is."""
+        cache = kind(config=model.config)
+        # An empty prefix has no layers.
+        for layer, keys, values in zip(cache.layers, self.keys, self.values, strict=self.width > 0):
             layer.lazy_initialization(keys, values)
             layer.keys, layer.values = keys, values
-        return own
+        return cache
 
 
-def grow(model, batch: Batch, stem: Stem, until: int, rows: Tensor | None = None) -> Stem:
-    """The stem longer by columns [stem.width, until): a forward, with gradient where that is enabled.
+def forward(model, *inputs, last: bool, **options) -> Tensor:
+    """A forward of an engine or a bare module; `last`: no other of its forwards follows in the micro-batch."""
+    states = model(*inputs, **options)
+    if not last:
+        discard_zero3_trace(model)
+    return states
+
+
+def extend(model, batch: Batch, prefix: PrefixCache, until: int, rows: Tensor | None = None) -> PrefixCache:
+    """The prefix longer by columns [prefix.width, until): a forward, with gradient where that is enabled.
 
     Args:
         model: an engine, or a bare module.
         batch: on the model's device.
         rows: int64, only these of the batch.
     """
-    at = slice(stem.width, until)
+    at = slice(prefix.width, until)
     ids, positions, mask = batch.input_ids[:, at], batch.position_ids[:, at], batch.attention_mask[:, :until]
     if rows is not None:
         ids, positions, mask = ids[rows], positions[rows], mask[rows]
-    cache = stem.cache(bare_module(model).causal_lm, PromptCache)
-    model(ids, mask, positions, batch.rows[:0], cache, logits=False)
-    forget_order(model)  # another forward follows
-    return Stem(until, tuple(layer.keys for layer in cache.layers), tuple(layer.values for layer in cache.layers))
+    cache = prefix.new_cache(bare_module(model).causal_lm, EarlyExitCache)
+    forward(model, ids, mask, positions, batch.rows[:0], cache, logits=False, last=False)
+    layers = cache.layers
+    return PrefixCache(until, tuple(layer.keys for layer in layers), tuple(layer.values for layer in layers))
 
 
-def run_prompts(config: RunConfig, model, batch: Batch, apart: bool) -> Stem:
-    """All but the last token of each prompt, where that saves something; an empty stem where it does not.
+def encode_prompts(config: RunConfig, model, batch: Batch, separately: bool) -> PrefixCache:
+    """All but the last token of each prompt, where that saves something; else an empty prefix.
 
-    As many forwards on every rank, whatever the batch holds: one for what prompts share, one for the rest of them.
+    The number of forwards is the same on every rank, whatever the batch holds: one for what prompts share, one for the
+    rest of them.
 
     Args:
         model: an engine, or a bare module.
         batch: on the model's device.
-        apart: run the rest of the prompts too; else that is left to the only pass over outputs that will follow.
+        separately: encode the rest of the prompts too; else that is left to the only pass over outputs that follows.
     """
-    stem = Stem()
-    if not config.prefix or bare_module(model).why_whole:
-        return stem
+    prefix = PrefixCache()
+    if not config.prefix or bare_module(model).prefix_unsupported_reason:
+        return prefix
     if batch.shared_width:
-        stem = grow(model, batch, stem, batch.shared_width, batch.owners).select(batch.group)
-    if apart:
-        stem = grow(model, batch, stem, batch.prompt_width - 1)
-    return stem
+        prefix = extend(model, batch, prefix, batch.shared_width, batch.owners).select(batch.group)
+    if separately:
+        prefix = extend(model, batch, prefix, batch.prompt_width - 1)
+    return prefix
 
 
-def read(
-    config: RunConfig, model, batch: Batch, stem: Stem, completion_ids: Tensor, chosen: Tensor | None = None
+def encode_teacher_prompts(config: RunConfig, teacher, batch: Batch) -> PrefixCache:
+    """The frozen teacher's prompts.
+
+    Encoded separately from the outputs they save the last layer. Where a schema is shared, what is left of them is too
+    little for that; and a ZeRO-3 teacher gathers its weights for every forward.
+    """
+    with torch.no_grad():
+        return encode_prompts(config, teacher, batch, separately=not is_zero3(teacher) and not batch.shared_width)
+
+
+def encode_student_prompts(
+    config: RunConfig, student, batch: Batch, step: int, training: int, evaluating: int
+) -> tuple[PrefixCache, PrefixCache]:
+    """The student's prompts, for the passes that train and for those that do not.
+
+    They are encoded once. With dropout, a prompt in training differs from one in evaluation: then once for each.
+
+    Args:
+        step: optimizer step, from 0.
+        training, evaluating: how many passes of each kind follow.
+    """
+    seed_dropout(config, step, batch, 0)
+    if evaluating and bare_module(student).draws_dropout:
+        with eval_no_grad(student):
+            eval_prefix = encode_prompts(config, student, batch, separately=evaluating > 1)
+        return encode_prompts(config, student, batch, separately=training > 1), eval_prefix
+    prefix = encode_prompts(config, student, batch, separately=training + evaluating > 1)
+    return prefix, prefix.detach()
+
+
+def seed_dropout(config: RunConfig, step: int, batch: Batch, column: int) -> None:
+    """Dropout depends on (seed, step, place of the micro-batch in the global batch, first column of the pass)."""
+    place = batch.positions[0] // config.micro_batch_size
+    torch.manual_seed(int(np.random.SeedSequence([config.seed, step, place, column]).generate_state(1)[0]))
+
+
+def with_completion(batch: Batch, completion_ids: Tensor) -> Tensor:
+    """The batch's input_ids, [B, P + R], with other output tokens in the same places; padding stays as it is."""
+    outputs = torch.where(batch.completion_mask, completion_ids, batch.completion_ids)
+    return torch.cat([batch.input_ids[:, : batch.prompt_width], outputs], dim=1)
+
+
+def forward_outputs(
+    config: RunConfig,
+    model,
+    batch: Batch,
+    prefix: PrefixCache,
+    completion_ids: Tensor,
+    chosen: Tensor | None = None,
+    last: bool = True,
 ) -> Tensor:
     """The model's states where output tokens are predicted: hidden states, or with `--fused off` logits.
 
     Args:
         model: an engine, or a bare module.
-        stem: of this model and batch.
-        completion_ids: int64 [B, R], written in the place of the batch's own.
+        prefix: of this model and batch.
+        completion_ids: int64 [B, R], fed in place of the batch's own; padding stays as it is.
         chosen: bool [B, R], only the states that predict these of its tokens.
+        last: whether this is the model's last forward of the micro-batch.
 
     Returns:
         [N, H] or [N, V]; the rows in row-major order.
@@ -106,9 +167,9 @@ def read(
     rows = batch.rows if chosen is None else batch.rows[chosen[batch.completion_mask]]
     # Nothing is predicted after the last column.
     width, end = batch.input_ids.shape[1], batch.input_ids.shape[1] - 1
-    rows = rows // width * (end - stem.width) + rows % width - stem.width
-    at = slice(stem.width, end)
-    ids = batch.with_completion(completion_ids)[:, at]
-    cache = stem.cache(bare_module(model).causal_lm) if stem.width else None
+    rows = rows // width * (end - prefix.width) + rows % width - prefix.width
+    at = slice(prefix.width, end)
+    ids = with_completion(batch, completion_ids)[:, at]
+    cache = prefix.new_cache(bare_module(model).causal_lm) if prefix.width else None
     mask, positions = batch.attention_mask[:, :end], batch.position_ids[:, at]
-    return model(ids, mask, positions, rows, cache, logits=not config.fused)
+    return forward(model, ids, mask, positions, rows, cache, logits=not config.fused, last=last)

@@ -1,4 +1,4 @@
-"""Work on a GPU that runs beside other work: a stream of its own, entered by `beside` and left by `join`."""
+"""Work on a GPU in a side stream: `on_side_stream` queues it, `wait_side_stream` waits for it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ def side_stream(device: torch.device) -> torch.cuda.Stream:
 
 
 @contextmanager
-def beside(device: torch.device) -> Iterator[None]:
-    """On a GPU: what is queued within runs beside what is queued after it, until `join`. Elsewhere nothing changes.
+def on_side_stream(device: torch.device) -> Iterator[None]:
+    """On a GPU: what is queued inside runs concurrently with what is queued after it, until `wait_side_stream`.
 
-    Memory made within is not given to others too early: the next use begins by waiting for all that was queued before.
+    On other devices nothing changes. Memory allocated inside is not reused too early: the next use begins by waiting
+    for everything that was queued before.
     """
     if device.type != "cuda":
         yield
@@ -29,7 +30,7 @@ def beside(device: torch.device) -> Iterator[None]:
         yield
 
 
-def join(device: torch.device) -> None:
-    """What is queued from here on waits for what runs `beside`."""
+def wait_side_stream(device: torch.device) -> None:
+    """What is queued from here on waits for the work in the side stream."""
     if device.type == "cuda":
         torch.cuda.current_stream(device).wait_stream(side_stream(device))

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from kid.config.methods import ON_POLICY
 from kid.config.run_config import RunConfig
-from kid.models.loading import DTYPES, ResponseModel
+from kid.models.loading import DTYPES
+from kid.models.response_model import ResponseModel
 from kid.planning.engines import offloaded, persistent, staying, unique
 from kid.planning.rehearsal import Layout
 from kid.training.imperfect import mask_count
-from kid.training.step import ENTROPIES, ITS_OWN, KD, PREDICTIONS, STUDENT, TEACHER, passes
+from kid.training.passes import ENTROPIES, ITS_OWN, KD, PREDICTIONS, STUDENT, TEACHER, count_passes, passes
 
 # Decoding reads all weights for each token: an H100's memory. Offloaded weights cross PCIe 4 x16. Bytes a second.
 GPU_MEMORY_SPEED, HOST_SPEED = 3.35e12, 25e9
@@ -49,22 +50,22 @@ class Cost:
         )
 
 
-def forward_tokens(prefix: bool, layout: Layout, runs: int, share: bool, apart: bool) -> tuple[int, int]:
-    """(forwards, tokens that run in them) of a model with `runs` passes over outputs, as `run_prompts` has them.
+def forward_tokens(prefix: bool, layout: Layout, count: int, share: bool, separately: bool) -> tuple[int, int]:
+    """(forwards, tokens that run in them) of a model with `count` passes over outputs, as `encode_prompts` has them.
 
     Args:
-        prefix: prompts run apart from outputs, where that saves something.
-        share: what prompts share runs once.
-        apart: the rest of the prompts runs once for all passes, not in the only one.
+        prefix: prompts are encoded separately from outputs, where that saves something.
+        share: what prompts share is encoded once.
+        separately: the rest of the prompts is encoded once for all passes, not in the only one.
     """
     whole = layout.shared + layout.own + layout.output - 1
     if not prefix:
-        return runs, runs * layout.rows * whole
+        return count, count * layout.rows * whole
     forwards, tokens = (1, layout.shared) if share else (0, 0)
     rest = layout.own if share else layout.shared + layout.own
-    if apart:
-        return forwards + 1 + runs, tokens + layout.rows * (rest - 1 + runs * layout.output)
-    return forwards + runs, tokens + runs * layout.rows * (rest + layout.output - 1)
+    if separately:
+        return forwards + 1 + count, tokens + layout.rows * (rest - 1 + count * layout.output)
+    return forwards + count, tokens + count * layout.rows * (rest + layout.output - 1)
 
 
 def trunk(module: ResponseModel) -> list:
@@ -74,8 +75,8 @@ def trunk(module: ResponseModel) -> list:
 
 
 def operations_a_token(module: ResponseModel, columns: int) -> tuple[float, float]:
-    """(of a forward, of attention in it): 2 for each weight; 4 for each feature, layer and token that is looked at, on
-    average half of the columns."""
+    """(of a forward, of attention in it): 2 for each weight; 4 for each feature, layer and token that is attended to,
+    on average half of the columns."""
     config = module.causal_lm.config
     attention = 2 * config.num_hidden_layers * config.hidden_size * columns
     return 2 * sum(p.numel() for p in trunk(module)) + attention, attention
@@ -138,22 +139,22 @@ def step_cost(
     accumulation: int,
 ) -> Cost:
     """The cost of a step whose outputs come from `source`, every prompt and output as long as the layout's."""
-    plan = [run for run in passes(config, source) if run.reads != ITS_OWN]
-    mine = [run for run in plan if run.model == STUDENT]
+    plan = [this for this in passes(config, source) if this.reads != ITS_OWN]
+    mine = [this for this in plan if this.model == STUDENT]
     # Decoding shares the prompts of training where there is one micro-batch (kid.training.step.train_step).
-    apart = len(mine) > 1 or (source == ON_POLICY and accumulation == 1)
+    separately = len(mine) > 1 or (source == ON_POLICY and accumulation == 1)
     columns, rows = layout.shared + layout.own + layout.output, layout.rows * layout.output
-    training = sum(run.trains for run in mine)
-    prefix = config.prefix and not student.why_whole
-    forwards, tokens = forward_tokens(prefix, layout, len(mine), share, apart)
+    training, evaluating = count_passes(plan)
+    prefix = config.prefix and not student.prefix_unsupported_reason
+    forwards, tokens = forward_tokens(prefix, layout, len(mine), share, separately)
     forward, attention = operations_a_token(student, columns)
     trained = sum(p.numel() for p in trunk(student) if p.requires_grad)
     # Backward: the gradients of each input, of both that attention multiplies, and of each trained weight; but of
     # nothing that ran for a pass without gradient alone.
-    looked = (len(mine) - training) * layout.rows * (layout.output if prefix else columns - 1)
-    backward = (forward + attention + 2 * trained) * (tokens - looked)
+    eval_tokens = evaluating * layout.rows * (layout.output if prefix else columns - 1)
+    backward = (forward + attention + 2 * trained) * (tokens - eval_tokens)
     # Checkpointing runs the forward once more.
-    again = forward * (tokens - looked) if config.activation_checkpointing else 0
+    again = forward * (tokens - eval_tokens) if config.activation_checkpointing else 0
     operations = forward * tokens + backward + again
     trains_head = student.causal_lm.get_output_embeddings().weight.requires_grad
     operations += 2 * rows * head_size(student) * training * (2 + trains_head)
@@ -161,21 +162,21 @@ def step_cost(
     operations += (
         2
         * head_size(student)
-        * sum(masked if PREDICTIONS in run.gives else rows * (ENTROPIES in run.gives) for run in mine)
+        * sum(masked if PREDICTIONS in this.gives else rows * (ENTROPIES in this.gives) for this in mine)
     )
     # That of what prompts share, and of the rest of them, is a backward of its own.
-    backwards = training + prefix * (apart + share)
+    backwards = training + prefix * (separately + share)
     anew = training * config.activation_checkpointing
     heads = (len(mine) + training * trains_head) if config.fused else 0
     collective = gathering(student, files[0], config.dtype, forwards, backwards, heads, ranks, anew)
     layers = forwards + anew + 2 * backwards
     uploaded, decoding, launching = 0.0, 0.0, LAYER_SECONDS * student.causal_lm.config.num_hidden_layers * layers
-    if teacher is not None and any(run.model == TEACHER for run in plan):
+    if teacher is not None and any(this.model == TEACHER for this in plan):
         alone = files[1]["zero_optimization"]["stage"] < 3 and not share
-        theirs, read = forward_tokens(config.prefix and not teacher.why_whole, layout, 1, share, alone)
+        theirs, read = forward_tokens(config.prefix and not teacher.prefix_unsupported_reason, layout, 1, share, alone)
         operations += operations_a_token(teacher, columns)[0] * read + 2 * rows * head_size(teacher)
         launching += LAYER_SECONDS * teacher.causal_lm.config.num_hidden_layers * theirs
-        kd = sum(KD in run.gives for run in plan) if config.fused else 0
+        kd = sum(KD in this.gives for this in plan) if config.fused else 0
         collective += gathering(teacher, files[1], config.dtype, theirs, 0, kd, ranks)
         if offloaded(files[1]["zero_optimization"], "offload_param"):
             parts = DTYPES[config.dtype].itemsize * sum(p.numel() for p in unique(teacher.parameters())) / ranks
@@ -191,6 +192,6 @@ def step_cost(
         decoding = config.decoding_limit * max(weights / GPU_MEMORY_SPEED, LAYER_SECONDS * layers)
         collective += gathering(student, files[0], config.dtype, 1, 0, 0, ranks)
         operations += accumulation * layout.rows * config.decoding_limit * (forward + 2 * head_size(student))
-        if not (prefix and accumulation == 1):  # it runs the prompts for itself
+        if not (prefix and accumulation == 1):  # decoding encodes the prompts for itself
             operations += accumulation * forward * (forward_tokens(prefix, layout, 1, share, False)[1] - rows)
     return Cost(operations, collective, uploaded, launching, decoding)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from kid.errors import InputError
-from kid.models.loading import DTYPES, ResponseModel
+from kid.models.loading import DTYPES
+from kid.models.response_model import ResponseModel
 
 # fp32 tensors that an optimizer keeps for each weight.
 MOMENTS = {"adam": 2, "adamw": 2}

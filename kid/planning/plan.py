@@ -9,17 +9,18 @@ from itertools import chain
 
 import torch
 
+from kid.config.deepspeed_config import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
 from kid.config.methods import METHODS, ON_POLICY
 from kid.config.run_config import RunConfig, accumulation_steps
 from kid.losses import torch_rows
-from kid.losses.fused import make_plan
-from kid.models.engine import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
-from kid.models.loading import DTYPES, ResponseModel
+from kid.losses.fused import plan_chunks
+from kid.models.loading import DTYPES
+from kid.models.response_model import ResponseModel
 from kid.planning.costs import Cost, head_size, step_cost
 from kid.planning.engines import Line, gathered, training_lines, weight_lines
 from kid.planning.rehearsal import Layout, Taken, rehearse
 from kid.planning.shapes import Shape, build
-from kid.training.step import ITS_OWN, KD, STUDENT, Pass, passes
+from kid.training.passes import ITS_OWN, KD, STUDENT, Pass, passes
 
 GIB = 2**30
 # Of a GPU: CUDA's context, NCCL's buffers, what the allocator cannot use. Of a host, a rank: Python and its libraries.
@@ -125,10 +126,10 @@ def chunk_bytes(
     wide = torch.promote_types(hidden, torch.float32)
     narrow, capped = hidden if device == "cuda" else wide, heads[0].soft_cap is not None
     written = wide if capped else narrow
-    apart = trains and (written != wide or capped)
-    own = apart * written.itemsize + (trains and written != narrow) * narrow.itemsize
+    own_gradient = trains and (written != wide or capped)
+    own = own_gradient * written.itemsize + (trains and written != narrow) * narrow.itemsize
     scratch = torch_rows.SCRATCH if device == "cpu" else 0
-    plan = make_plan(heads, torch.device(device), wide.itemsize, own, scratch, config.logit_memory_mb)
+    plan = plan_chunks(heads, torch.device(device), wide.itemsize, own, scratch, config.logit_memory_mb)
     largest = max((chunk.stop - chunk.start for chunk in plan.chunks(rows)), default=0)
     elements = sum(len(head.weight) for head in heads) + heads[0].weight.shape[1]
     return largest * (wide.itemsize * elements + own * len(heads[0].weight))
@@ -153,7 +154,7 @@ def taken(config: RunConfig, shape: Shape, layout: Layout, plan: list[Pass], **h
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """A configuration with all that follows from it: modules without memory, DeepSpeed's files, the largest batch.
 
     teacher, teacher_file: None for a method without one. share: whether prompts share a schema.
@@ -180,7 +181,7 @@ class Run:
         return self.layout.rows * self.layout.output
 
 
-def prepare(config: RunConfig, models: Models, machine: Machine) -> Run:
+def prepare(config: RunConfig, models: Models, machine: Machine) -> PlannedRun:
     """Raises InputError: a DeepSpeed file that does not do, or batch sizes that do not divide."""
     accumulation = accumulation_steps(config, machine.gpus)
     student = built(models.student, config.dtype, config.lora_rank, True)
@@ -189,7 +190,7 @@ def prepare(config: RunConfig, models: Models, machine: Machine) -> Run:
         teacher = built(models.teacher, config.dtype, models.teacher.adapter_rank, False)
         teacher_file = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     student_file = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
-    return Run(
+    return PlannedRun(
         config, models, machine, student, teacher, student_file, teacher_file, accumulation, *layout_of(config)
     )  # fmt: skip
 
@@ -213,7 +214,7 @@ def predict(config: RunConfig, models: Models, machine: Machine) -> Prediction:
     return Prediction(config.method, held_lines(run), phases, Cost(**mean), machine.ranks_of_a_node)
 
 
-def held_lines(run: Run) -> list[Line]:
+def held_lines(run: PlannedRun) -> list[Line]:
     """What lies in memory all the time, the weights that are gathered in a step among it."""
     found: list[Line] = []
     config, ranks = run.config, run.machine.gpus
@@ -239,7 +240,7 @@ def held_lines(run: Run) -> list[Line]:
     return found
 
 
-def phases_of(run: Run, source: str) -> Iterator[tuple[str, list[Line]]]:
+def phases_of(run: PlannedRun, source: str) -> Iterator[tuple[str, list[Line]]]:
     """(phase, what it adds), in the order of `micro_batch_loss`; every prompt and output at its limit."""
     config, student, teacher = run.config, run.student, run.teacher
     # Decoding shares the prompts of training only where there is one micro-batch (kid.training.step.train_step).
@@ -249,24 +250,24 @@ def phases_of(run: Run, source: str) -> Iterator[tuple[str, list[Line]]]:
     common, theirs, states = None, Taken(0, 0), []
     if teacher is not None:
         common = len(teacher.head.weight)
-        apart = run.teacher_file["zero_optimization"]["stage"] < 3 and not run.share
-        theirs = taken(config, run.models.teacher, run.layout, [], share=run.share, apart=apart, common=None)
+        separately = run.teacher_file["zero_optimization"]["stage"] < 3 and not run.share
+        theirs = taken(config, run.models.teacher, run.layout, [], share=run.share, separately=separately, common=None)
         width = teacher.head.weight.shape[1] if config.fused else common
         states = [Line("teacher: states of the outputs", run.itemsize * run.rows * width)]
     mine = taken(
-        config, run.models.student, run.layout, plan, share=run.share, apart=False,
+        config, run.models.student, run.layout, plan, share=run.share, separately=False,
         common=None if config.fused else common,
     )  # fmt: skip
-    stem = Line("teacher: keys and values of the prompts", theirs.stem)
+    prefix = Line("teacher: keys and values of the prompts", theirs.prefix)
     if source == ON_POLICY:
-        yield "decoding", decoding_lines(run, mine.stem if run.accumulation == 1 else 0)
+        yield "decoding", decoding_lines(run, mine.prefix if run.accumulation == 1 else 0)
     elif any(not p.trains for p in plan if p.model == STUDENT):
         chunk = chunk_bytes(config, student, None, run.rows, "cuda", trains=False) if config.fused else 0
-        looking = Line("student: prompts and passes without gradient", mine.looking)
-        yield "rewriting", [stem, looking, Line(LOGITS, chunk)]
+        evaluating = Line("student: prompts and passes without gradient", mine.evaluating)
+        yield "rewriting", [prefix, evaluating, Line(LOGITS, chunk)]
     if teacher is not None:
-        work = Line("teacher: keys and values, and its largest layer", theirs.looking)
-        yield "teacher", [Line("student: prompts", mine.stem), work]
+        work = Line("teacher: keys and values, and its largest layer", theirs.evaluating)
+        yield "teacher", [Line("student: prompts", mine.prefix), work]
     chunk = gradient = 0
     if config.fused:
         with_teacher = teacher if any(KD in p.gives for p in plan) else None
@@ -275,14 +276,14 @@ def phases_of(run: Run, source: str) -> Iterator[tuple[str, list[Line]]]:
         gradient += 4 * head_size(student) * student.head.weight.requires_grad
     saved, kept = Line("student: saved activations", mine.saved), Line("gradient at the student's head", gradient)
     others = Line("student: other tensors", mine.loss - mine.saved)
-    yield "losses", [stem, saved, others, *states, kept, Line(LOGITS, chunk)]
+    yield "losses", [prefix, saved, others, *states, kept, Line(LOGITS, chunk)]
     work = Line("student: largest layer in backward", max(0, mine.backward - mine.saved))
     buckets = [line for line in transient if "bucket" in line.name]
     yield "backward", [*buckets, saved, work, *states, kept]
     yield "update", [line for line in transient if line not in buckets]
 
 
-def decoding_lines(run: Run, stem: int) -> list[Line]:
+def decoding_lines(run: PlannedRun, prefix: int) -> list[Line]:
     """All samples of a rank decode side by side; one layer's cache is copied to grow, tokens are drawn in fp64."""
     model, rows = run.student.causal_lm.config, run.accumulation * run.layout.rows
     heads = getattr(model, "num_key_value_heads", None) or model.num_attention_heads
@@ -292,7 +293,7 @@ def decoding_lines(run: Run, stem: int) -> list[Line]:
     # Logits, and in fp64 the distribution, its running sum and a copy.
     drawing = rows * len(run.student.head.weight) * (run.itemsize + 3 * 8)
     return [
-        Line("student: prompts", stem),
+        Line("student: prompts", prefix),
         Line("student: keys and values of decoding", a_layer * (model.num_hidden_layers + 1)),
         Line("student: distributions to draw from", drawing),
     ]

@@ -20,11 +20,11 @@ from torch.utils._pytree import tree_leaves
 
 from kid.config.run_config import RunConfig
 from kid.data.batching import Batch, Sample, collate
-from kid.models.loading import ResponseModel
-from kid.models.prefix_cache import read, run_prompts
+from kid.models.prefix_cache import encode_prompts, forward_outputs
+from kid.models.response_model import ResponseModel
 from kid.planning.shapes import Shape, build, with_layers
+from kid.training.passes import KD, MLE, STUDENT, Pass
 from kid.training.readout import losses
-from kid.training.step import KD, MLE, STUDENT, Pass
 
 FEW = 2
 
@@ -95,7 +95,7 @@ class Layout:
 
     def batch(self, share: bool) -> Batch:
         """One of this layout, of whatever tokens."""
-        # The first token apart ends what is common.
+        # The first token that differs ends what is common.
         samples = [Sample([0] * self.shared + [row + 1] * self.own, [0] * self.output) for row in range(self.rows)]
         return collate(samples, [1.0] * self.rows, list(range(self.rows)), 0, share)
 
@@ -104,13 +104,13 @@ class Layout:
 class Taken:
     """Bytes that a model's passes over a micro-batch take, weights and their gradients aside.
 
-    stem: keys and values of the prompts, and of a trained stem all that its backward needs. looking: peak of prompts
-    and the passes without gradient. saved: what autograd has saved when the losses have been computed. loss: peak of
-    the forwards and, with --fused off, of the losses. backward: peak of backward.
+    prefix: keys and values of the prompts, and of a trained prefix all that its backward needs. evaluating: peak of
+    prompts and the passes without gradient. saved: what autograd has saved when the losses have been computed. loss:
+    peak of the forwards and, with --fused off, of the losses. backward: peak of backward.
     """
 
-    stem: int
-    looking: int
+    prefix: int
+    evaluating: int
     saved: int = 0
     loss: int = 0
     backward: int = 0
@@ -136,54 +136,54 @@ def pretend(module: ResponseModel, fake: FakeTensorMode) -> ResponseModel:
     return module
 
 
-def rehearse_teacher(config: RunConfig, module: ResponseModel, batch: Batch, apart: bool) -> Taken:
+def rehearse_teacher(config: RunConfig, module: ResponseModel, batch: Batch, separately: bool) -> Taken:
     with LiveBytes() as alive, torch.no_grad():
-        stem = run_prompts(config, module, batch, apart)
+        prefix = encode_prompts(config, module, batch, separately)
         held = alive.live
-        read(config, module, batch, stem, batch.completion_ids)
-    return Taken(stem=held, looking=alive.peak)
+        forward_outputs(config, module, batch, prefix, batch.completion_ids)
+    return Taken(prefix=held, evaluating=alive.peak)
 
 
 def rehearse_student(
     config: RunConfig, module: ResponseModel, batch: Batch, plan: tuple[Pass, ...], common: int | None
 ) -> Taken:
-    """The student's prompts, looking and training passes and backward, as kid.training.step.micro_batch_loss runs them.
+    """The student's prompts, its passes in evaluation and in training and backward, as `micro_batch_loss` runs them.
 
     Args:
         plan: all passes over outputs.
         common: rows of the teacher's head, needed with --fused off; None: no teacher.
     """
-    runs = [run for run in plan if run.model == STUDENT]
+    mine = [this for this in plan if this.model == STUDENT]
     for parameter in module.parameters():
         if parameter.requires_grad:  # DeepSpeed takes each gradient as soon as it is there
             parameter.register_post_accumulate_grad_hook(lambda p: setattr(p, "grad", None))
     saved = Saved(module)
     with LiveBytes() as alive, saved:
-        stem = run_prompts(config, module, batch, apart=len(runs) > 1)
+        prefix = encode_prompts(config, module, batch, separately=len(mine) > 1)
         held = alive.live
-        for run in runs:
-            if not run.trains:
+        for this in mine:
+            if not this.trains:
                 with torch.no_grad():
-                    read(config, module, batch, stem.detach(), batch.completion_ids)
-        looking = alive.peak_since()
+                    forward_outputs(config, module, batch, prefix.detach(), batch.completion_ids)
+        evaluating = alive.peak_since()
         roots: list[Tensor] = []
-        for run in runs:
-            if run.trains:
-                states = read(config, module, batch, stem, batch.completion_ids)
+        for this in mine:
+            if this.trains:
+                states = forward_outputs(config, module, batch, prefix, batch.completion_ids)
                 if not config.fused:
-                    theirs = KD in run.gives and torch.empty(len(states), common, dtype=states.dtype)
-                    gold = batch.completion_ids.flatten() if MLE in run.gives else None
+                    theirs = KD in this.gives and torch.empty(len(states), common, dtype=states.dtype)
+                    gold = batch.completion_ids.flatten() if MLE in this.gives else None
                     states = losses(
-                        config, module, states, batch.row_weights, gold, *((module, theirs) if KD in run.gives else ())
+                        config, module, states, batch.row_weights, gold, *((module, theirs) if KD in this.gives else ())
                     ).loss
                 roots.append(states)
         del states
         before, forward = saved.bytes, alive.peak_since()
         # Neither is read by backward: a fused loss has its gradient by then, of the size of its states.
-        del stem
+        del prefix
         gradients = [torch.empty_like(root) for root in roots]
         torch.autograd.backward(roots, gradients)
-    return Taken(held, looking, before, forward, alive.peak_since())
+    return Taken(held, evaluating, before, forward, alive.peak_since())
 
 
 def rehearse(
@@ -192,7 +192,7 @@ def rehearse(
     layout: Layout,
     plan: tuple[Pass, ...],
     share: bool,
-    apart: bool,
+    separately: bool,
     common: int | None,
 ) -> Taken:
     """What the student (with LoRA or without) or, where `plan` has none of its passes, the teacher takes.
@@ -200,8 +200,8 @@ def rehearse(
     Args:
         layout: of the micro-batch.
         plan: the passes of the student; empty: the shape is the teacher's.
-        apart: the teacher's prompts run apart from its outputs.
-        share: whether what prompts share runs once.
+        separately: the teacher's prompts run separately from its outputs.
+        share: whether what prompts share mine once.
         common: see `rehearse_student`.
     """
     measured = []
@@ -218,5 +218,5 @@ def rehearse(
             if plan:
                 measured.append(rehearse_student(config, module.train(), batch, plan, common))
             else:
-                measured.append(rehearse_teacher(config, module.eval(), batch, apart))
+                measured.append(rehearse_teacher(config, module.eval(), batch, separately))
     return measured[0].scaled(measured[1], shape.config.num_hidden_layers)

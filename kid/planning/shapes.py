@@ -10,7 +10,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from kid.errors import InputError
-from kid.models.loading import DTYPES, ResponseModel, add_lora
+from kid.models.loading import DTYPES, add_lora
+from kid.models.response_model import ResponseModel
 
 LLAMA = (
     "hidden_size",

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kid.data.benchmarks import Question, load_questions
 from kid.data.damage import Damage
+from kid.data.questions import Question, load_questions
 from kid.errors import InputError
 from kid.evaluation.failures import failure_examples, failure_table
 from kid.evaluation.scores import read_predictions

@@ -9,7 +9,7 @@ from pathlib import Path
 EXPORTS = ("adapter", "adapters", "model", "models")  # of a run: its result, and those on the way (…/step-N)
 
 
-def stem(model: str) -> Path:
+def run_folder(model: str) -> Path:
     """A model's path or hub id without the adapter/, model/ or step-N at its end: the run that made it, if one did."""
     path = Path(model)
     while path.parent.name and (path.name in EXPORTS or path.name.startswith("step-")):
@@ -18,21 +18,21 @@ def stem(model: str) -> Path:
 
 
 def identity(model: str) -> str:
-    """The same for two spellings of one model: its stem, resolved."""
-    return os.path.realpath(stem(model))
+    """The same for two spellings of one model: its run_folder, resolved."""
+    return os.path.realpath(run_folder(model))
 
 
 def short_name(model: str) -> str:
-    """The last part of a model's stem."""
-    return stem(model).name
+    """The last part of a model's run_folder."""
+    return run_folder(model).name
 
 
 def last_parts(model: str, count: int) -> str:
-    return "/".join(Path(os.path.abspath(stem(model))).parts[-count:])
+    return "/".join(Path(os.path.abspath(run_folder(model))).parts[-count:])
 
 
 def model_names(used: Iterable[tuple[tuple, str]]) -> dict[str, str]:
-    """A name for each model: the last part of its stem, or as many parts as tell it from others of that name.
+    """A name for each model: the last part of its run_folder, or as many parts as tell it from others of that name.
 
     Two models of one name that no benchmark has both of stay one: the paper's tables have a teacher fine-tuned on
     Spider and the same fine-tuned on BIRD in one row.
@@ -47,7 +47,7 @@ def model_names(used: Iterable[tuple[tuple, str]]) -> dict[str, str]:
     names = {}
     for _, model in used:
         alike = [(home, other) for home, other in used if short_name(other).lower() == short_name(model).lower()]
-        most = max(len(Path(os.path.abspath(stem(other))).parts) for _, other in alike)
+        most = max(len(Path(os.path.abspath(run_folder(other))).parts) for _, other in alike)
         names[model] = last_parts(model, next((n for n in range(1, most) if not mixed_up(alike, n)), most))
     return names
 

@@ -13,12 +13,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import deepspeed
 import torch
 from torch import nn
 
 from kid.errors import InputError, RunError, writing
 from kid.files import sync, write_atomically
+from kid.models.zero3 import gathered
 
 KEPT = 2  # older checkpoints are removed; the exports under adapters/ all stay
 MANIFEST = "complete.json"  # the ranks that wrote it, the run's identity, each file's size and SHA-256
@@ -129,10 +129,10 @@ def save_checkpoint(engine, run: Path, step: int, identity: dict[str, str]) -> N
         for path in files_of(partial, rank):
             sync(path)
             digests[path.name] = file_digest(path)
-        gathered: list = [None] * world_size
-        torch.distributed.all_gather_object(gathered, digests)
+        parts: list = [None] * world_size
+        torch.distributed.all_gather_object(parts, digests)
         if rank == 0:
-            every = dict(sorted((name, digest) for part in gathered for name, digest in part.items()))
+            every = dict(sorted((name, digest) for part in parts for name, digest in part.items()))
             manifest = {"step": step, "world_size": world_size, "identity": identity, "files": every}
             write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1) + "\n")
             sync(partial)
@@ -200,7 +200,7 @@ def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:
     state = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            with deepspeed.zero.GatheredParameters([parameter]):
+            with gathered([parameter]):
                 if torch.distributed.get_rank() == 0:
                     state[name] = parameter.detach().cpu().clone()
     return state

@@ -7,6 +7,7 @@ sqlglot's generator: that one renames functions, changes the types in casts and 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -15,7 +16,6 @@ from sqlglot.dialects.sqlite import SQLite
 from sqlglot.parsers.sqlite import SQLiteParser
 from sqlglot.tokens import Token, TokenType
 
-from kid.data.schema import Schema
 from kid.errors import InputError
 
 # Words that SQLite, or sqlglot when it reads the result again, does not take as a bare name everywhere.
@@ -45,7 +45,7 @@ class PlainParser(SQLiteParser):
 
 
 @dataclass(eq=False)
-class Source:
+class FromItem:
     """One item of FROM, lower-cased: its name in the scope, the stored table if it is one, its columns if known."""
 
     name: str
@@ -64,7 +64,7 @@ class Scope:
 
     parent: Scope | None
     ctes: dict[str, list[str] | None]
-    sources: list[Source] = field(default_factory=list)
+    from_items: list[FromItem] = field(default_factory=list)
     outputs: set[str] = field(default_factory=set)
 
 
@@ -72,16 +72,17 @@ class Scope:
 class Findings:
     """What the names of a query stand for; positions are offsets of tokens in it.
 
-    `uses` are (source, column or None for all); `aliases` (position, source); `qualifiers` (position, source, sources
-    that must not share its name); `strings` where strings in double quotes are; `strangers` names of nothing known.
+    `tables`: stored table -> its columns, lower-cased. `uses` are (item of FROM, column or None for all); `aliases`
+    (position, item); `qualifiers` (position, item, items that must not share its name); `strings` where strings in
+    double quotes are; `strangers` names of nothing known.
     """
 
     query: str
     tables: dict[str, list[str]]
     scopes: list[Scope] = field(default_factory=list)
-    uses: list[tuple[Source, str | None]] = field(default_factory=list)
-    aliases: list[tuple[int, Source]] = field(default_factory=list)
-    qualifiers: list[tuple[int, Source, list[Source]]] = field(default_factory=list)
+    uses: list[tuple[FromItem, str | None]] = field(default_factory=list)
+    aliases: list[tuple[int, FromItem]] = field(default_factory=list)
+    qualifiers: list[tuple[int, FromItem, list[FromItem]]] = field(default_factory=list)
     strings: set[int] = field(default_factory=set)
     strangers: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
@@ -105,7 +106,7 @@ def position(node: exp.Expr) -> int:
     return node.meta["start"]
 
 
-def analyse(query: str, schema: Schema) -> tuple[list[Token], exp.Query, Findings]:
+def analyse(query: str, tables: Mapping[str, Sequence[str]]) -> tuple[list[Token], exp.Query, Findings]:
     """Mend Spider's `> =` and its like, parse, and find out what the names stand for. Raises InputError."""
     query = SPECIAL.sub(lambda match: match["operator"] + "=" if match["operator"] else match[0], query)
     try:
@@ -115,7 +116,7 @@ def analyse(query: str, schema: Schema) -> tuple[list[Token], exp.Query, Finding
         raise InputError(f"does not parse: {str(error).splitlines()[0].split('. Line')[0]}") from None
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise InputError("is not a single query")
-    found = Findings(query, {lower(table.name): [lower(c.name) for c in table.columns] for table in schema.tables})
+    found = Findings(query, {lower(table): list(map(lower, columns)) for table, columns in tables.items()})
     resolve_query(trees[0], None, {}, found)
     return tokens, trees[0], found
 
@@ -136,18 +137,18 @@ def resolve_query(node: exp.Expr, parent: Scope | None, ctes: dict, found: Findi
             if arm.args.get("order") or arm.args.get("limit"):
                 found.problems.append("ORDER BY or LIMIT before a set operation")
             inner = resolve_query(arm, parent, scope.ctes, found)
-            names = {source.name for source in scope.sources}
-            scope.sources += [source for source in inner.sources if source.name not in names]
+            names = {from_item.name for from_item in scope.from_items}
+            scope.from_items += [from_item for from_item in inner.from_items if from_item.name not in names]
             scope.outputs |= inner.outputs | set(output_columns(arm, inner) or ())
         parts = [node.args.get(key) for key in ("order", "limit", "offset")]
     elif isinstance(node, exp.Select):
         found.scopes.append(scope)
         parts = []  # the conditions of joins come first
         for item in filter(None, (node.args.get("from_"), *(node.args.get("joins") or ()))):
-            add_source(item, scope, parts, found)
+            add_from_item(item, scope, parts, found)
         for expression in node.expressions:
             if isinstance(expression, exp.Star):
-                found.uses += [(source, None) for source in scope.sources]
+                found.uses += [(from_item, None) for from_item in scope.from_items]
             resolve_names(expression, scope, found)
         # SQLite knows the names that the SELECT list gives everywhere but in the list.
         scope.outputs = {lower(item.alias) for item in node.expressions if isinstance(item, exp.Alias)}
@@ -159,28 +160,28 @@ def resolve_query(node: exp.Expr, parent: Scope | None, ctes: dict, found: Findi
     return scope
 
 
-def add_source(node: exp.Expr, scope: Scope, conditions: list[exp.Expr], found: Findings) -> None:
+def add_from_item(node: exp.Expr, scope: Scope, conditions: list[exp.Expr], found: Findings) -> None:
     """Add what an item of FROM holds to the scope, and collect the conditions of its joins."""
     if isinstance(node, exp.From | exp.Join):
         conditions += [node.args.get("on"), *(node.args.get("using") or ())]
-        return add_source(node.this, scope, conditions, found)
+        return add_from_item(node.this, scope, conditions, found)
     alias = node.args.get("alias")
     if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
         name = lower(node.name)
         stored = node.db != "" or name not in scope.ctes
         columns = found.tables.get(name) if stored else scope.ctes[name]
-        scope.sources.append(Source(lower(node.alias) or name, name if stored else None, columns, not stored))
+        scope.from_items.append(FromItem(lower(node.alias) or name, name if stored else None, columns, not stored))
     elif isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select | exp.SetOperation):
         columns = output_columns(node.this, resolve_query(node.this, scope.parent, scope.ctes, found))
-        scope.sources.append(Source(lower(node.alias), None, columns, True))
+        scope.from_items.append(FromItem(lower(node.alias), None, columns, True))
     elif isinstance(node, exp.Subquery) and alias is None:  # joins in brackets
-        add_source(node.this, scope, conditions, found)
+        add_from_item(node.this, scope, conditions, found)
     else:
         raise InputError("has something else than tables and queries in FROM")
     if alias is not None and alias.this is not None:
-        found.aliases.append((position(alias.this), scope.sources[-1]))
+        found.aliases.append((position(alias.this), scope.from_items[-1]))
     for join in node.args.get("joins") or ():
-        add_source(join, scope, conditions, found)
+        add_from_item(join, scope, conditions, found)
 
 
 def output_columns(node: exp.Expr, scope: Scope) -> list[str] | None:
@@ -188,10 +189,10 @@ def output_columns(node: exp.Expr, scope: Scope) -> list[str] | None:
     names: list[str] = []
     for item in node.selects if isinstance(node, exp.Query) else ():  # of a set operation: its first SELECT's
         if isinstance(item, exp.Star | exp.Column) and item.is_star:
-            for source in scope.sources:
-                if source.columns is None:
+            for from_item in scope.from_items:
+                if from_item.columns is None:
                     return None
-                names += source.columns if lower(item.text("table")) in ("", source.name) else ()
+                names += from_item.columns if lower(item.text("table")) in ("", from_item.name) else ()
         elif isinstance(item, exp.Alias | exp.Column):
             names.append(lower(item.alias_or_name))
         else:
@@ -209,7 +210,7 @@ def resolve_names(node: exp.Expr | None, scope: Scope, found: Findings) -> None:
         elif isinstance(node, exp.Column):
             resolve_column(node, scope, found)
         elif isinstance(node, exp.Identifier) and node.arg_key == "using":
-            found.uses += [(source, lower(node.name)) for source in look_up("", lower(node.name), scope)[0] or ()]
+            found.uses += [(from_item, lower(node.name)) for from_item in look_up("", lower(node.name), scope)[0] or ()]
         else:
             stack += node.iter_expressions(reverse=True)
 
@@ -217,51 +218,53 @@ def resolve_names(node: exp.Expr | None, scope: Scope, found: Findings) -> None:
 def resolve_column(node: exp.Column, scope: Scope, found: Findings) -> None:
     qualifier = node.args.get("table")
     column = "*" if node.is_star else lower(node.name)
-    sources, passed = look_up(lower(qualifier.name) if qualifier else "", column, scope)
+    from_items, passed = look_up(lower(qualifier.name) if qualifier else "", column, scope)
     quoted = qualifier is None and found.query[position(node.this)] == '"'
-    known = any(column in (*ROW_IDS, "*", *(source.columns or ())) for source in sources or ())
-    if qualifier is not None and (sources is None or (len(sources) > 1 and column != "*")):
-        found.problems.append(f"{qualifier.name} names {'several tables' if sources else 'no table in sight'}")
+    known = any(column in (*ROW_IDS, "*", *(from_item.columns or ())) for from_item in from_items or ())
+    if qualifier is not None and (from_items is None or (len(from_items) > 1 and column != "*")):
+        found.problems.append(f"{qualifier.name} names {'several tables' if from_items else 'no table in sight'}")
     elif qualifier is not None:
-        found.qualifiers.append((position(qualifier), sources[0], passed))
-    elif quoted and not known and sources != []:
+        found.qualifiers.append((position(qualifier), from_items[0], passed))
+    elif quoted and not known and from_items != []:
         found.strings.add(position(node.this))  # SQLite reads it as a string if no column has this name
-    if not known and (sources or (sources is None and not quoted)):
+    if not known and (from_items or (from_items is None and not quoted)):
         found.strangers.add(column)
-    found.uses += [(source, None if column == "*" else column) for source in sources or ()]
+    found.uses += [(from_item, None if column == "*" else column) for from_item in from_items or ()]
 
 
-def look_up(qualifier: str, column: str, scope: Scope | None) -> tuple[list[Source] | None, list[Source]]:
+def look_up(qualifier: str, column: str, scope: Scope | None) -> tuple[list[FromItem] | None, list[FromItem]]:
     """Where a column comes from, as SQLite looks for it: innermost scope first.
 
     Returns:
-        The sources: several if ambiguous, none for a name that the SELECT list gives, None if nothing has this name.
-        And all sources of the scopes passed on the way.
+        The items of FROM: several if ambiguous, none for a name that the SELECT list gives, None if nothing has this
+        name. And all items of the scopes passed on the way.
     """
-    passed: list[Source] = []
-    second_best: tuple[list[Source], list[Source]] | None = None
+    passed: list[FromItem] = []
+    second_best: tuple[list[FromItem], list[FromItem]] | None = None
     while scope is not None:
-        named = [source for source in scope.sources if qualifier in ("", source.name)]
-        having = named if column == "*" else [source for source in named if column in (source.columns or ())]
+        named = [from_item for from_item in scope.from_items if qualifier in ("", from_item.name)]
+        having = named if column == "*" else [from_item for from_item in named if column in (from_item.columns or ())]
         if having or (not qualifier and column in scope.outputs):
             return having, passed
-        unsure = [source for source in named if source.columns is None or (column in ROW_IDS and len(named) == 1)]
+        unsure = [
+            from_item for from_item in named if from_item.columns is None or (column in ROW_IDS and len(named) == 1)
+        ]
         if second_best is None and (unsure or (named and qualifier)):
             second_best = unsure or named, list(passed)
-        passed += scope.sources
+        passed += scope.from_items
         scope = scope.parent
     return second_best or (None, passed)
 
 
 def keep_needed_aliases(found: Findings) -> None:
     """Let a table keep its alias where the table's own name would mean another one too. Raises InputError."""
-    beside = [(a, b) for scope in found.scopes for a in scope.sources for b in scope.sources if a is not b]
+    beside = [(a, b) for scope in found.scopes for a in scope.from_items for b in scope.from_items if a is not b]
     pairs = beside + [(a, b) for _, a, passed in found.qualifiers for b in passed]
-    while clashing := [source for a, b in pairs if a.written == b.written != "" for source in (a, b)]:
-        if all(source.keeps_name for source in clashing):
+    while clashing := [from_item for a, b in pairs if a.written == b.written != "" for from_item in (a, b)]:
+        if all(from_item.keeps_name for from_item in clashing):
             raise InputError(f"has several tables called {clashing[0].written}")
-        for source in clashing:
-            source.keeps_name = True
+        for from_item in clashing:
+            from_item.keeps_name = True
 
 
 def written_names(tree: exp.Query, tokens: list[Token], found: Findings) -> dict[int, str]:
@@ -273,10 +276,10 @@ def written_names(tree: exp.Query, tokens: list[Token], found: Findings) -> dict
         alias = node.args["alias"] if isinstance(node, exp.Alias) else node.this
         if alias is not None and not isinstance(node.parent, exp.CTE) and position(alias) not in word_as:
             names[position(alias)] = "AS " + written_name(alias.name)
-    for start, source in found.aliases:
-        if not source.keeps_name:
+    for start, from_item in found.aliases:
+        if not from_item.keeps_name:
             names[start] = names[word_as.get(start, start)] = ""
-    names.update((start, written_name(source.written)) for start, source, _ in found.qualifiers)
+    names.update((start, written_name(from_item.written)) for start, from_item, _ in found.qualifiers)
     for word, token in pairwise(tokens):
         if token.start in found.strings:
             names[token.start] = "'" + token.text.replace("'", "''") + "'"
@@ -294,10 +297,12 @@ def write(tokens: list[Token], names: dict[int, str], query: str) -> str:
     joined = True  # nothing between the token before and this one
     operand = False  # the token before ends an operand: a sign that follows has one on each side
     for index, token in enumerate(tokens):
-        source = query[token.start : token.end + 1]
+        spelling = query[token.start : token.end + 1]
         following = tokens[index + 1].token_type if index + 1 < len(tokens) else None
-        is_word = token.start not in names and source[0].isalpha() and source[-1] != "'"
-        piece = " ".join(source.upper().split()) if is_word else names.get(token.start, SPELLINGS.get(source, source))
+        is_word = token.start not in names and spelling[0].isalpha() and spelling[-1] != "'"
+        piece = names.get(token.start, SPELLINGS.get(spelling, spelling))
+        if is_word:
+            piece = " ".join(spelling.upper().split())
         dot = piece == "." and following != TokenType.NUMBER
         text += piece if joined or dot or piece in (",", ")") else " " + piece
         called = token.start in names or (is_word and " " not in piece and lower(piece) not in NOT_CALLED)
@@ -307,17 +312,20 @@ def write(tokens: list[Token], names: dict[int, str], query: str) -> str:
     return text
 
 
-def normalise_sql(query: str, schema: Schema) -> tuple[str, str | None]:
+def normalise_sql(query: str, tables: Mapping[str, Sequence[str]]) -> tuple[str, str | None]:
     """Gold SQL in one canonical form.
 
     One line without closing semicolon; keywords in capitals; names in lower case, in backticks only where they need
     them; tables called by their names where that is clear; strings in single quotes. The rest stays as it is.
 
+    Args:
+        tables: the schema: name of a table -> names of its columns.
+
     Returns:
         The query and None; or, where it cannot be understood, the query on one line and the reason.
     """
     try:
-        tokens, tree, found = analyse(query, schema)
+        tokens, tree, found = analyse(query, tables)
         if found.strings and found.strangers:
             found.problems.append(f"{min(found.strangers)} is in no known table: strings or names in double quotes?")
         if found.problems:
@@ -329,22 +337,27 @@ def normalise_sql(query: str, schema: Schema) -> tuple[str, str | None]:
         return line.strip().rstrip("; "), str(reason)
 
 
-def gold_schema_items(query: str, schema: Schema) -> dict[str, set[str]]:
+def gold_schema_items(query: str, tables: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
     """Tables and columns that a query uses, called as in the schema; empty if it cannot be understood.
 
     A bare column that several tables in sight have counts for all of them. `*` counts for all columns, but not in
     COUNT(*). A table of which no column is used has an empty set.
     """
     try:
-        found = analyse(query, schema)[2]
+        found = analyse(query, tables)[2]
     except InputError:
         return {}
-    used = {source.table: set() for scope in found.scopes for source in scope.sources if source.table in found.tables}
-    for source, column in found.uses:
-        if source.table in used:
-            used[source.table].add(column)
+    used = {
+        from_item.table: set()
+        for scope in found.scopes
+        for from_item in scope.from_items
+        if from_item.table in found.tables
+    }
+    for from_item, column in found.uses:
+        if from_item.table in used:
+            used[from_item.table].add(column)
     return {
-        table.name: {c.name for c in table.columns if {None, lower(c.name)} & used[lower(table.name)]}
-        for table in schema.tables
-        if lower(table.name) in used
+        table: {column for column in columns if {None, lower(column)} & used[lower(table)]}
+        for table, columns in tables.items()
+        if lower(table) in used
     }

@@ -22,7 +22,7 @@ Item = tuple[Hashable, tuple[str, ...]]
 
 
 @dataclass(eq=False)
-class Scope:
+class QueryBlock:
     """A SELECT, or what stands around SELECTs: a set operation, brackets.
 
     Once resolved, its columns are called `table.column` in lower case, or `.column` where several tables could have it;
@@ -31,7 +31,7 @@ class Scope:
 
     node: exp.Query
     role: str  # "main", "arm" of a set operation, "nested", "source" in FROM or WITH
-    parent: Scope | None
+    parent: QueryBlock | None
     ctes: dict[str, dict[str, str]]  # name -> columns: name -> what it stands for
     sources: dict[str, str | dict[str, str]] = field(default_factory=dict)  # FROM: name -> table, or columns
     given: set[str] = field(default_factory=set)  # names that the SELECT list gives
@@ -58,13 +58,13 @@ class Parts:
     selected: list[list[str]] = field(default_factory=list)  # SELECT lists as they are
 
 
-def resolve(sql: str) -> list[Scope]:
-    """The scopes of a query, inner ones first. Raises InputError or RecursionError."""
-    scopes: list[Scope] = []
+def resolve(sql: str) -> list[QueryBlock]:
+    """The blocks of a query, inner ones first. Raises InputError or RecursionError."""
+    blocks: list[QueryBlock] = []
     tree = parse_query(sql)
     spell_alike(tree)
-    resolve_query(tree, "main", None, {}, scopes)
-    return scopes
+    resolve_query(tree, "main", None, {}, blocks)
+    return blocks
 
 
 def spell_alike(tree: exp.Query) -> None:
@@ -89,32 +89,34 @@ def spell_alike(tree: exp.Query) -> None:
                 key.replace(select.expressions[place - 1].unalias().copy())
 
 
-def resolve_query(node: exp.Query, role: str, parent: Scope | None, ctes: dict, scopes: list[Scope]) -> dict[str, str]:
-    """Resolve the names in a query, in place, and add its scopes. Returns its columns: name -> what it stands for."""
-    scope = Scope(node, role, parent, dict(ctes))
+def resolve_query(
+    node: exp.Query, role: str, parent: QueryBlock | None, ctes: dict, blocks: list[QueryBlock]
+) -> dict[str, str]:
+    """Resolve the names in a query, in place, and add its blocks. Returns its columns: name -> what it stands for."""
+    block = QueryBlock(node, role, parent, dict(ctes))
     for cte in node.ctes:
-        scope.ctes[lower(cte.alias)] = {}  # should it name itself
-        scope.ctes[lower(cte.alias)] = resolve_query(cte.this, "source", parent, scope.ctes, scopes)
+        block.ctes[lower(cte.alias)] = {}  # should it name itself
+        block.ctes[lower(cte.alias)] = resolve_query(cte.this, "source", parent, block.ctes, blocks)
     columns: dict[str, str] = {}
     if isinstance(node, exp.Select):
         for item in filter(None, (node.args.get("from_"), *(node.args.get("joins") or ()))):
-            add_source(item, scope, scopes)
+            add_from_item(item, block, blocks)
         for star in [item for item in node.expressions if isinstance(item, exp.Star)]:
             star.replace(exp.column("*"))
         for item in node.expressions:
-            resolve_names(item, scope, scopes)
+            resolve_names(item, block, blocks)
             columns[lower(item.alias_or_name)] = meaning(item.unalias().unnest())
-        scope.given = {lower(item.alias) for item in node.expressions if isinstance(item, exp.Alias)}
+        block.given = {lower(item.alias) for item in node.expressions if isinstance(item, exp.Alias)}
     elif isinstance(node.this, exp.Query):
         if isinstance(node, exp.SetOperation):
             second = "arm" if role == "main" else role
-            resolve_query(node.expression, second, parent, scope.ctes, scopes)
-        columns = resolve_query(node.this, role, parent, scope.ctes, scopes)
+            resolve_query(node.expression, second, parent, block.ctes, blocks)
+        columns = resolve_query(node.this, role, parent, block.ctes, blocks)
     for clause in ("where", "group", "having", "order"):
-        resolve_names(node.args.get(clause), scope, scopes)
+        resolve_names(node.args.get(clause), block, blocks)
     for clause in ("where", "having"):
-        add_tests(node.args.get(clause), scope)
-    scopes.append(scope)
+        add_tests(node.args.get(clause), block)
+    blocks.append(block)
     return columns
 
 
@@ -123,65 +125,65 @@ def meaning(item: exp.Expr) -> str:
     return item.name if isinstance(item, exp.Column) else "." + item.sql("sqlite")[:100]
 
 
-def add_source(item: exp.Expr, scope: Scope, scopes: list[Scope]) -> None:
-    """Add an item of FROM to the scope: the table or query in it, and what its ON and USING say."""
-    source, before = item.this, list(scope.sources)
+def add_from_item(item: exp.Expr, block: QueryBlock, blocks: list[QueryBlock]) -> None:
+    """Add an item of FROM to the block: the table or query in it, and what its ON and USING say."""
+    source, before = item.this, list(block.sources)
     name = lower(source.alias_or_name)
     if isinstance(source, exp.Table):
-        scope.sources[name] = scope.ctes.get(lower(source.name), lower(source.name))
+        block.sources[name] = block.ctes.get(lower(source.name), lower(source.name))
     elif isinstance(source, exp.Subquery) and isinstance(source.unnest(), exp.Query):
-        scope.sources[name] = resolve_query(source, "source", scope.parent, scope.ctes, scopes)
+        block.sources[name] = resolve_query(source, "source", block.parent, block.ctes, blocks)
     elif isinstance(source, exp.Subquery):  # a table or joins in brackets
-        add_source(source, scope, scopes)
-    table = scope.sources.get(name)
+        add_from_item(source, block, blocks)
+    table = block.sources.get(name)
     if isinstance(table, str):
-        scope.tables.append(table)
+        block.tables.append(table)
         kind = " ".join(filter(None, (item.args.get("method"), item.args.get("side"))))
-        scope.kinds += [(kind, table)] if kind else []
+        block.kinds += [(kind, table)] if kind else []
     for join in source.args.get("joins") or ():
-        add_source(join, scope, scopes)
+        add_from_item(join, block, blocks)
     for column in item.args.get("using") or ():
-        sides = [column_name(exp.column(column.name, side), scope) for side in (name, *before[-1:])]
-        scope.equal += [(sides[0], sides[-1])]
-    resolve_names(item.args.get("on"), scope, scopes)
-    add_tests(item.args.get("on"), scope)
+        sides = [column_name(exp.column(column.name, side), block) for side in (name, *before[-1:])]
+        block.equal += [(sides[0], sides[-1])]
+    resolve_names(item.args.get("on"), block, blocks)
+    add_tests(item.args.get("on"), block)
 
 
-def resolve_names(node: exp.Expr | None, scope: Scope, scopes: list[Scope]) -> None:
+def resolve_names(node: exp.Expr | None, block: QueryBlock, blocks: list[QueryBlock]) -> None:
     """Give the columns in an expression their full names, and resolve the queries in it."""
     for inner in list(node.walk(prune=lambda node: isinstance(node, exp.Query | exp.Column))) if node else ():
         if isinstance(inner, exp.Query):
-            resolve_query(inner, "nested", scope, scope.ctes, scopes)
+            resolve_query(inner, "nested", block, block.ctes, blocks)
             inner.replace(exp.Var(this="SELECT"))
-        elif isinstance(inner, exp.Column) and not inner.table and lower(inner.name) in scope.given:
+        elif isinstance(inner, exp.Column) and not inner.table and lower(inner.name) in block.given:
             inner.replace(exp.Var(this=lower(inner.name)))
         elif isinstance(inner, exp.Column):
-            rename(inner, column_name(inner, scope))
+            rename(inner, column_name(inner, block))
 
 
-def column_name(column: exp.Column, scope: Scope | None) -> str:
+def column_name(column: exp.Column, block: QueryBlock | None) -> str:
     """`table.column`, or `.column` where the query alone does not tell which table's."""
     qualifier, name = lower(column.table), lower(column.name) or "*"
-    while qualifier and scope is not None and qualifier not in scope.sources:
-        scope = scope.parent
-    if scope is None:  # an alias that nothing has
+    while qualifier and block is not None and qualifier not in block.sources:
+        block = block.parent
+    if block is None:  # an alias that nothing has
         return f"{qualifier}.{name}"
-    sources = [scope.sources[qualifier]] if qualifier else list(scope.sources.values())
+    sources = [block.sources[qualifier]] if qualifier else list(block.sources.values())
     for columns in sources:
         if isinstance(columns, dict) and name in columns:
             return columns[name]
     return f"{sources[0]}.{name}" if len(sources) == 1 and isinstance(sources[0], str) else f".{name}"
 
 
-def add_tests(clause: exp.Expr | None, scope: Scope) -> None:
+def add_tests(clause: exp.Expr | None, block: QueryBlock) -> None:
     """Sort the conditions that AND connects: two columns that must be equal are a join, wherever that stands."""
     for test in conjuncts(clause.this if isinstance(clause, exp.Where | exp.Having) else clause) if clause else ():
         sides = (test.this, test.expression) if isinstance(test, exp.EQ) else ()
         names = [side.name for side in sides if isinstance(side, exp.Column)]
-        if len(names) == 2 and len(scope.sources) > 1 and all(table_of(name) in ("", *scope.tables) for name in names):
-            scope.equal.append((names[0], names[1]))
+        if len(names) == 2 and len(block.sources) > 1 and all(table_of(name) in ("", *block.tables) for name in names):
+            block.equal.append((names[0], names[1]))
         elif not isinstance(test, exp.Boolean):  # sqlglot's ON TRUE where there was none
-            scope.tests.append(test)
+            block.tests.append(test)
 
 
 def conjuncts(node: exp.Expr) -> list[exp.Expr]:
@@ -195,10 +197,10 @@ def conjuncts(node: exp.Expr) -> list[exp.Expr]:
     return [node]
 
 
-def roots(scope: Scope) -> list[exp.Expr]:
-    """The expressions of a scope, without what FROM holds."""
-    items = (item.unalias() for item in scope.node.expressions)
-    return [*items, *scope.tests, *clause_items(scope.node, "group"), *clause_items(scope.node, "order")]
+def roots(block: QueryBlock) -> list[exp.Expr]:
+    """The expressions of a block, without what FROM holds."""
+    items = (item.unalias() for item in block.node.expressions)
+    return [*items, *block.tests, *clause_items(block.node, "group"), *clause_items(block.node, "order")]
 
 
 def clause_items(node: exp.Query, name: str) -> list[exp.Expr]:
@@ -206,8 +208,8 @@ def clause_items(node: exp.Query, name: str) -> list[exp.Expr]:
     return clause.expressions if clause else []
 
 
-def columns_of(scope: Scope) -> list[exp.Column]:
-    return [column for root in roots(scope) for column in root.find_all(exp.Column)]
+def columns_of(block: QueryBlock) -> list[exp.Column]:
+    return [column for root in roots(block) for column in root.find_all(exp.Column)]
 
 
 def rename(column: exp.Column, name: str) -> None:
@@ -215,29 +217,29 @@ def rename(column: exp.Column, name: str) -> None:
     column.set("this", exp.to_identifier(name, quoted=False))
 
 
-def tables_of(scopes: list[Scope]) -> set[str]:
-    return {table for scope in scopes for table in scope.tables}
+def tables_of(blocks: list[QueryBlock]) -> set[str]:
+    return {table for block in blocks for table in block.tables}
 
 
 def table_of(name: str) -> str:
     return name.partition(".")[0]
 
 
-def give_common_names(gold: list[Scope], predicted: list[Scope]) -> set[str]:
+def give_common_names(gold: list[QueryBlock], predicted: list[QueryBlock]) -> set[str]:
     """Call a column by one name in both queries. Returns the tables that both use.
 
     Columns that a join equates are one: selecting `song.singer_id` or `singer.id` is the same. (Not where a table is
     joined to itself: there a name does not tell which of the two is meant.) A column of a table that only one query has
     goes without its table, and so do those of its name: that the table is another is a difference of its own.
     """
-    scopes = [*gold, *predicted]
-    settle_columns(scopes)
+    blocks = [*gold, *predicted]
+    settle_columns(blocks)
     shared = tables_of(gold) & tables_of(predicted)
-    pairs = [pair for scope in scopes if len(set(scope.tables)) == len(scope.tables) for pair in scope.equal]
+    pairs = [pair for block in blocks if len(set(block.tables)) == len(block.tables) for pair in block.equal]
     names: dict[str, str] = {}
     for group in connected(pairs):
         names |= dict.fromkeys(group, min(group, key=lambda name: (table_of(name) not in shared, name)))
-    columns = [column for scope in scopes for column in columns_of(scope)]
+    columns = [column for block in blocks for column in columns_of(block)]
     for column in columns:
         rename(column, names.get(column.name, column.name))
     loose = {column.name.partition(".")[2] for column in columns if table_of(column.name) not in shared}
@@ -257,48 +259,48 @@ def connected(pairs: list[tuple[str, str]]) -> list[set[str]]:
     return groups
 
 
-def settle_columns(scopes: list[Scope]) -> None:
+def settle_columns(blocks: list[QueryBlock]) -> None:
     """Call a `.column` by the table that it is of elsewhere in either query, where that is one table in sight."""
-    known = {column.name for scope in scopes for column in columns_of(scope)}
-    known = known.union(*(pair for scope in scopes for pair in scope.equal))
+    known = {column.name for block in blocks for column in columns_of(block)}
+    known = known.union(*(pair for block in blocks for pair in block.equal))
 
-    def settled(name: str, scope: Scope) -> str:
-        possible = {table + name for table in scope.tables if name.startswith(".")} & known
+    def settled(name: str, block: QueryBlock) -> str:
+        possible = {table + name for table in block.tables if name.startswith(".")} & known
         return min(possible) if len(possible) == 1 else name
 
-    for scope in scopes:
-        for column in columns_of(scope):
-            rename(column, settled(column.name, scope))
-        scope.equal = [(settled(a, scope), settled(b, scope)) for a, b in scope.equal]
+    for block in blocks:
+        for column in columns_of(block):
+            rename(column, settled(column.name, block))
+        block.equal = [(settled(a, block), settled(b, block)) for a, b in block.equal]
 
 
-def take_apart(scopes: list[Scope], shared: set[str]) -> Parts:
-    """The parts of all scopes of a query together; rewrites their nodes. `shared`: tables of both queries."""
-    parts = Parts(tables=tables_of(scopes))
-    equal = [pair for scope in scopes for pair in scope.equal]
+def take_apart(blocks: list[QueryBlock], shared: set[str]) -> Parts:
+    """The parts of all blocks of a query together; rewrites their nodes. `shared`: tables of both queries."""
+    parts = Parts(tables=tables_of(blocks))
+    equal = [pair for block in blocks for pair in block.equal]
     groups = (frozenset(name for name in group if table_of(name) in shared) for group in connected(equal))
     parts.joins.update(group for group in groups if len(group) > 1)
-    parts.joins.update(kind for scope in scopes for kind in scope.kinds if kind[1] in shared)
-    for scope in scopes:
-        node, items = scope.node, [item.unalias().unnest() for item in scope.node.expressions]
+    parts.joins.update(kind for block in blocks for kind in block.kinds if kind[1] in shared)
+    for block in blocks:
+        node, items = block.node, [item.unalias().unnest() for item in block.node.expressions]
         parts.selected += [list(map(text, items))] if items else []
-        for call in chain.from_iterable(root.find_all(exp.Anonymous) for root in roots(scope)):
+        for call in chain.from_iterable(root.find_all(exp.Anonymous) for root in roots(block)):
             simplify_call(call)
         meanings = {lower(item.alias): text(item.this) for item in node.expressions if isinstance(item, exp.Alias)}
-        for given in chain.from_iterable(root.find_all(exp.Var) for root in roots(scope)):
+        for given in chain.from_iterable(root.find_all(exp.Var) for root in roots(block)):
             given.set("this", meanings.get(given.name, given.name))
 
         if isinstance(node, exp.SetOperation):
             parts.set_operations[node.key + " all" * (not node.args.get("distinct"))] += 1
-        parts.conditions += map(without_literals, scope.tests)
+        parts.conditions += map(without_literals, block.tests)
         parts.grouping.update(map(text, clause_items(node, "group")))
         keys = tuple((text(key.this), bool(key.args.get("desc"))) for key in clause_items(node, "order"))
         limits = [node.args[name].expression for name in ("limit", "offset") if node.args.get(name)]
         parts.ordering |= {(keys, bool(limits))} if keys or limits else set()
         parts.limits += [("LIMIT", without_literals(limit)) for limit in limits]
-        parts.selects[scope.role] += isinstance(node, exp.Select)
+        parts.selects[block.role] += isinstance(node, exp.Select)
         for item in items:
-            take_item(item, scope.role, parts)
+            take_item(item, block.role, parts)
     return parts
 
 

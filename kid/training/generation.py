@@ -10,15 +10,16 @@ from pathlib import Path
 
 import torch
 
+from kid.config.deepspeed_config import TEACHER_FLAG, read_deepspeed_config
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, Sample, collate, load_dataset
 from kid.data.teacher_outputs import different_values, header, prompt_hash, read_lines
 from kid.errors import InputError, StoppedError, writing
 from kid.files import check_writable, drop_torn_line, write_atomically
 from kid.models.decoding import decode
-from kid.models.engine import TEACHER_FLAG, joined_ranks, read_deepspeed_config, teacher_engine
+from kid.models.engine import joined_ranks, teacher_engine
 from kid.models.loading import stored_tensors
-from kid.models.prefix_cache import Stem
+from kid.models.prefix_cache import PrefixCache
 from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer, token_ids
 from kid.progress import keep_quiet, progress_bar
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
@@ -96,12 +97,12 @@ def generate(config: RunConfig) -> None:
     if path.is_dir():
         raise InputError(f"--teacher-outputs {path} is a folder; name a file")
     check_writable(path.parent, "--teacher-outputs")
-    leads = os.environ["RANK"] == "0"
-    with run_lock(parts_folder(path), "--teacher-outputs") if leads else nullcontext():
-        generate_locked(config, path, leads)
+    is_main = os.environ["RANK"] == "0"
+    with run_lock(parts_folder(path), "--teacher-outputs") if is_main else nullcontext():
+        generate_locked(config, path, is_main)
 
 
-def generate_locked(config: RunConfig, path: Path, leads: bool) -> None:
+def generate_locked(config: RunConfig, path: Path, is_main: bool) -> None:
     """The same, while no other job writes these outputs."""
     values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     teacher = find_teacher(config.teacher, "--teacher")
@@ -112,7 +113,7 @@ def generate_locked(config: RunConfig, path: Path, leads: bool) -> None:
     first = header(config, fingerprint(teacher))
     prompts = distinct_prompts(train)
     if is_finished(path, first, prompts):
-        if leads:
+        if is_main:
             print(f"{path} is finished: it holds the outputs of all {len(prompts)} prompts", flush=True)
         return
     done = outputs_so_far(parts_folder(path), first)
@@ -120,7 +121,7 @@ def generate_locked(config: RunConfig, path: Path, leads: bool) -> None:
         engine = teacher_engine(config, teacher, values)
         if not engine.module.decodes:
             raise InputError(f"--teacher {config.teacher} does not decode from keys and values that it is given")
-        if leads:
+        if is_main:
             write_atomically(parts_folder(path) / "header.json", json.dumps(first))
             for remark in train.remarks:
                 print(f"train: {remark}", flush=True)
@@ -130,7 +131,7 @@ def generate_locked(config: RunConfig, path: Path, leads: bool) -> None:
         write_outputs(config, engine, tokenizer, left, len(prompts), parts_folder(path))
         stop_watch().done = True
         torch.distributed.barrier()
-        if leads:
+        if is_main:
             found = outputs_so_far(parts_folder(path), first)
             lines = [first, *(found[name] for name in prompts)]
             write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
@@ -164,7 +165,7 @@ def write_outputs(
             outputs = decode(
                 engine,
                 batch,
-                Stem(),
+                PrefixCache(),
                 range(len(samples)),
                 uniforms.view(len(chosen), -1).to(engine.device),
                 temperature=config.sample_temperature,

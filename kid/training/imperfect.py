@@ -1,17 +1,20 @@
-"""The imperfect data of section 3: select -> mask -> predict -> rewrite, inside the micro-batch."""
+"""The imperfect data of section 3: select -> mask -> predict -> rewrite, inside the micro-batch.
+
+A strategy selects the tokens of the gold SQL y that are masked, by a rule or by the student's entropies; the student
+predicts all of them in one pass; the predictions are written back: y_hat.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kid.randomness import MASK, sample_generator
-
-# The masking strategies that need the student's entropies, i.e. one more forward on y.
-BY_ENTROPY = ("hard", "easy")
+from kid.randomness import FILL, MASK, sample_generator, sample_uniforms
+from kid.training.passes import ENTROPIES, Y_HAT, MicroBatch, Pass, Y
+from kid.training.readout import entropies, predictions
 
 
 def mask_count(mask_ratio: float, length: int) -> int:
@@ -32,39 +35,42 @@ def select_uniform(length: int, count: int, generator: np.random.Generator) -> n
     return (np.arange(count) * length + offset) // max(1, count)
 
 
+BY_RULE = {"random": select_random, "uniform": select_uniform}
+
+
 def select_by_rule(
-    strategy: str, lengths: list[int], positions: list[int], mask_ratio: float, seed: int, step: int, width: int
+    strategy: str, lengths: Sequence[int], positions: Sequence[int], mask_ratio: float, seed: int, step: int, width: int
 ) -> Tensor:
-    """Which output tokens of a micro-batch are masked by a strategy that does not look at the student.
+    """Which output tokens of a micro-batch are masked by a strategy that does not depend on the student.
 
     Args:
-        strategy: "random" or "uniform".
+        strategy: a key of `BY_RULE`.
         lengths: |y| of each sample without EOS, [B].
         positions: each sample's position in the global batch, [B].
+        step: optimizer step, from 0.
         width: output tokens of the padded micro-batch.
 
     Returns:
-        bool [B, width]; EOS and padding are never chosen.
+        bool [B, width]; EOS and padding are never masked.
     """
-    select = {"random": select_random, "uniform": select_uniform}[strategy]
-    chosen = torch.zeros(len(lengths), width, dtype=torch.bool)
+    masked = torch.zeros(len(lengths), width, dtype=torch.bool)
     for row, (length, position) in enumerate(zip(lengths, positions, strict=True)):
         generator = sample_generator(seed, step, position, MASK)
-        chosen[row, torch.from_numpy(select(length, mask_count(mask_ratio, length), generator))] = True
-    return chosen
+        masked[row, torch.from_numpy(BY_RULE[strategy](length, mask_count(mask_ratio, length), generator))] = True
+    return masked
 
 
-def select_by_entropy(strategy: str, lengths: list[int], mask_ratio: float, entropies: Tensor) -> Tensor:
-    """Which output tokens are masked where the student's own distribution decides; of equals, the first.
+def select_by_entropy(strategy: str, lengths: Sequence[int], mask_ratio: float, entropies: Tensor) -> Tensor:
+    """Which output tokens are masked where the student's own distribution decides; ties go to the first.
 
     Args:
         strategy: "hard" (highest entropy: lowest confidence) or "easy" (lowest).
         lengths: |y| of each sample without EOS, [B].
-        entropies: of the student's distribution at each output position, given y before it, [B, width]; what it holds
-            at EOS and padding does not matter.
+        entropies: of the student's distribution at each output position, given y before it, [B, width]; the values at
+            EOS and padding are not used.
 
     Returns:
-        bool [B, width], on the device of `entropies`; EOS and padding are never chosen.
+        bool [B, width], on the device of `entropies`; EOS and padding are never masked.
     """
     device, width = entropies.device, entropies.shape[1]
     counts = torch.tensor([mask_count(mask_ratio, length) for length in lengths], device=device)
@@ -75,20 +81,37 @@ def select_by_entropy(strategy: str, lengths: list[int], mask_ratio: float, entr
     return torch.zeros_like(eligible).scatter(1, order, first)
 
 
-def rewrite(
-    completion_ids: Tensor, chosen: Tensor, mask_token_id: int, predict: Callable[[Tensor, Tensor], Tensor] | None
-) -> Tensor:
-    """y -> y_hat: the chosen tokens are masked, predicted in one forward pass and written back.
+def mask_by_rule(work: MicroBatch, plan: list[Pass]) -> None:
+    """Before the first pass: choose what is masked, unless nothing is or a pass of the plan decides it."""
+    config, batch = work.config, work.batch
+    given = [name for this in plan for name in this.gives]
+    if Y_HAT in [this.reads for this in plan] and ENTROPIES not in given:
+        masked = select_by_rule(
+            config.mask_strategy,
+            work.lengths,
+            batch.positions,
+            config.mask_ratio,
+            config.seed,
+            work.step,
+            batch.completion_ids.shape[1],
+        )
+        work.mask(masked.to(batch.completion_ids.device))
 
-    Args:
-        completion_ids: y, int64 [B, R].
-        chosen: bool [B, R], from `select_by_rule` or `select_by_entropy`.
-        predict: (masked y [B, R], chosen [B, R]) -> the student's prediction at each chosen position, in row-major
-            order. It is called on every rank, also on one where nothing is chosen: its forward is a collective.
-            None: the masked sequence itself is the output (the paper's "masking-only").
 
-    Returns:
-        y_hat, int64 [B, R]; equal to y wherever nothing was chosen.
-    """
-    masked = completion_ids.masked_fill(chosen, mask_token_id)
-    return masked if predict is None else completion_ids.masked_scatter(chosen, predict(masked, chosen))
+def mask_by_entropy(work: MicroBatch, this: Pass, states: Tensor) -> None:
+    """Handler of ENTROPIES: those of the student's distribution on y decide what is masked."""
+    config, inside = work.config, work.batch.completion_mask
+    values = entropies(config, work.student, states)
+    profile = values.new_zeros(inside.shape).masked_scatter(inside, values)
+    work.mask(select_by_entropy(config.mask_strategy, work.lengths, config.mask_ratio, profile))
+
+
+def write_predictions(work: MicroBatch, this: Pass, states: Tensor) -> None:
+    """Handler of PREDICTIONS: each masked token takes the student's prediction, read off the position before it."""
+    config, y = work.config, work.outputs[Y]
+    uniforms = None
+    if config.fill == "sample":
+        counts = [mask_count(config.mask_ratio, length) for length in work.lengths]
+        uniforms = sample_uniforms(config.seed, work.step, work.batch.positions, FILL, counts).to(y.device)
+    predicted = predictions(config, work.student, states, work.tokens, uniforms)
+    work.outputs[Y_HAT] = y.masked_scatter(work.masked, predicted)

@@ -14,8 +14,8 @@ from torch import Tensor
 from kid.config.run_config import RunConfig
 from kid.losses.divergence import divergence, entropy, negative_log_likelihood
 from kid.losses.fused import fused_divergence, logits_in_chunks
-from kid.models.engine import whole_heads
 from kid.models.pretrained import TokenIds
+from kid.models.zero3 import gathered_heads
 from kid.randomness import draw_tokens
 
 # draw_tokens holds so many tensors of the logits' size in fp64, counted in fp32.
@@ -49,7 +49,7 @@ def losses(
     """
     name = None if teacher is None else config.resolved_divergence
     if config.fused:
-        with whole_heads(*(model for model in (student, teacher) if model is not None)) as heads:
+        with gathered_heads(*(model for model in (student, teacher) if model is not None)) as heads:
             teacher_head = None if teacher is None else heads[1]
             found = fused_divergence(
                 states, heads[0], teacher_states, teacher_head, targets, weights, divergence=name,
@@ -71,7 +71,7 @@ def entropies(config: RunConfig, student, states: Tensor) -> Tensor:
     """Entropy of the student's distribution in each row, [N] nats."""
     if not config.fused:
         return entropy(states)
-    with whole_heads(student) as (head,):
+    with gathered_heads(student) as (head,):
         return fused_divergence(states, head, memory_mb=config.logit_memory_mb).entropy
 
 
@@ -84,7 +84,7 @@ def predictions(config: RunConfig, student, states: Tensor, tokens: TokenIds, un
             return logits.argmax(-1)
         return draw_tokens(logits, uniforms, config.sample_temperature, config.top_p)
     memory = {"memory_mb": config.logit_memory_mb}
-    with whole_heads(student) as (head,):
+    with gathered_heads(student) as (head,):
         if uniforms is None:
             return fused_divergence(states, head, vocabulary=tokens.count, **memory).argmax
         drawn = torch.empty(len(states), dtype=torch.long, device=states.device)

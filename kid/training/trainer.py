@@ -12,24 +12,17 @@ from pathlib import Path
 import torch
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 
-from kid.config.methods import METHODS, ON_POLICY, TEACHER
+from kid.config.deepspeed_config import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
+from kid.config.methods import METHODS, ON_POLICY, TEACHER_OUTPUTS
 from kid.config.run_config import RunConfig, accumulation_steps
 from kid.data.batching import Dataset, collate, load_dataset, sample_weights
 from kid.data.order import global_batch, micro_batches, shared_share, steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
 from kid.errors import InputError, RunError, StoppedError
 from kid.files import sync
-from kid.models.engine import (
-    STUDENT_FLAG,
-    TEACHER_FLAG,
-    bare_module,
-    joined_ranks,
-    read_deepspeed_config,
-    student_engine,
-    teacher_engine,
-)
+from kid.models.engine import joined_ranks, student_engine, teacher_engine
 from kid.models.loading import stored_tensors
-from kid.models.prefix_cache import Stem, read
+from kid.models.prefix_cache import PrefixCache, forward_outputs
 from kid.models.pretrained import (
     Pretrained,
     TokenIds,
@@ -40,6 +33,7 @@ from kid.models.pretrained import (
     load_tokenizer,
     token_ids,
 )
+from kid.models.zero3 import bare_module
 from kid.progress import keep_quiet, progress_bar
 from kid.run.checkpoint import (
     Found,
@@ -135,7 +129,7 @@ def validation_loss(config: RunConfig, student, dataset: Dataset, pad_token_id: 
     student.eval()
     for at in range(rank * size, len(samples), size * world_size):
         batch = collate(samples[at : at + size], weights[at : at + size], [], pad_token_id).to(student.device)
-        states = read(config, student, batch, Stem(), batch.completion_ids)
+        states = forward_outputs(config, student, batch, PrefixCache(), batch.completion_ids)
         gold = batch.completion_ids[batch.completion_mask]
         total += (losses(config, student, states, batch.row_weights, gold).nll * batch.row_weights).sum()
     student.train()
@@ -175,12 +169,12 @@ def train(config: RunConfig) -> None:
     keep_quiet()
     stop_watch()
     run, kind = Path(config.output), config.trained_as
-    leads = os.environ.get("RANK") == "0"
-    with run_lock(run) if leads else nullcontext():
+    is_main = os.environ.get("RANK") == "0"
+    with run_lock(run) if is_main else nullcontext():
         inputs = read_inputs(config)
         newest = newest_checkpoint(run)
         if newest and steps_done(newest) == inputs.total_steps and (run / kind).exists():
-            if leads:
+            if is_main:
                 print(f"{run} is finished: {inputs.total_steps} steps done, {run / kind} holds the trained student")
             return
         with joined_ranks():
@@ -213,31 +207,31 @@ def choose_checkpoint(run: Path, identity: dict[str, str]) -> Found:
 def train_student(config: RunConfig, inputs: Inputs) -> None:
     """The steps that are not yet done, on every rank, and the exports."""
     run, kind = Path(config.output), config.trained_as
-    leads = torch.distributed.get_rank() == 0
+    is_main = torch.distributed.get_rank() == 0
     found = choose_checkpoint(run, inputs.identity)
     done = steps_done(found.checkpoint) if found.checkpoint else 0
-    if leads:
+    if is_main:
         remove_events(run)
         say_what_was_read(config, inputs, found)
     distils = inputs.teacher is not None
     teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if distils else None
     how = {"checkpoint": {"load_universal": True}} if found.universal else {}
     student = student_engine(config, inputs.student, inputs.student_deepspeed | how, inputs.total_steps)
-    share = shares_prompts(config, student, teacher, leads)
-    if share and leads:
+    share = shares_prompts(config, student, teacher, is_main)
+    if share and is_main:
         saved = shared_share(inputs.train, config)
         print(f"train: {saved:.0%} of the prompts' tokens need not run: their micro-batch shares them", flush=True)
     if found.checkpoint:
         load_checkpoint(student, found.universal or found.checkpoint)
         torch.distributed.barrier()
-        if leads:
+        if is_main:
             remove_partial(run)  # the universal copy
-    if leads:
+    if is_main:
         create_run_directory(config)  # not before the models are there: a run that cannot start leaves none behind
-    metrics = Metrics(run, student.monitor, done) if leads else None
+    metrics = Metrics(run, student.monitor, done) if is_main else None
     check_shared(run)
     student.train()
-    bar = progress_bar(config.method, "step", inputs.total_steps, done, quiet=not leads)
+    bar = progress_bar(config.method, "step", inputs.total_steps, done, quiet=not is_main)
     try:
         run_steps(config, inputs, student, teacher, done=done, share=share, metrics=metrics, bar=bar)
     except RunError:
@@ -246,7 +240,7 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
     bar.close()
     export_trained(student.module.model, inputs.tokenizer, run / kind)
     stop_watch().done = True
-    if leads:
+    if is_main:
         print(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student", flush=True)
 
 
@@ -263,12 +257,12 @@ def run_steps(
     per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
     timers = SynchronizedWallClockTimer()
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    leads = rank == 0
+    is_main = rank == 0
     for step in range(done, inputs.total_steps):
         started = time.perf_counter()
         lr = student.get_lr()[0]
         source = step_source(config, step)
-        data = inputs.teacher_outputs if source == TEACHER else inputs.train
+        data = inputs.teacher_outputs if source == TEACHER_OUTPUTS else inputs.train
         batches = micro_batches(data, config, step, rank, world_size, inputs.tokens.pad, share)
         sums = train_step(config, source, student, teacher, batches, step, inputs.tokens, timers)
         grad_norm = float(student.get_global_grad_norm() or 0)
@@ -277,11 +271,11 @@ def run_steps(
         row |= {f"seconds_{part}": timers(part).elapsed(reset=True) / 1000 for part in PARTS}
         last = step + 1 == inputs.total_steps
         if not (math.isfinite(row["loss"]) and math.isfinite(grad_norm)):
-            file = save_batch(run, data, global_batch(data, config, step), row) if leads else None
+            file = save_batch(run, data, global_batch(data, config, step), row) if is_main else None
             raise RunError(not_finite(row, file, newest_checkpoint(run)))
         if inputs.validation and (last or (step + 1) % config.eval_steps == 0):
             row["validation_loss"] = validation_loss(config, student, inputs.validation, inputs.tokens.pad)
-        if leads:
+        if is_main:
             metrics.write(row)
             bar.update()
             bar.set_postfix(loss=f"{row['loss']:.4f}", refresh=False)
@@ -291,19 +285,19 @@ def run_steps(
             # In this order: a run that is killed in between does the step again and misses no export.
             export_trained(student.module.model, inputs.tokenizer, run / f"{kind}s" / f"step-{step + 1}")
         if saves or reason:
-            if leads:
+            if is_main:
                 sync(metrics.path)  # a checkpoint is never ahead of its lines
             save_checkpoint(student, run, step + 1, inputs.identity)
         if reason:
             bar.close()
-            if leads:
+            if is_main:
                 print(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume", flush=True)
             stop_watch().done = True
             torch.distributed.barrier()
             raise StoppedError
 
 
-def shares_prompts(config: RunConfig, student, teacher, leads: bool) -> bool:
+def shares_prompts(config: RunConfig, student, teacher, is_main: bool) -> bool:
     """Whether micro-batches are laid out for schemas that run once: they are asked for, and both models can.
 
     Raises:
@@ -313,9 +307,12 @@ def shares_prompts(config: RunConfig, student, teacher, leads: bool) -> bool:
         raise InputError(
             f"--student {config.student} does not decode from keys and values that it is given; give another method"
         )
-    whole = {"student": bare_module(student).why_whole, "teacher": teacher and bare_module(teacher).why_whole}
+    whole = {
+        "student": bare_module(student).prefix_unsupported_reason,
+        "teacher": teacher and bare_module(teacher).prefix_unsupported_reason,
+    }
     for name, reason in whole.items():
-        if reason and config.prefix and leads:
+        if reason and config.prefix and is_main:
             print(f"{name}: whole sequences run in every pass, as with --prefix off: {reason}", flush=True)
     return config.prefix and config.batching == "schema" and not any(whole.values())
 

@@ -6,7 +6,7 @@ import pytest
 from demo import predictions_section
 from plots import plot_masking, plot_methods, plot_runs
 
-from kid.data.benchmarks import Question
+from kid.data.questions import Question
 
 
 def write_run(folder, losses):

@@ -29,7 +29,7 @@ from subset import chosen
 from kid.config.methods import METHODS
 from kid.config.recipe import merge_config, read_recipe, resolve_config
 from kid.config.run_config import RunConfig
-from kid.data.benchmarks import find_databases, find_tables, load_questions
+from kid.data.questions import find_databases, find_tables, load_questions
 from kid.errors import InputError
 
 STEPS = 271  # 8,659 training questions, 32 a step, as if no SQL were over the limit

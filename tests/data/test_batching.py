@@ -124,12 +124,6 @@ def test_collate_pads_prompts_left_and_outputs_right():
     assert batch.lengths == [2, 3, 0]
 
 
-def test_with_completion_changes_output_tokens_and_no_padding():
-    batch = collate([Sample([11, 12], [21, 1]), Sample([14], [22, 23, 1])], [1.0, 1.0], [0, 1], pad_token_id=9)
-    ids = batch.with_completion(torch.full_like(batch.completion_ids, 50))
-    assert ids.tolist() == [[11, 12, 50, 50, 9], [9, 14, 50, 50, 50]]
-
-
 def test_a_micro_batch_of_fillers_has_no_rows():
     batch = collate([None, None], [0.0, 0.0], [6, 7], pad_token_id=9)
     assert batch.rows.shape == (0,) and batch.attention_mask.sum() == 6

@@ -13,7 +13,7 @@ import kid.data.prepare
 from kid.data.encoding import encode_texts
 from kid.data.prepare import prepare
 from kid.data.prompt import schema_part
-from kid.data.reading import read_schemas, read_source
+from kid.data.reading import load_split, read_schemas
 from kid.data.texts import make_texts, written_parts
 from kid.errors import InputError
 from kid.models.pretrained import load_tokenizer
@@ -23,11 +23,11 @@ def test_a_row_is_the_whole_prompt_and_the_normalised_sql(folder, tokenizer):
     edit(folder / "dev.json", lambda items: items.__setitem__(0, {
         "db_id": items[0]["db_id"], "question": "  How many\nare there? ", "query": "select COUNT( * ) from X_ as T1 ;",
     }))  # fmt: skip
-    source = read_source(options(folder), "dev")
-    db_id = source.questions[0].db_id
-    table = source.schemas[db_id].tables[0].name
+    loaded = load_split(options(folder), "dev")
+    db_id = loaded.questions[0].db_id
+    table = loaded.schemas[db_id].tables[0].name
     edit(folder / "dev.json", lambda items: items[0].update(query=f"select COUNT( * ) from {table.upper()} as T1 ;"))
-    schema = schema_part(read_schemas(source, "error")[0][db_id])
+    schema = schema_part(read_schemas(loaded, "error")[0][db_id])
     prepared = prepare(options(folder), "dev", tokenizer)
     row = prepared.rows[0]
     assert text_of(tokenizer, row) == schema + "matched contents : None\nHow many are there?\n"
@@ -111,8 +111,8 @@ def test_what_changes_no_row_is_not_prepared_anew(folder, tokenizer, tmp_path):
     prepare(options(folder), "dev", tokenizer)
     tokenizer(["a", "a b c"], padding=True, truncation=True, max_length=2)  # leaves its mark on the tokenizer
     assert prepare(options(folder, seed=5), "dev", tokenizer).cached
-    source = read_source(options(folder), "dev")
-    rankings = [{source.schemas[question.db_id].tables[0].name: ["id"]} for question in source.questions]
+    loaded = load_split(options(folder), "dev")
+    rankings = [{loaded.schemas[question.db_id].tables[0].name: ["id"]} for question in loaded.questions]
     for name, cached in (("a.json", False), ("b.json", True)):
         (tmp_path / name).write_text(json.dumps(rankings))
         assert prepare(options(folder, schema_filter=str(tmp_path / name)), "dev", tokenizer).cached == cached
@@ -272,7 +272,7 @@ CHECKED = {
 def test_golden_texts_of_published_questions(real_data, name):
     benchmark, split, index = name.split("/")
     chosen = options(real_data / benchmark, benchmark=benchmark)
-    source = read_source(chosen, split, int(index))
-    schemas, _ = read_schemas(source, "error")
-    text = "".join(written_parts(schemas, make_texts(source, schemas, True, "", quiet=True), True))
+    loaded = load_split(chosen, split, int(index))
+    schemas, _ = read_schemas(loaded, "error")
+    text = "".join(written_parts(schemas, make_texts(loaded, schemas, True, "", quiet=True), True))
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == CHECKED[name], text

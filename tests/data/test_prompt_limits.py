@@ -10,7 +10,7 @@ from helpers.small_benchmark import edit, options, text_of
 from kid.config.run_config import RunConfig
 from kid.data.batching import load_dataset
 from kid.data.prepare import prepare
-from kid.data.reading import data_options, read_source
+from kid.data.reading import data_options, load_split
 from kid.errors import InputError
 from kid.sql.normalise import gold_schema_items
 
@@ -31,11 +31,13 @@ def test_over_the_limit_training_keeps_what_the_gold_sql_needs(folder, tokenizer
     small = prepare(options(folder, max_prompt_length=limit), "train", tokenizer)
     assert all(small.rows["filtered"]), small.rows["filtered"]
     assert not any(small.rows["cut"]), small.rows["cut"]
-    source = read_source(options(folder), "train")
-    for question, row in zip(source.questions, small.rows, strict=True):
+    loaded = load_split(options(folder), "train")
+    for question, row in zip(loaded.questions, small.rows, strict=True):
         text = text_of(tokenizer, row)
         assert len(row["prompt_ids"]) <= limit and text.count("filler_") <= 10
-        for table, columns in gold_schema_items(question.query, source.schemas[question.db_id]).items():
+        for table, columns in gold_schema_items(
+            question.query, loaded.schemas[question.db_id].columns_by_table
+        ).items():
             assert f"table {table} , columns" in text and columns
             assert all(f"{table}.{column} (" in text for column in columns)
     again = prepare(options(folder, max_prompt_length=limit, seed=1), "train", tokenizer)
@@ -45,12 +47,14 @@ def test_over_the_limit_training_keeps_what_the_gold_sql_needs(folder, tokenizer
     # Far below, the others go before anything of the gold SQL does; what fits is not filtered further than it must be.
     tight = prepare(options(folder, max_prompt_length=limit // 3), "train", tokenizer)
     assert not any(tight.rows["cut"]), tight.rows["cut"]
-    for question, row, before in zip(source.questions, tight.rows, small.rows, strict=True):
+    for question, row, before in zip(loaded.questions, tight.rows, small.rows, strict=True):
         text = text_of(tokenizer, row)
         assert len(row["prompt_ids"]) <= limit // 3 and text.count("filler_") < text_of(tokenizer, before).count(
             "filler_"
         )
-        for table, columns in gold_schema_items(question.query, source.schemas[question.db_id]).items():
+        for table, columns in gold_schema_items(
+            question.query, loaded.schemas[question.db_id].columns_by_table
+        ).items():
             assert all(f"{table}.{column} (" in text for column in columns)
 
 
@@ -63,8 +67,8 @@ def widen(items):
 
 
 def test_rankings_from_a_file(folder, tokenizer, tmp_path):
-    source = read_source(options(folder), "dev")
-    tables = [[table.name for table in source.schemas[question.db_id].tables] for question in source.questions]
+    loaded = load_split(options(folder), "dev")
+    tables = [[table.name for table in loaded.schemas[question.db_id].tables] for question in loaded.questions]
     rankings = [{names[-1]: ["id"]} for names in tables]
     (tmp_path / "rankings.json").write_text(json.dumps(rankings))
     limit = min(len(ids) for ids in prepare(options(folder), "dev", tokenizer).rows["prompt_ids"]) - 1

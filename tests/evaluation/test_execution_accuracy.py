@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from kid.data.benchmarks import Question
+from kid.data.questions import Question
 from kid.evaluation.execution_accuracy import Verdict, gold_failures, percent, score_predictions
 from kid.evaluation.worker import Limits
 

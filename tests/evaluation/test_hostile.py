@@ -13,7 +13,7 @@ import pytest
 from helpers.databases import make_database
 from helpers.hostile import ODD_CLOTHES, hostile_predictions
 
-from kid.data.benchmarks import Question
+from kid.data.questions import Question
 from kid.evaluation.execution_accuracy import Verdict, score_predictions
 from kid.evaluation.worker import Limits
 
@@ -23,7 +23,7 @@ SCRIPT = f"""
 import json, resource, sys, time
 from pathlib import Path
 from helpers.hostile import ODD_CLOTHES, hostile_predictions
-from kid.data.benchmarks import Question
+from kid.data.questions import Question
 from kid.evaluation.execution import run_jobs
 from kid.evaluation.execution_accuracy import Verdict, match_on_databases, _verdict
 from kid.evaluation.scores import score_record

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import torch
 
+from kid.config.deepspeed_config import TEACHER_FLAG, read_deepspeed_config
 from kid.config.run_config import RunConfig
 from kid.errors import run_script
-from kid.models.engine import TEACHER_FLAG, joined_ranks, read_deepspeed_config, teacher_engine
+from kid.models.engine import joined_ranks, teacher_engine
 from kid.models.pretrained import Pretrained
 
 PERIOD = 251

@@ -12,9 +12,10 @@ from transformers import (
     GPT2Config,
 )
 
-from kid.config.methods import TEACHER
+from kid.config.methods import TEACHER_OUTPUTS
 from kid.data.batching import Sample
-from kid.models.loading import ResponseModel, add_lora
+from kid.models.loading import add_lora
+from kid.models.response_model import ResponseModel
 from kid.training.step import train_step
 from kid.training.trainer import shares_prompts
 
@@ -57,8 +58,8 @@ class Engine(torch.nn.Module):
 def step_of(config, source, student, teacher, step=STEP, samples=None):
     """(sums, gradients by name) of a whole optimizer step."""
     student.zero_grad()
-    share = shares_prompts(config, student, teacher, leads=False)
-    batches = batches_of(config, step, samples or (TAUGHT if source == TEACHER else SAMPLES), share)
+    share = shares_prompts(config, student, teacher, is_main=False)
+    batches = batches_of(config, step, samples or (TAUGHT if source == TEACHER_OUTPUTS else SAMPLES), share)
     sums = train_step(config, source, Engine(student), teacher, batches, step, TOKENS, SynchronizedWallClockTimer())
     return sums, {name: p.grad.clone() for name, p in student.named_parameters() if p.grad is not None}
 

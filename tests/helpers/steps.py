@@ -3,12 +3,17 @@
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from kid.config.methods import GOLD, IMPERFECT, METHODS, ON_POLICY, TEACHER
+from kid.config.methods import GOLD, IMPERFECT, METHODS, ON_POLICY, TEACHER_OUTPUTS
 from kid.config.recipe import resolve_config
 from kid.data.batching import Dataset, Sample
 from kid.data.order import micro_batches
-from kid.models.loading import ResponseModel
+from kid.models.prefix_cache import PrefixCache, forward_outputs
 from kid.models.pretrained import TokenIds
+from kid.models.response_model import ResponseModel
+from kid.models.zero3 import eval_no_grad
+from kid.training.imperfect import mask_by_rule
+from kid.training.passes import PREDICTIONS, STUDENT, Y_HAT, MicroBatch, passes
+from kid.training.step import HANDLERS
 
 EOS, PAD, MASK, STEP = 1, 0, 2, 3
 TOKENS = TokenIds(mask=MASK, eos=EOS, pad=PAD, count=38)  # of 40 vocabulary rows
@@ -51,6 +56,22 @@ def batches_of(config, step: int, samples=SAMPLES, share: bool | None = None):
     return micro_batches(Dataset(samples, ["db"] * len(samples), []), config, step, 0, 1, PAD, share)
 
 
+def imperfect(config, student, batch, step: int, tokens=TOKENS, prefix=None):
+    """(y_hat, what of y was masked) of a micro-batch of kid, by the passes that come before the teacher's."""
+    plan = passes(config, IMPERFECT)
+    work = MicroBatch(config, student, None, batch, step, tokens)
+    mask_by_rule(work, plan)
+    for this in plan:
+        if this.model == STUDENT and not this.trains:
+            chosen = work.masked if PREDICTIONS in this.gives else None
+            with eval_no_grad(student):
+                states = forward_outputs(
+                    config, student, batch, prefix or PrefixCache(), work.outputs[this.reads], chosen
+                )
+            HANDLERS[this.gives[0]](work, this, states)
+    return work.outputs[Y_HAT], work.masked
+
+
 CASES = [(method, source, {}) for method, row in METHODS.items() for source in row.sources] + [
     ("rkd", GOLD, {"reduction": "token", "temperature": 2.0, "kd_weight": 0.7, "mle_weight": 0.3}),
     ("kid", IMPERFECT, {"mask_ratio": 1.0}),
@@ -62,5 +83,5 @@ CASES = [(method, source, {}) for method, row in METHODS.items() for source in r
     ("kid", IMPERFECT, {"mask_ratio": 0.3, "divergence": "skew-rkl", "skew_alpha": 0.3}),
     ("gkd-jsd", ON_POLICY, {"reduction": "token", "jsd_beta": 0.2}),
     ("gkd-rkl", ON_POLICY, {"divergence": "skew-fkl", "max_new_tokens": 1}),
-    ("f-distill", TEACHER, {"reduction": "token", "temperature": 3.0}),
+    ("f-distill", TEACHER_OUTPUTS, {"reduction": "token", "temperature": 3.0}),
 ]

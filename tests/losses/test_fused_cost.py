@@ -9,7 +9,7 @@ from helpers.fused_problems import EVERY, fused, problem
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from kid.losses import fused as fused_loss
-from kid.losses.fused import Plan, fused_divergence, logits_in_chunks
+from kid.losses.fused import ChunkPlan, fused_divergence, logits_in_chunks
 from kid.losses.head import Head
 from kid.models.pretrained import TokenIds
 from kid.randomness import draw_tokens
@@ -23,8 +23,8 @@ def test_the_budget_changes_nothing_but_the_chunks(name, dtype, monkeypatch):
     whole, expected = fused(arguments, name)
     calls = []
     monkeypatch.setattr(fused_loss.torch_rows, "BLOCK", 2000)
-    rows = fused_loss.torch_rows.score_rows
-    monkeypatch.setattr(fused_loss.torch_rows, "score_rows", lambda *args: calls.append(len(args[0])) or rows(*args))
+    rows = fused_loss.torch_rows.compute_rows
+    monkeypatch.setattr(fused_loss.torch_rows, "compute_rows", lambda *args: calls.append(len(args[0])) or rows(*args))
     found, gradients = fused(arguments, name, memory_mb=0.5)
     assert sum(calls) == 30 and len(calls) >= 2 and max(calls) - min(calls) <= 1
     torch.testing.assert_close(found.loss, whole.loss)
@@ -35,10 +35,10 @@ def test_the_budget_changes_nothing_but_the_chunks(name, dtype, monkeypatch):
 
 
 def test_chunks_are_whole_tiles_of_a_gpus_products():
-    edges = [(rows.start, rows.stop) for rows in Plan(512, 1).chunks(2100)]
+    edges = [(rows.start, rows.stop) for rows in ChunkPlan(512, 1).chunks(2100)]
     assert edges == [(0, 384), (384, 768), (768, 1280), (1280, 1664), (1664, 2100)]
-    assert [rows.stop - rows.start for rows in Plan(100, 1).chunks(250)] == [83, 83, 84]
-    assert Plan(256, 1).chunks(0) == [] and Plan(256, 1).chunks(3) == [slice(0, 3)]
+    assert [rows.stop - rows.start for rows in ChunkPlan(100, 1).chunks(250)] == [83, 83, 84]
+    assert ChunkPlan(256, 1).chunks(0) == [] and ChunkPlan(256, 1).chunks(3) == [slice(0, 3)]
 
 
 def peak_bytes(function) -> int:

@@ -18,7 +18,7 @@ from deepspeed.utils.timer import SynchronizedWallClockTimer
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from kid.data.batching import Sample, collate
-from kid.models.loading import ResponseModel
+from kid.models.response_model import ResponseModel
 from kid.models.pretrained import TokenIds
 from kid.config.recipe import resolve_config
 from kid.training.step import micro_batch_loss

@@ -10,7 +10,7 @@ from helpers.fused_problems import near
 from helpers.launcher import ROOT
 
 from kid.losses import triton_rows
-from kid.losses.divergence import DIVERGENCES, Scores
+from kid.losses.divergence import DIVERGENCES, RowStatistics
 from kid.losses.torch_rows import Objective
 
 COMPILE = """
@@ -18,17 +18,17 @@ import sys
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from kid.losses.triton_rows import BLOCK, WARPS, score_kernel
+from kid.losses.triton_rows import BLOCK, WARPS, row_kernel
 
 for divergence in sys.argv[1:]:
     shared = divergence != "jsd"  # at T = 1 over the same ids; else there is one more softmax
     flags = {"DIVERGENCE": divergence, "SHARED": shared, "HAS_TARGETS": True, "HAS_GRADIENT": True, "BLOCK": BLOCK}
-    types = dict.fromkeys(score_kernel.arg_names, "fp32") | dict.fromkeys(flags, "constexpr")
+    types = dict.fromkeys(row_kernel.arg_names, "fp32") | dict.fromkeys(flags, "constexpr")
     types |= {name: "*fp32" for name in types if name.endswith("_ptr")}
     types |= {"gradient_ptr": "*bf16", "targets_ptr": "*i64", "argmax_ptr": "*i64"}
     types |= {name: "i32" for name in types if name.endswith(("stride", "vocabulary", "common"))}
     kernel = triton.compile(
-        ASTSource(score_kernel, types, constexprs=flags),
+        ASTSource(row_kernel, types, constexprs=flags),
         target=GPUTarget("cuda", 90, 32),
         options={"num_warps": WARPS},
     )
@@ -70,10 +70,10 @@ def test_a_gradient_rounded_once_to_bf16(rkl, mle_weight):
         teacher_hidden.float() @ teacher_head.weight.T.float(),
     )
     objective = Objective("rkl", 1.0, mle_weight, 1.0, 0.5, common=6000, vocabulary=6000)
-    scores = Scores(*(torch.zeros(count) for _ in range(3)), torch.zeros(count, dtype=torch.long))
+    statistics = RowStatistics(*(torch.zeros(count) for _ in range(3)), torch.zeros(count, dtype=torch.long))
     narrow, wide = (torch.empty(student.shape, dtype=dtype) for dtype in (torch.bfloat16, torch.float32))
     for gradient in (narrow, wide):
-        triton_rows.score_rows(student, teacher, targets, weights, objective, scores, gradient)
+        triton_rows.compute_rows(student, teacher, targets, weights, objective, statistics, gradient)
     # The interpreter cuts digits off where a GPU rounds: the two differ by less than one in the last place.
     torch.testing.assert_close(narrow.float(), wide, rtol=2**-7, atol=0)
     rounded, exact = wide.bfloat16().double() @ head.weight.double(), wide.double() @ head.weight.double()
@@ -83,4 +83,4 @@ def test_a_gradient_rounded_once_to_bf16(rkl, mle_weight):
 def test_another_precision_is_refused():
     logits = torch.zeros(1, 4, dtype=torch.float64)
     with pytest.raises(TypeError, match=r"in fp32, not torch\.float64"):
-        triton_rows.score_rows(logits, None, None, torch.ones(1), None, None, None)
+        triton_rows.compute_rows(logits, None, None, torch.ones(1), None, None, None)

@@ -9,9 +9,9 @@ from transformers import AutoModelForCausalLM
 
 from kid.data.batching import Sample, collate
 from kid.models.decoding import decode
-from kid.models.loading import ResponseModel
-from kid.models.prefix_cache import Stem
+from kid.models.prefix_cache import PrefixCache
 from kid.models.pretrained import TokenIds
+from kid.models.response_model import ResponseModel
 from kid.randomness import draw_tokens
 
 EOS, PAD = 1, 0
@@ -74,7 +74,7 @@ def naive(model, prompt, uniforms, temperature, eos):
 def run(model, prompts, uniforms, temperature=1.0, eos=EOS, pad=PAD):
     batch = collate([Sample(prompt, []) for prompt in prompts], [0.0] * len(prompts), list(range(len(prompts))), pad)
     return decode(
-        model, batch, Stem(), range(len(prompts)), uniforms, temperature=temperature, top_p=0.9,
+        model, batch, PrefixCache(), range(len(prompts)), uniforms, temperature=temperature, top_p=0.9,
         tokens=TokenIds(mask=2, eos=eos, pad=pad, count=40),
     )  # fmt: skip
 

@@ -7,9 +7,11 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from kid.config.recipe import resolve_config
 from kid.errors import InputError
-from kid.models.engine import teacher_engine, trains_head, with_fitting_bucket
-from kid.models.loading import ResponseModel, add_lora
+from kid.models.engine import teacher_engine, with_fitting_bucket
+from kid.models.loading import add_lora
 from kid.models.pretrained import Pretrained
+from kid.models.response_model import ResponseModel
+from kid.models.zero3 import trains_head
 
 SIZES = {"vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1}
 

@@ -16,16 +16,8 @@ from transformers import (
 
 from kid.errors import InputError
 from kid.losses.head import project
-from kid.models.loading import (
-    DTYPES,
-    ResponseModel,
-    Stored,
-    add_adapter,
-    add_lora,
-    fill_parameter,
-    load_causal_lm,
-    stored_tensors,
-)
+from kid.models.loading import DTYPES, Stored, add_adapter, add_lora, fill_parameter, load_causal_lm, stored_tensors
+from kid.models.response_model import ResponseModel
 
 
 @pytest.fixture(params=FAMILIES)

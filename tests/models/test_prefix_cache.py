@@ -7,7 +7,7 @@ import pytest
 import torch
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 from helpers.shared_prompts import ARCHITECTURES, HOW, ONE, SAMPLES, TAUGHT, assert_same, of_family, step_of
-from helpers.steps import CASES, EOS, STEP, TOKENS, batches_of, configuration, model
+from helpers.steps import CASES, EOS, STEP, TOKENS, batches_of, configuration, imperfect, model
 from helpers.tiny_configs import TRANSFORMED
 from transformers import (
     AutoModelForCausalLM,
@@ -20,16 +20,20 @@ from transformers import (
 )
 
 import kid.models.decoding
+import kid.models.prefix_cache
+import kid.training.imperfect
 import kid.training.step
 from kid.config.methods import GOLD, IMPERFECT, METHODS, ON_POLICY
-from kid.data.batching import Sample
+from kid.data.batching import Sample, collate
 from kid.errors import InputError
-from kid.models.loading import ResponseModel, add_lora
-from kid.models.prefix_cache import run_prompts
+from kid.models.loading import add_lora
+from kid.models.prefix_cache import encode_prompts, encode_student_prompts, with_completion
 from kid.models.pretrained import TokenIds
+from kid.models.response_model import ResponseModel
 from kid.randomness import DECODE, draw_tokens, sample_uniforms
-from kid.training.sources import imperfect, on_policy
-from kid.training.step import ITS_OWN, STUDENT, micro_batch_loss, passes, student_prompts
+from kid.training.passes import ITS_OWN, STUDENT, count_passes, passes
+from kid.training.sources import on_policy
+from kid.training.step import micro_batch_loss
 from kid.training.trainer import shares_prompts
 
 pytestmark = pytest.mark.usefixtures("one_rank")
@@ -68,13 +72,13 @@ def test_adapters_of_every_family(family, method, source, how):
 def test_in_bf16_the_difference_is_rounding(method, source, how, monkeypatch):
     """Both ways are about as far from float64. Outputs are given, so that no near tie in bf16 decides."""
 
-    def written(config, student, batch, *_):
-        return (batch.completion_ids * 7 + 3) % 38, batch.completion_mask
+    def predicted(config, student, states, *_):
+        return (torch.arange(len(states)) * 7 + 3) % 38
 
     def decoded(config, student, batches, *_):
         return batches_of(config, STEP, TAUGHT, batches[0].shared_width > 0)
 
-    monkeypatch.setattr(kid.training.step, "imperfect", written)
+    monkeypatch.setattr(kid.training.imperfect, "predictions", predicted)
     monkeypatch.setattr(kid.training.step, "on_policy", decoded)
     rounded = [of_family("qwen", seed, lora=seed == 0, dtype=torch.bfloat16) for seed in (0, 1)]
     exact = [ResponseModel(copy.deepcopy(each.model)).double() for each in rounded]
@@ -116,11 +120,11 @@ def test_log_probabilities_of_on_policy_tokens(family, how, micro_batch_size, mo
     batches = batches_of(config, 0, SAMPLES)
     tokens = ending_early(config, student, batches)
     drawn.clear()
-    stem = None
+    prefix = None
     if len(batches) == 1:
-        stem = student_prompts(config, student, batches[0], passes(config, ON_POLICY), 0)[1]
-        assert stem.width and not any(keys.requires_grad for keys in stem.keys)
-    written = on_policy(config, student, batches, 0, tokens, stem)
+        prefix = encode_student_prompts(config, student, batches[0], 0, 1, 1)[1]
+        assert prefix.width and not any(keys.requires_grad for keys in prefix.keys)
+    written = on_policy(config, student, batches, 0, tokens, prefix)
     outputs = [(s.prompt_ids, s.completion_ids) for batch in written for s in batch.samples]
     checked = 0
     for place, (log_q, ids) in enumerate(drawn):
@@ -198,14 +202,14 @@ def test_with_dropout_what_does_not_train_reads_prompts_in_evaluation(how):
     config = configuration("kid", **how, micro_batch_size=4, mask_ratio=1.0)
     (batch,) = batches_of(config, 0, SAMPLES)
     plan = passes(config, IMPERFECT)
-    trained, looked = student_prompts(config, student, batch, plan, 0)
+    trained, eval_prefix = encode_student_prompts(config, student, batch, 0, *count_passes(plan))
     state = torch.get_rng_state()
-    written = imperfect(config, student, batch, 0, TOKENS, looked)[0]
+    written = imperfect(config, student, batch, 0, TOKENS, eval_prefix)[0]
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(written, imperfect(config, student, batch, 0, TOKENS)[0])  # from whole sequences
     assert student.training and any(keys.requires_grad for keys in trained.keys) == bool(trained.width)
-    again, _ = student_prompts(config, student, batch, plan, 0)
-    other, _ = student_prompts(config, student, batch, plan, 1)
+    again, _ = encode_student_prompts(config, student, batch, 0, *count_passes(plan))
+    other, _ = encode_student_prompts(config, student, batch, 1, *count_passes(plan))
     for one, same, another in zip(trained.keys[1:], again.keys[1:], other.keys[1:], strict=True):
         assert torch.equal(one, same) and not torch.equal(one, another)
     vanilla = step_of(configuration("kid", **how, mask_ratio=0.0), GOLD, student, teacher)
@@ -242,10 +246,10 @@ def whole_model(name: str) -> ResponseModel:
 
 def test_which_models_take_whole_sequences():
     for name in WHOLE:
-        assert whole_model(name).why_whole, name
+        assert whole_model(name).prefix_unsupported_reason, name
         assert whole_model(name).decodes == (name != "mamba")
     for name, config in {**ARCHITECTURES, "mistral": MistralConfig(**TINY, sliding_window=None)}.items():
-        assert ResponseModel(AutoModelForCausalLM.from_config(config)).why_whole is None, name
+        assert ResponseModel(AutoModelForCausalLM.from_config(config)).prefix_unsupported_reason is None, name
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -278,7 +282,7 @@ def test_such_a_model_decodes_what_it_decodes_alone(name):
 
 def test_a_student_that_cannot_decode_is_refused():
     with pytest.raises(InputError, match="does not decode from keys and values"):
-        shares_prompts(configuration("gkd-rkl"), whole_model("mamba"), model(1, 24, 40), leads=False)
+        shares_prompts(configuration("gkd-rkl"), whole_model("mamba"), model(1, 24, 40), is_main=False)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -291,10 +295,16 @@ def test_on_a_gpu_where_the_teachers_prompts_run_beside_the_students_work(method
         """The teacher's are ready long after all that could be done without them."""
         if model is models[1]:
             torch.cuda._sleep(100_000_000)
-        return run_prompts(config, model, *arguments, **options)
+        return encode_prompts(config, model, *arguments, **options)
 
-    monkeypatch.setattr(kid.training.step, "run_prompts", late)
+    monkeypatch.setattr(kid.models.prefix_cache, "encode_prompts", late)
     how = {**how, "micro_batch_size": 4}
     for step in range(3):
         found = step_of(configuration(method, **how), source, *models, step)
         assert_same(found, step_of(configuration(method, **how, prefix="off"), source, *models, step), 1e-4)
+
+
+def test_with_completion_changes_output_tokens_and_no_padding():
+    batch = collate([Sample([11, 12], [21, 1]), Sample([14], [22, 23, 1])], [1.0, 1.0], [0, 1], pad_token_id=9)
+    ids = with_completion(batch, torch.full_like(batch.completion_ids, 50))
+    assert ids.tolist() == [[11, 12, 50, 50, 9], [9, 14, 50, 50, 50]]

@@ -73,10 +73,10 @@ def test_what_stays_gathered():
 def test_tokens_that_run():
     """Two rows of 10 prompt tokens, 8 of them shared, and 4 output tokens, of which the last predicts nothing."""
     layout = Layout(rows=2, shared=8, own=2, output=4)
-    assert forward_tokens(False, layout, 3, share=False, apart=False) == (3, 3 * 2 * 13)
-    assert forward_tokens(True, layout, 1, share=False, apart=False) == (1, 2 * 13)
-    assert forward_tokens(True, layout, 2, share=False, apart=True) == (3, 2 * 9 + 2 * 2 * 4)
-    assert forward_tokens(True, layout, 2, share=True, apart=True) == (4, 8 + 2 * 1 + 2 * 2 * 4)
+    assert forward_tokens(False, layout, 3, share=False, separately=False) == (3, 3 * 2 * 13)
+    assert forward_tokens(True, layout, 1, share=False, separately=False) == (1, 2 * 13)
+    assert forward_tokens(True, layout, 2, share=False, separately=True) == (3, 2 * 9 + 2 * 2 * 4)
+    assert forward_tokens(True, layout, 2, share=True, separately=True) == (4, 8 + 2 * 1 + 2 * 2 * 4)
 
 
 @pytest.mark.parametrize(("stage", "times"), [(0, 2), (1, 3), (2, 7), (3, 3)])

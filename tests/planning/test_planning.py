@@ -28,14 +28,16 @@ import kid.losses.fused
 from kid.config.methods import METHODS
 from kid.config.run_config import RunConfig
 from kid.data.batching import Sample, collate
-from kid.models.loading import DTYPES, ResponseModel, add_lora
+from kid.models.loading import DTYPES, add_lora
 from kid.models.pretrained import TokenIds
+from kid.models.response_model import ResponseModel
 from kid.planning.costs import reducing, step_cost
 from kid.planning.engines import accumulated, training_lines, weight_lines
 from kid.planning.plan import chunk_bytes, taken
 from kid.planning.rehearsal import Layout, rehearse_student
 from kid.planning.shapes import build, find_shape
-from kid.training.step import ITS_OWN, KD, micro_batch_loss, passes
+from kid.training.passes import ITS_OWN, KD, passes
+from kid.training.step import micro_batch_loss
 
 
 @pytest.fixture(scope="module")
@@ -157,19 +159,19 @@ def test_saved_activations_and_chunks_of_logits_are_as_predicted(method, family,
     source = METHODS[method].sources[0]
     share = config.batching == "schema"
     layout = Layout(2, 48, 24, 128) if share else Layout(2, 0, 72, 128)
-    plan = [run for run in passes(config, source) if run.reads != ITS_OWN]
+    plan = [this for this in passes(config, source) if this.reads != ITS_OWN]
     counted = live_losses(config, source, family, layout, share, monkeypatch)
     common = None if config.fused or method == "sft" else VOCABULARY
-    mine = taken(config, shape(family), layout, plan, share=share, apart=False, common=common)
+    mine = taken(config, shape(family), layout, plan, share=share, separately=False, common=common)
     predicted = mine.saved
     if config.fused:
         student = build(shape(family).config, "fp32", config.lora_rank, True)
         teacher = build(shape(family).config, "fp32", 0, False) if method != "sft" else None
         rows = layout.rows * layout.output
-        trained = [run for run in plan if run.trains]
-        for run in trained:
+        trained = [this for this in plan if this.trains]
+        for this in trained:
             predicted += 4 * rows * 64 + (4 * VOCABULARY * 64 if config.lora_rank == 0 else 0)
-            predicted += chunk_bytes(config, student, teacher if KD in run.gives else None, rows, "cpu")
+            predicted += chunk_bytes(config, student, teacher if KD in this.gives else None, rows, "cpu")
     assert predicted == pytest.approx(counted, rel=0.05)
 
 
@@ -183,7 +185,7 @@ def test_fake_tensors_of_few_layers_tell_the_peaks_of_real_ones(family):
     # Padded, as batches of real data are: without padding there is no attention mask.
     samples = [Sample([1] * (72 - row), [0] * 128) for row in range(2)]
     found = rehearse_student(config, real, collate(samples, [1.0, 1.0], [0, 1], 0), plan, None)
-    predicted = taken(config, shape(family), layout, plan, share=False, apart=False, common=None)
+    predicted = taken(config, shape(family), layout, plan, share=False, separately=False, common=None)
     assert vars(predicted) == pytest.approx(vars(found), rel=0.02)
 
 
@@ -192,8 +194,10 @@ def test_what_a_layer_saves():
     LoRA's rank, the two norms' inputs and scales in fp32, a logarithm for each head, a row of the attention mask."""
     config = settings(method="sft", teacher="", dtype="bf16", lora_rank=64, prefix=False)
     layout = Layout(2, 0, 1024, 128)
-    plan = [run for run in passes(config, "gold")]
-    saved = taken(config, find_shape("Qwen1.5-0.5B", "s"), layout, plan, share=False, apart=False, common=None).saved
+    plan = [this for this in passes(config, "gold")]
+    saved = taken(
+        config, find_shape("Qwen1.5-0.5B", "s"), layout, plan, share=False, separately=False, common=None
+    ).saved
     columns = 1024 + 128 - 1
     a_token = 6 * 2 * 1024 + 4 * 2 * 2816 + 7 * 2 * 64 + 2 * 4 * (1024 + 1) + 4 * 16 + 2 * columns
     assert saved == pytest.approx(24 * 2 * columns * a_token, rel=1e-3)

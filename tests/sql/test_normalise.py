@@ -4,17 +4,10 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 
 from kid.sql.normalise import gold_schema_items, normalise_sql
-
-
-def build_schema(db_id: str, tables: dict[str, list[str]]):
-    """What normalise_sql reads of a schema."""
-    columns = {table: [SimpleNamespace(name=name) for name in names] for table, names in tables.items()}
-    return SimpleNamespace(db_id=db_id, tables=[SimpleNamespace(name=name, columns=columns[name]) for name in tables])
 
 
 def quote(name: str) -> str:
@@ -44,7 +37,6 @@ TABLES = {
     "Movie Facts": ["mid", "Box Office (US)", "order", "co]st", "a`b", "x.y", "tab\there", "Größe"],
     "cast": ["mid", "role"],
 }
-SCHEMA = build_schema("films", TABLES)
 FIGURE_7 = (
     "SELECT DISTINCT movie.director FROM rating JOIN movie ON rating.mid = movie.mid "
     "JOIN reviewer ON rating.rid = reviewer.rid WHERE reviewer.name = 'Sarah Martinez'"
@@ -162,8 +154,8 @@ CANONICAL = [
 
 @pytest.mark.parametrize(("query", "expected"), CANONICAL)
 def test_canonical_form(query, expected):
-    assert normalise_sql(query, SCHEMA) == (expected, None)
-    assert normalise_sql(expected, SCHEMA) == (expected, None)
+    assert normalise_sql(query, TABLES) == (expected, None)
+    assert normalise_sql(expected, TABLES) == (expected, None)
     database = empty_database(TABLES)
     if "(curdate())" not in query and "timestampdiff" not in query:  # functions that SQLite lacks
         assert program(database, query.replace("> =", ">=").replace("< =", "<=").replace("! =", "!=")) is not None
@@ -192,13 +184,13 @@ def test_canonical_form(query, expected):
     ],
 )  # fmt: skip
 def test_what_is_not_understood_only_loses_its_blanks(query, line, reason):
-    text, said = normalise_sql(query, SCHEMA)
+    text, said = normalise_sql(query, TABLES)
     assert text == line and reason in said
-    assert normalise_sql(line, SCHEMA)[0] == line
+    assert normalise_sql(line, TABLES)[0] == line
 
 
 def test_what_the_schema_lacks_may_stand_where_no_string_is_in_doubt():
-    assert normalise_sql("SELECT T1.a, B FROM Gone AS T1 WHERE c = 'x'", SCHEMA) == (
+    assert normalise_sql("SELECT T1.a, B FROM Gone AS T1 WHERE c = 'x'", TABLES) == (
         "SELECT gone.a, b FROM gone WHERE c = 'x'",
         None,
     )
@@ -221,13 +213,14 @@ BARE = (
 
 @pytest.mark.parametrize("word", KEYWORDS.split())
 def test_keywords_as_names_run_bare_or_in_backticks(word):
-    schema, database = build_schema("d", {word: ["id", word]}), empty_database({word: ["id", word]})
+    tables = {word: ["id", word]}
+    database = empty_database(tables)
     query = (
         f"SELECT `{word}`, COUNT(`{word}`.`{word}`), id AS `{word}` FROM `{word}` WHERE `{word}` = 1 AND `{word}` > 2 "
         f"AND `{word}` IN (1, 2) AND -`{word}` < 3 GROUP BY `{word}` ORDER BY `{word}`.id, `{word}`.`{word}` DESC"
     )
-    text, reason = normalise_sql(query, schema)
-    assert reason is None and normalise_sql(text, schema) == (text, None)
+    text, reason = normalise_sql(query, tables)
+    assert reason is None and normalise_sql(text, tables) == (text, None)
     assert program(database, text) == program(database, query) is not None
     assert text in (query, query.replace("`", ""))
     assert ("`" not in text) or word not in BARE.split()
@@ -258,9 +251,9 @@ def test_keywords_as_names_run_bare_or_in_backticks(word):
     ],
 )  # fmt: skip
 def test_tables_and_columns_of_a_query(query, items):
-    assert gold_schema_items(query, SCHEMA) == items
-    text, reason = normalise_sql(query, SCHEMA)
-    assert reason or gold_schema_items(text, SCHEMA) == items
+    assert gold_schema_items(query, TABLES) == items
+    text, reason = normalise_sql(query, TABLES)
+    assert reason or gold_schema_items(text, TABLES) == items
 
 
 # Files below the data folder; `programs` are queries that compile on empty tables made of tables.json, `ran` those that
@@ -339,11 +332,10 @@ def test_published_queries_mean_the_same(real_data, name):
     questions, tables_file, databases, counts, fallbacks = BENCHMARKS[name]
     folders = [real_data / folder for folder in databases.split()]
     tables = read_tables(real_data / tables_file)
-    schemas = {db_id: build_schema(db_id, tables[db_id]) for db_id in tables}
     empty, full, seen, stayed, reads = {}, {}, Counter(), [], {}
     for place, item in enumerate(json.loads((real_data / questions).read_text())):
         query, db_id = item.get("query") or item["SQL"], item["db_id"]
-        schema = schemas[db_id]
+        schema = tables[db_id]
         if db_id not in empty:
             empty[db_id], full[db_id] = empty_database(tables[db_id]), open_database(folders, db_id)
             watch_reads(empty[db_id], reads)

@@ -3,9 +3,22 @@
 import numpy as np
 import pytest
 import torch
+from helpers.steps import EOS, MASK, PAD, TOKENS, configuration
 
-from kid.randomness import MASK, sample_generator
-from kid.training.imperfect import mask_count, rewrite, select_by_entropy, select_by_rule, select_random, select_uniform
+import kid.training.imperfect
+from kid.config.methods import IMPERFECT
+from kid.data.batching import Sample, collate
+from kid.randomness import MASK as MASK_PURPOSE
+from kid.randomness import sample_generator
+from kid.training.imperfect import (
+    mask_count,
+    select_by_entropy,
+    select_by_rule,
+    select_random,
+    select_uniform,
+    write_predictions,
+)
+from kid.training.passes import MASKED_Y, Y_HAT, MicroBatch, Y, passes
 
 
 @pytest.mark.parametrize(
@@ -17,7 +30,7 @@ def test_mask_count(ratio, length, expected):
 
 
 def test_select_random_is_uniform_without_replacement():
-    drawn = [select_random(5, 2, sample_generator(0, step, 3, MASK)) for step in range(2000)]
+    drawn = [select_random(5, 2, sample_generator(0, step, 3, MASK_PURPOSE)) for step in range(2000)]
     assert all(len(set(positions)) == 2 for positions in drawn)
     counts = np.bincount(np.concatenate(drawn), minlength=5)
     assert counts.min() > 700 and counts.max() < 900  # 800 expected, standard deviation 22
@@ -25,7 +38,7 @@ def test_select_random_is_uniform_without_replacement():
 
 def test_select_uniform_is_evenly_spaced_from_any_offset():
     for length, count in [(10, 2), (7, 3), (5, 5), (1, 1), (128, 26), (3, 0), (0, 0)]:
-        drawn = [select_uniform(length, count, sample_generator(0, step, 0, MASK)) for step in range(300)]
+        drawn = [select_uniform(length, count, sample_generator(0, step, 0, MASK_PURPOSE)) for step in range(300)]
         assert all(len(set(positions)) == count for positions in drawn)
         gaps = {int(gap) for positions in drawn for gap in np.diff(positions)}
         assert gaps <= {length // max(1, count), -(-length // max(1, count))}
@@ -75,31 +88,24 @@ def test_entropy_strategies_on_a_hand_made_profile(strategy, ratio, expected):
     assert [row.nonzero().flatten().tolist() for row in chosen] == expected
 
 
+def begun(rewrite: str):
+    """A micro-batch of two outputs whose masked tokens are given."""
+    config = configuration("kid", rewrite=rewrite)
+    samples = [Sample([4], [5, 6, 7, EOS]), Sample([4], [8, 9, EOS])]
+    batch = collate(samples, [0.1, 0.1], [0, 1], PAD)
+    work = MicroBatch(config, None, None, batch, 0, TOKENS)
+    work.mask(torch.tensor([[True, False, True, False], [False, True, False, False]]))
+    return work
+
+
 def test_mask_only_keeps_the_mask_token():
-    gold = torch.tensor([[5, 6, 7, 0]])
-    chosen = torch.tensor([[True, False, True, False]])
-    assert rewrite(gold, chosen, mask_token_id=99, predict=None).tolist() == [[99, 6, 99, 0]]
+    assert begun("mask-only").outputs[Y_HAT].tolist() == [[MASK, 6, MASK, EOS], [8, MASK, EOS, PAD]]
 
 
-def test_rewrite_masks_predicts_and_writes_back():
-    gold = torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]])
-    chosen = torch.tensor([[True, False, True, False], [False, True, False, False]])
-    seen = {}
-
-    def predict(masked, where):
-        seen["masked"] = masked
-        return torch.tensor([50, 7, 90])
-
-    rewritten = rewrite(gold, chosen, mask_token_id=99, predict=predict)
-    assert seen["masked"].tolist() == [[99, 6, 99, 0], [8, 99, 0, 0]]
-    assert rewritten.tolist() == [[50, 6, 7, 0], [8, 90, 0, 0]]
-    assert gold.tolist() == [[5, 6, 7, 0], [8, 9, 0, 0]]
-
-
-def test_rewrite_of_nothing_still_calls_predict():
-    """The forward inside is a collective: a rank with nothing to rewrite must join it."""
-    calls = []
-    gold = torch.tensor([[4, 0]])
-    nothing = torch.zeros_like(gold, dtype=torch.bool)
-    out = rewrite(gold, nothing, 9, lambda *a: calls.append(a) or torch.empty(0, dtype=torch.long))
-    assert len(calls) == 1 and torch.equal(out, gold)
+def test_masked_tokens_take_their_predictions(monkeypatch):
+    monkeypatch.setattr(kid.training.imperfect, "predictions", lambda *_: torch.tensor([20, 7, 30]))
+    work = begun("predict")
+    assert work.outputs[MASKED_Y].tolist() == [[MASK, 6, MASK, EOS], [8, MASK, EOS, PAD]]
+    write_predictions(work, passes(work.config, IMPERFECT)[0], torch.empty(3, 16))
+    assert work.outputs[Y_HAT].tolist() == [[20, 6, 7, EOS], [8, 30, EOS, PAD]]
+    assert work.outputs[Y].tolist() == [[5, 6, 7, EOS], [8, 9, EOS, PAD]]

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from helpers.steps import EOS, MASK, PAD, SAMPLES, TOKENS, batches_of, configuration, model
+from helpers.steps import EOS, MASK, PAD, SAMPLES, TOKENS, batches_of, configuration, imperfect, model
 
-from kid.config.methods import GOLD, ON_POLICY, TEACHER
+from kid.config.methods import GOLD, ON_POLICY, TEACHER_OUTPUTS
 from kid.data.batching import Dataset, Sample
 from kid.data.order import micro_batches
-from kid.models.prefix_cache import Stem
+from kid.models.prefix_cache import PrefixCache, forward_outputs
 from kid.models.pretrained import TokenIds
 from kid.training.imperfect import mask_count, select_by_rule
-from kid.training.sources import imperfect, on_policy, output_entropies, step_source
+from kid.training.readout import entropies
+from kid.training.sources import on_policy, step_source
 
 pytestmark = pytest.mark.usefixtures("one_rank")
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_rank")
 def test_a_mixture_draws_one_source_a_step():
     config = configuration("f-distill")
     drawn = [step_source(config, step) for step in range(400)]
-    assert set(drawn) == {TEACHER, ON_POLICY} and 160 < drawn.count(TEACHER) < 240
+    assert set(drawn) == {TEACHER_OUTPUTS, ON_POLICY} and 160 < drawn.count(TEACHER_OUTPUTS) < 240
     another = configuration("f-distill", seed=6)
     assert drawn != [step_source(another, step) for step in range(400)]
     assert {step_source(configuration("imitkd"), step) for step in range(20)} == {GOLD, ON_POLICY}
@@ -138,12 +139,14 @@ def test_imperfect_data_is_the_students_own_prediction():
 def test_hard_and_easy_go_by_the_entropy_of_the_students_own_distribution_on_y():
     student = model(0, 16, 40)
     for batch in batches_of(configuration("kid"), 0):
-        entropies = output_entropies(configuration("kid"), student, batch, Stem())
+        config = configuration("kid")
+        states = forward_outputs(config, student, batch, PrefixCache(), batch.completion_ids)
+        found = entropies(config, student, states).split(batch.lengths)
         for row, length in enumerate(batch.lengths):
             prompt, output = batch.samples[row].prompt_ids, batch.samples[row].completion_ids
             logits = student.causal_lm(torch.tensor([[*prompt, *output]])).logits[0, len(prompt) - 1 : -1]
             expected = torch.distributions.Categorical(logits=logits).entropy()
-            torch.testing.assert_close(entropies[row, :length], expected, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(found[row], expected, rtol=1e-4, atol=1e-5)
             inner, count = length - 1, mask_count(0.4, length - 1)
             order = np.argsort(expected[:inner].detach().numpy())
             for strategy, wanted in (("easy", order[:count]), ("hard", order[inner - count :])):

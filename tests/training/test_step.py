@@ -15,12 +15,13 @@ from helpers.steps import (
     TOKENS,
     batches_of,
     configuration,
+    imperfect,
     model,
 )
 
-import kid.training.step
-from kid.config.methods import GOLD, IMPERFECT, METHODS, ON_POLICY, TEACHER
-from kid.training.sources import imperfect, on_policy, step_source
+import kid.training.imperfect
+from kid.config.methods import GOLD, IMPERFECT, METHODS, ON_POLICY, TEACHER_OUTPUTS
+from kid.training.sources import on_policy, step_source
 from kid.training.step import TOTALS, micro_batch_loss
 
 pytestmark = pytest.mark.usefixtures("one_rank")
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("one_rank")
 
 def batches_from(config, source, student, step: int):
     """The same with outputs of a source."""
-    batches = batches_of(config, step, TEACHER_SAMPLES if source == TEACHER else SAMPLES)
+    batches = batches_of(config, step, TEACHER_SAMPLES if source == TEACHER_OUTPUTS else SAMPLES)
     return on_policy(config, student, batches, step, TOKENS) if source == ON_POLICY else batches
 
 
@@ -178,8 +179,9 @@ def test_an_imperfect_token_moves_what_follows_it_and_a_gold_one_its_own_loss(ml
     y_hat = batch.completion_ids.clone()
 
     def losses(batch, y_hat):
-        nothing = torch.zeros_like(batch.completion_mask)
-        monkeypatch.setattr(kid.training.step, "imperfect", lambda *_: (y_hat, nothing))
+        inside = batch.completion_mask
+        monkeypatch.setattr(kid.training.imperfect, "select_by_rule", lambda *_: inside)
+        monkeypatch.setattr(kid.training.imperfect, "predictions", lambda *_: y_hat[inside])
         return token_losses(config, IMPERFECT, student, teacher, batch)
 
     before, prompt_width = losses(batch, y_hat), batch.input_ids.shape[1] - y_hat.shape[1]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kid.data.benchmarks import Question
+from kid.data.questions import Question
 from kid.data.schema import Schema
 from kid.errors import InputError
 from kid.evaluation.suites.database_plans import DatabasePlan, read_plan

@@ -48,7 +48,7 @@ Columns = Mapping[str, Mapping[str, ColumnValues]]
 
 def parse_with_schema(query: str, schema: Schema) -> exp.Query | None:
     """The tree of a query as the metric runs it, strings told from names; None where sqlglot cannot read it."""
-    sql = normalise_sql(normalize_query(query), schema)[0]
+    sql = normalise_sql(normalize_query(query), schema.columns_by_table)[0]
     try:
         trees = PlainParser(dialect=SQLite).parse(SQLite().tokenize(sql), sql)
     except (ParseError, TokenError, RecursionError):

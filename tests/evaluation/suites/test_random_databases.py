@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kid.data.benchmarks import find_databases, find_tables, load_questions
 from kid.data.damage import Damage
+from kid.data.questions import find_databases, find_tables, load_questions
 from kid.data.schema import read_database, read_tables, schema_from_tables_json
 from kid.evaluation.suites.database_plans import ForeignKey, read_plan
 from kid.evaluation.suites.random_databases import draw_rows, fill_column, in_groups, near_values, write_database

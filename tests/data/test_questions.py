@@ -5,8 +5,9 @@ from collections import Counter
 
 import pytest
 
-from kid.data.benchmarks import BENCHMARKS, find_databases, find_tables, load_questions
+from kid.config.benchmarks import BENCHMARKS
 from kid.data.damage import Damage
+from kid.data.questions import find_databases, find_tables, load_questions
 from kid.errors import InputError
 
 PAPER = {
@@ -174,7 +175,7 @@ def test_unknown_names_list_what_there_is(folder):
 
 
 def test_a_new_benchmark_is_a_row(folder, monkeypatch):
-    from kid.data.benchmarks import Split
+    from kid.config.benchmarks import Split
 
     monkeypatch.setitem(BENCHMARKS, "sixth", {"dev": Split(("d.json",), query_field="sql")})
     write(folder / "d.json", [{"db_id": "d", "question": "q", "sql": "SELECT 6"}])

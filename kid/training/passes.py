@@ -1,0 +1,96 @@
+"""The passes of a training step as data, and what they have given so far of one micro-batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kid.config.methods import IMPERFECT, METHODS, MLE_SOURCES, ON_POLICY
+from kid.config.run_config import RunConfig
+from kid.data.batching import Batch
+from kid.models.pretrained import TokenIds
+
+# The masking strategies that need the student's entropies, i.e. one more forward on y.
+BY_ENTROPY = ("hard", "easy")
+
+# Which model runs, what it reads after the prompt, and what is taken from it.
+STUDENT, TEACHER = "student", "teacher"
+Y, MASKED_Y, Y_HAT, ITS_OWN = "y", "masked y", "y_hat", "its own tokens"
+ENTROPIES, PREDICTIONS, HIDDEN_STATES, KD, MLE = "entropies", "predictions", "hidden states", "divergence", "likelihood"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """`model` is fed the output tokens `reads` after the prompt; `gives` is what is taken from it."""
+
+    model: str
+    reads: str
+    gives: tuple[str, ...]
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has a gradient."""
+        return KD in self.gives or MLE in self.gives
+
+
+def passes(config: RunConfig, source: str) -> list[Pass]:
+    """All passes over the outputs of a micro-batch, in this order; apart from them only prompts are encoded."""
+    rewrites, distils = source == IMPERFECT, METHODS[config.method].needs_teacher
+    y = Y_HAT if rewrites else Y
+    kd, mle = (KD,) if distils else (), (MLE,) if source in MLE_SOURCES else ()
+    gold_mle = rewrites and config.mle_on == "gold"
+    table = [
+        (source == ON_POLICY, STUDENT, ITS_OWN, (Y,)),
+        (rewrites and config.mask_strategy in BY_ENTROPY, STUDENT, Y, (ENTROPIES,)),
+        (rewrites and config.rewrite == "predict", STUDENT, MASKED_Y, (PREDICTIONS,)),
+        (distils, TEACHER, y, (HIDDEN_STATES,)),
+        (not gold_mle, STUDENT, y, kd + mle),
+        (gold_mle, STUDENT, Y_HAT, kd),
+        (gold_mle, STUDENT, Y, mle),
+    ]
+    return [Pass(*row) for wanted, *row in table if wanted]
+
+
+def count_passes(plan: list[Pass]) -> tuple[int, int]:
+    """(the student's passes that train, those that do not)."""
+    mine = [this.trains for this in plan if this.model == STUDENT]
+    return sum(mine), len(mine) - sum(mine)
+
+
+class MicroBatch:
+    """A micro-batch and what its passes have given so far.
+
+    batch: on the models' device. outputs: what a pass may read -> token ids, int64 [B, R]. masked: bool [B, R], the
+    tokens of y that are rewritten. teacher_states: hidden states [N, H_t], or with `--fused off` logits [N, V_t].
+    loss: a scalar with gradient; kd, mle: its parts, without.
+    """
+
+    def __init__(self, config: RunConfig, student, teacher, batch: Batch, step: int, tokens: TokenIds):
+        self.config, self.student, self.teacher, self.batch, self.step = config, student, teacher, batch, step
+        self.tokens = tokens
+        self.outputs: dict[str, Tensor] = {Y: batch.completion_ids}
+        self.masked = torch.zeros_like(batch.completion_mask)
+        self.teacher_states: Tensor | None = None
+        self.loss: Tensor | float = 0.0
+        self.kd: Tensor | float = 0.0
+        self.mle: Tensor | float = 0.0
+
+    @property
+    def lengths(self) -> list[int]:
+        """|y| of each sample without EOS, [B]."""
+        return [max(0, length - 1) for length in self.batch.lengths]
+
+    @property
+    def changed(self) -> Tensor:
+        """How many tokens of y_hat differ from y, a scalar."""
+        return (self.outputs.get(Y_HAT, self.outputs[Y]) != self.outputs[Y])[self.masked].sum()
+
+    def mask(self, masked: Tensor) -> None:
+        """Choose the tokens of y that are rewritten: bool [B, R].
+
+        Where no pass predicts them, the mask tokens are the output (the paper's "masking-only").
+        """
+        self.masked = masked
+        self.outputs[MASKED_Y] = self.outputs[Y_HAT] = self.outputs[Y].masked_fill(masked, self.tokens.mask)
