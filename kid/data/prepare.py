@@ -89,7 +89,9 @@ def cache_key(options: DataOptions, split: str, loaded: LoadedSplit, tokenizer) 
         db_id: [[file.name, content_hash(file)] for file in description_files(path)]
         for db_id, path in loaded.databases.items()
     }
-    code = {file.name: content_hash(file) for file in sorted(Path(__file__).parent.glob("*.py"))}
+    here = Path(__file__).parent
+    files = sorted([*here.glob("*.py"), *(here.parent / "sql").glob("*.py")])
+    code = {f"{file.parent.name}/{file.name}": content_hash(file) for file in files}
     return key_of(
         {
             "settings": settings,

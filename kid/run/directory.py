@@ -25,19 +25,16 @@ PACKAGES = ("torch", "transformers", "peft", "deepspeed", "datasets", "sqlglot")
 
 
 def check_run_directory(config: RunConfig) -> None:
-    """Raises InputError where the directory holds a run that this one may not go on with. Writes nothing."""
+    """Raises InputError where the directory holds a run that this one may not resume. Writes nothing."""
     folder = Path(config.output)
-    path = folder / "config.yaml"
     check_writable(folder, "--output")
-    if not config.resume and (path.exists() or (folder / "checkpoints").exists()):
+    stored = stored_config(folder)
+    if not config.resume and (stored is not None or (folder / "checkpoints").exists()):
         raise InputError(f"--output {config.output} holds a run; add --resume to go on with it, or choose another")
-    if not path.exists():
+    if stored is None:
         return
-    try:
-        before = kept_keys(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} cannot be read ({error}); choose another --output") from None
-    now = kept_keys(yaml.safe_load(dump_config(config)))
+    # A key that came after the run has its default in it.
+    before, now = kept_keys({**as_stored(RunConfig()), **stored}), kept_keys(as_stored(config))
     differ = [
         f"{key} ({before.get(key)!r} there, {now.get(key)!r} here)"
         for key in sorted({*before, *now})
@@ -50,14 +47,42 @@ def check_run_directory(config: RunConfig) -> None:
         )
 
 
+def stored_config(folder: Path) -> dict | None:
+    """What a run's config.yaml holds; None where there is none. Raises InputError if it cannot be read."""
+    path = folder / "config.yaml"
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        return None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} cannot be read ({error}); choose another --output") from None
+
+
+def as_stored(config: RunConfig) -> dict:
+    """The configuration as YAML gives it back."""
+    return yaml.safe_load(dump_config(config))
+
+
 def kept_keys(values: dict) -> dict:
-    """Of a configuration, what a run may not change when it goes on."""
+    """Of a configuration, what a run may not change when it is resumed."""
     return {key: value for key, value in values.items() if key not in FREE_ON_RESUME}
+
+
+def own_config(config: RunConfig) -> dict:
+    """What this run's config.yaml is to hold: all keys, but of a run that is resumed no key that came after it began.
+
+    Such a key has its default, which must mean "as before" (`check_run_directory` has refused any other value). So a
+    run's identity, by which it knows its checkpoints, stays the same for its whole life.
+    """
+    values, stored = as_stored(config), stored_config(Path(config.output))
+    if stored is None:
+        return values
+    return {key: value for key, value in values.items() if key in stored or key in FREE_ON_RESUME}
 
 
 def run_identity(config: RunConfig, student: Pretrained, teacher: Pretrained | None, stage: int) -> dict[str, str]:
     """What a run's checkpoints depend on beside themselves -> a hash of it: config, student, teacher, ZeRO stage."""
-    identity = {"config": key_of(kept_keys(yaml.safe_load(dump_config(config)))), "student": fingerprint(student)}
+    identity = {"config": key_of(kept_keys(own_config(config))), "student": fingerprint(student)}
     return {**identity, "teacher": fingerprint(teacher) if teacher else "", "ZeRO stage": str(stage)}
 
 
@@ -84,7 +109,7 @@ def create_run_directory(config: RunConfig) -> None:
     """Called on rank 0, once everything the user gave has been checked."""
     folder = Path(config.output)
     write_atomically(folder / "environment.json", json.dumps(describe_environment(), indent=2) + "\n")
-    write_atomically(folder / "config.yaml", dump_config(config))
+    write_atomically(folder / "config.yaml", yaml.safe_dump(own_config(config), sort_keys=False))
 
 
 def save_batch(folder: Path, dataset, chosen: list[int | None], row: dict) -> Path:

@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 
 import pytest
+from helpers.launcher import ROOT
 from helpers.small_benchmark import edit, options, text_of
 
 import kid.data.prepare
@@ -105,6 +109,37 @@ def test_whatever_changes_in_the_options_is_prepared_anew(folder, tokenizer, cha
 def test_another_tokenizer_is_prepared_anew(folder, tokenizer, tiny_models):
     prepare(options(folder), "dev", tokenizer)
     assert not prepare(options(folder), "dev", load_tokenizer(tiny_models / "stranger", "--student")).cached
+
+
+PREPARE = """
+import sys
+from kid.config.run_config import RunConfig
+from kid.data.prepare import prepare
+from kid.data.reading import data_options
+from kid.models.pretrained import load_tokenizer
+from pathlib import Path
+
+tokenizer = load_tokenizer(Path(sys.argv[2]), "--student")
+print(prepare(data_options(RunConfig(benchmark="spider", data=sys.argv[1])), "dev", tokenizer).cached)
+"""
+
+
+@pytest.mark.parametrize("changed", ["data/prompt.py", "sql/query_parts.py"])
+def test_whatever_changes_in_the_code_is_prepared_anew(folder, tiny_models, tmp_path, changed):
+    """A byte in a copy of the project is enough."""
+    shutil.copytree(ROOT / "kid", tmp_path / "code" / "kid", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "code"), "KID_CACHE": str(tmp_path / "cache")}
+
+    def is_cached() -> str:
+        command = [sys.executable, "-c", PREPARE, folder, tiny_models / "student"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert [is_cached(), is_cached()] == ["False", "True"]
+    with (tmp_path / "code" / "kid" / changed).open("a") as file:
+        file.write("#")
+    assert [is_cached(), is_cached()] == ["False", "True"]
 
 
 def test_what_changes_no_row_is_not_prepared_anew(folder, tokenizer, tmp_path):

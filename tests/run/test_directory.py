@@ -6,10 +6,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from kid.config.recipe import resolve_config
+from kid.config.run_config import FREE_ON_RESUME, dump_config
+from kid.data.cache import key_of
 from kid.errors import InputError
-from kid.run.directory import Metrics, check_run_directory, create_run_directory, save_batch
+from kid.run import directory
+from kid.run.directory import Metrics, check_run_directory, create_run_directory, run_identity, save_batch
 
 
 class Monitor:
@@ -43,6 +47,28 @@ def test_a_run_may_be_resumed_under_the_same_config_only(tmp_path):
     (folder / "config.yaml").write_text("a: [")
     with pytest.raises(InputError, match="cannot be read"):
         check_run_directory(config(folder, resume=True))
+
+
+def test_a_key_that_came_after_a_run_has_its_default_in_it(tmp_path, monkeypatch):
+    """And stays out of the run's config.yaml and of its identity, by which it knows its checkpoints."""
+    monkeypatch.setattr(directory, "fingerprint", lambda model: "f")
+    run, everything = config(tmp_path / "run", resume=True), yaml.safe_load(dump_config(config(tmp_path / "run")))
+    file = tmp_path / "run" / "config.yaml"
+    file.parent.mkdir()
+    for late, other in (("top_p", 0.5), ("databases", ["elsewhere"]), ("mask_token", "[M]")):
+        values = {key: value for key, value in everything.items() if key != late}
+        file.write_text(yaml.safe_dump(values, sort_keys=False))
+        kept = {key: value for key, value in values.items() if key not in FREE_ON_RESUME}
+        check_run_directory(run)
+        for _ in range(2):
+            assert run_identity(run, None, None, 3)["config"] == key_of(kept)
+            create_run_directory(run)
+        assert late not in yaml.safe_load(file.read_text())
+        with pytest.raises(InputError, match=f"{late} .* there, .* here"):
+            check_run_directory(config(tmp_path / "run", resume=True, **{late: other}))
+    file.write_text(yaml.safe_dump({key: value for key, value in everything.items() if key != "prefix"}))
+    create_run_directory(config(tmp_path / "run", resume=True, prefix="off"))  # may be other on resume, and is told
+    assert yaml.safe_load(file.read_text())["prefix"] is False
 
 
 def test_a_batch_that_gave_no_finite_loss_is_written_down(tmp_path):
