@@ -14,7 +14,7 @@ from sections import marked, with_section
 
 from kid.config.methods import METHODS
 from kid.files import write_atomically
-from kid.report.text import markdown_table, spread, standard_error
+from kid.report.text import format_mean, markdown_table, standard_error
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def table(report: Report, results: dict) -> str:
     """A report as Markdown: EX over the seeds and with each of them."""
     header = [report.first_column, "EX", *(f"seed {seed}" for seed in results["seeds"])]
     rows = [
-        [label, spread(values), *(f"{ex:.1f}" for ex in values)] for label, values in ex_by_row(report, results).items()
+        [label, format_mean(values), *(f"{ex:.1f}" for ex in values)]
+        for label, values in ex_by_row(report, results).items()
     ]
     if report.error_rates:
         header += ["tokens changed, %", "of those masked, %"]
@@ -105,7 +106,7 @@ def methods_table(results: dict) -> str:
     for name, values in ex_by_row(REPORTS["methods"], results).items():
         method = METHODS[name]
         cells = [name, method.divergence or "-", ", ".join(method.sources)]
-        rows.append([*cells, spread(values), *(f"{ex:.1f}" for ex in values)])
+        rows.append([*cells, format_mean(values), *(f"{ex:.1f}" for ex in values)])
     return markdown_table(header, rows, left=3)
 
 

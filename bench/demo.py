@@ -125,7 +125,7 @@ class Demo:
         from kid.data.prepare import prepare
         from kid.data.questions import find_databases
         from kid.data.reading import data_options
-        from kid.evaluation.execution_accuracy import percent, score_predictions
+        from kid.evaluation.execution_accuracy import percent_correct, score_predictions
         from kid.evaluation.prediction import decode_candidates, load_model
         from kid.models.pretrained import load_tokenizer
 
@@ -146,7 +146,7 @@ class Demo:
             found = {place: lines[0] for batch in batches for place, lines in batch}
             lines = [found[place] for place in range(len(prompts))]
             verdicts = score_predictions(questions, lines, {db_id: [path] for db_id, path in paths.items()})
-            curve.append((step, percent(verdicts)))
+            curve.append((step, percent_correct(verdicts)))
         return curve
 
     def report(self) -> None:

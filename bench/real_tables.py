@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from kid.report.rows import METHOD_LABELS, Row, relative_latency
 from kid.report.runs import Run
 from kid.report.tables import TIMES
-from kid.report.text import markdown_table, spread, standard_error
+from kid.report.text import format_mean, markdown_table, standard_error
 
 SPLIT_TITLES = {"dev": "dev", "dk": "DK", "realistic": "Realistic", "syn": "Syn"}
 DEV = ("spider", "dev", None)
@@ -48,7 +48,7 @@ def methods_of(rows: Rows) -> dict[str, Row]:
 
 
 def cells(row: Row, kinds: Sequence[str] = ("ex", "ts")) -> list[str]:
-    return [spread(row.values((("spider", split, None), kind))) for split in SPLIT_TITLES for kind in kinds]
+    return [format_mean(row.values((("spider", split, None), kind))) for split in SPLIT_TITLES for kind in kinds]
 
 
 def latency(name: str, rows: Rows) -> str:

@@ -67,7 +67,7 @@ def convert(folder: Path, output: Path) -> None:
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
-    from kid.export.run import written_beside
+    from kid.export.run import atomic_directory
 
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)
     # GGUF names its rule of splitting ("smollm"), and transformers takes GPT-2's: here each digit is a piece, too.
@@ -81,7 +81,7 @@ def convert(folder: Path, output: Path) -> None:
     # A fresh one: what was read still takes itself for a quantised model.
     model = LlamaForCausalLM(config)
     model.load_state_dict(read.state_dict())
-    with written_beside(output) as partial:
+    with atomic_directory(output) as partial:
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
     print(f"{output}: {model.num_parameters() / 1e6:.1f} million parameters, {config.num_hidden_layers} layers")

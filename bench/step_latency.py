@@ -54,7 +54,7 @@ from kid.data.batching import Batch, Sample
 from kid.errors import InputError, OneLineParser, run_script
 from kid.models.loading import add_lora
 from kid.models.pretrained import TokenIds, load_tokenizer
-from kid.progress import keep_quiet
+from kid.progress import silence_libraries
 from kid.training.step import PARTS, train_step
 
 SFT, RKD, GKD = "transformers Trainer, sft", "trl GKDTrainer, rkd", "trl GKDTrainer, gkd"
@@ -298,7 +298,7 @@ def main() -> None:
     arguments.methods = arguments.methods or (["rkd", "gkd-rkl", "kid"] if arguments.growth else list(DEFAULT_METHODS))
     arguments.ways = arguments.ways or list(WAYS)[2 if arguments.growth else 0 :]
     arguments.lora_rank = arguments.lora_rank or (16 if arguments.pair == ["tiny"] else 64)
-    keep_quiet()
+    silence_libraries()
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "deepspeed")}
     versions |= {"trl": importlib.metadata.version("trl")} if arguments.peers else {}
     about = {

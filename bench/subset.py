@@ -33,7 +33,7 @@ def write_split(spider: Path, split: str, output: Path, wanted: int, seed: int) 
     row, damage = BENCHMARKS["spider"][split], Damage()
     folder = output / row.folders[0]
     items = [item for path in question_files(row, split, spider, None) for _, item in read_items(path, damage)]
-    damage.settle()
+    damage.raise_unless_skipped()
     if not 1 <= wanted <= len(items):
         flag = "--train" if split == "train" else "--split"
         raise InputError(f"{flag} {wanted} is out of range; {split} has {len(items)} questions")

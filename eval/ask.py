@@ -69,9 +69,9 @@ def main() -> None:
     from kid.evaluation.prediction import decode_candidates, default_device, load_model
     from kid.evaluation.worker import Limits
     from kid.models.pretrained import load_tokenizer
-    from kid.progress import keep_quiet
+    from kid.progress import silence_libraries
 
-    keep_quiet()
+    silence_libraries()
     options, config = prompt_settings(args.model)
     if config is None:
         print(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from kid.config.benchmarks import BENCHMARKS
-from kid.config.run_config import RunConfig, convert, describe, field_type
+from kid.config.run_config import RunConfig, convert, field_type, help_text
 from kid.errors import InputError
 
 NAMES = (
@@ -21,7 +21,7 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
     for name in NAMES:
         field = RunConfig.__dataclass_fields__[name]
         kind = field_type(name)[0]
-        text = describe(name).replace("file of training questions", "file of questions")
+        text = help_text(name).replace("file of training questions", "file of questions")
         flag = f"--{name.replace('_', '-')}"
         if kind is tuple:
             group.add_argument(flag, metavar="DIR", action="append", default=[], help=text + "; may be repeated")

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import check_writable, write_atomically
-from kid.report.text import fixed
+from kid.report.text import one_decimal
 
 EXAMPLE = """example:
   python eval/exposure_bias.py --student runs/kid/adapter --teacher runs/teacher/model --benchmark bird --data bird \\
@@ -75,15 +75,16 @@ def show(bias, errors: dict, limit: int, resamples: int) -> None:
     for name in ("l", "ExAccErr %", "95 % interval", "student's step", "teacher's step"):
         table.add_column(name, justify="right")
     for length in [*(2**power for power in range(full.bit_length()) if 2**power < full), full]:
-        value, low, high = ("-" if math.isnan(number) else fixed(number) for number in bias.at(length))
+        value, low, high = ("-" if math.isnan(number) else one_decimal(number) for number in bias.at(length))
         steps = (bias.student_error[length - 1], bias.oracle_error[length - 1])
         name = f"{length} (full)" if length == full else str(length)
         shown = ("-" if math.isnan(step) else f"{step:.4f}" for step in steps)
         table.add_row(name, value, f"{low} to {high}", *shown)
     Console().print(table)
-    if (bias.counted < resamples).any():
+    valid = bias.valid_resamples
+    if (valid < resamples).any():
         print(
-            f"intervals are of {bias.counted.min()} to {bias.counted.max()} of {resamples} resamples of the prompts: "
+            f"intervals are of {valid.min()} to {valid.max()} of {resamples} resamples of the prompts: "
             "where the student does not err along the teacher's outputs, nothing can be compared"
         )
     print("a step: mean KL(teacher || student) in nats at step l, of outputs the student and the teacher sampled")
@@ -105,15 +106,15 @@ def main() -> None:
     args = parse()
     check_outputs(args)
     # After the flags are checked: importing torch and transformers takes seconds.
-    from kid.data.batching import long_prompts
+    from kid.data.batching import long_prompt_remarks
     from kid.data.prepare import prepare
     from kid.data.reading import data_options
-    from kid.evaluation.exposure_bias import RESAMPLES, measure, plot_exposure_bias, sampled_errors
+    from kid.evaluation.exposure_bias import RESAMPLES, measure_exposure_bias, plot_exposure_bias, sampled_errors
     from kid.evaluation.prediction import default_device, load_model
     from kid.models.pretrained import check_same_tokenizer, find_teacher, load_tokenizer
-    from kid.progress import keep_quiet, progress_bar
+    from kid.progress import progress_bar, silence_libraries
 
-    keep_quiet()
+    silence_libraries()
     # A student may be an adapter too, as a teacher may in training.
     found = {name: find_teacher(getattr(args, name), f"--{name}") for name in ("student", "teacher")}
     tokenizer, other = (load_tokenizer(model.tokenizer, f"--{name}") for name, model in found.items())
@@ -134,7 +135,7 @@ def main() -> None:
             )
             for author in models
         }  # fmt: skip
-    bias = measure(errors["student"], errors["teacher"], args.seed)
+    bias = measure_exposure_bias(errors["student"], errors["teacher"], args.seed)
     full = len(bias.value)
     (at_16, *interval_16), (at_full, *interval_full) = (numbers(bias.at(length)) for length in (16, full))
     content = {
@@ -156,7 +157,7 @@ def main() -> None:
         "curve_low": numbers(bias.low),
         "curve_high": numbers(bias.high),
         "resamples": RESAMPLES,
-        "resamples_counted": bias.counted.tolist(),
+        "resamples_counted": bias.valid_resamples.tolist(),
         "oracle_error": numbers(bias.oracle_error),
         "student_error": numbers(bias.student_error),
     }
@@ -166,7 +167,7 @@ def main() -> None:
         plot_exposure_bias(bias, args.plot)
     show(bias, errors, args.max_completion_length, RESAMPLES)
     print(f"{args.json}: {len(prompts)} of {len(prepared.questions)} questions")
-    for remark in long_prompts(prepared, args.max_prompt_length) + prepared.remarks():
+    for remark in long_prompt_remarks(prepared, args.max_prompt_length) + prepared.remarks():
         print(remark)
 
 

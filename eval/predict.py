@@ -89,17 +89,17 @@ def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> t
 def main() -> None:
     args = parse()
     # After the flags are checked: importing torch and transformers takes seconds.
-    from kid.data.batching import long_prompts
-    from kid.data.cache import key_of
+    from kid.data.batching import long_prompt_remarks
+    from kid.data.cache import json_hash
     from kid.data.prepare import prepare
     from kid.data.reading import data_options
     from kid.evaluation.prediction import decode_candidates, default_device, load_model
-    from kid.evaluation.scores import note_of
+    from kid.evaluation.scores import provenance_path
     from kid.files import check_writable, drop_torn_line, write_atomically
     from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer
-    from kid.progress import keep_quiet, progress_bar
+    from kid.progress import progress_bar, silence_libraries
 
-    keep_quiet()
+    silence_libraries()
     folder, output = Path(args.model), args.output
     if output.is_dir():
         raise InputError(f"--output {output} is a folder; name a file")
@@ -110,7 +110,7 @@ def main() -> None:
     prepared = prepare(data_options(args), args.split, tokenizer)
     prompts, device = list(prepared.rows["prompt_ids"]), default_device()
     made = {"model": str(args.model), "weights": fingerprint(find_teacher(args.model, "--model"))}
-    made |= {"benchmark": args.benchmark, "split": args.split, "prompts": key_of(prompts)}
+    made |= {"benchmark": args.benchmark, "split": args.split, "prompts": json_hash(prompts)}
     made["evidence"] = args.evidence if any(question.evidence for question in prepared.questions) else None
     made |= {name: getattr(args, name) for name in ("max_completion_length", "beams", "batch_size")}
     made["device"] = device
@@ -140,10 +140,10 @@ def main() -> None:
     for index, line in zip(prepared.rows["index"], found, strict=True):
         lines[index] = line
     write_atomically(output, "".join(f"{line}\n" for line in lines))
-    write_atomically(note_of(output), json.dumps(made, indent=1) + "\n")
+    write_atomically(provenance_path(output), json.dumps(made, indent=1) + "\n")
     part.unlink()
     print(f"{output}: {len(lines)} lines, {len(found)} predictions")
-    for remark in remarks + long_prompts(prepared, args.max_prompt_length) + prepared.remarks():
+    for remark in remarks + long_prompt_remarks(prepared, args.max_prompt_length) + prepared.remarks():
         print(remark)
 
 

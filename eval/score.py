@@ -15,9 +15,9 @@ from kid.data.questions import Question, find_databases, load_questions
 from kid.data.schema import check_not_in_use
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers
-from kid.evaluation.execution_accuracy import RULES, Verdict, gold_failures, score_predictions
+from kid.evaluation.execution_accuracy import COMPARISON_RULES, Verdict, gold_failures, score_predictions
 from kid.evaluation.failures import failure_examples, failure_table
-from kid.evaluation.scores import find_suites, noted_evidence, read_predictions, score_record
+from kid.evaluation.scores import find_suites, read_predictions, recorded_evidence, score_record
 from kid.evaluation.worker import Limits
 from kid.files import write_atomically
 from kid.report.text import markdown_table
@@ -57,7 +57,7 @@ def parse_arguments() -> argparse.Namespace:
     failures_help = f"write the misses by class and hardness, and {EXAMPLES} examples of each class, to this file"
     parser.add_argument("--failures", metavar="F.md", type=Path, help=failures_help)
     arguments = parser.parse_args()
-    rule = RULES.get(arguments.benchmark)
+    rule = COMPARISON_RULES.get(arguments.benchmark)
     arguments.timeout = arguments.timeout if arguments.timeout is not None or not rule else rule.seconds
     for name in ("workers", "timeout"):
         value = getattr(arguments, name)
@@ -133,7 +133,7 @@ def main() -> None:
     benchmark, split = arguments.benchmark, arguments.split
     damage = Damage(arguments.damaged)
     questions = load_questions(benchmark, split, arguments.data, arguments.questions, damage)
-    damage.settle()
+    damage.raise_unless_skipped()
     for line in damage.lines():
         print(f"counted as wrong: {line}")
     whole = next((question.index for question in questions if question.prompt), None)
@@ -161,7 +161,7 @@ def main() -> None:
         empty = sorted(db_id for db_id, files in suites.items() if not files)
         if empty:
             print(f"the test suite has no database for {', '.join(empty)}: there TS is EX")
-    evidence = arguments.evidence == "yes" if arguments.evidence else noted_evidence(arguments.predictions)
+    evidence = arguments.evidence == "yes" if arguments.evidence else recorded_evidence(arguments.predictions)
     record = score_record(benchmark, split, evidence, questions, predictions, ex, ts)
     if arguments.failures:
         write_atomically(arguments.failures, failures_page(record["verdicts"], questions, predictions))

@@ -81,17 +81,17 @@ def show_prompt(arguments: argparse.Namespace) -> None:
     from kid.data.prepare import row_encoder
     from kid.data.prompt import question_part
     from kid.data.reading import data_options, load_split, read_schemas
-    from kid.data.texts import make_texts, written_parts
+    from kid.data.texts import annotate_questions, tokenizer_corpus
 
     options = data_options(arguments)
     loaded = load_split(options, arguments.split, arguments.index)
     (question,) = loaded.questions
     schemas, reasons = read_schemas(loaded, options.missing_database)
-    texts = make_texts(loaded, schemas, options.evidence, "", quiet=True)
+    texts = annotate_questions(loaded, schemas, options.evidence, "", quiet=True)
     if question.index not in texts:
         reason = question.fault or reasons.get(question.db_id, "damaged database")
         raise InputError(f"question {question.index} on {question.db_id or 'no database'} has no prompt: {reason}")
-    tokenizer = find_tokenizer(arguments.model, written_parts(schemas, texts, options.evidence))
+    tokenizer = find_tokenizer(arguments.model, tokenizer_corpus(schemas, texts, options.evidence))
     row = row_encoder(loaded, schemas, texts, options, arguments.split, tokenizer)({"index": [question.index]})
     row = {name: values[0] for name, values in row.items()}
     last = "" if question.prompt else question_part(question.question, question.evidence if options.evidence else "")
@@ -138,10 +138,10 @@ def histogram(title: str, lengths: list[int], limit: int) -> Table:
 
 
 def show_stats(arguments: argparse.Namespace) -> None:
-    from kid.data.batching import long_outputs, long_prompts
+    from kid.data.batching import filter_long_outputs, long_prompt_remarks
     from kid.data.prepare import prepare
     from kid.data.reading import data_options, load_split, read_schemas
-    from kid.data.texts import make_texts, written_parts
+    from kid.data.texts import annotate_questions, tokenizer_corpus
     from kid.files import write_atomically
 
     options = data_options(arguments)
@@ -149,14 +149,15 @@ def show_stats(arguments: argparse.Namespace) -> None:
     if not arguments.model:
         loaded = load_split(options, arguments.split)
         schemas, _ = read_schemas(loaded, options.missing_database)
-        texts = written_parts(schemas, make_texts(loaded, schemas, options.evidence, arguments.split), options.evidence)
+        annotated = annotate_questions(loaded, schemas, options.evidence, arguments.split)
+        texts = tokenizer_corpus(schemas, annotated, options.evidence)
     prepared = prepare(options, arguments.split, find_tokenizer(arguments.model, texts))
     lengths = {
         "prompts": (prepared.lengths("prompt_ids"), options.max_prompt_length),
         "outputs": (prepared.lengths("completion_ids"), arguments.max_completion_length),
     }
-    remarks = long_prompts(prepared, options.max_prompt_length)
-    remarks += long_outputs(prepared, arguments.max_completion_length)[0] + prepared.remarks()
+    remarks = long_prompt_remarks(prepared, options.max_prompt_length)
+    remarks += filter_long_outputs(prepared, arguments.max_completion_length)[0] + prepared.remarks()
     console.print(
         f"{arguments.benchmark} {arguments.split}: {len(prepared.questions)} questions, {len(prepared.rows)} prompts"
     )

@@ -1,4 +1,4 @@
-"""Ops that DeepSpeed compiles where they are first used: by one process at a time, also after one that was killed."""
+"""A lock for ops that DeepSpeed compiles on first use: one process builds at a time, and a killed one blocks nobody."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from filelock import FileLock
 
 
 class BuildLock:
-    """In the place of torch's FileBaton, a file that a killed process leaves behind, for whose end all others then wait
-    for ever. The operating system lets go of this one when its owner ends."""
+    """Replaces torch's FileBaton, whose lock file a killed process leaves behind, so that all others wait forever. The
+    operating system releases this lock when its owner ends."""
 
     def __init__(self, path: str, **_):
         self.lock = FileLock(f"{path}.kid", fallback_to_soft=False)
 
     def try_acquire(self) -> bool:
-        """Always, once it is this process's turn; what another has built meanwhile is not built again."""
+        """Wait for the lock and return True; what another process has built meanwhile is not built again."""
         self.lock.acquire()
         return True
 
@@ -23,5 +23,5 @@ class BuildLock:
 
 
 def lock_builds() -> None:
-    """From now on in this process."""
+    """Make torch use `BuildLock` for all builds of this process from now on."""
     torch.utils.cpp_extension.FileBaton = BuildLock

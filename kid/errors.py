@@ -1,4 +1,4 @@
-"""What ends a run before its end, in one line that says what, where and what to do, said once."""
+"""Errors that end a run. Each is printed once, as one line that says what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# How long a rank other than 0 waits before it speaks. Rank 0 meets the same error, prints it once and ends; the
-# launcher then ends the others within a second or two. Whoever is still alive after that met an error of its own.
+# How long a rank other than 0 waits before it prints an error. If rank 0 has the same error, it prints it and exits,
+# and the launcher ends the other ranks within a second or two. A rank still alive after that has an error of its own.
 OTHER_RANKS_WAIT_SECONDS = 10
-STOPPED_STATUS = 75  # "try again later" (EX_TEMPFAIL): stopped in good order, to be gone on with
-# How torch's backends say that another rank does not answer; they raise several kinds of RuntimeError.
-PEER_IS_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
+STOPPED_STATUS = 75  # "try again later" (EX_TEMPFAIL): stopped cleanly and can be resumed
+# What torch's backends report when another rank no longer answers; they raise several kinds of RuntimeError.
+LOST_PEER_MESSAGES = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
 
 class InputError(ValueError):
-    """Something the user gave is wrong. The message is one line: what is wrong, where, and what to do."""
+    """The user's input is wrong. The message is one line: what is wrong, where, and what to do."""
 
 
 class RunError(RuntimeError):
-    """A run cannot go on, and nothing the user gave is wrong: a disk is full, a loss is NaN. One line, as above."""
+    """A run cannot continue although the user's input is right: a disk is full, a loss is NaN. One line, as above."""
 
 
 class StoppedError(Exception):
-    """A run was asked to stop and has done so; whoever raises it has said so already."""
+    """A run was asked to stop and has stopped; the code that raises this has already printed why."""
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Complains about a flag as everything else here does: in one line."""
+    """An ArgumentParser that raises a wrong flag as a one-line InputError."""
 
     def error(self, message: str) -> None:
         raise InputError(f"{message}; see --help")
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what a writer of any library raises on a full or failing disk into one line.
+def report_write_errors(path: Path) -> Iterator[None]:
+    """Turn what any library raises when it writes to a full or failing disk into one line.
 
     Raises:
         RunError: `path` cannot be written.
@@ -50,44 +50,45 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = why_not_written(error)
+        reason = write_error_reason(error)
         if reason is None:
             raise
         what_to_do = "mend that and run it again, a training with --resume"
         raise RunError(f"{path} cannot be written ({reason}); {what_to_do}") from error
 
 
-def why_not_written(error: Exception) -> str | None:
-    """The operating system's words for what befell a writer; None for an error of another kind."""
+def write_error_reason(error: Exception) -> str | None:
+    """The operating system's message for a failed write; None for an error of another kind."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    number = re.search(r"os error (\d+)", str(error))  # safetensors
-    if number:
-        return os.strerror(int(number[1]))
-    # torch's writer of archives tells neither; there is but one usual reason.
+    errno_match = re.search(r"os error (\d+)", str(error))  # safetensors
+    if errno_match:
+        return os.strerror(int(errno_match[1]))
+    # torch's archive writer reports neither; a full disk is the usual reason.
     return "is the disk full?" if re.search("unexpected pos|file write failed|iostream error", str(error)) else None
 
 
-def peer_is_gone(error: Exception) -> bool:
-    """Whether a rank failed because another one did."""
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in PEER_IS_GONE)
+def is_lost_peer_error(error: Exception) -> bool:
+    """Whether a rank failed because another rank had ended."""
+    return isinstance(error, RuntimeError) and any(message in str(error) for message in LOST_PEER_MESSAGES)
 
 
-def say(message: str) -> None:
-    """Print one line; a rank other than 0 waits for rank 0 to say the same."""
+def print_error(message: str) -> None:
+    """Print one line on stderr; a rank other than 0 first gives rank 0 the time to print the same error and exit."""
     rank = int(os.environ.get("RANK", "0"))
     if rank:
         time.sleep(OTHER_RANKS_WAIT_SECONDS)
-    start = f"\nerror (rank {rank})" if rank else "error"  # the first rank's bar may stand in the line
+    start = f"\nerror (rank {rank})" if rank else "error"  # rank 0's progress bar may be on the current line
     print(f"{start}: {' '.join(message.split())}", file=sys.stderr, flush=True)
 
 
-def end(status: int, together: bool = True) -> None:
-    """End a rank's process without the interpreter's own end, in which threads of libraries abort now and then.
+def exit_process(status: int, run_exit_hooks: bool = True) -> None:
+    """End a rank's process without the interpreter's own shutdown, in which threads of libraries sometimes abort.
 
-    together: leave the other ranks first, who do the same; without it nobody is waited for.
+    run_exit_hooks: run atexit's functions first, which leave the process group together with the other ranks; without
+        them the process ends at once and waits for no other rank.
     """
-    if together:
+    if run_exit_hooks:
         atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -95,32 +96,32 @@ def end(status: int, together: bool = True) -> None:
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Run a script's `main`; its errors become one line on stderr and an exit status.
+    """Run a script's `main` and turn its errors into one line on stderr and an exit status.
 
-    Status 2: something given is wrong. 1: the run cannot go on. 75: it was stopped, and can be gone on with. Under the
-    DeepSpeed launcher only rank 0 speaks, except for a rank that has met an error of its own.
+    Status 2: the user's input is wrong. 1: the run cannot continue. 75: it was stopped and can be resumed. Under the
+    DeepSpeed launcher only rank 0 prints errors, except for a rank that has an error of its own.
     """
     status, is_rank = 0, "RANK" in os.environ
     try:
         main()
     except InputError as error:
-        say(str(error))
+        print_error(str(error))
         status = 2
     except StoppedError:
         status = STOPPED_STATUS
     except Exception as error:
         if isinstance(error, RunError):
-            say(str(error))
+            print_error(str(error))
         elif not is_rank:
             raise
-        elif peer_is_gone(error):
-            # The other's own error stays the last thing said: the launcher ends this rank before it speaks.
+        elif is_lost_peer_error(error):
+            # Keep the other rank's error as the last line: the launcher usually ends this rank before it prints.
             time.sleep(OTHER_RANKS_WAIT_SECONDS)
-            say(f"another rank has ended; look for its error above ({error})")
+            print_error(f"another rank has ended; look for its error above ({error})")
         else:
             traceback.print_exc()
-        end(1, together=False)
+        exit_process(1, run_exit_hooks=False)
     if is_rank:
-        end(status)
+        exit_process(status)
     if status:
         sys.exit(status)

@@ -1,22 +1,22 @@
-"""Writing files so that a reader, or a run that is killed, never meets half of one."""
+"""Atomic file writes: a reader never sees half a file, and a killed run never leaves one."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from kid.errors import InputError, writing
+from kid.errors import InputError, report_write_errors
 
 
 def check_writable(path: Path, flag: str) -> None:
-    """Raises InputError unless `path`, or the nearest folder above it that exists, is a folder one can write to."""
+    """Raise InputError unless `path`, or the nearest existing folder above it, is a writable folder."""
     existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise InputError(f"{flag} {path}: {existing} is not a folder one can write to; choose another")
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, would outlive a machine that fails."""
+    """Wait until a file's content, or a folder's entries, are on disk and would survive a power failure."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -25,12 +25,12 @@ def sync(path: Path) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """The file is either as it was or complete; its folder is created where it is missing.
+    """Write `text` to `path` so that the file is either unchanged or complete; creates its folder if missing.
 
     Raises:
         RunError: the disk is full, or cannot be written to.
     """
-    with writing(path):
+    with report_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
@@ -41,7 +41,7 @@ def write_atomically(path: Path, text: str) -> None:
             partial.unlink(missing_ok=True)
 
 
-def drop_torn_line(part: Path) -> None:
-    """Cut what a killed run left of its last line, so that the next one starts at the beginning of a line."""
-    if part.exists():
-        os.truncate(part, part.read_bytes().rfind(b"\n") + 1)
+def drop_torn_line(path: Path) -> None:
+    """Cut off an incomplete last line that a killed run left, so that the next line can be appended."""
+    if path.exists():
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)

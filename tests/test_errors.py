@@ -11,7 +11,7 @@ import torch
 from helpers.launcher import ROOT
 from safetensors import SafetensorError
 
-from kid.errors import RunError, peer_is_gone, why_not_written, writing
+from kid.errors import RunError, is_lost_peer_error, report_write_errors, write_error_reason
 
 
 def script(raises: str, **environment: str) -> subprocess.CompletedProcess:
@@ -53,9 +53,9 @@ def test_anything_else_keeps_its_traceback():
 
 def test_the_operating_systems_words_are_kept(tmp_path):
     said = r"run/x cannot be written \(No space left on device\); mend that and run it again, a training with --resume"
-    with pytest.raises(RunError, match=said), writing("run/x"):
+    with pytest.raises(RunError, match=said), report_write_errors("run/x"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(KeyError), writing("run/x"):
+    with pytest.raises(KeyError), report_write_errors("run/x"):
         raise KeyError
 
 
@@ -70,12 +70,12 @@ def test_what_libraries_raise_on_a_full_disk_is_known():
     ):
         with pytest.raises((RuntimeError, OSError)) as caught:
             write()
-        assert why_not_written(caught.value) in ("No space left on device", "is the disk full?"), caught.value
+        assert write_error_reason(caught.value) in ("No space left on device", "is the disk full?"), caught.value
     of_safetensors = "Error while serializing: I/O error: No space left on device (os error 28)"
-    assert why_not_written(SafetensorError(of_safetensors)) == "No space left on device"
-    assert why_not_written(ValueError("a value")) is None
+    assert write_error_reason(SafetensorError(of_safetensors)) == "No space left on device"
+    assert write_error_reason(ValueError("a value")) is None
 
 
 def test_a_peer_that_is_gone_is_told_from_an_error_of_ones_own():
-    assert peer_is_gone(RuntimeError("[gloo/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"))
-    assert not peer_is_gone(RuntimeError("shape mismatch")) and not peer_is_gone(ValueError("Broken pipe"))
+    assert is_lost_peer_error(RuntimeError("[gloo/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"))
+    assert not is_lost_peer_error(RuntimeError("shape mismatch")) and not is_lost_peer_error(ValueError("Broken pipe"))

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from kid.config.recipe import read_recipe
-from kid.config.run_config import RunConfig, describe, field_type
+from kid.config.run_config import RunConfig, field_type, help_text
 from kid.errors import InputError, OneLineParser
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -67,13 +67,13 @@ def build_parser(
         flag = f"--{field.name.replace('_', '-')}"
         kind = field_type(field.name)[0]
         if kind is bool and not field.default:
-            section.add_argument(flag, action="store_true", help=describe(field.name))
+            section.add_argument(flag, action="store_true", help=help_text(field.name))
         elif kind is bool:
-            section.add_argument(flag, metavar="YES|NO", help=describe(field.name))
+            section.add_argument(flag, metavar="YES|NO", help=help_text(field.name))
         elif kind is tuple:
-            section.add_argument(flag, metavar="DIR", action="append", help=describe(field.name) + "; may be repeated")
+            section.add_argument(flag, metavar="DIR", action="append", help=help_text(field.name) + "; may be repeated")
         else:
-            section.add_argument(flag, metavar=kind.__name__.upper(), help=describe(field.name))
+            section.add_argument(flag, metavar=kind.__name__.upper(), help=help_text(field.name))
     return parser
 
 

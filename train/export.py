@@ -47,10 +47,10 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     # After the flags are checked: importing torch and deepspeed takes seconds.
-    from kid.export.run import export_merged, export_record, find_trained, is_exported
+    from kid.export.run import export_merged, export_record, find_trained_student, is_exported
 
     warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own; their progress bars stay
-    trained = find_trained(arguments.run, arguments.step)
+    trained = find_trained_student(arguments.run, arguments.step)
     dtype = arguments.dtype or trained.config.dtype
     suffix = "" if arguments.step is None else f"-step-{arguments.step}"
     output = arguments.output or arguments.run / f"merged{suffix}"

@@ -2,7 +2,7 @@
 
 from cli import build_parser, keys_of, read_flags
 
-from kid.config.recipe import merge_config, require
+from kid.config.recipe import merge_config, require_keys
 from kid.config.run_config import DATA, SAMPLING
 from kid.errors import run_script
 
@@ -21,7 +21,7 @@ def main() -> None:
     names |= {*keys_of((DATA, SAMPLING))} - {"batching"}
     parser = build_parser(__doc__, EXAMPLE, names, keep=lambda values: values.get("method") == "f-distill")
     config = merge_config(*read_flags(parser))
-    require(config, "teacher", "data", "teacher_outputs")
+    require_keys(config, "teacher", "data", "teacher_outputs")
     from kid.training.generation import (
         generate,  # after the flags are checked: importing torch and deepspeed takes seconds
     )

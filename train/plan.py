@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from kid.config.methods import METHODS
-from kid.config.recipe import merge_config, read_recipe, require
+from kid.config.recipe import merge_config, read_recipe, require_keys
 from kid.config.run_config import RunConfig
 from kid.errors import InputError, run_script
 from kid.files import check_writable, write_atomically
-from kid.progress import keep_quiet, progress_bar
+from kid.progress import progress_bar, silence_libraries
 
 EXAMPLE = """examples:
   python train/plan.py --student Qwen/Qwen1.5-0.5B --teacher Qwen/Qwen1.5-32B --gpus 8 --gpu-memory 80
@@ -60,7 +60,7 @@ def parse_arguments() -> tuple[RunConfig, list[str], dict[str, float | None], Pa
         if numbers[name] is None:
             raise InputError(f"--{name.replace('_', '-')} is missing; give a number above 0")
     config = merge_config(recipe, flags)
-    require(config, "student")
+    require_keys(config, "student")
     named = "method" in flags or (recipe and "method" in read_recipe(recipe))
     methods = [config.method] if named else [m for m in METHODS if config.teacher or not METHODS[m].needs_teacher]
     if METHODS[methods[0]].needs_teacher and not config.teacher:
@@ -106,7 +106,7 @@ def show_parts(found) -> None:
     table.add_column("")
     for name in ("GPU GB", "host GB"):
         table.add_column(name, justify="right")
-    for line in found.parts():
+    for line in found.breakdown():
         table.add_row(line.name, f"{line.gpu / GB:.2f}", f"{line.host / GB:.2f}" if line.host else "")
     console.print(table)
 
@@ -115,11 +115,11 @@ def main() -> None:
     config, methods, numbers, path = parse_arguments()
     if path:
         check_writable(path.parent, "--json")
-    keep_quiet()
+    silence_libraries()
     # After the flags are checked: importing torch and deepspeed takes seconds.
     from kid.planning.costs import Speeds
     from kid.planning.cures import find_cure
-    from kid.planning.plan import Machine, Models, predict
+    from kid.planning.plan import Machine, Models, estimate_run
     from kid.planning.shapes import find_shape
 
     models = Models(
@@ -132,8 +132,8 @@ def main() -> None:
     with progress_bar("plan", "method", len(methods)) as bar:
         for method in methods:
             own = replace(config, method=method)
-            predictions.append(predict(own, models, machine))
-            over.append(predictions[-1].first_over(machine))
+            predictions.append(estimate_run(own, models, machine))
+            over.append(predictions[-1].first_excess(machine))
             cures.append(find_cure(own, models, machine) if over[-1] else None)
             bar.update()
     show_methods(predictions, over, cures, speeds, machine)

@@ -1,4 +1,4 @@
-"""Benchmarks as data: where each split's questions, schemas and databases lie, and what their fields are called."""
+"""Benchmarks as data: where the files of each split are, and what their fields are called."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from kid.errors import InputError
 
 @dataclass(frozen=True)
 class Split:
-    """Files of one split.
+    """The files of one split.
 
-    folders: where they may lie, relative to the data folder or to the one it is in; the first that has them wins.
-    questions, optional: question files, read one after the other; optional ones may be absent, which is said.
+    folders: where they may be, relative to the data folder or to its parent; the first folder that has them is used.
+    questions, optional: question files, concatenated; optional ones may be absent, which is reported.
     tables, databases: looked for in the folders, then in the data folder. All database roots that exist are used.
-    tables_required: whether a schema may come from the SQLite file alone.
+    tables_required: False if schemas may come from the SQLite files alone.
     """
 
     questions: tuple[str, ...]
@@ -28,7 +28,7 @@ class Split:
     evidence_field: str = "evidence"
 
 
-def bird(split: str, folders: tuple[str, ...]) -> Split:
+def bird_split(split: str, folders: tuple[str, ...]) -> Split:
     return Split(
         (f"{split}.json",),
         folders,
@@ -38,7 +38,7 @@ def bird(split: str, folders: tuple[str, ...]) -> Split:
     )
 
 
-def jsonl(split: str) -> Split:
+def jsonl_split(split: str) -> Split:
     return Split((f"{split}.jsonl",), tables_required=False)
 
 
@@ -52,15 +52,15 @@ BENCHMARKS: dict[str, dict[str, Split]] = {
         "seen": Split(("seen.json",)),
     },
     "bird": {
-        "train": bird("train", ("", "train")),
-        "dev": bird("dev", ("", "dev", "dev_20240627")),
+        "train": bird_split("train", ("", "train")),
+        "dev": bird_split("dev", ("", "dev", "dev_20240627")),
     },
-    "jsonl": {"train": jsonl("train"), "dev": jsonl("dev")},
+    "jsonl": {"train": jsonl_split("train"), "dev": jsonl_split("dev")},
 }
 
 
 def find_split(benchmark: str, split: str) -> Split:
-    """The table's row. Raises InputError that lists what there is."""
+    """A benchmark's split. Raises InputError that lists the known ones."""
     splits = BENCHMARKS.get(benchmark)
     if splits is None:
         raise InputError(f"benchmark {benchmark!r} is unknown; choose one of {', '.join(BENCHMARKS)}")

@@ -1,4 +1,4 @@
-"""The files of ds_configs/: read, checked, and completed with what follows from the run's configuration."""
+"""DeepSpeed configurations (ds_configs/): read, checked, and completed with values from the run's configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from kid.config.run_config import RunConfig, accumulation_steps
 from kid.errors import InputError
 
-# These follow from the run's configuration; a second place for them could only disagree.
+# Derived from the run's configuration; a second value in the file could only contradict it.
 SET_BY_THE_RUN = (
     "train_batch_size",
     "train_micro_batch_size_per_gpu",
@@ -26,10 +26,10 @@ STUDENT_FLAG, TEACHER_FLAG = "--deepspeed", "--teacher-deepspeed"
 
 
 def read_deepspeed_config(path: str, flag: str) -> dict:
-    """A file of ds_configs/.
+    """The content of a DeepSpeed configuration file.
 
     Raises:
-        InputError: missing, not JSON, without a ZeRO stage, or with a key that the run sets.
+        InputError: it is missing, not JSON, has no valid ZeRO stage, or has a key that the run sets.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -54,7 +54,7 @@ def read_deepspeed_config(path: str, flag: str) -> dict:
 
 
 def complete_deepspeed_config(values: dict, config: RunConfig, world_size: int, student: bool) -> dict:
-    """The file's values plus what follows from the run: batch, dtype and, for the student, optimizer and monitor."""
+    """The file's values plus those of the run: batch sizes, dtype and, for the student, optimizer and monitor."""
     accumulation = accumulation_steps(config, world_size) if student else 1
     completed = {
         **values,
@@ -62,7 +62,7 @@ def complete_deepspeed_config(values: dict, config: RunConfig, world_size: int, 
         "gradient_accumulation_steps": accumulation,
         "train_batch_size": config.micro_batch_size * accumulation * world_size,
         "bf16": {"enabled": config.dtype == "bf16"},
-        # It would wait for the device before every forward.
+        # The throughput timer synchronises the device before every forward pass.
         "timers": {"throughput": {"enabled": False}},
     }
     if not student:

@@ -1,12 +1,12 @@
-"""Table 1 of the paper as data: where a method's outputs y come from and by which divergence it learns from them."""
+"""Table 1 of the paper as data: the sources of each method's outputs y, and its divergence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Where an output y comes from; kid/training/sources.py makes each.
+# Sources of outputs y; kid/training/sources.py implements them.
 GOLD, IMPERFECT, TEACHER_OUTPUTS, ON_POLICY = "gold", "imperfect", "teacher", "on-policy"
-# Section 3: the auxiliary MLE is added where the output is the gold SQL or made of it.
+# Section 3: the auxiliary MLE loss is added if the output is the gold SQL or derived from it.
 MLE_SOURCES = (GOLD, IMPERFECT)
 
 
@@ -14,8 +14,8 @@ MLE_SOURCES = (GOLD, IMPERFECT)
 class Method:
     """One row of Table 1.
 
-    sources: where the outputs come from; of several, one is drawn for each optimizer step, all equally likely.
-    divergence: name in `kid.losses.divergence.DIVERGENCES`, or None for a method without a teacher.
+    sources: where the outputs come from; with several, one is drawn uniformly for each optimizer step.
+    divergence: a name in `kid.losses.divergence.DIVERGENCES`; None for a method without a teacher.
     """
 
     sources: tuple[str, ...]

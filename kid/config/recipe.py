@@ -1,4 +1,4 @@
-"""A run's configuration out of a recipe and flags, checked before any model is loaded."""
+"""Builds a run's configuration from a recipe and flags, and checks it before any model is loaded."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ from kid.config.run_config import RunConfig, convert
 from kid.errors import InputError
 
 
-def closest(name: str, known: list[str]) -> str:
+def suggest_key(name: str, known: list[str]) -> str:
+    """For an error message: the known key closest to `name`, or all keys if none is close."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
 
 
 def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A recipe's keys and values; those of the file named by its key `base` (relative to it) come first."""
+    """A recipe's keys and values, which override those of the recipe named by its key `base` (a path relative to it).
+
+    Args:
+        path: a YAML file.
+        seen: the recipes whose chain of bases led here, to detect a cycle.
+
+    Raises:
+        InputError: unreadable file, unknown key, wrong value, or a cycle of bases.
+    """
     path = Path(path)
     if path.resolve() in seen:
         raise InputError(f"{path}: recipes name one another as base in a circle; take one base out")
@@ -39,7 +48,7 @@ def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]
     known = [f.name for f in fields(RunConfig)]
     for key in values:
         if key not in known:
-            raise InputError(f"{path}: unknown key {key!r}; {closest(str(key), known)}")
+            raise InputError(f"{path}: unknown key {key!r}; {suggest_key(str(key), known)}")
     return inherited | {key: convert(key, value, str(path)) for key, value in values.items()}
 
 
@@ -51,7 +60,7 @@ def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
         flags: field name -> value, as text or typed; only those the user gave.
 
     Raises:
-        InputError: unknown key, wrong type, value out of range, or checkpointing with prompts run apart.
+        InputError: unknown key, wrong type, value out of range, or activation checkpointing with the prefix cache.
     """
     values = read_recipe(recipe) if recipe else {}
     values |= {name: convert(name, value, f"--{name.replace('_', '-')}") for name, value in flags.items()}
@@ -64,17 +73,17 @@ def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
     return config
 
 
-def require(config: RunConfig, *names: str) -> None:
-    """Raises InputError for the first of these keys that has no value."""
+def require_keys(config: RunConfig, *names: str) -> None:
+    """Raise InputError for the first of these keys that has no value."""
     for name in names:
         if not getattr(config, name):
             raise InputError(f"--{name.replace('_', '-')} is missing; give it as a flag or in the recipe ({name}: ...)")
 
 
 def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
-    """The configuration of a training. Raises InputError as `merge_config`, and for keys that do not go together."""
+    """The configuration of a training run. Raises InputError as `merge_config`, and for keys that contradict."""
     config = merge_config(recipe, flags)
-    require(config, "student", "data", "output")
+    require_keys(config, "student", "data", "output")
     method = METHODS[config.method]
     if method.needs_teacher and not config.teacher:
         raise InputError(f"--teacher is missing; method {config.method} distils from one")

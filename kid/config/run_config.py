@@ -1,4 +1,4 @@
-"""One validated configuration for a run; kid/config/recipe.py makes it out of a YAML file and flags."""
+"""The validated configuration of a run; kid/config/recipe.py builds it from a YAML file and flags."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from kid.config.methods import METHODS
 from kid.errors import InputError
 
 DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd", "skew-fkl", "skew-rkl")
-# A run may be resumed under other values of these, which change rounding, and what dropout drops, at most; every other
-# key must be as it was.
+# Keys that may change when a run is resumed: they affect at most rounding and what dropout drops. Every other key must
+# stay the same.
 FREE_ON_RESUME = (
     "output", "resume", "save_steps", "fused", "logit_memory_mb", "prefix", "activation_checkpointing", "attention",
     "teacher_deepspeed",
@@ -22,7 +22,7 @@ FREE_ON_RESUME = (
 
 
 def option(default: Any, help: str, *, group: str, choices=None, low=None, high=None) -> Any:
-    """A field with its help text, its --help group and what is allowed: `choices`, or `low` <= value <= `high`."""
+    """A field with its help text, its --help group and its allowed values: `choices`, or `low` <= value <= `high`."""
     return field(default=default, metadata={"help": help, "group": group, "choices": choices, "low": low, "high": high})
 
 
@@ -212,29 +212,29 @@ class RunConfig:
     )
 
     @property
-    def trained_as(self) -> str:
-        """What a run exports, and where to: "adapter", or with --lora-rank 0 "model"."""
+    def export_kind(self) -> str:
+        """What a run exports, and the name of the folder: "adapter", or "model" with --lora-rank 0."""
         return "adapter" if self.lora_rank else "model"
 
     @property
     def resolved_divergence(self) -> str | None:
-        """The divergence in use: the flag's, else the method's; None for a method without a teacher."""
+        """The divergence to use: --divergence if given, else the method's; None for a method without a teacher."""
         method = METHODS[self.method]
         return (self.divergence or method.divergence) if method.needs_teacher else None
 
     @property
     def mixture_weight(self) -> float:
-        """The share of the mixture in the divergence in use; the others have none."""
+        """The mixture parameter of the divergence to use (jsd_beta or skew_alpha); other divergences ignore it."""
         return self.jsd_beta if self.resolved_divergence == "jsd" else self.skew_alpha
 
     @property
     def decoding_limit(self) -> int:
-        """Tokens decoded at most."""
+        """The largest number of tokens to decode for an output."""
         return self.max_new_tokens or self.max_completion_length
 
 
 def field_type(name: str) -> tuple[type, bool]:
-    """(type, may it be None) of a field; tuple: any number of texts."""
+    """(type, whether None is allowed) of a field; tuple means any number of strings."""
     hint = get_type_hints(RunConfig)[name]
     if get_origin(hint) is tuple:
         return tuple, False
@@ -242,8 +242,8 @@ def field_type(name: str) -> tuple[type, bool]:
     return options[0], type(None) in get_args(hint)
 
 
-def describe(name: str) -> str:
-    """The help text of a key: what it does, what is allowed, its default; for argparse."""
+def help_text(name: str) -> str:
+    """A key's help text for argparse: what it does, its choices and its default."""
     meta = RunConfig.__dataclass_fields__[name].metadata
     default = RunConfig.__dataclass_fields__[name].default
     shown = "yes" if default is True else default
@@ -252,10 +252,10 @@ def describe(name: str) -> str:
 
 
 def convert(name: str, value: Any, where: str) -> Any:
-    """`value` as the field's type. Text is read as a number where one is due: YAML takes 2e-4 for a string.
+    """`value` converted to the field's type. Text is parsed as a number for a numeric field: YAML reads 2e-4 as text.
 
     Raises:
-        InputError: naming the key, the value and what is allowed.
+        InputError: wrong type or out of range; it names the key, the value and what is allowed.
     """
     kind, optional = field_type(name)
     meta = RunConfig.__dataclass_fields__[name].metadata
@@ -270,7 +270,7 @@ def convert(name: str, value: Any, where: str) -> Any:
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
             raise wrong
         return tuple(texts)
-    if kind is bool and value in ("yes", "no", "on", "off"):  # as flags say it; YAML reads them as true and false
+    if kind is bool and value in ("yes", "no", "on", "off"):  # flags arrive as text; YAML has parsed them already
         value = value in ("yes", "on")
     if isinstance(value, bool) != (kind is bool):
         raise wrong
@@ -294,13 +294,13 @@ def convert(name: str, value: Any, where: str) -> Any:
 
 
 def dump_config(config: RunConfig) -> str:
-    """YAML text of every key, as `config.yaml` in the run directory holds it."""
+    """All keys as YAML text, the format of `config.yaml` in the run directory."""
     values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
     return yaml.safe_dump(values, sort_keys=False)
 
 
 def accumulation_steps(config: RunConfig, world_size: int) -> int:
-    """Micro-batches per rank and optimizer step. Raises InputError with the nearest batch sizes that divide."""
+    """Micro-batches per rank and optimizer step. Raises InputError that names the nearest valid batch sizes."""
     per_pass = config.micro_batch_size * world_size
     if config.batch_size % per_pass:
         below = config.batch_size // per_pass * per_pass

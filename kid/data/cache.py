@@ -1,4 +1,4 @@
-"""Where prepared data is kept between runs, the hashes that name it, and building each thing once."""
+"""The cache of prepared data: where it lies, the hashes that name its entries, and building each entry once."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from filelock import FileLock
 from kid.errors import InputError
 from kid.files import write_atomically
 
-# Files from this size on are not read again as long as their path, size and time of change stay the same.
-REMEMBERED_BYTES = 16 * 2**20
+# Hashes of files from this size on are stored, and reused while path, size and modification time stay the same.
+MIN_MEMOISED_BYTES = 16 * 2**20
 
 
 def cache_folder() -> Path:
-    """`$KID_CACHE`, else `kid` in the user's cache folder. Safe to delete: all of it can be made again."""
+    """`$KID_CACHE`, else `kid` in the user's cache folder. Safe to delete: everything in it can be rebuilt."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kid"
     return Path(os.environ.get("KID_CACHE") or default)
 
 
-def key_of(parts: Any) -> str:
-    """A hash of anything JSON can write; the same for the same content, in any process."""
+def json_hash(parts: Any) -> str:
+    """SHA-256 of the JSON form of `parts`, in hex; the same for the same content in every process."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -41,8 +41,8 @@ def content_hash(path: Path) -> str:
 def hash_file(path: Path) -> str:
     stat = path.stat()
     memo = None
-    if stat.st_size >= REMEMBERED_BYTES:
-        memo = cache_folder() / "hashes" / key_of([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
+    if stat.st_size >= MIN_MEMOISED_BYTES:
+        memo = cache_folder() / "hashes" / json_hash([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
         if memo.is_file():
             return memo.read_text()
     with path.open("rb") as file:
@@ -53,9 +53,9 @@ def hash_file(path: Path) -> str:
 
 
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """`folder`, made by `build(partial folder)` if it is not there. Of several processes one builds, the others wait.
+    """`folder`, built by `build(partial folder)` if it does not exist. One process builds; others wait for it.
 
-    A build that is killed or fails leaves nothing under `folder`.
+    A build that fails or is killed leaves nothing at `folder`.
 
     Raises:
         InputError: the cache cannot be written.

@@ -1,4 +1,4 @@
-"""Faults in the data: gathered, then raised together in one line, or left out and said, as the user chose."""
+"""Collect faults in the data, then raise them in one error or report what was skipped, as the user chose."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from kid.errors import InputError
 class Damage:
     """Faults found while data are read.
 
-    policy: "error": `settle` raises them; "skip": whatever is faulty is left out, and `lines` says what.
+    policy: "error": `raise_unless_skipped` raises them; "skip": faulty items are skipped, and `lines` lists them.
     """
 
     def __init__(self, policy: str = "error"):
         self.policy = policy
-        self.found: dict[str, list[str]] = {}
+        self.places: dict[str, list[str]] = {}
 
     def add(self, fault: str, where: str) -> None:
-        self.found.setdefault(fault, []).append(where)
+        self.places.setdefault(fault, []).append(where)
 
     def lines(self) -> list[str]:
-        """One line for each kind of fault, with every place it was met at."""
+        """One line for each kind of fault, with every place where it occurs."""
         return [
             f"{fault}{f' ({len(places)} times)' if len(places) > 1 else ''}: {', '.join(places)}"
-            for fault, places in self.found.items()
+            for fault, places in self.places.items()
         ]
 
-    def settle(self) -> None:
+    def raise_unless_skipped(self) -> None:
         """Raises InputError with all faults found so far if the policy is "error"."""
-        if self.found and self.policy == "error":
+        if self.places and self.policy == "error":
             raise InputError("; ".join(self.lines()) + "; mend this, or go on without it with --damaged skip")

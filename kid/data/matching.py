@@ -1,7 +1,7 @@
-"""Which cells of a database a question mentions: an index of a database's texts on disk, and the look-up in it.
+"""Find the database cells that a question mentions, with an on-disk index of the database's texts.
 
-BM25 finds the cells that share words with a part of the question; of these a cell counts if it is also nearly equal to
-a stretch of the question.
+BM25 finds cells that share words with a part of the question; of these, a cell matches if it is also nearly equal to a
+phrase of the question.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import pyarrow as pa
 from bm25s.stopwords import STOPWORDS_EN_PLUS
 from rapidfuzz import fuzz, process
 
-from kid.data.cache import build_once, cache_folder, content_hash, key_of
+from kid.data.cache import build_once, cache_folder, content_hash, json_hash
 from kid.data.schema import DamagedDatabaseError, database_error, open_database, quote, shadow_tables
 from kid.errors import InputError
 
 SHARD_CELLS = 100_000
-MAX_CHARACTERS = 100
+MAX_CELL_CHARACTERS = 100
 MAX_GRAM_WORDS = 4
 CANDIDATES = 10
 MIN_SIMILARITY = 90
@@ -35,36 +35,38 @@ MIN_WORD_SIMILARITY = 80
 MAX_VALUES = 25
 VERSIONS = [bm25s.__version__, pa.__version__, unicodedata.unidata_version]
 
-ASKING = (
+REQUEST_WORDS = (
     "count date end find first give go id ids last least list many much name names number numbers one per please show "
     "tell three top total two"
 )
-STOP_WORDS = frozenset(STOPWORDS_EN_PLUS) | frozenset(ASKING.split())  # values only in quotes or in capitals
-# A number with its decimals or minutes is one word, so that 3 is not found in 3.5; what follows an apostrophe is none.
+# These match values only in quotes or in capitals.
+STOP_WORDS = frozenset(STOPWORDS_EN_PLUS) | frozenset(REQUEST_WORDS.split())
+# A number with its decimals or minutes is one word, so that 3 is not found in 3.5; the s after an apostrophe and other
+# such endings are no words.
 WORD = re.compile(r"\d+(?:[.,:]\d+)+|(?!(?<=[^\W_]')(?:s|t|d|m|re|ll|ve)\b)[^\W_]+", re.IGNORECASE)
 DIGITS = re.compile(r"\d+")
 LETTER = re.compile(r"[^\W\d_]")
-JOINT = re.compile(r"(?<=[^\W_])[-_/]+(?=[^\W_])")  # not the minus of -5 and of the grade B-
+WORD_JOINER = re.compile(r"(?<=[^\W_])[-_/]+(?=[^\W_])")  # not the minus of -5 and of the grade B-
 QUOTES = ("'", '"', "`")
-OUTER = "'\"`.,;:?!()[]{} "
-PLAINER = str.maketrans("\u2018\u2019\u00b4\u201c\u201d\u2010\u2011\u2012\u2013\u2014", "'''\"\"-----")
+OUTER_PUNCTUATION = "'\"`.,;:?!()[]{} "
+PLAIN_PUNCTUATION = str.maketrans("\u2018\u2019\u00b4\u201c\u201d\u2010\u2011\u2012\u2013\u2014", "'''\"\"-----")
 
-Place = tuple[float, int, int]  # similarity, and where in a question a stretch starts and ends
+ScoredSpan = tuple[float, int, int]  # similarity, start and end of a span of a question
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)
 
 
 def fold(text: str) -> str:
-    """`text` as it is compared, but for its case: without accents, dashes inside words and repeated blanks."""
+    """`text` without accents, dashes inside words and repeated blanks; letter case is kept."""
     if not text.isascii():
-        # NFKD turns an acute accent that stands alone into a blank and an accent: quotes are mended before.
-        decomposed = unicodedata.normalize("NFKD", text.translate(PLAINER))
+        # NFKD turns a lone acute accent into a blank and an accent, so quotes are replaced first.
+        decomposed = unicodedata.normalize("NFKD", text.translate(PLAIN_PUNCTUATION))
         text = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return " ".join(JOINT.sub(" ", text).split())
+    return " ".join(WORD_JOINER.sub(" ", text).split())
 
 
 def stem(word: str) -> str:
-    """Without a plural's s. Only for finding: what is found is compared in full."""
+    """`word` without a plural s. Only used to find candidates, which are then compared in full."""
     if len(word) > 3 and word[-1] == "s" and word[-2] not in "sui":
         return word[:-3] + "y" if word.endswith("ies") else word[:-1]
     return word
@@ -72,7 +74,7 @@ def stem(word: str) -> str:
 
 @contextmanager
 def skip_unsupported() -> Iterator[None]:
-    """Pass over what this SQLite cannot run: a virtual table's module or a column's function that it lacks."""
+    """Skip what this SQLite cannot run because it lacks a virtual table's module or a column's function."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -81,7 +83,7 @@ def skip_unsupported() -> Iterator[None]:
 
 
 def read_columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """(table, column) in the database's order, without views, SQLite's own tables and the insides of virtual tables."""
+    """(table, column) in the database's order, without views, SQLite's own tables and virtual tables' shadow tables."""
     shadows = shadow_tables(connection)
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
     columns = []
@@ -95,15 +97,15 @@ def read_columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def read_cells(connection: sqlite3.Connection, columns: list[tuple[str, str]]) -> Iterator[tuple[int, str]]:
-    """(number of the column, text) of the distinct texts of each column, one after the other."""
+    """(number of the column, text) of each column's distinct texts, column by column."""
     blanks = "' ' || char(9, 10, 11, 12, 13)"
     for number, (table, column) in enumerate(columns):
         name = f"{quote(table)}.{quote(column)}"
-        # GROUP BY sorts in bounded memory and then on disk; DISTINCT would fill a tree at random places.
-        # BINARY: the column's own collation may be unknown here, or hold different texts to be equal.
+        # GROUP BY sorts in bounded memory and then on disk; DISTINCT would fill a tree in random order.
+        # BINARY: the column's own collation may be unknown here, or treat different texts as equal.
         query = (
             f"SELECT {name} FROM {quote(table)} WHERE typeof({name}) = 'text' "
-            f"AND length(trim({name}, {blanks})) BETWEEN 1 AND {MAX_CHARACTERS} GROUP BY {name} COLLATE BINARY"
+            f"AND length(trim({name}, {blanks})) BETWEEN 1 AND {MAX_CELL_CHARACTERS} GROUP BY {name} COLLATE BINARY"
         )
         with skip_unsupported():
             for (text,) in connection.execute(query):
@@ -111,14 +113,14 @@ def read_cells(connection: sqlite3.Connection, columns: list[tuple[str, str]]) -
 
 
 def write_shard(folder: Path, cells: list[tuple[int, str]]) -> None:
-    """A BM25 index whose documents are the distinct folded texts of `cells`, and the cells of each document."""
-    # Cells that differ in column, case or accents are one document: as several, one text could take all the places
-    # among the best candidates.
+    """Write a BM25 index whose documents are the distinct folded texts of `cells`, and the cells of each document."""
+    # Cells that differ only in column, case or accents are one document, so that one text cannot fill the list of best
+    # candidates.
     documents: dict[str, list[str]] = {}
     words: list[list[int]] = []
     vocabulary: dict[str, int] = {}
     for number, text in cells:
-        folded = fold(text).strip(OUTER).casefold()
+        folded = fold(text).strip(OUTER_PUNCTUATION).casefold()
         if folded not in documents:
             stems = [stem(word) for word in WORD.findall(folded)]
             if not stems:
@@ -138,13 +140,13 @@ def write_shard(folder: Path, cells: list[tuple[int, str]]) -> None:
 
 
 def build_value_index(database: Path) -> Path:
-    """The folder with the index of a SQLite file's texts, made where the cache does not hold it.
+    """The folder with the index of a SQLite file's texts, built if it is not in the cache.
 
-    Memory does not grow with the database: SQLite sorts in temporary files (`SQLITE_TMPDIR` says where), and each
+    Memory does not grow with the database: SQLite sorts in temporary files (in `SQLITE_TMPDIR`), and every
     `SHARD_CELLS` texts have an index of their own.
 
     Raises:
-        InputError: the file cannot be read or is no sound SQLite database, or the cache cannot be written.
+        InputError: the file cannot be read or is damaged, or the cache cannot be written.
     """
 
     def build(folder: Path) -> None:
@@ -159,7 +161,7 @@ def build_value_index(database: Path) -> Path:
                 number += 1
 
     try:
-        key = key_of([content_hash(database), content_hash(Path(__file__)), SHARD_CELLS, VERSIONS])
+        key = json_hash([content_hash(database), content_hash(Path(__file__)), SHARD_CELLS, VERSIONS])
         return build_once(cache_folder() / "values" / key, build)
     except sqlite3.Error as error:
         found = database_error(database, error)
@@ -169,64 +171,71 @@ def build_value_index(database: Path) -> Path:
 
 
 @dataclass
-class SearchText:
-    """A text to find cells in, folded; its words' places and stems, and which are worth a look-up on their own."""
+class FoldedQuestion:
+    """A question to find cells in.
 
-    plain: str
-    words: list[tuple[int, int]]
+    text: the folded question.
+    word_spans: (start, end) of each word in `text`; stems: of each word.
+    informative: for each word, whether it is worth a look-up on its own.
+    phrases_by_width: results of `phrases`, kept for reuse.
+    """
+
+    text: str
+    word_spans: list[tuple[int, int]]
     stems: list[str]
-    telling: list[bool]
-    widths: dict[int, tuple[list[str], list[tuple[int, int]]]] = field(default_factory=dict)
+    informative: list[bool]
+    phrases_by_width: dict[int, tuple[list[str], list[tuple[int, int]]]] = field(default_factory=dict)
 
-    def whole(self, start: int, end: int) -> str:
-        """A stretch with all that stands at it without a blank, but for quotes, brackets and stops."""
-        right = self.plain.find(" ", end)
-        return self.plain[self.plain.rfind(" ", 0, start) + 1 : right if right >= 0 else None].strip(OUTER)
+    def token_around(self, start: int, end: int) -> str:
+        """A span extended to the blanks around it, without outer quotes, brackets and punctuation."""
+        right = self.text.find(" ", end)
+        return self.text[self.text.rfind(" ", 0, start) + 1 : right if right >= 0 else None].strip(OUTER_PUNCTUATION)
 
     def is_quoted(self, start: int, end: int) -> bool:
-        """Whether a stretch stands between quotes."""
-        after = self.plain[end : end + 3].lstrip(".,;:?!")
-        return self.plain[max(start - 1, 0) : start] in QUOTES and after[:1] in QUOTES
+        """Whether a span stands between quotes."""
+        after = self.text[end : end + 3].lstrip(".,;:?!")
+        return self.text[max(start - 1, 0) : start] in QUOTES and after[:1] in QUOTES
 
-    def stretches(self, width: int) -> tuple[list[str], list[tuple[int, int]]]:
-        """All runs of `width` words: the texts to compare with, and where each starts and ends."""
-        if width not in self.widths:
-            texts, places = self.widths[width] = [], []
-            for (start, _), (_, end) in zip(self.words, self.words[width - 1 :], strict=False):
-                # What stands at the words without a blank may belong to them: C++, 50%, McDonald's.
-                for text in dict.fromkeys([self.plain[start:end].casefold(), self.whole(start, end).casefold()]):
+    def phrases(self, width: int) -> tuple[list[str], list[tuple[int, int]]]:
+        """All runs of `width` words: the texts to compare with, and the (start, end) of each."""
+        if width not in self.phrases_by_width:
+            texts, spans = self.phrases_by_width[width] = [], []
+            for (start, _), (_, end) in zip(self.word_spans, self.word_spans[width - 1 :], strict=False):
+                # Characters next to the words without a blank may belong to them: C++, 50%, McDonald's.
+                for text in dict.fromkeys([self.text[start:end].casefold(), self.token_around(start, end).casefold()]):
                     texts.append(text)
-                    places.append((start, end))
-        return self.widths[width]
+                    spans.append((start, end))
+        return self.phrases_by_width[width]
 
 
-def search_text(text: str) -> SearchText:
+def fold_question(text: str) -> FoldedQuestion:
+    """A question folded and split into words."""
     plain = fold(text)
     spans = [match.span() for match in WORD.finditer(plain)]
     words = [plain[start:end] for start, end in spans]
     shouted = plain.isupper()
-    telling = [word.casefold() not in STOP_WORDS or (word.isupper() and not shouted) for word in words]
-    return SearchText(plain, spans, [stem(word.casefold()) for word in words], telling)
+    informative = [word.casefold() not in STOP_WORDS or (word.isupper() and not shouted) for word in words]
+    return FoldedQuestion(plain, spans, [stem(word.casefold()) for word in words], informative)
 
 
-def known_grams(question: SearchText, vocabulary: dict[str, int]) -> set[tuple[str, ...]]:
-    """The 1- to 4-grams of a question without the words that a shard lacks, and without those of stop words only."""
+def indexed_ngrams(question: FoldedQuestion, vocabulary: dict[str, int]) -> set[tuple[str, ...]]:
+    """The 1- to 4-grams of a question over the words that a shard has; those of stop words only are skipped."""
     grams = set()
-    for first, (start, _) in enumerate(question.words):
+    for first, (start, _) in enumerate(question.word_spans):
         gram: list[str] = []
-        telling = False
-        for place in range(first, min(first + MAX_GRAM_WORDS, len(question.words))):
+        informative = False
+        for place in range(first, min(first + MAX_GRAM_WORDS, len(question.word_spans))):
             if question.stems[place] in vocabulary:
                 gram.append(question.stems[place])
-                telling = telling or question.telling[place]
-                if telling or question.is_quoted(start, question.words[place][1]):
+                informative = informative or question.informative[place]
+                if informative or question.is_quoted(start, question.word_spans[place][1]):
                     grams.add(tuple(sorted(gram)))
     return grams
 
 
 def best_documents(retriever: bm25s.BM25, gram: tuple[str, ...]) -> list[int]:
-    """The `CANDIDATES` best documents that share a word with the gram; of equal ones the first."""
-    # retrieve() of bm25s sorts all scores, most of them zero, for each gram: that took most of the time.
+    """The `CANDIDATES` best documents that share a word with the n-gram; ties go to the first."""
+    # bm25s's retrieve() sorts all scores, most of them zero, for each n-gram, which took most of the time.
     scores = retriever.get_scores(list(gram))
     best: list[int] = []
     while len(best) < CANDIDATES and scores[place := int(scores.argmax())] > 0:
@@ -235,52 +244,56 @@ def best_documents(retriever: bm25s.BM25, gram: tuple[str, ...]) -> list[int]:
     return best
 
 
-def is_near(value: str, text: str) -> bool:
-    """Whether two texts that are similar as a whole may mean the same: not Boeing 737 and 747, four vines and wines."""
+def is_plausible_match(value: str, text: str) -> bool:
+    """Whether two similar texts may mean the same: not Boeing 737 and 747, nor four vines and four wines."""
     if DIGITS.findall(value) != DIGITS.findall(text) or not LETTER.search(value):
         return False
     pairs = zip(WORD.findall(value), WORD.findall(text), strict=False)
     return all(fuzz.ratio(one, other) > MIN_WORD_SIMILARITY for one, other in pairs)
 
 
-def find_places(value: str, question: SearchText) -> list[Place]:
-    """The stretches of a question that are nearly equal to a folded value, of as many words as it has."""
-    texts, places = question.stretches(len(WORD.findall(value)))
+def find_spans(value: str, question: FoldedQuestion) -> list[ScoredSpan]:
+    """The spans of a question that are nearly equal to a folded value and have as many words."""
+    texts, spans = question.phrases(len(WORD.findall(value)))
     near = process.extract(value, texts, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY, limit=None)
-    return [(score, *places[number]) for text, score, number in near if score == 100 or is_near(value, text)]
+    return [(score, *spans[number]) for text, score, number in near if score == 100 or is_plausible_match(value, text)]
 
 
-def is_meant(value: str, text: str, question: SearchText, place: Place) -> bool:
-    """Whether a stretch means the cell `text`, of which `value` is the folded form, and is not equal by chance.
+def is_mention(value: str, text: str, question: FoldedQuestion, span: ScoredSpan) -> bool:
+    """Whether a span mentions the cell `text`, whose folded form is `value`, and does not just equal it by chance.
 
-    Between quotes it does. Otherwise numbers of one or two digits do not (they count something, nine times in ten),
-    single letters and codes of two capitals do if they stand as in the cell, stop words if that is in capitals.
+    Between quotes it does. Otherwise, numbers of one or two digits do not (nine times in ten they count something);
+    single letters and codes of two capitals do if written as in the cell; stop words do if also in capitals.
     """
-    _, start, end = place
+    _, start, end = span
     stop = value in STOP_WORDS
     if question.is_quoted(start, end) or (len(value) > 2 and not stop):
         return True
-    word, whole = question.plain[start:end], question.whole(start, end)
-    same = fold(text).strip(OUTER) in (word, whole)
+    word, whole = question.text[start:end], question.token_around(start, end)
+    same = fold(text).strip(OUTER_PUNCTUATION) in (word, whole)
     if len(value) == 1 and LETTER.match(value):
         # Not the D of Ph.D. nor the article that begins a question.
         return same and word not in STOP_WORDS and word not in ("A", "I") and word == whole
     if stop:
-        return same and word.isupper() and not question.plain.isupper()
+        return same and word.isupper() and not question.text.isupper()
     return not value.isdigit() and (same or not text.isupper())
 
 
-def best_values(matches: dict[str, list[Place]], taken: set[Place]) -> list[str]:
-    """The values of one column by similarity, place and text, without those that a better match leaves no place.
+def best_values(matches: dict[str, list[ScoredSpan]], taken: set[ScoredSpan]) -> list[str]:
+    """The values of one column by similarity, position and text, without those whose every span has a better match.
 
-    Better is a match in any column that is as similar and longer, or in the same place more similar: of New York City,
-    New York goes; of Johnson, Johnston.
+    A match in any column is better if its span contains this one, it is at least as similar, and it is longer or more
+    similar: New York City removes New York, Johnson removes Johnston.
+
+    Args:
+        matches: cell -> its spans, of this column.
+        taken: the spans of all columns.
     """
     ranked = []
-    for text, places in matches.items():
+    for text, spans in matches.items():
         free = [
             (-score, start, end)
-            for score, start, end in places
+            for score, start, end in spans
             if not any(s <= start and end <= e and score <= z and (z, s, e) != (score, start, end) for z, s, e in taken)
         ]
         if free:
@@ -288,42 +301,44 @@ def best_values(matches: dict[str, list[Place]], taken: set[Place]) -> list[str]
     return [text for *_, text in sorted(ranked)[:MAX_VALUES]]
 
 
-def match_shard(shard: Path, questions: list[SearchText], found: list[dict[int, dict[str, list[Place]]]]) -> None:
-    """Add what a shard holds to `found`, for each question: number of the column -> cell -> places."""
+def match_shard(
+    shard: Path, questions: list[FoldedQuestion], found: list[dict[int, dict[str, list[ScoredSpan]]]]
+) -> None:
+    """Add the matches in a shard to `found`, for each question: number of the column -> cell -> spans."""
     retriever = bm25s.BM25.load(shard, mmap=True, show_progress=False)
-    grams = [known_grams(question, retriever.vocab_dict) for question in questions]
+    grams = [indexed_ngrams(question, retriever.vocab_dict) for question in questions]
     best = {gram: best_documents(retriever, gram) for gram in set().union(*grams)}
     with pa.memory_map(str(shard / "cells.arrow")) as file:
         table = pa.ipc.open_file(file).read_all()
         for question, wanted, matches in zip(questions, grams, found, strict=True):
             for document in {document for gram in wanted for document in best[gram]}:
                 value = table["folded"][document].as_py()
-                if places := find_places(value, question):
+                if spans := find_spans(value, question):
                     for cell in table["cells"][document].as_py():
                         column, text = cell.split("\t")
-                        if meant := [place for place in places if is_meant(value, text, question, place)]:
-                            matches.setdefault(int(column), {})[text] = meant
+                        if mentions := [span for span in spans if is_mention(value, text, question, span)]:
+                            matches.setdefault(int(column), {})[text] = mentions
 
 
 def match_values(index: Path, texts: list[str]) -> list[dict[tuple[str, str], list[str]]]:
-    """For each text the cells that it mentions: {(table, column): values}, in the database's order.
+    """For each text, the cells that it mentions: {(table, column): values}, in the database's order.
 
-    A text's result does not depend on the other texts; together they are faster, as each shard is opened once.
+    A text's result does not depend on the other texts; many at once are faster because each shard is opened once.
 
     Args:
-        index: of `build_value_index`.
-        texts: questions on that database, with their evidence where there is some.
+        index: the folder of `build_value_index`.
+        texts: questions on that database, with their evidence if there is some.
     """
     columns = [tuple(column) for column in json.loads((index / "columns.json").read_text())]
-    questions = [search_text(text) for text in texts]
-    found: list[dict[int, dict[str, list[Place]]]] = [{} for _ in texts]
-    # The best of each shard are all compared. Merged by score, right ones could get lost: how rare a word is, and with
-    # it its score, differs between shards.
+    questions = [fold_question(text) for text in texts]
+    found: list[dict[int, dict[str, list[ScoredSpan]]]] = [{} for _ in texts]
+    # The best candidates of every shard are compared. Merging them by score could lose correct ones, because word
+    # frequencies, and so scores, differ between shards.
     for shard in sorted(path for path in index.iterdir() if path.is_dir()):
         match_shard(shard, questions, found)
     results = []
     for matches in found:
-        taken = {place for values in matches.values() for places in values.values() for place in places}
+        taken = {span for values in matches.values() for spans in values.values() for span in spans}
         chosen = {columns[number]: best_values(matches[number], taken) for number in sorted(matches)}
         results.append({column: values for column, values in chosen.items() if values})
     return results

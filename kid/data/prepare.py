@@ -1,4 +1,4 @@
-"""A split as token ids, in an Arrow cache that is keyed by everything that changes it."""
+"""Tokenise a split into an Arrow cache whose key covers everything that changes the result."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import datasets
 import numpy as np
 import pyarrow.compute as pc
 
-from kid.data.cache import build_once, cache_folder, content_hash, key_of
-from kid.data.encoding import beginning, encode_continuations, encode_texts, join_prompt
+from kid.data.cache import build_once, cache_folder, content_hash, json_hash
+from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.questions import Question
 from kid.data.reading import DataOptions, LoadedSplit, load_split, read_schemas
@@ -23,16 +23,16 @@ from kid.data.schema_filter import (
     Selection,
     apply_selection,
     lexical_ranking,
-    top_of,
+    select_top,
     training_selection,
 )
-from kid.data.texts import Text, asked, make_texts
+from kid.data.texts import AnnotatedQuestion, annotate_questions, question_with_evidence
 from kid.errors import InputError
 from kid.sql.normalise import gold_schema_items
 
-# Libraries whose results are in the cache; the project's own code is hashed.
+# Libraries whose results are in the cache; their versions are part of its key, as is a hash of the project's code.
 LIBRARIES = ("bm25s", "rapidfuzz", "sqlglot", "tokenizers", "transformers", "datasets")
-ROW = datasets.Features(
+ROW_FEATURES = datasets.Features(
     {
         "index": datasets.Value("int32"),
         "db_id": datasets.Value("string"),
@@ -49,12 +49,12 @@ ROW = datasets.Features(
 class Prepared:
     """A split ready for batches.
 
-    questions: all of them, in the benchmark's order.
+    questions: all questions, in the benchmark's order.
     rows: an Arrow dataset, one row for each question that has a prompt: its `index`, `db_id`, `prompt_ids` (the first
-        `shared` are those of BOS and schema), `completion_ids` (with EOS), `filtered` (whether the schema filter was at
-        work) and `cut` (tokens cut from the prompt's left).
+        `shared` are BOS and schema), `completion_ids` (with EOS), `filtered` (whether the schema filter was applied)
+        and `cut` (tokens cut from the prompt's left).
     left_out: reason -> indices of the questions without a row.
-    notes: lines on what else was left out or done without.
+    notes: lines on what else was skipped or missing.
     cached: whether it came from the cache.
     """
 
@@ -65,26 +65,26 @@ class Prepared:
     cached: bool
 
     def lengths(self, column: str) -> list[int]:
-        """How many ids each row has in `prompt_ids` or `completion_ids`, without reading them."""
+        """Number of ids in each row of `prompt_ids` or `completion_ids`, without reading the ids."""
         return pc.list_value_length(self.rows.data.column(column)).to_pylist()
 
     def remarks(self) -> list[str]:
-        """Lines on everything that was left out, with reasons."""
+        """Lines on everything that was skipped, with reasons."""
         return [
             f"{len(indices)} questions left out: {reason}" for reason, indices in self.left_out.items()
         ] + self.notes
 
 
 def cache_key(options: DataOptions, split: str, loaded: LoadedSplit, tokenizer) -> str:
-    """A hash of everything the rows depend on; not of where the files lie."""
+    """A hash of everything the rows depend on; file paths are not part of it."""
     settings = asdict(options)
-    for place in ("data", "questions", "tables", "databases"):
-        settings.pop(place)
+    for path_option in ("data", "questions", "tables", "databases"):
+        settings.pop(path_option)
     if split != "train":
-        settings.pop("seed")  # of the random tables and columns in training
+        settings.pop("seed")  # it only draws the random tables and columns in training
     if loaded.rankings is not None:
         settings["schema_filter"] = "lexical" if split == "train" else loaded.rankings
-    bos = beginning(tokenizer)  # this also sets back the padding and truncation that an earlier use has left
+    bos = bos_ids(tokenizer)  # the call also resets padding and truncation left by an earlier use
     descriptions = {
         db_id: [[file.name, content_hash(file)] for file in description_files(path)]
         for db_id, path in loaded.databases.items()
@@ -92,7 +92,7 @@ def cache_key(options: DataOptions, split: str, loaded: LoadedSplit, tokenizer) 
     here = Path(__file__).parent
     files = sorted([*here.glob("*.py"), *(here.parent / "sql").glob("*.py")])
     code = {f"{file.parent.name}/{file.name}": content_hash(file) for file in files}
-    return key_of(
+    return json_hash(
         {
             "settings": settings,
             "split": split,
@@ -108,10 +108,10 @@ def cache_key(options: DataOptions, split: str, loaded: LoadedSplit, tokenizer) 
 
 
 def filtered_schemas(
-    text: Text, schema: Schema, options: DataOptions, split: str, rankings: list[Selection] | None
+    item: AnnotatedQuestion, schema: Schema, options: DataOptions, split: str, rankings: list[Selection] | None
 ) -> Iterator[Schema]:
-    """What the schema filter leaves of a schema for a question whose prompt is over the limit; less and less."""
-    question = text.question
+    """Smaller and smaller versions of a schema, for a question whose prompt is over the limit."""
+    question = item.question
     if split == "train":
         gold, seed = gold_schema_items(question.query, schema.columns_by_table), [options.seed, question.index]
         selections = (training_selection(schema, gold, np.random.default_rng(seed), size) for size in SELECTION_SIZES)
@@ -119,81 +119,87 @@ def filtered_schemas(
         if rankings is not None:
             ranking = rankings[question.index]
         else:
-            ranking = lexical_ranking(schema, asked(question, options.evidence), text.matches)
-        selections = (top_of(ranking, schema, size) for size in SELECTION_SIZES)
+            ranking = lexical_ranking(schema, question_with_evidence(question, options.evidence), item.matches)
+        selections = (select_top(ranking, schema, size) for size in SELECTION_SIZES)
     return (apply_selection(schema, selection) for selection in selections)
 
 
-def encode_whole(text: Text, limit: int, tokenizer) -> tuple:
-    """The row of a question that brings its whole prompt: nothing of it is shared, filtered or normalised.
+def encode_given_prompt(item: AnnotatedQuestion, limit: int, tokenizer) -> tuple:
+    """The row of a question that brings its own prompt, which is not shared, filtered or normalised.
 
-    Special tokens that the prompt spells (those of a chat format) are tokens.
+    Special tokens spelt in the prompt (those of a chat format) become special tokens.
     """
-    prompt = text.question.prompt
+    prompt = item.question.prompt
     ids = tokenizer(prompt, add_special_tokens=False).input_ids
-    # After a line break the output goes on as it would within one text.
+    # After a line break the output is tokenised as the continuation of the prompt.
     encode = encode_continuations if prompt.endswith("\n") else encode_texts
-    (query,) = encode(tokenizer, [text.query])
-    joined = join_prompt(beginning(tokenizer), [], ids, [], limit)
-    return (text.question.index, "", joined.ids, 0, [*query, tokenizer.eos_token_id], False, joined.cut)
+    (query,) = encode(tokenizer, [item.query])
+    joined = join_prompt(bos_ids(tokenizer), [], ids, [], limit)
+    return (item.question.index, "", joined.ids, 0, [*query, tokenizer.eos_token_id], False, joined.cut)
 
 
 def row_encoder(
-    loaded: LoadedSplit, schemas: dict[str, Schema], texts: dict[int, Text], options: DataOptions, split: str, tokenizer
+    loaded: LoadedSplit,
+    schemas: dict[str, Schema],
+    annotated: dict[int, AnnotatedQuestion],
+    options: DataOptions,
+    split: str,
+    tokenizer,
 ) -> Callable[[dict[str, list]], dict[str, list]]:
     """A function from a batch of question indices to rows, for `datasets.Dataset.map`."""
-    bos, limit = beginning(tokenizer), options.max_prompt_length
+    bos, limit = bos_ids(tokenizer), options.max_prompt_length
     parts = {db_id: schema_part(schema) for db_id, schema in schemas.items()}
     schema_ids = dict(zip(parts, encode_texts(tokenizer, list(parts.values())), strict=True))
 
-    def encode_rest(chosen: list[Text]) -> list[tuple[list[int], list[int], list[int]]]:
+    def encode_rest(chosen: list[AnnotatedQuestion]) -> list[tuple[list[int], list[int], list[int]]]:
         """Ids of matched contents, question and SQL."""
-        matched = [matched_part(schemas[text.question.db_id], text.matches) for text in chosen]
-        own = [question_part(t.question.question, t.question.evidence if options.evidence else "") for t in chosen]
-        queries = [text.query for text in chosen]
+        matched = [matched_part(schemas[item.question.db_id], item.matches) for item in chosen]
+        questions = [item.question for item in chosen]
+        own = [question_part(q.question, q.evidence if options.evidence else "") for q in questions]
+        queries = [item.query for item in chosen]
         return list(zip(*(encode_continuations(tokenizer, part) for part in (matched, own, queries)), strict=True))
 
     def encode(batch: dict[str, list]) -> dict[str, list]:
-        chosen = [texts[index] for index in batch["index"]]
-        rows = [encode_whole(text, limit, tokenizer) for text in chosen if text.question.prompt]
-        chosen = [text for text in chosen if not text.question.prompt]
-        for text, (values, own, query) in zip(chosen, encode_rest(chosen), strict=True):
-            db_id = text.question.db_id
+        chosen = [annotated[index] for index in batch["index"]]
+        rows = [encode_given_prompt(item, limit, tokenizer) for item in chosen if item.question.prompt]
+        chosen = [item for item in chosen if not item.question.prompt]
+        for item, (values, own, query) in zip(chosen, encode_rest(chosen), strict=True):
+            db_id = item.question.db_id
             shown = schema_ids[db_id]
             filtered = options.schema_filter != "none" and len(bos + shown + values + own) > limit
             if filtered:
-                for schema in filtered_schemas(text, schemas[db_id], options, split, loaded.rankings):
+                for schema in filtered_schemas(item, schemas[db_id], options, split, loaded.rankings):
                     (shown,) = encode_texts(tokenizer, [schema_part(schema)])
-                    (values,) = encode_continuations(tokenizer, [matched_part(schema, text.matches)])
+                    (values,) = encode_continuations(tokenizer, [matched_part(schema, item.matches)])
                     if len(bos + shown + values + own) <= limit:
                         break
             prompt = join_prompt(bos, shown, values, own, limit)
             completion = [*query, tokenizer.eos_token_id]
-            rows.append((text.question.index, db_id, prompt.ids, prompt.shared, completion, filtered, prompt.cut))
+            rows.append((item.question.index, db_id, prompt.ids, prompt.shared, completion, filtered, prompt.cut))
         rows.sort(key=lambda row: row[0])
-        return dict(zip(ROW, map(list, zip(*rows, strict=True)), strict=True))
+        return dict(zip(ROW_FEATURES, map(list, zip(*rows, strict=True)), strict=True))
 
     return encode
 
 
 def build(loaded: LoadedSplit, options: DataOptions, split: str, tokenizer, folder: Path) -> None:
-    """Write the rows and what was left out of them into `folder`."""
+    """Write the rows, and a report on what was skipped, into `folder`."""
     title = f"{options.benchmark} {split}"
     schemas, reasons = read_schemas(loaded, options.missing_database)
-    texts = make_texts(loaded, schemas, options.evidence, title)
+    annotated = annotate_questions(loaded, schemas, options.evidence, title)
     left_out: dict[str, list[int]] = {}
     for question in loaded.questions:
-        if question.index not in texts:
+        if question.index not in annotated:
             reason = question.fault or reasons.get(question.db_id, "damaged database")
             left_out.setdefault(reason, []).append(question.index)
-    if not texts:
+    if not annotated:
         why = ", ".join(f"{len(indices)} for {reason}" for reason, indices in left_out.items())
         raise InputError(f"{title}: no question is left, {why} left out; see docs/data.md for where files lie")
-    encode = row_encoder(loaded, schemas, texts, options, split, tokenizer)
-    rows = datasets.Dataset.from_dict({"index": sorted(texts)}).map(
+    encode = row_encoder(loaded, schemas, annotated, options, split, tokenizer)
+    rows = datasets.Dataset.from_dict({"index": sorted(annotated)}).map(
         encode,
         batched=True,
-        features=ROW,
+        features=ROW_FEATURES,
         desc=f"{title}: tokens",
         load_from_cache_file=False,
         new_fingerprint=folder.stem,
@@ -201,34 +207,34 @@ def build(loaded: LoadedSplit, options: DataOptions, split: str, tokenizer, fold
     datasets.disable_progress_bars()  # writing takes no time
     rows.save_to_disk(folder / "rows")
     datasets.enable_progress_bars()
-    report = {"left_out": left_out, "notes": make_notes(loaded, schemas, texts)}
+    report = {"left_out": left_out, "notes": make_notes(loaded, schemas, annotated)}
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
 
 
-def make_notes(loaded: LoadedSplit, schemas: dict[str, Schema], texts: dict[int, Text]) -> list[str]:
-    """Lines on everything that was left out or done without, questions aside."""
+def make_notes(loaded: LoadedSplit, schemas: dict[str, Schema], annotated: dict[int, AnnotatedQuestion]) -> list[str]:
+    """Lines on everything but questions that was skipped or missing."""
     notes = [f"left out as damaged: {line}" for line in loaded.damage.lines()]
     alone = [db_id for db_id in schemas if db_id not in loaded.databases]
     if alone:
-        count = sum(text.question.db_id in alone for text in texts.values())
+        count = sum(item.question.db_id in alone for item in annotated.values())
         notes.append(f"{count} prompts from tables.json alone, for want of the databases {', '.join(sorted(alone))}")
     for db_id, schema in schemas.items():
-        if schema.left_out:
-            notes.append(f"left out of the schema of {db_id}: {', '.join(schema.left_out)}")
+        if schema.skipped:
+            notes.append(f"left out of the schema of {db_id}: {', '.join(schema.skipped)}")
     kept: dict[str, list[str]] = {}
-    for index, text in sorted(texts.items()):
-        if text.reason:
-            kept.setdefault(text.reason, []).append(str(index))
+    for index, item in sorted(annotated.items()):
+        if item.normalisation_error:
+            kept.setdefault(item.normalisation_error, []).append(str(index))
     for reason, indices in kept.items():
         notes.append(f"{len(indices)} gold queries kept as they stand, {reason}: questions {', '.join(indices)}")
     return notes
 
 
 def prepare(options: DataOptions, split: str, tokenizer) -> Prepared:
-    """A split as rows of token ids, from the cache where it is there. See `Prepared`.
+    """A split as rows of token ids, from the cache if it is there. See `Prepared`.
 
     Raises:
-        InputError: missing files, and damaged ones unless `options.damaged` says to go on without them.
+        InputError: files are missing, or damaged and `options.damaged` does not say to skip them.
     """
     loaded = load_split(options, split)
     key = cache_key(options, split, loaded, tokenizer)

@@ -1,4 +1,4 @@
-"""A split's questions as they are read, and where its schemas and databases lie."""
+"""Read a split's questions, and find its schemas and databases."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from kid.config.benchmarks import Split, find_split
 from kid.data.damage import Damage
 from kid.errors import InputError
 
-BETWEEN_ITEMS = re.compile(r"[\s,]*")
-DIFFICULTY_FIELD = "difficulty"  # BIRD's, and anybody's own
+ITEM_SEPARATOR = re.compile(r"[\s,]*")
+DIFFICULTY_FIELD = "difficulty"  # of BIRD, and of a user's own files
 
 
 @dataclass(frozen=True)
 class Question:
     """One example: a question on a database and its gold SQL, in the order of the benchmark's files.
 
-    `prompt` is set where the file brings whole prompts (JSONL): then there is no database, and `query` is the output.
-    `difficulty` is the file's word for how hard it is, if it has one.
-    `fault` says why the example cannot be used, where damaged ones are to be left out; it keeps its place in the order.
+    prompt: set if the file brings whole prompts (JSONL); then there is no database, and `query` is the output.
+    difficulty: the file's own label, if it has one.
+    fault: why the example cannot be used, if damaged ones are to be skipped; it keeps its index.
     """
 
     index: int
@@ -37,7 +37,7 @@ class Question:
 
 
 def split_folders(row: Split, data: Path | str) -> list[Path]:
-    """The folders in which a split's own files are looked for."""
+    """The folders to search for a split's own files."""
     data = Path(data)
     folders = [place / name for name in row.folders for place in ((data, data.absolute().parent) if name else (data,))]
     return list(dict.fromkeys(folders))
@@ -46,10 +46,10 @@ def split_folders(row: Split, data: Path | str) -> list[Path]:
 def read_items(path: Path, damage: Damage) -> list[tuple[int, dict]]:
     """(position, object) of each object in a JSON list, or of each line of a .jsonl file.
 
-    What stands before the place where a damaged file breaks off counts as read.
+    Of a file that is cut off, the complete items are returned.
 
     Raises:
-        InputError: the file is missing, or holds something else.
+        InputError: the file is missing or has another format.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -64,7 +64,7 @@ def read_items(path: Path, damage: Damage) -> list[tuple[int, dict]]:
                 if line.strip():
                     items.append((position, json.loads(line)))
             except (ValueError, RecursionError):
-                damage.add("no valid JSON", place_of(path, position))
+                damage.add("no valid JSON", location_of(path, position))
     else:
         try:
             values = json.loads(text)
@@ -79,22 +79,22 @@ def read_items(path: Path, damage: Damage) -> list[tuple[int, dict]]:
         items = list(enumerate(values))
     for position, item in items:
         if not isinstance(item, dict):
-            damage.add("no object", place_of(path, position))
+            damage.add("no object", location_of(path, position))
     return [(position, item) for position, item in items if isinstance(item, dict)]
 
 
-def place_of(path: Path, position: int) -> str:
-    """Where an item of a file stands, in words."""
+def location_of(path: Path, position: int) -> str:
+    """The location of an item in a file, for messages."""
     return f"{path}, " + (f"line {position + 1}" if path.suffix == ".jsonl" else f"item {position}")
 
 
 def complete_items(text: str) -> list:
-    """The items of a JSON list that come before its text breaks off."""
+    """The complete items of a JSON list whose text is cut off."""
     decoder, items = json.JSONDecoder(), []
     at = text.find("[") + 1
     while at:
         try:
-            item, at = decoder.raw_decode(text, BETWEEN_ITEMS.match(text, at).end())
+            item, at = decoder.raw_decode(text, ITEM_SEPARATOR.match(text, at).end())
         except (ValueError, RecursionError):
             break
         items.append(item)
@@ -102,7 +102,7 @@ def complete_items(text: str) -> list:
 
 
 def question_files(row: Split, split: str, data: Path | str, questions: Path | str | None) -> list[Path]:
-    """The files a split's questions are read from, in order. Raises InputError if one is missing."""
+    """The files from which a split's questions are read, in order. Raises InputError if one is missing."""
     if not Path(data).is_dir():
         raise InputError(f"data folder {data} does not exist; give the benchmark's folder with --data")
     if questions:
@@ -134,51 +134,51 @@ def load_questions(
         benchmark: a key of `kid.config.benchmarks.BENCHMARKS`.
         split: a key of that benchmark.
         data: the benchmark's folder.
-        questions: a file to read instead of the table's.
-        damage: gathers the faults, for the caller to settle; without it they are raised.
+        questions: a file to read instead of those in the benchmark table.
+        damage: collects the faults for the caller; without it they are raised.
 
     Raises:
-        InputError: unknown benchmark or split, missing files, and damaged ones if there is no `damage`.
+        InputError: the benchmark or split is unknown, files are missing, or files are damaged and `damage` is None.
     """
     row, faults = find_split(benchmark, split), damage or Damage()
     paths = question_files(row, split, data, questions)
     loaded: list[Question] = []
     for path in paths:
         for position, item in read_items(path, faults):
-            loaded.append(read_question(row, len(loaded), item, place_of(path, position), faults))
+            loaded.append(read_question(row, len(loaded), item, location_of(path, position), faults))
     if not damage:
-        faults.settle()
+        faults.raise_unless_skipped()
     if not loaded:
         raise InputError(f"{', '.join(map(str, paths))}: no questions in it")
     return loaded
 
 
-def read_question(row: Split, index: int, item: dict, place: str, damage: Damage) -> Question:
-    """One item as a `Question`; its `fault` is set, and said, where a field is missing or empty."""
+def read_question(row: Split, index: int, item: dict, location: str, damage: Damage) -> Question:
+    """One item as a `Question`; if a field is missing or empty, its `fault` is set and added to `damage`."""
     if "prompt" in item:
         names = {"prompt": "prompt", "query": "completion"}
     else:
         names = {"db_id": "db_id", "question": row.question_field, "query": row.query_field}
     values = {key: item.get(name) for key, name in names.items()}
-    lacking = [names[key] for key, value in values.items() if not is_text(value) or not value.strip()]
+    missing_fields = [names[key] for key, value in values.items() if not is_text(value) or not value.strip()]
     evidence = item.get(row.evidence_field) or ""
     if not is_text(evidence):
-        lacking.append(f"text in {row.evidence_field}")
-    fault = f"no {' and no '.join(lacking)}" if lacking else ""
+        missing_fields.append(f"text in {row.evidence_field}")
+    fault = f"no {' and no '.join(missing_fields)}" if missing_fields else ""
     if fault:
-        damage.add(f"question with {fault}", place)
+        damage.add(f"question with {fault}", location)
     difficulty = item.get(DIFFICULTY_FIELD)
     values = {"db_id": "", "question": "", **values, "evidence": evidence, "difficulty": difficulty}
     return Question(index, **{key: value if is_text(value) else "" for key, value in values.items()}, fault=fault)
 
 
 def is_text(value: object) -> bool:
-    """Whether a value of JSON is text that can be written: JSON may hold halves of characters (surrogates)."""
+    """Whether a JSON value is text that can be encoded; JSON may hold lone surrogates, which cannot."""
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def find_tables(benchmark: str, split: str, data: Path | str, tables: Path | str | None = None) -> Path | None:
-    """The split's tables.json; None where there is none and the databases are enough. Raises InputError if missing."""
+    """The split's tables.json; None if it is optional and missing. Raises InputError if it is required and missing."""
     row = find_split(benchmark, split)
     paths = [Path(tables)] if tables else [folder / row.tables for folder in [*split_folders(row, data), Path(data)]]
     for path in paths:
@@ -200,11 +200,11 @@ def find_databases(
     """Path of each database's SQLite file; the first root that holds a db_id wins.
 
     Args:
-        databases: roots to look in instead of the table's.
-        missing_database: "error"; with anything else, those that no root holds are not in the result.
+        databases: root folders to search instead of those in the benchmark table.
+        missing_database: "error", or anything else: then a db_id that no root holds is not in the result.
 
     Raises:
-        InputError: naming every db_id that no root holds.
+        InputError: some db_ids are in no root; the message names them all.
     """
     row = find_split(benchmark, split)
     roots = [Path(root) for root in databases]

@@ -1,4 +1,4 @@
-"""What a split is made of: its questions, the schemas of their databases and the databases, checked."""
+"""Load and check a split: its questions, the schemas of their databases, and the databases."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from kid.data.damage import Damage
 from kid.data.questions import Question, find_databases, find_tables, load_questions
 from kid.data.schema import DamagedDatabaseError, Schema, check_not_in_use, read_database, read_tables
-from kid.data.schema_filter import Selection, read_rankings, top_of
+from kid.data.schema_filter import Selection, read_rankings, select_top
 from kid.errors import InputError
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """What decides on the prompts of a split; the fields are those of `RunConfig` with the same name."""
+    """The options that determine the prompts of a split; each field is that of `RunConfig` with the same name."""
 
     benchmark: str
     data: str
@@ -30,15 +30,17 @@ class DataOptions:
 
 
 def data_options(settings, **changes) -> DataOptions:
-    """The options out of anything that has them as attributes: a `RunConfig`, or a script's arguments."""
+    """`DataOptions` from an object with these attributes: a `RunConfig`, or a script's arguments."""
     return DataOptions(**{field.name: getattr(settings, field.name) for field in fields(DataOptions)} | changes)
 
 
 @dataclass(frozen=True)
 class LoadedSplit:
-    """One split as read, before prompts are made: schemas know nothing of the databases yet.
+    """One split as read, before prompts are built; the schemas hold nothing from the databases yet.
 
-    schemas: None where there is no tables.json. databases: those that are there.
+    schemas: by db_id, None for a damaged one; None if there is no tables.json.
+    databases: path of each database that exists, by db_id.
+    rankings: of the schema filter, one for each question; None unless they come from a file.
     """
 
     questions: list[Question]
@@ -50,13 +52,13 @@ class LoadedSplit:
 
 
 def load_split(options: DataOptions, split: str, index: int | None = None) -> LoadedSplit:
-    """Questions, schemas and the places of databases; faults inside files go to `damage`.
+    """Read questions and schemas and find the databases; faults inside files go to `damage`.
 
     Args:
-        index: only this question, and what it needs.
+        index: load only this question, and what it needs.
 
     Raises:
-        InputError: something is missing, or the options do not fit the files.
+        InputError: a file is missing, or the options do not fit the files.
     """
     damage = Damage(options.damaged)
     questions = load_questions(options.benchmark, split, options.data, options.questions, damage)
@@ -86,11 +88,11 @@ def load_split(options: DataOptions, split: str, index: int | None = None) -> Lo
         raise InputError(f"--missing-database schema-only needs a tables.json; there is none that describes {missing}")
     rankings = None
     if options.schema_filter not in ("none", "lexical"):
-        # In training the gold SQL says what is needed; the file is that of the split to be predicted.
+        # In training, gold SQL tells what is needed; the rankings in the file are for the split to be predicted.
         rankings = read_rankings(Path(options.schema_filter), None if split == "train" else count)
     if rankings and schemas and split != "train":
         known = [question for question in questions if schemas.get(question.db_id)]
-        unranked = [q.index for q in known if not top_of(rankings[q.index], schemas[q.db_id])]
+        unranked = [q.index for q in known if not select_top(rankings[q.index], schemas[q.db_id])]
         if unranked:
             what = f"names no table of the database of question {', '.join(map(str, unranked))}"
             raise InputError(f"--schema-filter {options.schema_filter} {what}; it must be made for this split")
@@ -98,10 +100,10 @@ def load_split(options: DataOptions, split: str, index: int | None = None) -> Lo
 
 
 def read_schemas(loaded: LoadedSplit, missing_database: str) -> tuple[dict[str, Schema], dict[str, str]]:
-    """The complete schema of each db_id the questions are on; and, for those without one, the reason.
+    """The complete schema of each db_id of the questions and, for db_ids without one, the reason.
 
     Raises:
-        InputError: all faults of the loaded and of the databases in one line, unless they are to be left out.
+        InputError: there are faults in the split or its databases and they are not to be skipped; one line names all.
     """
     schemas: dict[str, Schema] = {}
     reasons: dict[str, str] = {}
@@ -120,5 +122,5 @@ def read_schemas(loaded: LoadedSplit, missing_database: str) -> tuple[dict[str, 
             schemas[db_id] = loaded.schemas[db_id]
         else:
             reasons[db_id] = "no database"
-    loaded.damage.settle()
+    loaded.damage.raise_unless_skipped()
     return schemas, reasons

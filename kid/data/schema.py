@@ -19,7 +19,7 @@ SAMPLE_VALUES = 2
 MAX_VALUE_CHARACTERS = 25
 SAMPLED_ROWS = 10_000  # sample values come from a table's first rows: reading all of a large one takes minutes
 MAX_COMMENT_CHARACTERS = 100
-KEYS = (
+REQUIRED_KEYS = (
     "table_names_original",
     "column_names",
     "column_names_original",
@@ -30,16 +30,16 @@ KEYS = (
 
 
 JOURNAL_MAGIC = b"\xd9\xd5\x05\xf9"  # a rollback journal without it is an old one
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+CORRUPTION_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class DamagedDatabaseError(InputError):
-    """The file is no sound SQLite database, or not the one that tables.json describes."""
+    """The file is a damaged SQLite database or none at all, or does not match tables.json."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """`name` as in the database, `comment` in plain words or empty, `values` up to two samples as text."""
+    """A column: `name` as in the database, `comment` in plain words or empty, `values` up to two samples as text."""
 
     name: str
     comment: str
@@ -56,15 +56,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Schema:
-    """`foreign_keys` are (table, column, referenced table, referenced column), all of them in `tables`.
+    """A database's tables and foreign keys.
 
-    `left_out` names what the files have but a schema cannot: foreign keys to nowhere, views that do not work.
+    foreign_keys: (table, column, referenced table, referenced column), all of them in `tables`.
+    skipped: what the files have but a schema cannot hold: foreign keys to nowhere, views that do not work.
     """
 
     db_id: str
     tables: tuple[Table, ...]
     foreign_keys: tuple[tuple[str, str, str, str], ...]
-    left_out: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     @property
     def columns_by_table(self) -> dict[str, list[str]]:
@@ -73,15 +74,15 @@ class Schema:
 
 
 def quote(name: str) -> str:
-    """An SQLite identifier, whatever characters it holds."""
+    """`name` as a quoted SQLite identifier; it may hold any characters."""
     return '"' + name.replace('"', '""') + '"'
 
 
 @contextmanager
 def open_database(path: Path) -> Iterator[sqlite3.Connection]:
-    """A database opened for reading; cells that are not UTF-8 lose the bytes that are not.
+    """Open a database for reading; bytes of its cells that are not UTF-8 are dropped.
 
-    Nothing is written beside it, so that it may lie on a read-only disk.
+    Nothing is written beside it, so it may lie on a read-only disk.
     """
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
     connection.text_factory = lambda raw: raw.decode("utf-8", errors="ignore")
@@ -92,7 +93,7 @@ def open_database(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def check_not_in_use(path: Path) -> None:
-    """Raises InputError if a program that writes a database has left part of it in a log, which we would not read."""
+    """Raise InputError if a writer has left part of the database in a log, which we would not read."""
     log, journal = (path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal"))
     if log.is_file() and log.stat().st_size:
         raise InputError(f"{path} is in use: {log.name} holds part of it; end its writer, or PRAGMA wal_checkpoint")
@@ -101,13 +102,13 @@ def check_not_in_use(path: Path) -> None:
 
 
 def database_error(path: Path, error: sqlite3.Error) -> InputError:
-    """What went wrong with a file, told apart: damage of its own, or of the moment (disk full, no permission)."""
-    damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
+    """The error for a file: DamagedDatabaseError if it is damaged, InputError otherwise (disk full, no permission)."""
+    damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in CORRUPTION_CODES
     return (DamagedDatabaseError if damaged else InputError)(f"{path}: {error}")
 
 
 def shadow_tables(connection: sqlite3.Connection) -> set[str]:
-    """Tables in which virtual tables keep their own data. SQLite before 3.37 cannot tell them."""
+    """Tables in which virtual tables keep their own data. SQLite before 3.37 does not report them."""
     return {name for _, name, kind, *_ in connection.execute("PRAGMA table_list") if kind == "shadow"}
 
 
@@ -129,8 +130,8 @@ def sample_values(connection: sqlite3.Connection, table: str, column: str) -> tu
     return tuple(values)
 
 
-def says_more(comment: str, name: str) -> bool:
-    """Whether a comment is more than the name with other blanks and capitals."""
+def adds_information(comment: str, name: str) -> bool:
+    """Whether a comment differs from the name in more than blanks, underscores and letter case."""
     plain = [text.lower().replace("_", "").replace(" ", "") for text in (comment, name)]
     return bool(plain[0]) and plain[0] != plain[1]
 
@@ -139,9 +140,9 @@ def schema_from_tables_json(item: dict) -> Schema:
     """One item of tables.json, without sample values.
 
     Raises:
-        ValueError: saying what is wrong with the item.
+        ValueError: the item is damaged; the message says how.
     """
-    lacking = [key for key in KEYS if not isinstance(item.get(key), list)]
+    lacking = [key for key in REQUIRED_KEYS if not isinstance(item.get(key), list)]
     if lacking:
         raise ValueError(f"lacks {', '.join(lacking)}")
     tables, names = item["table_names_original"], item["column_names_original"]
@@ -161,29 +162,29 @@ def schema_from_tables_json(item: dict) -> Schema:
             zip(names, item["column_names"], item["column_types"], strict=True)
         ):
             if table >= 0:  # the first entry is "*", of no table
-                comment = comment if says_more(comment, name) else ""
+                comment = comment if adds_information(comment, name) else ""
                 columns[table].append(Column(name, comment.lower(), kind.lower(), index in primary))
-        keys, left_out = [], []
+        keys, skipped = [], []
         for ends in item["foreign_keys"]:
             if all(0 <= end < len(names) and names[end][0] >= 0 for end in ends):
                 (a, column), (b, referenced) = names[ends[0]], names[ends[1]]
                 keys.append((tables[a], column, tables[b], referenced))
             else:
-                left_out.append(f"foreign key {ends} to nowhere")
+                skipped.append(f"foreign key {ends} to nowhere")
     except (ValueError, TypeError, IndexError, AttributeError):
         raise ValueError("has columns or foreign keys that are not Spider's own format") from None
     for name, own in zip(tables, columns, strict=True):
         known = [column.name.lower() for column in own]
         if len(set(known)) < max(1, len(known)):
             raise ValueError(f"has no column or one of them twice in table {name}")
-    return Schema(item["db_id"], tuple(map(Table, tables, map(tuple, columns))), tuple(keys), tuple(left_out))
+    return Schema(item["db_id"], tuple(map(Table, tables, map(tuple, columns))), tuple(keys), tuple(skipped))
 
 
 def schema_from_database(db_id: str, connection: sqlite3.Connection) -> Schema:
-    """The tables and views of a database, where there is no tables.json. Raises sqlite3.Error."""
+    """The tables and views of a database, if there is no tables.json. Raises sqlite3.Error."""
     shadows = shadow_tables(connection)
     names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY rowid")
-    tables, left_out = [], []
+    tables, skipped = [], []
     for (name,) in names.fetchall():
         if name in shadows:
             continue
@@ -192,11 +193,11 @@ def schema_from_database(db_id: str, connection: sqlite3.Connection) -> Schema:
             rows = connection.execute(
                 "SELECT name, pk FROM pragma_table_xinfo(?) WHERE hidden != 1", (name,)
             ).fetchall()
-        except sqlite3.OperationalError as error:  # a view of something that is gone, a module that is not loaded
-            left_out.append(f"{name} ({error})")
+        except sqlite3.OperationalError as error:  # a view of a missing table, a module that is not loaded
+            skipped.append(f"{name} ({error})")
             continue
         tables.append(Table(name, tuple(Column(column, "", "", bool(key)) for column, key in rows)))
-    return Schema(db_id, tuple(tables), (), tuple(left_out))
+    return Schema(db_id, tuple(tables), (), tuple(skipped))
 
 
 def description_files(database: Path) -> list[Path]:
@@ -205,7 +206,7 @@ def description_files(database: Path) -> list[Path]:
 
 
 def read_descriptions(database: Path) -> tuple[dict[tuple[str, str], str], list[str]]:
-    """(table, column), lower-cased -> what BIRD's descriptions say of it; and the files that cannot be read."""
+    """BIRD's comments: (table, column), lower-cased -> comment; and messages on files that cannot be read."""
     found: dict[tuple[str, str], str] = {}
     unreadable = []
     for path in description_files(database):
@@ -222,17 +223,19 @@ def read_descriptions(database: Path) -> tuple[dict[tuple[str, str], str], list[
         for row in rows:
             name = (row.get("original_column_name") or "").strip()
             words = [" ".join((row.get(key) or "").split()) for key in ("column_description", "column_name")]
-            comment = next((text for text in words if says_more(text, name)), "")
+            comment = next((text for text in words if adds_information(text, name)), "")
             if name and comment:
                 comment = textwrap.shorten(comment.lower(), MAX_COMMENT_CHARACTERS, placeholder="")
                 found[path.stem.lower(), name.lower()] = comment
     return found, unreadable
 
 
-def declared_keys(connection: sqlite3.Connection, schema: Schema) -> tuple[list[tuple[str, str, str, str]], list[str]]:
+def declared_foreign_keys(
+    connection: sqlite3.Connection, schema: Schema
+) -> tuple[list[tuple[str, str, str, str]], list[str]]:
     """Foreign keys that the database itself declares, and those of them that point nowhere, in words."""
     tables = {table.name.lower(): table for table in schema.tables}
-    keys, nowhere = [], []
+    keys, dangling = [], []
     for table in schema.tables:
         rows = connection.execute(
             'SELECT "table", "from", "to", seq FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq', (table.name,)
@@ -248,18 +251,18 @@ def declared_keys(connection: sqlite3.Connection, schema: Schema) -> tuple[list[
             if own and matching:
                 keys.append((table.name, own[0], target.name, matching[0]))
             else:
-                nowhere.append(f"foreign key {table.name}.{column} to {name}.{referenced or '(its primary key)'}")
-    return keys, nowhere
+                dangling.append(f"foreign key {table.name}.{column} to {name}.{referenced or '(its primary key)'}")
+    return keys, dangling
 
 
 def complete_schema(schema: Schema, connection: sqlite3.Connection, descriptions: dict[tuple[str, str], str]) -> Schema:
-    """A schema with all that only the SQLite file knows: declared types and keys, sample values; and BIRD's comments.
+    """Add what only the SQLite file has (declared types and keys, sample values), and BIRD's comments, to a schema.
 
     Raises:
         ValueError: the database lacks a table or column that the schema names.
         sqlite3.Error: the file cannot be read.
     """
-    tables, left_out = [], []
+    tables, skipped = [], []
     for table in schema.tables:
         rows = connection.execute("SELECT name, type, pk FROM pragma_table_xinfo(?)", (table.name,)).fetchall()
         declared = {name.lower(): (kind.split("(")[0].strip().lower(), bool(key)) for name, kind, key in rows}
@@ -273,7 +276,7 @@ def complete_schema(schema: Schema, connection: sqlite3.Connection, descriptions
         except sqlite3.OperationalError as error:  # a view that cannot be run
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
                 raise
-            left_out.append(f"{table.name} ({error})")
+            skipped.append(f"{table.name} ({error})")
             continue
         columns = []
         for column, values in zip(table.columns, samples, strict=True):
@@ -282,29 +285,29 @@ def complete_schema(schema: Schema, connection: sqlite3.Connection, descriptions
             columns.append(Column(column.name, comment, kind or column.type, column.primary_key or key, values))
         tables.append(Table(table.name, tuple(columns)))
     complete = replace(schema, tables=tuple(tables))
-    declared_foreign, nowhere = declared_keys(connection, complete)
+    declared_foreign, dangling = declared_foreign_keys(connection, complete)
     shown = {table.name.lower() for table in tables}
     unique: dict[tuple[str, ...], tuple[str, str, str, str]] = {}
     for key in [*schema.foreign_keys, *declared_foreign]:
         if {key[0].lower(), key[2].lower()} <= shown:
             unique.setdefault(tuple(name.lower() for name in key), key)
-    return replace(complete, foreign_keys=tuple(unique.values()), left_out=(*schema.left_out, *left_out, *nowhere))
+    return replace(complete, foreign_keys=tuple(unique.values()), skipped=(*schema.skipped, *skipped, *dangling))
 
 
 def without_internal_tables(schema: Schema) -> Schema:
-    """SQLite's own tables (sqlite_sequence) are of no use in a query, and not in every copy of a database."""
+    """The schema without SQLite's own tables (sqlite_sequence): no query needs them, and not every copy has them."""
     tables = tuple(table for table in schema.tables if not table.name.lower().startswith("sqlite_"))
     return replace(schema, tables=tables)
 
 
 def read_database(schema: Schema | None, db_id: str, path: Path) -> Schema:
-    """The schema of a database with all the SQLite file knows.
+    """The complete schema of a database, read from its SQLite file.
 
     Args:
-        schema: from tables.json; None: all from the file.
+        schema: from tables.json; if None, everything comes from the file.
 
     Raises:
-        DamagedDatabaseError: the file is no SQLite database, has no tables, or others than tables.json says.
+        DamagedDatabaseError: the file is no SQLite database, has no tables, or lacks some that tables.json names.
         InputError: it cannot be read.
     """
     try:
@@ -318,11 +321,11 @@ def read_database(schema: Schema | None, db_id: str, path: Path) -> Schema:
         raise DamagedDatabaseError(f"{path}: {error}, which tables.json names") from None
     if not complete.tables:
         raise DamagedDatabaseError(f"{path}: no tables in it")
-    return replace(complete, left_out=(*complete.left_out, *unreadable))
+    return replace(complete, skipped=(*complete.skipped, *unreadable))
 
 
 def read_tables(path: Path, damage: Damage) -> dict[str, Schema | None]:
-    """The schemas in tables.json by db_id, without what only the databases know; None, and said, if it is damaged."""
+    """The schemas in tables.json by db_id, without sample values; None, with a fault in `damage`, if damaged."""
     schemas: dict[str, Schema | None] = {}
     for position, item in read_items(path, damage):
         db_id = item.get("db_id")

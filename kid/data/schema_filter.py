@@ -1,4 +1,4 @@
-"""Smaller schemas for prompts over the limit: the tables and columns that a question needs, and some that it does not.
+"""Reduce schemas for prompts over the limit to tables and columns that the question needs, and some others.
 
 A selection is a dict table -> columns, in the order in which the prompt shows them.
 """
@@ -17,67 +17,70 @@ from rapidfuzz import fuzz, process
 from kid.data.schema import Schema, Table
 from kid.errors import InputError
 
-# (tables, columns each) that are kept: of these the first with which the prompt is within the limit.
+# (tables, columns of each) to keep; the first pair with which the prompt is within the limit is used.
 SELECTION_SIZES = ((6, 10), (5, 8), (4, 7), (4, 5), (3, 5), (3, 4), (2, 4), (2, 3), (1, 3), (1, 2))
-ALIKE = 80  # rapidfuzz's ratio, of 100, from which two words count as the same one
+MIN_SIMILARITY = 80  # rapidfuzz ratio, out of 100, from which two words count as the same
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 Selection = dict[str, list[str]]
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a name or a comment: parts at blanks, underscores and capitals, lower-cased, without stop words."""
+def split_words(text: str) -> list[str]:
+    """The words of a name or comment, split at blanks, underscores and capitals; lower-cased, without stop words."""
     words = [word.lower() for word in WORD.findall(text)]
     return [word for word in words if word not in STOPWORDS_EN] or words
 
 
 def lexical_ranking(schema: Schema, text: str, matches: dict[tuple[str, str], list[str]]) -> Selection:
-    """All tables and columns, those first whose names and comments share words with the question.
+    """All tables and columns; those whose names and comments share words with the question come first.
 
-    A column counts for the share of its words that the question has, 1 more if the question mentions one of its values,
-    and a little more for a key; a table for its name and its best column. Equals stay in the schema's order.
+    A column scores the fraction of its words that the question has, plus 1 if the question mentions one of its values,
+    plus 0.1 for a key; a table scores its name and its best column. Ties keep the schema's order.
 
     Args:
         text: evidence and question.
         matches: (table, column) -> values that the question mentions.
     """
-    asked = words_of(text)
+    question_words = split_words(text)
     mentioned = {(table.lower(), column.lower()) for table, column in matches}
     keys = {(table.lower(), column.lower()) for t, c, u, d in schema.foreign_keys for table, column in ((t, c), (u, d))}
 
-    def share(name: str) -> float:
-        words = words_of(name)
-        found = [process.extractOne(word, asked, scorer=fuzz.ratio, score_cutoff=ALIKE) is not None for word in words]
+    def word_overlap(name: str) -> float:
+        words = split_words(name)
+        found = [
+            process.extractOne(word, question_words, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY) is not None
+            for word in words
+        ]
         return sum(found) / len(found) if found else 0.0
 
     scores: dict[str, float] = {}
     columns: dict[str, list[str]] = {}
     for table in schema.tables:
-        points = {}
+        column_scores = {}
         for column in table.columns:
-            place = (table.name.lower(), column.name.lower())
-            bonus = 1.0 * (place in mentioned) + 0.1 * (place in keys or column.primary_key)
-            points[column.name] = max(share(column.name), share(column.comment)) + bonus
-        columns[table.name] = sorted(points, key=points.get, reverse=True)
-        scores[table.name] = share(table.name) + max(points.values(), default=0.0)
+            key = (table.name.lower(), column.name.lower())
+            bonus = 1.0 * (key in mentioned) + 0.1 * (key in keys or column.primary_key)
+            column_scores[column.name] = max(word_overlap(column.name), word_overlap(column.comment)) + bonus
+        columns[table.name] = sorted(column_scores, key=column_scores.get, reverse=True)
+        scores[table.name] = word_overlap(table.name) + max(column_scores.values(), default=0.0)
     return {name: columns[name] for name in sorted(scores, key=scores.get, reverse=True)}
 
 
-def top_of(ranking: Selection, schema: Schema, size: tuple[int, int] = SELECTION_SIZES[0]) -> Selection:
-    """The first tables and columns each of a ranking, as far as they are in the schema; the best come last.
+def select_top(ranking: Selection, schema: Schema, size: tuple[int, int] = SELECTION_SIZES[0]) -> Selection:
+    """The best tables of a ranking and the best columns of each, as far as they are in the schema; the best come last.
 
-    A prompt that is too long with the smallest size is cut from the left: then it loses what it needs least.
+    A prompt that is too long even with the smallest size is cut from the left, so it loses what it needs least.
     """
-    most_tables, most_columns = size
+    max_tables, max_columns = size
     names = {
         table.name.lower(): (table.name, {c.name.lower(): c.name for c in table.columns}) for table in schema.tables
     }
     chosen: Selection = {}
     for table, ranked in ranking.items():
-        if table.lower() in names and len(chosen) < most_tables:
+        if table.lower() in names and len(chosen) < max_tables:
             name, columns = names[table.lower()]
             known = [columns[column.lower()] for column in ranked if column.lower() in columns]
-            chosen[name] = list(dict.fromkeys(known))[:most_columns][::-1]
+            chosen[name] = list(dict.fromkeys(known))[:max_columns][::-1]
     return dict(reversed(chosen.items()))
 
 
@@ -87,14 +90,14 @@ def training_selection(
     generator: np.random.Generator,
     size: tuple[int, int] = SELECTION_SIZES[0],
 ) -> Selection:
-    """What the gold SQL uses, all of it, filled up to a size with random others, all shuffled.
+    """Everything the gold SQL uses, filled up to `size` with random other tables and columns, and shuffled.
 
     Args:
         gold: table -> columns, as `kid.sql.normalise.gold_schema_items` finds them.
-        generator: of the random choices.
-        size: tables, and columns of each.
+        generator: makes the random choices.
+        size: number of tables, and of columns of each.
     """
-    most_tables, most_columns = size
+    max_tables, max_columns = size
 
     def fill_up(all_names: list[str], needed: list[str], size: int) -> list[str]:
         others = [name for name in all_names if name not in needed]
@@ -103,15 +106,15 @@ def training_selection(
         return [chosen[place] for place in generator.permutation(len(chosen))]
 
     columns = {table.name: [column.name for column in table.columns] for table in schema.tables}
-    tables = fill_up(list(columns), [name for name in columns if name in gold], most_tables)
+    tables = fill_up(list(columns), [name for name in columns if name in gold], max_tables)
     return {
-        table: fill_up(columns[table], [name for name in columns[table] if name in gold.get(table, ())], most_columns)
+        table: fill_up(columns[table], [name for name in columns[table] if name in gold.get(table, ())], max_columns)
         for table in tables
     }
 
 
 def apply_selection(schema: Schema, selection: Selection) -> Schema:
-    """The schema with the selected tables and columns only, and the foreign keys between those tables."""
+    """The schema with only the selected tables and columns, and the foreign keys between those tables."""
     tables = {table.name: {column.name: column for column in table.columns} for table in schema.tables}
     chosen = tuple(
         Table(name, tuple(tables[name][column] for column in columns)) for name, columns in selection.items()
@@ -122,13 +125,13 @@ def apply_selection(schema: Schema, selection: Selection) -> Schema:
 
 
 def read_rankings(path: Path, questions: int | None) -> list[Selection]:
-    """Rankings out of a file: a JSON list with an object {table: [columns]} for each question, best first.
+    """Read rankings from a file: a JSON list with an object {table: [columns]} for each question, best first.
 
     Args:
-        questions: how many there must be; None: any number.
+        questions: the required number of rankings; None: any number.
 
     Raises:
-        InputError: the file is missing, damaged, or has another number of rankings than there are questions.
+        InputError: the file is missing or damaged, or the number of rankings is not `questions`.
     """
     try:
         rankings = json.loads(path.read_text(encoding="utf-8"))
@@ -138,12 +141,12 @@ def read_rankings(path: Path, questions: int | None) -> list[Selection]:
         ) from None
     except ValueError as error:
         raise InputError(f"--schema-filter {path} is not valid JSON ({error})") from None
-    right = isinstance(rankings, list) and all(
+    valid = isinstance(rankings, list) and all(
         isinstance(ranking, dict)
         and all(isinstance(columns, list) and all(isinstance(c, str) for c in columns) for columns in ranking.values())
         for ranking in rankings
     )
-    if not right or questions not in (None, len(rankings)):
+    if not valid or questions not in (None, len(rankings)):
         raise InputError(
             f"--schema-filter {path}: expected a list of {questions or ''} objects like {{table: [columns]}}, "
             f"one for each question" + (f"; it has {len(rankings)}" if isinstance(rankings, list) else "")

@@ -1,6 +1,6 @@
-"""A teacher's outputs for the prompts of a training set: a JSONL file, written once and refused where it does not fit.
+"""A teacher's outputs for the prompts of a training set: a JSONL file, written once and rejected if it does not fit.
 
-Its first line says by which model and how they were decoded; each other line is one prompt's output.
+Its first line names the model and the decoding options; each other line is one prompt's output.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, Sample
 from kid.errors import InputError
 
-# What must be the same in a run that takes the file. The seed and the dtype are the file's own.
-DECODING = ("sample_temperature", "top_p", "max_new_tokens")
+# These must be the same in a run that reads the file. Its seed and dtype may differ from the run's.
+DECODING_KEYS = ("sample_temperature", "top_p", "max_new_tokens")
 
 
 def prompt_hash(prompt_ids: list[int]) -> str:
-    """By which an output finds its prompt: whatever changes the prompt's tokens changes it."""
+    """The key under which a prompt's output is stored: a hash of its token ids."""
     return hashlib.sha256(np.asarray(prompt_ids, dtype="<i4").tobytes()).hexdigest()[:24]
 
 
-def header(config: RunConfig, teacher_fingerprint: str) -> dict:
-    """The file's first line: all that the outputs depend on, their prompts aside."""
+def outputs_header(config: RunConfig, teacher_fingerprint: str) -> dict:
+    """The file's first line: everything that the outputs depend on, except their prompts."""
     return {
         "teacher": teacher_fingerprint,
         "sample_temperature": config.sample_temperature,
@@ -39,7 +39,7 @@ def header(config: RunConfig, teacher_fingerprint: str) -> dict:
 
 
 def different_values(there: dict, here: dict, keys: Iterable[str]) -> list[str]:
-    """What to say of the keys whose values differ."""
+    """A description of each key whose values differ."""
     return [f"{key} ({there.get(key)!r} there, {here[key]!r} here)" for key in keys if there.get(key) != here[key]]
 
 
@@ -50,7 +50,7 @@ def is_output(line) -> bool:
 
 
 def read_lines(path: Path) -> list[dict]:
-    """The header and the outputs. Raises InputError where a line is cut off or is something else."""
+    """The header and the outputs. Raises InputError if a line is cut off or has another format."""
     lines, number = [], 1
     try:
         with path.open(encoding="utf-8") as file:
@@ -71,12 +71,12 @@ def read_teacher_outputs(config: RunConfig, teacher_fingerprint: str) -> dict[st
     """Prompt hash -> token ids of the outputs in `config.teacher_outputs`.
 
     Raises:
-        InputError: another teacher or another way of decoding made them, or some are longer than the run's limit.
+        InputError: another teacher or other decoding options made them, or some are longer than the run's limit.
     """
     path = Path(config.teacher_outputs)
     first, *lines = read_lines(path)
-    wanted = header(config, teacher_fingerprint)
-    differ = different_values(first, wanted, DECODING)
+    wanted = outputs_header(config, teacher_fingerprint)
+    differ = different_values(first, wanted, DECODING_KEYS)
     if first["teacher"] != wanted["teacher"]:
         differ.insert(0, f"the teacher, which is not {config.teacher}")
     if differ:
@@ -106,7 +106,7 @@ class TeacherSamples(Sequence):
 
 
 def with_teacher_outputs(train: Dataset, outputs: dict[str, list[int]], path: str) -> Dataset:
-    """The training set with the outputs read from `path`. Raises InputError where a prompt has none."""
+    """The training set with the outputs read from `path`. Raises InputError if a prompt has none."""
     lacking = sum(prompt_hash(sample.prompt_ids) not in outputs for sample in train.samples)
     if lacking:
         raise InputError(

@@ -1,4 +1,4 @@
-"""One question on one SQLite file: the prompt a model has learnt to read, and what its SQL gives."""
+"""One question on one SQLite file: its prompt, in the format that the model was trained on."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from kid.data.prepare import row_encoder
 from kid.data.questions import Question
 from kid.data.reading import DataOptions, LoadedSplit, data_options, read_schemas
 from kid.data.schema import check_not_in_use
-from kid.data.texts import make_texts
+from kid.data.texts import annotate_questions
 from kid.errors import InputError
 
-SPLIT = "dev"  # a question to be answered, not to be learnt from
+SPLIT = "dev"  # prompts as in evaluation, not as in training
 
 
 def prompt_settings(model: Path) -> tuple[DataOptions, Path | None]:
-    """How prompts were made for a run's model, and the config.yaml that says so; else training's defaults and None."""
+    """The prompt settings of the run that made a model, and its config.yaml; if unknown, the defaults and None."""
     folders = (model.absolute().parent, model.absolute().parent.parent)
     config = next((folder / "config.yaml" for folder in folders if (folder / "config.yaml").is_file()), None)
     settings = merge_config(config, {}) if config else RunConfig()
     changes = {"benchmark": "jsonl", "questions": None, "tables": None, "databases": ()}
     if settings.schema_filter != "none":
-        changes["schema_filter"] = "lexical"  # a file of rankings knows the benchmark's questions only
+        changes["schema_filter"] = "lexical"  # a file of rankings covers the benchmark's questions only
     return data_options(settings, missing_database="error", damaged="error", **changes), config
 
 
 def question_prompt(
     database: Path, question: str, evidence: str, options: DataOptions, tokenizer
 ) -> tuple[list[int], int]:
-    """Token ids of the prompt, and how many were cut from its left.
+    """Token ids of the prompt, and how many tokens were cut from its left.
 
     Raises:
-        InputError: the database is no SQLite file, damaged or in use.
+        InputError: the database is not a SQLite file, is damaged or in use.
     """
     check_not_in_use(database)
     damage = Damage("skip")
@@ -42,7 +42,7 @@ def question_prompt(
     asked = Question(0, database.stem, question, "SELECT 1", evidence)
     loaded = LoadedSplit([asked], None, None, {asked.db_id: database}, None, damage)
     schemas, _ = read_schemas(loaded, options.missing_database)
-    texts = make_texts(loaded, schemas, options.evidence, "", quiet=True)
+    texts = annotate_questions(loaded, schemas, options.evidence, "", quiet=True)
     if not texts:
         raise InputError(f"--database {'; '.join(damage.lines())}; give another SQLite file")
     rows = row_encoder(loaded, schemas, texts, options, SPLIT, tokenizer)({"index": [0]})

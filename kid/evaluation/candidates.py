@@ -1,4 +1,4 @@
-"""Of several candidates for a question the first that its database accepts: how CodeS chooses among its beams."""
+"""Selection of the first SQL candidate that the question's database accepts, as CodeS selects among its beams."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ LIMITS = Limits(seconds=30.0)  # for each candidate
 
 
 def first_accepted(sandbox: Sandbox, database: Path, candidates: Sequence[str]) -> int:
-    """The job of one question: the place of the first candidate that EXPLAIN QUERY PLAN accepts; 0 if there is none.
+    """The job of one question: the index of the first candidate that EXPLAIN QUERY PLAN accepts; 0 if there is none.
 
-    That is CodeS's test: names and grammar are checked, and nothing is run.
+    This is CodeS's test: it checks names and grammar, and runs nothing.
     """
-    for place, candidate in enumerate(candidates):
-        sandbox.begin("candidate")
+    for index, candidate in enumerate(candidates):
+        sandbox.begin_stage("candidate")
         with contextlib.suppress(QueryError):
             sandbox.rows(database, f"EXPLAIN QUERY PLAN {candidate}")
-            return place
+            return index
     return 0
 
 
-def query_table(sandbox: Sandbox, database: Path, sql: str, first: int) -> tuple[list[str], list[tuple]]:
-    """The job of showing a result: names of columns, and the first rows."""
-    sandbox.begin("query")
-    return sandbox.table(database, sql, first)
+def query_table(sandbox: Sandbox, database: Path, sql: str, max_rows: int) -> tuple[list[str], list[tuple]]:
+    """The job of showing a result: the names of its columns, and its first `max_rows` rows."""
+    sandbox.begin_stage("query")
+    return sandbox.table(database, sql, max_rows)
 
 
 def choose_accepted(
@@ -37,13 +37,13 @@ def choose_accepted(
     workers: int | None = None,
     report: Callable[[], object] = lambda: None,
 ) -> list[int]:
-    """The place of each question's first candidate that its database accepts; 0, the most probable, if there is none.
+    """The index of each question's first candidate that its database accepts; 0, the most probable, if there is none.
 
     Args:
         candidates: of each of n questions, the most probable first.
-        databases: the SQLite file of each.
+        databases: the SQLite file of each question.
         workers: number of processes (default: cores).
-        report: called once for each question done.
+        report: called once per question.
     """
     chosen = [0] * len(candidates)
     for outcome in run_jobs(first_accepted, zip(databases, candidates, strict=True), workers, LIMITS):

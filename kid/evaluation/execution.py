@@ -1,4 +1,4 @@
-"""A pool of processes that run SQL of a model and can be lost at any moment: who dies is replaced, the work goes on."""
+"""A pool of worker processes that run a model's SQL; a worker that dies is replaced and the work continues."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kid.evaluation.worker import EXIT_OUT_OF_MEMORY, Limits
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its value, or an error and the stage in which it happened."""
+    """The outcome of a job: its value, or an error and the stage in which it happened."""
 
     index: int
     value: object = None
@@ -33,23 +33,23 @@ class _Worker:
     pipe: connection.Connection = field(init=False)
 
     def __post_init__(self) -> None:
-        # A plain command, not multiprocessing's spawn: that imports the caller's main script, and torch with it.
-        self.pipe, theirs = Pipe()
-        # Nor `-m`: the module would be there twice, as __main__ too, with two kinds of QueryError.
-        command = [sys.executable, "-c", f"from kid.evaluation.worker import serve; serve({theirs.fileno()})"]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
-        theirs.close()
+        # A plain command instead of multiprocessing's spawn, which imports the caller's main script, and so torch.
+        self.pipe, child_end = Pipe()
+        # And no `-m`: the module would be imported twice, once as __main__, with two QueryError classes.
+        command = [sys.executable, "-c", f"from kid.evaluation.worker import serve; serve({child_end.fileno()})"]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[child_end.fileno()])
+        child_end.close()
         self._send(self.limits)
 
-    def give(self, index: int, function: Callable, arguments: tuple) -> None:
+    def assign(self, index: int, function: Callable, arguments: tuple) -> None:
         self.job, self.stage = index, None
         self._send((function, arguments))
 
     def _send(self, message: object) -> None:
-        with contextlib.suppress(OSError):  # it has died: reading from its pipe will tell
+        with contextlib.suppress(OSError):  # the worker has died; `run_jobs` notices when it reads from the pipe
             self.pipe.send(message)
 
-    def end(self) -> int:
+    def kill(self) -> int:
         """Kill the process if it still runs, and return its exit status."""
         self.process.kill()
         self.pipe.close()
@@ -64,18 +64,18 @@ def default_workers() -> int:
 def run_jobs(
     function: Callable, jobs: Iterable[tuple], workers: int | None = None, limits: Limits | None = None
 ) -> Iterator[Outcome]:
-    """Run `function(sandbox, *job)` for every job in worker processes; yield outcomes as they come, in any order.
+    """Run `function(sandbox, *job)` for every job in worker processes; yield outcomes as jobs finish, in any order.
 
     A job that fails, or whose worker dies (time, memory, a crash), gives an outcome with an error.
 
     Args:
         function: a module-level function; it gets a `worker.Sandbox` and the job's arguments, and names its stages.
-        jobs: the arguments of each job; outcomes carry the position in here.
+        jobs: the arguments of each job; an outcome's index is the job's position here.
         workers: number of processes (default: cores).
         limits: what each job may use (default: `Limits()`).
 
     Raises:
-        RuntimeError: a worker did not even start.
+        RuntimeError: a worker did not start.
     """
     waiting = list(enumerate(jobs))[::-1]
     limits = limits or Limits()
@@ -86,8 +86,8 @@ def run_jobs(
                 worker = next(worker for worker in pool if worker.pipe is pipe)
                 try:
                     kind, content = pipe.recv()
-                except (EOFError, OSError):  # OSError: it died in the middle of a message
-                    yield _outcome_of_dead(worker)
+                except (EOFError, OSError):  # OSError: the worker died in the middle of a message
+                    yield _outcome_of_dead_worker(worker)
                     pool.remove(worker)
                     if waiting:
                         pool.append(_Worker(limits))
@@ -101,19 +101,19 @@ def run_jobs(
                     yield Outcome(worker.job, error=content, stage=worker.stage)
                 if waiting:
                     index, arguments = waiting.pop()
-                    worker.give(index, function, arguments)
+                    worker.assign(index, function, arguments)
                 else:
-                    worker.end()
+                    worker.kill()
                     pool.remove(worker)
     finally:
         for worker in pool:
-            worker.end()
+            worker.kill()
 
 
-def _outcome_of_dead(worker: _Worker) -> Outcome:
-    # Its end of the pipe is closed, so it is exiting by itself: wait for its own status before anything is killed.
+def _outcome_of_dead_worker(worker: _Worker) -> Outcome:
+    # The worker's end of the pipe is closed, so it is exiting: wait for its own exit status before killing it.
     worker.process.wait()
-    status = worker.end()
+    status = worker.kill()
     if worker.job is None:
         raise RuntimeError(f"a worker process for SQL did not start (exit status {status}); see its message above")
     reasons = {-signal.SIGALRM: "timeout", EXIT_OUT_OF_MEMORY: "out of memory"}

@@ -1,16 +1,17 @@
-"""Exposure bias: how much more a student errs along its own outputs than along its teacher's.
+"""Exposure bias: how much larger a student's error is along its own outputs than along its teacher's.
 
 ExAccErr(l) = (R(l) - l e(l)) / (l e(l)) in percent (Arora et al. 2022; the paper's Table 7). The error of a step is
-KL(teacher || student) of the next token, given the prompt and the output so far; step 1 has the prompt alone. R(l) adds
-up the first l steps of outputs that the student sampled; l e(l) is what as many steps add up to if each errs as a step
-does on average among the first l of outputs that the teacher sampled.
+KL(teacher || student) of the next token, given the prompt and the output so far; at step 1 only the prompt is given.
+R(l) is the sum of errors over the first l steps of outputs that the student sampled. e(l) is the mean error over the
+first l steps of outputs that the teacher sampled, so l e(l) is the sum expected without exposure bias.
 
 An output ends with EOS: that step counts, and there are none after it. So R(l) is the mean over the student's outputs
 of the sum over those of their first l steps that exist, e(l) the mean over all such steps of the teacher's outputs, and
-the l before e(l) the mean number of such steps of the student's. Where no output ends before l, that is l itself. With
-l itself throughout, outputs that end would alone make ExAccErr negative; with the teacher's number of steps, a student
-that stops early would be praised for steps it does not take. As it is, a student whose outputs are distributed as the
-teacher's has R(l) = l e(l), up to sampling, whatever its errors and lengths: without exposure bias ExAccErr is 0.
+the factor l before e(l) the mean number of such steps of the student's outputs; it equals l if no output ends before l.
+With l itself throughout, outputs that end early would by themselves make ExAccErr negative; with the teacher's number
+of steps, a student that stops early would get credit for steps it does not take. With the definition used here, a
+student whose outputs are distributed like the teacher's has R(l) = l e(l), up to sampling noise, whatever its errors
+and lengths: without exposure bias ExAccErr is 0.
 """
 
 from __future__ import annotations
@@ -36,37 +37,37 @@ from kid.models.response_model import ResponseModel
 from kid.randomness import DECODE, sample_generator
 
 RESAMPLES = 2000
-INTERVAL = (2.5, 97.5)  # percentiles
+INTERVAL_PERCENTILES = (2.5, 97.5)  # percentiles
 
 
 def sample_outputs(
     model: PreTrainedModel, tokenizer, prompts: Sequence[list[int]], uniforms: Tensor, vocabulary: int
 ) -> list[list[int]]:
-    """One output for each prompt, sampled at temperature 1 from the whole distribution over the common vocabulary.
+    """One output for each prompt, sampled at temperature 1 from the full distribution over the common vocabulary.
 
-    Prefixes come from the very distributions that are compared.
+    So prefixes are sampled from the same distributions that are compared.
 
     Args:
         model: in eval mode.
         prompts: token ids of n prompts.
-        uniforms: float64 [n, T] in [0, 1): what is drawn for a prompt depends on its row alone. At most T tokens.
-        vocabulary: only ids below it are drawn.
+        uniforms: float64 [n, T] in [0, 1): a prompt's output depends on its own row only and has at most T tokens.
+        vocabulary: only ids below it are sampled.
 
     Returns:
-        Token ids of each output, at least one. The last is EOS, and only that, unless T tokens came without one.
+        Token ids of each output, at least one. Only the last is EOS, and it always is unless T tokens came without one.
 
     Raises:
         InputError: the model cannot decode against a KV cache.
     """
-    author = ResponseModel(model)
-    if not author.decodes:
+    response_model = ResponseModel(model)
+    if not response_model.decodes:
         raise InputError(f"{model.config.name_or_path or model.config.model_type} cannot decode against a KV cache")
     pad = padding_token(tokenizer)
     tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=vocabulary)
     samples = [Sample(prompt, []) for prompt in prompts]
     batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad).to(model.device)
     return decode(
-        author,
+        response_model,
         batch,
         PrefixCache(),
         range(len(samples)),
@@ -85,17 +86,17 @@ def step_errors(
     outputs: Sequence[list[int]],
     pad_token_id: int,
 ) -> list[np.ndarray]:
-    """KL(teacher || student) at each step of given outputs, over the ids that both models have.
+    """KL(teacher || student) at each step of the given outputs, over the ids that both models have.
 
     Args:
-        prompts, outputs: token ids, n of each; they make one batch, of which both models' logits are held.
+        prompts, outputs: token ids, n of each; they form one batch, and both models' logits for it are in memory.
 
     Returns:
         n arrays, float64 [length of the output], in nats.
     """
     samples = [Sample(prompt, output) for prompt, output in zip(prompts, outputs, strict=True)]
     batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad_token_id).to(student.device)
-    # A token's logits are in the column before it: the first one's in the prompt's last, which makes it step 1.
+    # A token's logits are in the column before it; those of the first output token (step 1) in the prompt's last.
     columns = batch.completion_ids.shape[1] + 1
     logits = [
         model(
@@ -107,15 +108,15 @@ def step_errors(
         ).logits
         for model in (student, teacher)
     ]
-    # Output by output: the divergence makes several fp32 tensors of its logits' size.
+    # One output at a time: the divergence allocates several fp32 tensors of its logits' size.
     return [
-        divergence("fkl", ours[:length], theirs[:length]).double().cpu().numpy()
-        for ours, theirs, length in zip(*logits, batch.lengths, strict=True)
+        divergence("fkl", student_logits[:length], teacher_logits[:length]).double().cpu().numpy()
+        for student_logits, teacher_logits, length in zip(*logits, batch.lengths, strict=True)
     ]
 
 
 def sampled_errors(
-    author: PreTrainedModel,
+    sampling_model: PreTrainedModel,
     student: PreTrainedModel,
     teacher: PreTrainedModel,
     tokenizer,
@@ -128,38 +129,39 @@ def sampled_errors(
     seed: int,
     report: Callable[[int], None] = lambda done: None,
 ) -> np.ndarray:
-    """The student's error at each step of outputs that `author`, one of the two models, sampled.
+    """The student's error at each step of outputs sampled by `sampling_model`, which is one of the two models.
 
-    Random numbers are keyed by (seed, index, sample), so batches change nothing. Both authors draw with the same ones:
-    where they agree, their outputs do, and the difference between their errors has less noise.
+    Random numbers are keyed by (seed, index, sample), so the batch size changes nothing. Both models sample with the
+    same numbers: where they agree, so do their outputs, which reduces the noise of the difference between their errors.
 
     Args:
         prompts: token ids of each of P prompts.
-        indices: what the random numbers of each prompt are keyed by: its place in the benchmark.
+        indices: each prompt's index in the benchmark, by which its random numbers are keyed.
         samples: S outputs for each prompt.
-        limit: T, tokens of an output at most.
-        batch_size: outputs sampled, and compared, side by side.
+        limit: T, the largest number of tokens of an output.
+        batch_size: outputs sampled and compared in one batch.
         report: called with the number of outputs done since the last call.
 
     Returns:
         float64 [P, S, T], in nats; NaN where an output has no such step.
 
     Raises:
-        InputError: a model's logits are no numbers.
+        InputError: a model's logits are not finite.
     """
     vocabulary = min(len(model.get_output_embeddings().weight) for model in (student, teacher))
     errors = np.full((len(prompts), samples, limit), np.nan)
-    # Prompts of like length share a batch, so that little of it is padding; the longest, which need most memory, first.
+    # Prompts of similar length share a batch, to save padding; the longest, which need most memory, come first.
     order = sorted(range(len(prompts)), key=lambda row: -len(prompts[row]))
     pairs = [(row, sample) for row in order for sample in range(samples)]
-    for at in range(0, len(pairs), batch_size):
-        chosen = pairs[at : at + batch_size]
-        asked = [prompts[row] for row, _ in chosen]
-        # The sample's number stands where training has the optimizer step.
+    for start in range(0, len(pairs), batch_size):
+        chosen = pairs[start : start + batch_size]
+        batch_prompts = [prompts[row] for row, _ in chosen]
+        # The sample's number takes the place of training's optimizer step.
         draws = [sample_generator(seed, sample, indices[row], DECODE).random(limit) for row, sample in chosen]
-        outputs = sample_outputs(author, tokenizer, asked, torch.from_numpy(np.stack(draws)), vocabulary)
-        found = step_errors(student, teacher, asked, outputs, padding_token(tokenizer))
-        for (row, sample), values in zip(chosen, found, strict=True):
+        uniforms = torch.from_numpy(np.stack(draws))
+        outputs = sample_outputs(sampling_model, tokenizer, batch_prompts, uniforms, vocabulary)
+        batch_errors = step_errors(student, teacher, batch_prompts, outputs, padding_token(tokenizer))
+        for (row, sample), values in zip(chosen, batch_errors, strict=True):
             if not np.isfinite(values).all():
                 raise InputError(
                     f"question {indices[row]}: logits of --student or --teacher are no finite numbers; see whether its "
@@ -172,27 +174,27 @@ def sampled_errors(
 
 def running_totals(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(sum of errors, number of steps) of each prompt's outputs up to step l; [P, S, T] -> both [P, T]."""
-    there = ~np.isnan(errors)
-    return np.where(there, errors, 0.0).sum(1).cumsum(1), there.sum(1).cumsum(1)
+    present = ~np.isnan(errors)
+    return np.where(present, errors, 0.0).sum(1).cumsum(1), present.sum(1).cumsum(1)
 
 
 def excess_accumulated_error(
     student_errors: np.ndarray, oracle_errors: np.ndarray, counts: np.ndarray | None = None
 ) -> np.ndarray:
-    """ExAccErr(l) for l = 1 to T, in percent; what it is, and how outputs that end enter, is said above.
+    """ExAccErr(l) for l = 1 to T, in percent; the module's docstring defines it.
 
     Args:
         student_errors: [P, S, T], along outputs the student sampled; NaN where there is no step.
-        oracle_errors: likewise, along the teacher's outputs of the same prompts.
+        oracle_errors: likewise, along the teacher's outputs for the same prompts.
         counts: [..., P], how many times each prompt counts; None: once.
 
     Returns:
-        [..., T]; NaN where the oracle's error is 0, with which nothing can be compared.
+        [..., T]; NaN where the oracle's error is 0, so that the ratio is undefined.
     """
     counts = np.ones(len(student_errors)) if counts is None else counts
     accumulated, steps = (counts @ totals for totals in running_totals(student_errors))
     oracle, oracle_steps = (counts @ totals for totals in running_totals(oracle_errors))
-    # R(l) and l e(l), both times the number of the student's outputs.
+    # `accumulated` is R(l) and `expected` l e(l), both times the number of the student's outputs.
     expected = steps * oracle / oracle_steps
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(expected > 0, 100 * (accumulated - expected) / expected, np.nan)
@@ -200,56 +202,58 @@ def excess_accumulated_error(
 
 @dataclass(frozen=True)
 class ExposureBias:
-    """What is measured, each [L], of l or step 1 to L, the longest output.
+    """The measurements, each an array [L] over l = 1 to L, the length of the longest output.
 
-    value: ExAccErr(l) in percent. low, high: its 95 % interval. counted: the resamples that it is of: those in which
-    the oracle errs. student_error, oracle_error: mean error in nats of step l of the student's outputs, and of the
-    teacher's; NaN where none is that long.
+    value: ExAccErr(l) in percent.
+    low, high: its 95 % interval.
+    valid_resamples: the number of resamples behind the interval: those in which the oracle's error is above 0.
+    student_error, oracle_error: mean error in nats at step l of the student's and of the teacher's outputs; NaN where
+        no output is that long.
     """
 
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    counted: np.ndarray
+    valid_resamples: np.ndarray
     student_error: np.ndarray
     oracle_error: np.ndarray
 
     def at(self, length: int) -> tuple[float, float, float]:
-        """(ExAccErr, low, high) at l; there are no steps after L, so all later l have the value at L."""
-        place = min(length, len(self.value)) - 1
-        return self.value[place], self.low[place], self.high[place]
+        """(ExAccErr, low, high) at l; there are no steps after L, so any larger l has the value at L."""
+        index = min(length, len(self.value)) - 1
+        return self.value[index], self.low[index], self.high[index]
 
 
-def measure(student_errors: np.ndarray, oracle_errors: np.ndarray, seed: int) -> ExposureBias:
-    """ExAccErr over l with bootstrap intervals: prompts are drawn with replacement, each with all its outputs of both.
+def measure_exposure_bias(student_errors: np.ndarray, oracle_errors: np.ndarray, seed: int) -> ExposureBias:
+    """ExAccErr over l with bootstrap intervals; prompts are resampled, each with all outputs of both models.
 
     Args:
         student_errors, oracle_errors: see `excess_accumulated_error`.
-        seed: of the bootstrap.
+        seed: random seed of the bootstrap.
 
     Raises:
         InputError: the student has no error at all on the teacher's outputs.
     """
     if not np.nansum(oracle_errors) > 0:
         raise InputError("--student and --teacher have the same distributions: there is no error that could accumulate")
-    there = ~np.isnan(student_errors) | ~np.isnan(oracle_errors)
-    longest = int(there.any((0, 1)).sum())
+    present = ~np.isnan(student_errors) | ~np.isnan(oracle_errors)
+    longest = int(present.any((0, 1)).sum())
     both = [errors[..., :longest] for errors in (student_errors, oracle_errors)]
     prompts = len(student_errors)
     counts = np.random.default_rng(seed).multinomial(prompts, np.full(prompts, 1 / prompts), size=RESAMPLES)
     resampled = excess_accumulated_error(*both, counts)
-    with warnings.catch_warnings():  # of a step at which no resample counts, which is NaN then
+    with warnings.catch_warnings():  # of steps where every resample is NaN; the interval is NaN there
         warnings.simplefilter("ignore", RuntimeWarning)
-        low, high = np.nanpercentile(resampled, INTERVAL, axis=0)
-    counted = (~np.isnan(resampled)).sum(0)
+        low, high = np.nanpercentile(resampled, INTERVAL_PERCENTILES, axis=0)
+    valid_resamples = (~np.isnan(resampled)).sum(0)
     steps = [(~np.isnan(errors)).sum((0, 1)) for errors in both]
     with np.errstate(invalid="ignore"):
         means = [np.nansum(errors, (0, 1)) / count for errors, count in zip(both, steps, strict=True)]
-    return ExposureBias(excess_accumulated_error(*both), low, high, counted, *means)
+    return ExposureBias(excess_accumulated_error(*both), low, high, valid_resamples, *means)
 
 
 def plot_exposure_bias(bias: ExposureBias, path: Path) -> None:
-    """ExAccErr over l with its interval, and the errors step by step; `path` is the PNG to write."""
+    """Plot ExAccErr over l with its interval, and the mean error of each step, to the PNG `path`."""
     lengths = np.arange(1, len(bias.value) + 1)
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)

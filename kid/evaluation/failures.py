@@ -1,7 +1,7 @@
-"""What is wrong with a wrong prediction: classes read from its tree beside the gold query's, and from its verdict.
+"""Classes of wrong predictions, found by comparing the prediction's tree with the gold query's, and from its verdict.
 
-A prediction with one wrong table and one wrong literal is in two classes: each says how many misses show it, and they
-do not add up to the number of misses.
+A prediction with a wrong table and a wrong literal is in two classes. A class counts the misses that show it, so the
+classes do not add up to the number of misses.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from kid.data.questions import Question
 from kid.errors import InputError
 from kid.evaluation.execution_accuracy import GOLD_FAILED
 from kid.sql import hardness
-from kid.sql.query_parts import Item, QueryBlock, give_common_names, resolve, take_apart
+from kid.sql.query_parts import MaskedExpression, QueryBlock, extract_parts, resolve, unify_column_names
 
-# In the order of every list and table. The first three come from the verdict, and of these one applies at most, except
-# that a query which ran into the time limit may be unreadable too. Then what a person would say first comes first.
+# In the order of every list and table. The first three come from the verdict, and at most one of them applies, except
+# that a query that timed out may be unparsable too. The rest is ordered by what a reader would name first.
 CLASSES = (
     "does not parse",  # empty, a syntax error, or nothing that sqlglot reads (also: too long or too deep)
     "does not run",  # unknown names, misused functions; too much memory or too many rows
@@ -37,34 +37,34 @@ CLASSES = (
     "other",  # what none of these shows, such as SELECT DISTINCT
 )
 SYNTAX_ERRORS = re.compile("syntax error|incomplete input|unrecognized token|empty prediction")
-UNREADABLE = (InputError, RecursionError, SqlglotError)
-HARDNESS = (*hardness.LEVELS, "simple", "moderate", "challenging")  # Spider's, then BIRD's
+PARSE_ERRORS = (InputError, RecursionError, SqlglotError)
+HARDNESS_ORDER = (*hardness.LEVELS, "simple", "moderate", "challenging")  # Spider's, then BIRD's
 
 
-def differences(gold: str, prediction: str, error: str | None) -> list[str]:
+def failure_classes(gold: str, prediction: str, error: str | None) -> list[str]:
     """The classes that apply to a wrong prediction.
 
     Args:
-        gold: the gold query; if sqlglot cannot read it, only the verdict tells.
+        gold: the gold query; if sqlglot cannot parse it, only the verdict is used.
         prediction: the predicted query.
-        error: the verdict's error; that of a gold query which failed says nothing about the prediction.
+        error: the verdict's error; the failure of a gold query says nothing about the prediction.
 
     Returns:
-        Names out of `CLASSES`, in its order, at least one.
+        Names from `CLASSES`, in its order, at least one.
     """
-    found = {failure(prediction, error)} - {None}
+    found = {verdict_class(prediction, error)} - {None}
     try:
         predicted, expected = resolve(prediction), None
-        with contextlib.suppress(*UNREADABLE):
+        with contextlib.suppress(*PARSE_ERRORS):
             expected = resolve(gold)
-        found |= tree_differences(expected, predicted) if expected else set()
-    except UNREADABLE:
+        found |= tree_failure_classes(expected, predicted) if expected else set()
+    except PARSE_ERRORS:
         found = found - {"does not run"} | {"does not parse"}
     return sorted(found or {"other"}, key=CLASSES.index)
 
 
-def failure(prediction: str, error: str | None) -> str | None:
-    """The class that the verdict gives, if any."""
+def verdict_class(prediction: str, error: str | None) -> str | None:
+    """The class that follows from the verdict, or None."""
     if not prediction.strip():
         return "does not parse"
     if error is None or error.startswith(GOLD_FAILED):
@@ -74,26 +74,26 @@ def failure(prediction: str, error: str | None) -> str | None:
     return "does not parse" if SYNTAX_ERRORS.search(error) else "does not run"
 
 
-def tree_differences(gold: list[QueryBlock], predicted: list[QueryBlock]) -> set[str]:
-    """The classes that the trees show."""
-    shared = give_common_names(gold, predicted)
-    a, b = take_apart(gold, shared), take_apart(predicted, shared)
-    # A subquery or an arm of a set operation that only one query has is not a matter of its SELECT list.
+def tree_failure_classes(gold: list[QueryBlock], predicted: list[QueryBlock]) -> set[str]:
+    """The classes that follow from comparing the trees."""
+    shared = unify_column_names(gold, predicted)
+    a, b = extract_parts(gold, shared), extract_parts(predicted, shared)
+    # SELECT lists are not compared for a subquery, or an arm of a set operation, that only one query has.
     both = {role for role, count in a.selects.items() if b.selects[role] == count}
     for parts in (a, b):
         parts.columns = Counter({key: count for key, count in parts.columns.items() if key[0] in both})
         parts.aggregation = [item for item in parts.aggregation if item[0][0] in both]
     if not a.ordering:
-        # Rows then count in any order; only a LIMIT makes an ORDER BY matter.
+        # Results are then compared in any order, so an ORDER BY matters only with a LIMIT.
         b.ordering = {(keys, limited) for keys, limited in b.ordering if limited}
     with_literals = ((a.aggregation, b.aggregation), (a.conditions, b.conditions), (a.limits, b.limits))
     found = {
         "tables": a.tables != b.tables,
         "columns": a.columns != b.columns,
-        "aggregation": heads(a.aggregation) != heads(b.aggregation),
+        "aggregation": count_masked(a.aggregation) != count_masked(b.aggregation),
         "joins": a.joins != b.joins,
-        "conditions": heads(a.conditions) != heads(b.conditions),
-        "values": any(other_literals(*pair) for pair in with_literals),
+        "conditions": count_masked(a.conditions) != count_masked(b.conditions),
+        "values": any(literals_differ(*pair) for pair in with_literals),
         "grouping": a.grouping != b.grouping,
         "ordering": a.ordering != b.ordering,
         "set operation": a.set_operations != b.set_operations,
@@ -104,33 +104,33 @@ def tree_differences(gold: list[QueryBlock], predicted: list[QueryBlock]) -> set
     return {name for name, differs in found.items() if differs}
 
 
-def heads(items: Iterable[Item]) -> Counter:
-    return Counter(head for head, _ in items)
+def count_masked(items: Iterable[MaskedExpression]) -> Counter:
+    return Counter(masked for masked, _ in items)
 
 
-def other_literals(gold: list[Item], predicted: list[Item]) -> bool:
-    """Whether items that are the same but for their literals have other ones; a missing item is no such case."""
+def literals_differ(gold: list[MaskedExpression], predicted: list[MaskedExpression]) -> bool:
+    """Whether an expression of one query equals one of the other but for its literals; a missing one does not count."""
     missing, extra = Counter(gold) - Counter(predicted), Counter(predicted) - Counter(gold)
-    return not heads(missing).keys().isdisjoint(heads(extra))
+    return not count_masked(missing).keys().isdisjoint(count_masked(extra))
 
 
-def levels_of(verdicts: Sequence[dict]) -> list[str]:
-    """The levels of hardness that occur, the known ones from easy to hard, then a file's own words by alphabet."""
+def hardness_levels(verdicts: Sequence[dict]) -> list[str]:
+    """The hardness levels that occur: known ones from easy to hard, then a file's own levels in alphabetical order."""
     present = {verdict["hardness"] for verdict in verdicts} - {None}
-    return [level for level in HARDNESS if level in present] + sorted(present - set(HARDNESS))
+    return [level for level in HARDNESS_ORDER if level in present] + sorted(present - set(HARDNESS_ORDER))
 
 
 def failure_table(verdicts: Sequence[dict]) -> tuple[list[str], list[list]]:
     """Counts of misses (EX) by class and hardness.
 
     Args:
-        verdicts: of a score JSON; `differs` holds the classes of a wrong one.
+        verdicts: of a score JSON; `differs` holds the classes of a wrong prediction.
 
     Returns:
-        header: "class", the levels of hardness that occur, "all".
-        rows: one a class, in the order of `CLASSES`, and last "misses", in which each counts once.
+        header: "class", the hardness levels that occur, "all".
+        rows: one per class, in the order of `CLASSES`, and a last row "misses", which counts each miss once.
     """
-    levels = levels_of(verdicts)
+    levels = hardness_levels(verdicts)
     misses = [verdict for verdict in verdicts if not verdict["ex"]]
 
     def row(name: str, members: list[dict]) -> list:
@@ -143,19 +143,19 @@ def failure_table(verdicts: Sequence[dict]) -> tuple[list[str], list[list]]:
 def failure_examples(
     verdicts: Sequence[dict], questions: Sequence[Question], predictions: Sequence[str], per_class: int
 ) -> list[dict]:
-    """Misses that show each class, those with the fewest other classes first, each miss at most once.
+    """Example misses of each class, those with the fewest other classes first; each miss is shown at most once.
 
     Args:
-        verdicts: n of them, of a score JSON.
+        verdicts: n verdicts of a score JSON.
         questions: n, in the same order.
-        predictions: n.
-        per_class: examples of a class, at most.
+        predictions: n, in the same order.
+        per_class: the largest number of examples of a class.
 
     Returns:
         Dictionaries with class, index, question, db_id, gold, prediction, error, in the order of `CLASSES`.
 
     Raises:
-        InputError: the three are not of one length.
+        InputError: the three sequences differ in length.
     """
     if not len(verdicts) == len(questions) == len(predictions):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Predictions of a trained student: batched greedy decoding, or beams, of the SQL after each question's prompt."""
+"""Predictions of a trained student: greedy decoding or beam search of the SQL after each prompt, in batches."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from kid.models.pretrained import find_model, padding_token
 
 
 def default_device() -> str:
-    """ "cuda" where there is one, unless DS_ACCELERATOR asks for the CPU."""
+    """ "cuda" if available, unless DS_ACCELERATOR selects the CPU."""
     return "cpu" if os.environ.get("DS_ACCELERATOR") == "cpu" or not torch.cuda.is_available() else "cuda"
 
 
 def load_model(folder: Path, device: str, flag: str = "--model") -> PreTrainedModel:
-    """A PEFT directory, its adapter merged into its base, or a merged model; bf16 on a GPU, fp32 on a CPU, eval mode.
+    """Load a PEFT directory, merging its adapter into the base model, or a merged model, in eval mode.
 
     Args:
-        flag: what named the folder, for errors.
+        device: weights are bf16 on "cuda", else fp32.
+        flag: the flag that named the folder, for error messages.
 
     Raises:
-        InputError: neither of the two, or the adapter's base is not where it was.
+        InputError: the folder holds neither of the two, or the adapter's base model cannot be found.
     """
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
@@ -41,19 +42,19 @@ def load_model(folder: Path, device: str, flag: str = "--model") -> PreTrainedMo
         if isinstance(error, InputError):
             raise
         raise InputError(f"{flag} {folder} cannot be loaded: {str(error).splitlines()[0]}") from None
-    # The most probable SQL and nothing else: a chat model's own settings would add a repetition penalty.
+    # Decode the most probable SQL: a chat model's own generation settings may add a repetition penalty.
     model.generation_config = GenerationConfig()
     return model.to(device).eval()
 
 
 def decoding_batches(prompts: list[list[int]], batch_size: int, beams: int) -> list[list[int]]:
-    """Places of the prompts that are decoded side by side: `batch_size` sequences, beams counted, of like length.
+    """Batches of prompt indices, of similar length; `batch_size` counts sequences, so beams are included.
 
-    The longest come first: what does not fit into the memory shows at once, and the time left is not underestimated.
+    The longest come first: running out of memory is detected immediately, and the time left is not underestimated.
     """
-    order = sorted(range(len(prompts)), key=lambda place: -len(prompts[place]))
+    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     size = max(1, batch_size // beams)
-    return [order[at : at + size] for at in range(0, len(order), size)]
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 @torch.no_grad()
@@ -70,14 +71,14 @@ def decode_candidates(
 
     Args:
         prompts: token ids of each.
-        batch_size: sequences decoded side by side.
-        beams: 1 decodes greedily, token by token; more give as many candidates by beam search.
-        done: places of prompts that need not be decoded. Batches are made of all prompts and left out whole, so that
-            what is decoded in two attempts is what is decoded in one: rounding depends on the batch.
+        batch_size: sequences decoded in one batch.
+        beams: 1 decodes greedily; more use beam search and give as many candidates.
+        done: indices of prompts that need not be decoded. Batches are formed from all prompts and only skipped whole,
+            so that a resumed run decodes the same SQL as an uninterrupted one: rounding depends on the batch.
 
     Yields:
-        (place of the prompt, its candidates, the most probable first) for each prompt of a batch. A candidate is one
-        line of SQL: blanks and line breaks are folded.
+        (index of the prompt, its candidates, the most probable first) for each prompt of a batch. A candidate is one
+        line of SQL: runs of whitespace and line breaks become one space.
     """
     pad = padding_token(tokenizer)
     settings = GenerationConfig(
@@ -85,15 +86,15 @@ def decode_candidates(
         do_sample=False,
         num_beams=beams,
         num_return_sequences=beams,
-        use_cache=True,  # also where the model's own settings, left of its training, say otherwise
+        use_cache=True,  # even if settings left over from the model's training disable it
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=pad,
     )
     for chosen in decoding_batches(prompts, batch_size, beams):
-        if all(place in done for place in chosen):
+        if all(index in done for index in chosen):
             continue
-        ids, mask = pad_left([prompts[place] for place in chosen], pad)
+        ids, mask = pad_left([prompts[index] for index in chosen], pad)
         output = model.generate(ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings)
         texts = tokenizer.batch_decode(output[:, ids.shape[1] :].tolist(), skip_special_tokens=True)
         lines = [" ".join(text.split()) for text in texts]
-        yield [(place, lines[row * beams : (row + 1) * beams]) for row, place in enumerate(chosen)]
+        yield [(index, lines[row * beams : (row + 1) * beams]) for row, index in enumerate(chosen)]

@@ -1,4 +1,4 @@
-"""What a scored set of predictions comes to: figures, also by hardness, and each verdict with its reason."""
+"""The score file of a set of predictions: EX and TS, overall and by hardness, and each verdict with its reason."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from kid.data.questions import Question
 from kid.data.schema import check_not_in_use
 from kid.errors import InputError
 from kid.evaluation.execution_accuracy import Verdict
-from kid.evaluation.failures import differences, levels_of
+from kid.evaluation.failures import failure_classes, hardness_levels
 from kid.sql.hardness import spider_hardness
 
 
 def find_suites(
     test_suite: Path | None, databases: Mapping[str, Path], db_ids: Sequence[str]
 ) -> dict[str, list[Path]] | None:
-    """The SQLite files of each db_id's test suite; None where there is no suite at hand.
+    """The SQLite files of each db_id's test suite; None if there is no suite.
 
     Args:
-        test_suite: a folder with DB_ID/*.sqlite. Without it, a database's own folder is its suite if any of them holds
-            more than the database (the layout of Spider's official test suites).
+        test_suite: a folder with DB_ID/*.sqlite. Without it, each database's own folder is its suite if any of them
+            holds more than the database (the layout of Spider's official test suites).
         databases: the SQLite file of each db_id.
         db_ids: those that need a suite.
 
     Raises:
-        InputError: `test_suite` has nothing for some of them, or a database is in use.
+        InputError: `test_suite` has no databases for some of them, or a database is in use.
     """
     folders = {db_id: test_suite / db_id if test_suite else databases[db_id].parent for db_id in dict.fromkeys(db_ids)}
     suites = {db_id: sorted(folder.glob("*.sqlite")) for db_id, folder in folders.items()}
-    # Of some databases eval/make_test_suite.py keeps none, and says so.
+    # eval/make_test_suite.py may keep no random database for a db_id, which suite.json records.
     made = read_json(test_suite / "suite.json").get("databases", {}) if test_suite else {}
     missing = sorted(db_id for db_id, files in suites.items() if not files and db_id not in made)
     if missing:
@@ -43,8 +43,8 @@ def find_suites(
     return suites if test_suite or any(len(files) > 1 for files in suites.values()) else None
 
 
-def hardness_of(benchmark: str, question: Question) -> str | None:
-    """The file's own word for it, else Spider's rule; BIRD without a word in its file has none."""
+def question_hardness(benchmark: str, question: Question) -> str | None:
+    """The difficulty that the question's file gives, else the level by Spider's rule (None for BIRD)."""
     if question.difficulty or benchmark == "bird" or question.fault:
         return question.difficulty or None
     return spider_hardness(question.query)
@@ -62,9 +62,9 @@ def score_record(
     """The content of a score file, see docs/evaluation.md.
 
     Args:
-        evidence: whether the prompts had evidence, if known.
+        evidence: whether the prompts had evidence; None if unknown.
         questions, predictions, ex: n each, in the same order.
-        ts: verdicts on the test suites, by the question's index, of the questions that are right by EX; None: no suite.
+        ts: verdicts on the test suites by question index, for the questions correct by EX; None: no suite.
     """
     lines = []
     for question, prediction, verdict in zip(questions, predictions, ex, strict=True):
@@ -78,28 +78,31 @@ def score_record(
                 "ex": verdict.correct,
                 "ts": right,
                 "error": error,
-                "hardness": hardness_of(benchmark, question),
-                "differs": differences(question.query, prediction, verdict.error) if wrong else [],
+                "hardness": question_hardness(benchmark, question),
+                "differs": failure_classes(question.query, prediction, verdict.error) if wrong else [],
             }
         )
-    by_hardness = {level: figures([line for line in lines if line["hardness"] == level]) for level in levels_of(lines)}
+    by_hardness = {
+        level: accuracy_summary([line for line in lines if line["hardness"] == level])
+        for level in hardness_levels(lines)
+    }
     head = {"benchmark": benchmark, "split": split, "evidence": evidence}
-    return {**head, **figures(lines), "hardness": by_hardness, "verdicts": lines}
+    return {**head, **accuracy_summary(lines), "hardness": by_hardness, "verdicts": lines}
 
 
-def figures(lines: Sequence[dict]) -> dict:
-    """n, EX and TS in percent, to two decimals; every question counts, also one whose gold failed."""
+def accuracy_summary(lines: Sequence[dict]) -> dict:
+    """n, and EX and TS in percent to two decimals; every question counts, including those whose gold query failed."""
     share = {name: round(100 * sum(bool(line[name]) for line in lines) / len(lines), 2) for name in ("ex", "ts")}
     return {"n": len(lines), "ex": share["ex"], "ts": None if lines[0]["ts"] is None else share["ts"]}
 
 
-def noted_evidence(predictions: Path) -> bool | None:
-    """Whether the prompts had evidence, as eval/predict.py noted beside its predictions; None where it did not."""
-    return read_json(note_of(predictions)).get("evidence")
+def recorded_evidence(predictions: Path) -> bool | None:
+    """Whether the prompts had evidence, as eval/predict.py recorded beside its predictions; None if it did not."""
+    return read_json(provenance_path(predictions)).get("evidence")
 
 
 def read_json(path: Path) -> dict:
-    """A file's object; an empty one where there is none."""
+    """The object in a JSON file; empty if the file is missing, unreadable or holds something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -107,20 +110,20 @@ def read_json(path: Path) -> dict:
     return content if isinstance(content, dict) else {}
 
 
-def note_of(predictions: Path) -> Path:
-    """Where eval/predict.py notes how predictions were made."""
+def provenance_path(predictions: Path) -> Path:
+    """The file in which eval/predict.py records how the predictions were made."""
     return predictions.with_name(f"{predictions.name}.made.json")
 
 
 def read_predictions(path: Path, expected: int) -> list[str]:
-    """One query a line, up to the first tab, stripped. Raises InputError if there are not `expected` lines."""
+    """One query per line, up to the first tab, stripped. Raises InputError unless there are `expected` lines."""
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise InputError(f"cannot read predictions {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"predictions {path} are not UTF-8 ({error}); write them again as UTF-8") from None
-    # Only \n ends a line: str.splitlines would also cut at characters that may stand inside a string literal.
+    # Only \n ends a line: str.splitlines also splits at characters that may occur inside a string literal.
     lines = text.removesuffix("\n").split("\n") if text else []
     if len(lines) != expected:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The card of an exported model: how it was made, how to use it, what it scores, and with what it was trained."""
+"""The model card of an exported model: how it was trained, how to use it, its scores, and software versions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from kid.config.methods import IMPERFECT, METHODS, ON_POLICY
 from kid.config.run_config import RunConfig
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.schema import Column, Schema, Table
-from kid.evaluation.failures import levels_of
+from kid.evaluation.failures import hardness_levels
 from kid.evaluation.scores import read_json
 from kid.report.names import short_name
-from kid.report.score_files import COLUMNS, read_scores, share
+from kid.report.score_files import SCORE_COLUMNS, accuracy_percent, read_scores
 from kid.report.text import markdown_table
 
-# Rows of the card's table of settings; what does not bear on a method is left out.
+# Rows of the card's table of settings; those that a method does not use are skipped.
 SETTINGS = (
     "lora_rank", "lora_alpha", "lora_dropout", "epochs", "max_steps", "batch_size", "lr", "warmup_ratio",
     "weight_decay", "max_grad_norm", "reduction", "seed", "max_prompt_length", "max_completion_length", "evidence",
@@ -27,7 +27,7 @@ SOURCE_SETTINGS = {
     IMPERFECT: ("mask_ratio", "mask_strategy", "rewrite", "fill", "mle_on"),
     ON_POLICY: ("sample_temperature", "top_p"),
 }
-SINGER = Schema(
+EXAMPLE_SCHEMA = Schema(
     "concert",
     (
         Table("singer", (Column("id", "", "integer", True, ("1", "2")), Column("country", "", "text", False, ("US",)))),
@@ -36,15 +36,15 @@ SINGER = Schema(
     (("song", "singer", "singer", "id"),),
 )
 EXAMPLE_PROMPT = (
-    schema_part(SINGER)
-    + matched_part(SINGER, {("singer", "country"): ["France"]})
+    schema_part(EXAMPLE_SCHEMA)
+    + matched_part(EXAMPLE_SCHEMA, {("singer", "country"): ["France"]})
     + question_part("How many singers are from France?")
 )
 USAGE = '''\
-from transformers import AutoModelForCausalLM, {reader}
+from transformers import AutoModelForCausalLM, {tokenizer_class}
 
 folder = "."  # this one, or the hub id it has got
-tokenizer = {reader}.from_pretrained(folder)
+tokenizer = {tokenizer_class}.from_pretrained(folder)
 model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
 prompt = """\\
 {prompt}"""
@@ -54,11 +54,11 @@ print(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))
 '''
 CARD = """\
 ---
-{front}---
+{metadata}---
 
 # {title}
 
-`{student}`, trained for text-to-SQL by KID's method `{method}`: {how}.
+`{student}`, trained for text-to-SQL by KID's method `{method}`: {training}.
 Questions in the layout of {benchmark}, from `{data}`. {weights}, in {dtype}.
 
 ## Use
@@ -88,33 +88,35 @@ Exported with `{command}`.
 """
 
 
-def model_name(name: str) -> tuple[str, bool]:
-    """(what to call a model, whether it is one of the hub's): a folder's place is nobody's business but its owner's."""
+def public_name(name: str) -> tuple[str, bool]:
+    """(name of a model, whether it is on the hub). A local folder is named without its path, which is private."""
     path = Path(name)
     local = path.exists() or path.is_absolute() or name.startswith(".") or len(path.parts) > 2
     return (short_name(name), False) if local else (name, True)
 
 
 def front_matter(config: RunConfig, student: str, base: Path | None) -> tuple[str, list[str]]:
-    """(YAML for the hub, what is missing in it). The licence is the one that the base's own card names."""
-    base_name, on_hub = model_name(student)
+    """(YAML front matter for the hub, what is missing in it). The licence is that named by the base model's card."""
+    base_name, on_hub = public_name(student)
     tags = ["text-to-sql", config.method] + (["knowledge-distillation"] if config.teacher else [])
     readme, licence, missing = base and base / "README.md", {}, []
     if readme and readme.is_file():
         try:
-            known = ModelCard(readme.read_text(encoding="utf-8"), ignore_metadata_errors=True).data.to_dict()
-            licence = {key: known[key] for key in ("license", "license_name", "license_link") if key in known}
+            card_data = ModelCard(readme.read_text(encoding="utf-8"), ignore_metadata_errors=True).data.to_dict()
+            licence = {key: card_data[key] for key in ("license", "license_name", "license_link") if key in card_data}
         except (ValueError, YAMLError):
             missing.append(f"{readme} cannot be read")
     if not licence:
         missing.append(f"the card names no license: that of {base_name} is not in its folder; add it before sharing")
-    named_so = config.benchmark in Path(config.data).name.lower()  # --data may hold other questions in its layout
+    from_benchmark = (
+        config.benchmark in Path(config.data).name.lower()
+    )  # --data may hold other questions in this format
     data = ModelCardData(
         base_model=base_name if on_hub else None,
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=tags,
-        datasets=[config.benchmark] if named_so else None,
+        datasets=[config.benchmark] if from_benchmark else None,
         **licence,
     )
     return data.to_yaml() + "\n", missing
@@ -131,16 +133,18 @@ def settings_table(config: RunConfig, step: int | None) -> str:
 
 
 def scores_table(folder: Path, config: RunConfig) -> tuple[str, list[str]]:
-    """(EX and TS of each split that was scored, also by hardness; remarks on what was left out)."""
+    """(table of EX and TS of each scored split, also by hardness; remarks on what was skipped)."""
     remarks: list[str] = []
     rows = []
     for column, score in read_scores(folder, config, remarks).items():
-        parts = {"all": score.verdicts}
-        parts |= {level: [v for v in score.verdicts if v["hardness"] == level] for level in levels_of(score.verdicts)}
-        for level, verdicts in parts.items():
-            figures = (share(verdicts, kind) for kind in ("ex", "ts"))
-            percents = ["-" if figure is None else f"{figure:.2f}" for figure in figures]
-            rows.append([COLUMNS[column], level, len(verdicts), *percents])
+        subsets = {"all": score.verdicts}
+        subsets |= {
+            level: [v for v in score.verdicts if v["hardness"] == level] for level in hardness_levels(score.verdicts)
+        }
+        for level, verdicts in subsets.items():
+            accuracies = (accuracy_percent(verdicts, kind) for kind in ("ex", "ts"))
+            percents = ["-" if accuracy is None else f"{accuracy:.2f}" for accuracy in accuracies]
+            rows.append([SCORE_COLUMNS[column], level, len(verdicts), *percents])
     if not rows:
         return "None yet.", [*remarks, f"the card has no scores: {folder} holds none"]
     table = markdown_table(["split", "hardness", "questions", "EX %", "TS %"], rows, left=2)
@@ -148,46 +152,46 @@ def scores_table(folder: Path, config: RunConfig) -> tuple[str, list[str]]:
 
 
 def versions_table(run: Path) -> str:
-    known = read_json(run / "environment.json")
-    rows = [("python", known.get("python", "-")), *(known.get("packages") or {}).items()]
-    rows += [("KID's commit", known.get("git_commit") or "-"), ("ranks", known.get("world_size", "-"))]
+    environment = read_json(run / "environment.json")
+    rows = [("python", environment.get("python", "-")), *(environment.get("packages") or {}).items()]
+    rows += [("KID's commit", environment.get("git_commit") or "-"), ("ranks", environment.get("world_size", "-"))]
     return markdown_table(["trained with", "version"], rows, left=2)
 
 
 def model_card(
-    run: Path, config: RunConfig, step: int | None, base: Path | None, dtype: str, reader: str, command: str
+    run: Path, config: RunConfig, step: int | None, base: Path | None, dtype: str, tokenizer_class: str, command: str
 ) -> tuple[str, list[str]]:
     """(README.md of the export, what is missing in it).
 
     Args:
-        run: its directory.
-        step: that the export is of; None: the run's end.
-        base: the folder of the student's base model, if it is at hand.
+        run: the run's directory.
+        step: the exported step; None: the end of the run.
+        base: the folder of the student's base model, if available.
         dtype: of the weights.
-        reader: the class that reads the tokenizer as training did.
-        command: of this export.
+        tokenizer_class: the class that loads the tokenizer as in training.
+        command: the command line of this export.
     """
-    method, student = METHODS[config.method], model_name(config.student)[0]
-    front, missing = front_matter(config, config.student, base)
+    method, student = METHODS[config.method], public_name(config.student)[0]
+    metadata, missing = front_matter(config, config.student, base)
     scores, remarks = scores_table(run / "scores" / (f"step-{step}" if step else ""), config)
-    how = f"{' and '.join(method.sources)} outputs"
+    training = f"{' and '.join(method.sources)} outputs"
     if method.needs_teacher:
-        how += f", {config.resolved_divergence} to the teacher `{model_name(config.teacher)[0]}`"
+        training += f", {config.resolved_divergence} to the teacher `{public_name(config.teacher)[0]}`"
     weights = (
         "A LoRA adapter merged into its base, summed in fp32 and rounded once" if config.lora_rank else "All weights"
     )
     card = CARD.format(
-        front=front,
+        metadata=metadata,
         title=run.resolve().name,
         student=student,
         method=config.method,
-        how=how,
+        training=training,
         benchmark=config.benchmark,
         data=Path(config.data).name,
         weights=weights,
         dtype=dtype,
         evidence=" after its evidence, if any" if config.evidence else "",
-        usage=USAGE.format(reader=reader, prompt=EXAMPLE_PROMPT, limit=config.max_completion_length),
+        usage=USAGE.format(tokenizer_class=tokenizer_class, prompt=EXAMPLE_PROMPT, limit=config.max_completion_length),
         scores=scores,
         settings=settings_table(config, step),
         versions=versions_table(run),

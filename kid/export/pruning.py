@@ -1,4 +1,4 @@
-"""Depth pruning: a model with some of its layers, all other weights as they are, file to file."""
+"""Depth pruning: copies a model with some of its layers and all other weights unchanged, from file to file."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from kid.errors import InputError
-from kid.export.run import copy_tokenizer, written_beside
+from kid.export.run import atomic_directory, copy_tokenizer
 from kid.models.loading import stored_tensors
 from kid.models.pretrained import find_model
 
-# model_type -> (where the layers lie in the model, how config.json calls their number)
+# model_type -> (path of the layers in the model, key of their number in config.json)
 FAMILIES = {
     "qwen2": ("model.layers", "num_hidden_layers"),
     "llama": ("model.layers", "num_hidden_layers"),
     "codegen": ("transformer.h", "n_layer"),
 }
-SHARD_BYTES = 5 * 10**9  # of a file of weights at most, and so of what is in memory
+SHARD_BYTES = 5 * 10**9  # largest file of weights, and so the most in memory at once
 
 
-def chosen_layers(total: int, keep: str, layers: list[int] | None, count: int | None) -> list[int]:
-    """The layers that stay, ascending.
+def select_layers(total: int, keep: str, layers: list[int] | None, count: int | None) -> list[int]:
+    """The indices of the layers to keep, in ascending order.
 
     Args:
-        total: how many there are.
+        total: number of layers.
         keep: "every-second" (0, 2, 4, ...), "first" (`count` of them) or "listed" (`layers`).
 
     Raises:
-        InputError: a layer or a number of them that the model has not, or one that does not go with `keep`.
+        InputError: a layer or a count that the model does not have, or one that does not go with `keep`.
     """
     for name, value, owner in (("layers", layers, "listed"), ("count", count, "first")):
         if value is None and keep == owner:
@@ -56,62 +56,62 @@ def chosen_layers(total: int, keep: str, layers: list[int] | None, count: int | 
 
 
 def pruned_config(config: dict, kept: list[int]) -> dict:
-    """config.json's values with the number of layers, and what is said of each layer, as it is for those kept."""
-    _, name = FAMILIES[config["model_type"]]
-    config = {**config, name: len(kept)}
+    """The values of config.json with the number of layers and per-layer settings of the kept layers."""
+    _, count_key = FAMILIES[config["model_type"]]
+    config = {**config, count_key: len(kept)}
     if config.get("layer_types"):
         config["layer_types"] = [config["layer_types"][layer] for layer in kept]
-    if "max_window_layers" in config:  # Qwen2: so many layers from the first have full attention
+    if "max_window_layers" in config:  # Qwen2: this many layers, from the first, have full attention
         config["max_window_layers"] = sum(layer < config["max_window_layers"] for layer in kept)
     return config
 
 
-def kept_names(names: Iterable[str], trunk: str, kept: list[int]) -> dict[str, str]:
-    """Name in the checkpoint -> name among the kept layers, of each tensor that stays.
+def renamed_tensors(names: Iterable[str], trunk: str, kept: list[int]) -> dict[str, str]:
+    """Name in the checkpoint -> name in the pruned model, for each tensor that is kept.
 
     Raises:
         InputError: a kept layer has no tensor.
     """
-    prefix, _, stack = trunk.rpartition(".")
-    # A checkpoint of the bare trunk lacks the trunk's prefix.
-    layer = re.compile(rf"((?:{prefix}\.)?{stack}\.)(\d+)(\..+)")
-    found = {name: layer.fullmatch(name) for name in names}
-    numbers = {name: int(match[2]) for name, match in found.items() if match}
-    lacking = sorted(set(kept) - set(numbers.values()))
-    if lacking:
-        raise InputError(f"its weights lack layer {lacking[0]}")
-    place = {number: place for place, number in enumerate(kept)}
+    prefix, _, list_name = trunk.rpartition(".")
+    # A checkpoint of the bare trunk lacks this prefix.
+    layer = re.compile(rf"((?:{prefix}\.)?{list_name}\.)(\d+)(\..+)")
+    matches = {name: layer.fullmatch(name) for name in names}
+    layer_numbers = {name: int(match[2]) for name, match in matches.items() if match}
+    missing = sorted(set(kept) - set(layer_numbers.values()))
+    if missing:
+        raise InputError(f"its weights lack layer {missing[0]}")
+    new_number = {number: new_number for new_number, number in enumerate(kept)}
     renamed = {
-        name: f"{match[1]}{place[numbers[name]]}{match[3]}"
-        for name, match in found.items()
-        if match and numbers[name] in place
+        name: f"{match[1]}{new_number[layer_numbers[name]]}{match[3]}"
+        for name, match in matches.items()
+        if match and layer_numbers[name] in new_number
     }
-    return {name: renamed.get(name, name) for name in found if name in renamed or name not in numbers}
+    return {name: renamed.get(name, name) for name in matches if name in renamed or name not in layer_numbers}
 
 
 def write_shards(tensors: Iterable[tuple[str, torch.Tensor]], folder: Path, mode: int) -> None:
-    """model.safetensors, or files of `SHARD_BYTES` at most with their index; one of them is in memory at a time.
+    """Writes model.safetensors, or an index and files of at most `SHARD_BYTES`; holds one of them in memory at a time.
 
     Args:
-        mode: permissions of the files, which safetensors gives to their owner alone.
+        mode: permissions of the files; safetensors makes them readable by their owner only.
     """
     shards: list[list[str]] = []
-    part: dict[str, torch.Tensor] = {}
+    shard: dict[str, torch.Tensor] = {}
     total = 0
 
-    def write() -> None:
+    def write_shard() -> None:
         path = folder / f"part-{len(shards)}.safetensors"
-        save_file(part, path, {"format": "pt"})
+        save_file(shard, path, {"format": "pt"})
         path.chmod(mode)
-        shards.append(list(part))
-        part.clear()
+        shards.append(list(shard))
+        shard.clear()
 
     for name, tensor in tensors:
-        if part and sum(value.nbytes for value in part.values()) + tensor.nbytes > SHARD_BYTES:
-            write()
-        part[name] = tensor
+        if shard and sum(value.nbytes for value in shard.values()) + tensor.nbytes > SHARD_BYTES:
+            write_shard()
+        shard[name] = tensor
         total += tensor.nbytes
-    write()
+    write_shard()
     if len(shards) == 1:
         (folder / "part-0.safetensors").rename(folder / "model.safetensors")
         return
@@ -124,14 +124,14 @@ def write_shards(tensors: Iterable[tuple[str, torch.Tensor]], folder: Path, mode
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def parameters(folder: Path) -> int:
-    """Number of a model's weights, tied ones once; none is read."""
+def parameter_count(folder: Path) -> int:
+    """Number of a model's parameters, counting tied ones once; reads no weights."""
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)).num_parameters()
 
 
 def read_config(model: Path) -> dict:
-    """config.json's values. Raises InputError where it is damaged, or of a family whose layers are not known here."""
+    """The values of config.json. Raises InputError if it is damaged or its model_type is not in FAMILIES."""
     try:
         config = json.loads((model / "config.json").read_text(encoding="utf-8"))
         family = config["model_type"]
@@ -149,36 +149,35 @@ def read_config(model: Path) -> dict:
 def prune(
     name: str, keep: str, output: Path, layers: list[int] | None = None, count: int | None = None
 ) -> tuple[list[int], int, int, int]:
-    """Write the pruned model to `output`, which appears as a whole or not at all.
+    """Writes the pruned model to `output` atomically.
 
-    Weights, kept layers' and others', are byte for byte what they were, and so are the tokenizer's files and
-    generation_config.json.
+    All kept weights are copied byte for byte, and so are the tokenizer's files and generation_config.json.
 
     Args:
         name: folder or hub id of a qwen2, llama or codegen model.
-        keep, layers, count: see `chosen_layers`.
+        keep, layers, count: see `select_layers`.
 
     Returns:
-        (kept layers by their old numbers, how many there were, parameters before, parameters after).
+        (original indices of the kept layers, number of layers before, parameters before, parameters after).
 
     Raises:
-        InputError: not a model of these, no such layers, its weights are damaged or lack a layer, or `output` is there.
+        InputError: an unsupported model, no such layers, damaged weights or a missing layer, or `output` exists.
     """
     model = find_model(name, "--model")
     config = read_config(model)
-    trunk, number = FAMILIES[config["model_type"]]
-    total = config[number]
-    kept = chosen_layers(total, keep, layers, count)
+    trunk, count_key = FAMILIES[config["model_type"]]
+    layer_count = config[count_key]
+    kept = select_layers(layer_count, keep, layers, count)
     if output.exists():
         raise InputError(f"--output {output} exists; remove it or choose another")
     stored = stored_tensors(model)
     try:
-        names = kept_names(stored, trunk, kept)
+        names = renamed_tensors(stored, trunk, kept)
     except InputError as error:
         raise InputError(f"--model {name}: {error}; fetch the model again") from None
-    with written_beside(output) as partial:
+    with atomic_directory(output) as partial:
         (partial / "config.json").write_text(json.dumps(pruned_config(config, kept), indent=2) + "\n", encoding="utf-8")
-        # A copy of each: in a .bin tied weights are one piece of memory, which safetensors does not write.
+        # Clone each: tied weights in a .bin share memory, which safetensors refuses to write.
         tensors = (
             (new, stored[old].whole().clone(memory_format=torch.contiguous_format)) for old, new in names.items()
         )
@@ -186,5 +185,5 @@ def prune(
         copy_tokenizer(model, partial)
         if (model / "generation_config.json").is_file():
             shutil.copyfile(model / "generation_config.json", partial / "generation_config.json")
-        after = parameters(partial)
-    return kept, total, parameters(model), after
+        after = parameter_count(partial)
+    return kept, layer_count, parameter_count(model), after

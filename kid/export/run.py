@@ -1,4 +1,4 @@
-"""A finished run as one Hugging Face directory: merged weights, tokenizer, greedy decoding, and the model's card."""
+"""Exports a finished run as one Hugging Face directory: merged weights, tokenizer, greedy decoding, model card."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from kid.models.loading import DTYPES, add_adapter, load_causal_lm, stored_tenso
 from kid.models.pretrained import Pretrained, find_model, find_teacher, fingerprint, load_tokenizer, padding_token
 from kid.progress import progress_bar
 
-RECORD = "kid_export.json"  # says what the directory was made of
+RECORD_FILE = "kid_export.json"  # records what the directory was made from
 SHARD_SIZE = "5GB"
 TOKENIZER_FILES = (
     "tokenizer*", "vocab*", "merges.txt", "*.model", "*.tiktoken",
@@ -35,10 +35,10 @@ TOKENIZER_FILES = (
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a run has trained: its config, the weights in question, the step they are of (None: the run's end).
+class TrainedStudent:
+    """The trained student of a run: the run's config, its weights and their step (None: the end of the run).
 
-    base: the folder of the student's base model; None where all weights were trained and it is not at hand any more.
+    base: the folder of the student's base model; None if all weights were trained and the base is no longer available.
     """
 
     run: Path
@@ -52,17 +52,17 @@ class Trained:
         return self.weights.adapter or self.weights.base
 
 
-def find_trained(run: Path, step: int | None) -> Trained:
-    """What is to be exported.
+def find_trained_student(run: Path, step: int | None) -> TrainedStudent:
+    """The student to export.
 
     Raises:
-        InputError: no run's directory, not finished, no such step, or the adapter's base is gone.
+        InputError: not a run's directory, not finished, no such step, or the adapter's base is missing.
     """
     if not (run / "config.yaml").is_file():
-        what = "holds no config.yaml, so it is no run's directory" if run.is_dir() else "does not exist"
-        raise InputError(f"run {run} {what}; give the directory that --output named in training")
+        problem = "holds no config.yaml, so it is no run's directory" if run.is_dir() else "does not exist"
+        raise InputError(f"run {run} {problem}; give the directory that --output named in training")
     config = merge_config(run / "config.yaml", {})
-    kind = config.trained_as
+    kind = config.export_kind
     folder = run / kind if step is None else run / f"{kind}s" / f"step-{step}"
     if not folder.is_dir():
         names = (path.name.removeprefix("step-") for path in (run / f"{kind}s").glob("step-*"))
@@ -74,21 +74,21 @@ def find_trained(run: Path, step: int | None) -> Trained:
         raise InputError(f"--step {step}: {folder} does not exist; there are: {steps}")
     weights = find_teacher(str(folder), "run")
     if config.lora_rank:
-        return Trained(run, config, step, weights, weights.base)
+        return TrainedStudent(run, config, step, weights, weights.base)
     try:
         base = find_model(config.student, "--student")
-    except InputError:  # only its card would be read
+    except InputError:  # only needed for its model card
         base = None
-    return Trained(run, config, step, weights, base)
+    return TrainedStudent(run, config, step, weights, base)
 
 
-def export_record(trained: Trained, dtype: str) -> dict:
-    """What tells an export from another: the weights it is made of, wherever they lie, and how they are written."""
+def export_record(trained: TrainedStudent, dtype: str) -> dict:
+    """What identifies an export: a fingerprint of its weights, independent of their path, the step and the dtype."""
     return {"made_by": "kid", "weights": fingerprint(trained.weights), "step": trained.step, "dtype": dtype}
 
 
 def is_exported(output: Path, record: dict) -> bool:
-    """Whether `output` is this export already.
+    """Whether `output` already is this export.
 
     Raises:
         InputError: it holds something else, or cannot be written.
@@ -97,7 +97,7 @@ def is_exported(output: Path, record: dict) -> bool:
     if not output.exists() or not any(output.iterdir()):
         return False
     try:
-        found = json.loads((output / RECORD).read_text(encoding="utf-8"))
+        found = json.loads((output / RECORD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = None
     if found != record:
@@ -106,24 +106,24 @@ def is_exported(output: Path, record: dict) -> bool:
     return True
 
 
-def check_space(trained: Trained, output: Path, dtype: str) -> None:
-    """Raises InputError where the weights alone would not fit on the disk."""
-    shapes = [stored.shape for stored in stored_tensors(trained.weights.base).values()]
+def check_space(trained: TrainedStudent, output: Path, dtype: str) -> None:
+    """Raises InputError if the weights do not fit on the disk."""
+    shapes = [tensor.shape for tensor in stored_tensors(trained.weights.base).values()]
     needed = sum(shape.numel() for shape in shapes) * DTYPES[dtype].itemsize
-    place = next(parent for parent in output.absolute().parents if parent.exists())
-    free = shutil.disk_usage(place).free
+    parent_folder = next(parent for parent in output.absolute().parents if parent.exists())
+    free = shutil.disk_usage(parent_folder).free
     if needed > free:
         raise InputError(
-            f"--output {output}: its weights take {needed / 1e9:.2f} GB and {place} has {free / 1e9:.2f} GB free; "
-            "make room or choose another"
+            f"--output {output}: its weights take {needed / 1e9:.2f} GB and {parent_folder} has {free / 1e9:.2f} GB "
+            "free; make room or choose another"
         )
 
 
 @torch.no_grad()
 def merge_adapter(adapted: PeftModel, dtype: torch.dtype) -> PreTrainedModel:
-    """The base model with its adapter added to its weights: summed in fp32, rounded once, to `dtype`.
+    """The base model with its adapter merged into its weights: summed in fp32, then rounded once to `dtype`.
 
-    One layer at a time is in fp32, so that no more than one copy of the weights is in memory.
+    Only one layer at a time is in fp32, so memory holds a single copy of the weights.
 
     Raises:
         InputError: a merged weight is not finite.
@@ -142,23 +142,23 @@ def merge_adapter(adapted: PeftModel, dtype: torch.dtype) -> PreTrainedModel:
     return adapted.unload().to(dtype)
 
 
-def merged_model(trained: Trained, dtype: str) -> PreTrainedModel:
-    """The student on the CPU, in `dtype`; its base is read as training read it, in the run's dtype.
+def merged_model(trained: TrainedStudent, dtype: str) -> PreTrainedModel:
+    """The merged student on the CPU in `dtype`; its base is loaded in the run's dtype, as in training.
 
     Raises:
-        InputError: weights are missing, damaged, or do not go together.
+        InputError: weights are missing, damaged, or do not match.
     """
-    # Nothing will be run, and every architecture has this attention.
+    # The model is not run, and every architecture supports this attention.
     model = load_causal_lm(trained.weights.base, trained.config.dtype, "eager")
     if trained.weights.adapter is None:
         return model.to(DTYPES[dtype])
     return merge_adapter(add_adapter(model, trained.weights.adapter), DTYPES[dtype])
 
 
-def add_older_names(path: Path) -> None:
-    """What transformers 5 writes into config.json under new names, under those of version 4 too.
+def add_transformers4_keys(path: Path) -> None:
+    """Adds the transformers 4 names of the config.json keys that transformers 5 renamed.
 
-    Version 4, and vLLM over it, would take its own defaults without a word: another RoPE, and fp32.
+    Version 4, and vLLM based on it, would silently use its defaults otherwise: another RoPE, and fp32.
     """
     config = json.loads(path.read_text(encoding="utf-8"))
     config["torch_dtype"] = config["dtype"]
@@ -171,13 +171,13 @@ def add_older_names(path: Path) -> None:
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:
-    """The tokenizer's files as they are, chat templates with them."""
+    """Copies the tokenizer's files unchanged, including chat templates."""
     for path in sorted({path for pattern in TOKENIZER_FILES for path in source.glob(pattern)}):
         (shutil.copytree if path.is_dir() else shutil.copyfile)(path, target / path.name)
 
 
-def reads_alike(folder: Path) -> bool:
-    """Whether AutoTokenizer gives the ids that the model was trained on, see `kid.models.pretrained.load_tokenizer`."""
+def auto_tokenizer_matches(folder: Path) -> bool:
+    """Whether AutoTokenizer gives the ids used in training, see `kid.models.pretrained.load_tokenizer`."""
     try:
         found = AutoTokenizer.from_pretrained(folder)(EXAMPLE_PROMPT).input_ids
     except (OSError, ValueError, KeyError):
@@ -185,8 +185,8 @@ def reads_alike(folder: Path) -> bool:
     return found == load_tokenizer(folder, "--output")(EXAMPLE_PROMPT).input_ids
 
 
-def synchronise(folder: Path) -> None:
-    """Everything in it, and itself, is on the disk when this returns."""
+def sync_to_disk(folder: Path) -> None:
+    """Flushes the folder and everything in it to the disk."""
     for path in (*folder.rglob("*"), folder):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -196,16 +196,18 @@ def synchronise(folder: Path) -> None:
 
 
 @contextmanager
-def written_beside(folder: Path) -> Iterator[Path]:
-    """A folder that becomes `folder` once it is filled and on the disk; what a killed process left of one is cleared.
+def atomic_directory(folder: Path) -> Iterator[Path]:
+    """Yields a temporary folder that is renamed to `folder` on success, once flushed to the disk.
+
+    Leftovers of a killed process are deleted first.
 
     Raises:
-        InputError: another process is at it, or the disk does not take it.
+        InputError: another process is writing it, or writing fails.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        lock = os.open(partial, os.O_RDONLY)  # let go of when the process ends, however it ends
+        lock = os.open(partial, os.O_RDONLY)  # released when the process ends, however it ends
     except OSError as error:
         raise InputError(f"--output {folder} cannot be written ({error.strerror}); choose another") from None
     try:
@@ -214,10 +216,10 @@ def written_beside(folder: Path) -> Iterator[Path]:
         os.close(lock)
         raise InputError(f"--output {folder}: another export is writing it; wait for it or choose another") from None
     try:
-        for left in partial.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for leftover in partial.iterdir():
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         yield partial
-        synchronise(partial)
+        sync_to_disk(partial)
         partial.replace(folder)
         descriptor = os.open(folder.parent, os.O_RDONLY)
         os.fsync(descriptor)
@@ -230,43 +232,43 @@ def written_beside(folder: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def export_merged(trained: Trained, output: Path, dtype: str, command: str) -> list[str]:
-    """Write the merged student to `output`, which appears as a whole or not at all.
+def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: str) -> list[str]:
+    """Writes the merged student to `output` atomically.
 
     Args:
         dtype: "fp32" or "bf16".
-        command: of this export, for the card.
+        command: the command line of this export, for the model card.
 
     Returns:
-        Lines about what could not be written as it should be.
+        Remarks about the tokenizer and about what the model card lacks.
 
     Raises:
-        InputError: see `merged_model` and `written_beside`; the disk is too small; the tokenizer cannot be read.
+        InputError: see `merged_model` and `atomic_directory`; the disk is too small; the tokenizer cannot be read.
     """
     check_space(trained, output, dtype)
-    # A run's own tokenizer files are transformers' version of the base's.
-    source = trained.base if trained.base and trained.weights.adapter else trained.weights.tokenizer
-    tokenizer = load_tokenizer(source, f"run {trained.run}: its base")
+    # A run's own tokenizer files are the base's as rewritten by transformers.
+    tokenizer_folder = trained.base if trained.base and trained.weights.adapter else trained.weights.tokenizer
+    tokenizer = load_tokenizer(tokenizer_folder, f"run {trained.run}: its base")
     model = merged_model(trained, dtype)
     model.generation_config = GenerationConfig(
         do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=padding_token(tokenizer)
     )
     remarks: list[str] = []
-    with written_beside(output) as partial:
+    with atomic_directory(output) as partial:
         model.save_pretrained(partial, max_shard_size=SHARD_SIZE)
-        add_older_names(partial / "config.json")
-        for path in partial.glob("*.safetensors"):  # which only their owner may read as they are written
+        add_transformers4_keys(partial / "config.json")
+        for path in partial.glob("*.safetensors"):  # safetensors makes them readable by their owner only
             path.chmod((partial / "config.json").stat().st_mode)
-        copy_tokenizer(source, partial)
-        alike = reads_alike(partial)
-        if not alike:
+        copy_tokenizer(tokenizer_folder, partial)
+        matches = auto_tokenizer_matches(partial)
+        if not matches:
             remarks.append(
                 "AutoTokenizer, and with it vLLM, splits text otherwise than the base's tokenizer.json says; the card "
                 "names PreTrainedTokenizerFast instead"
             )
-        reader = "AutoTokenizer" if alike else "PreTrainedTokenizerFast"
-        made = (trained.run, trained.config, trained.step, trained.base)
-        card, missing = model_card(*made, dtype, reader, command)
+        tokenizer_class = "AutoTokenizer" if matches else "PreTrainedTokenizerFast"
+        identity = (trained.run, trained.config, trained.step, trained.base)
+        card, missing = model_card(*identity, dtype, tokenizer_class, command)
         (partial / "README.md").write_text(card, encoding="utf-8")
-        (partial / RECORD).write_text(json.dumps(export_record(trained, dtype), indent=2) + "\n", encoding="utf-8")
+        (partial / RECORD_FILE).write_text(json.dumps(export_record(trained, dtype), indent=2) + "\n", encoding="utf-8")
     return remarks + missing

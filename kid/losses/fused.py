@@ -21,7 +21,7 @@ from kid.losses.head import Head, add_weight_gradient, project, pull_back
 from kid.losses.torch_rows import Objective
 
 MEMORY_MB = 768
-# Rows that a GPU's matrix products take at a time.
+# Rows in one tile of a GPU's matrix products.
 TILE = 128
 
 
@@ -34,13 +34,13 @@ class FusedLosses(RowStatistics):
 
 @dataclass(frozen=True)
 class ChunkPlan:
-    """How much is done at once. rows: of logits. tile: vocabulary rows of a bf16 head that is converted to fp32."""
+    """Size of a chunk. rows: of logits. tile: vocabulary rows of a bf16 head that are converted to fp32 at a time."""
 
     rows: int
     tile: int
 
     def chunks(self, count: int) -> list[slice]:
-        """`count` rows in as few chunks as there can be, of nearly equal size: whole tiles of a GPU's products."""
+        """`count` rows in as few chunks as possible, of nearly equal size: whole tiles of a GPU's matrix products."""
         unit = TILE if self.rows >= TILE else 1
         units = -(-count // unit)
         chunks = -(-units // (self.rows // unit))
@@ -51,7 +51,7 @@ class ChunkPlan:
 def plan_chunks(
     heads: list[Head], device: torch.device, wide: int, gradient: int, scratch: int, memory_mb: float
 ) -> ChunkPlan:
-    """As many rows as the budget allows, at least one.
+    """Chunks of as many rows as the budget allows, at least one.
 
     Args:
         heads: the student's, and the teacher's if there is one.

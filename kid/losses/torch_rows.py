@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kid.losses.divergence import RowStatistics
 
-# exp of it is finite in fp32, and 1 / exp of it is nothing beside 1 in every dtype.
+# exp of it is finite in fp32, and adding 1 / exp of it to 1 changes nothing in any dtype.
 FAR = 80.0
 # Elements of a block of rows on a CPU, few enough to stay in its cache from one operation to the next.
 BLOCK = 2**18

@@ -14,7 +14,7 @@ from pathlib import Path
 from kid.errors import InputError
 from kid.minibench.domains import DEV_DOMAINS, TRAIN_DOMAINS, Column, Table, parse_domain
 from kid.minibench.patterns import PATTERNS, Pattern
-from kid.minibench.questions import ATTEMPTS, Database, ask, natural
+from kid.minibench.questions import MAX_ATTEMPTS, Database, draw_question, natural_name
 
 TRAIN_PER_DATABASE = 500
 SEEN_PER_DATABASE = 10  # new questions on a training database
@@ -22,19 +22,19 @@ DEV_PER_DATABASE = 25
 
 PARENT_ROWS = (12, 16)
 CHILD_ROWS = (18, 24)
-PARENTS_WITH_CHILDREN = 2 / 3  # the others are what NOT IN and EXCEPT find
-MOST_CATEGORIES = 6
+PARENTS_WITH_CHILDREN = 2 / 3  # NOT IN and EXCEPT find the others
+MAX_CATEGORIES = 6
 
 SQL_TYPES = {"label": "TEXT", "category": "TEXT", "real": "REAL", "date": "DATE"}
 SPIDER_TYPES = {"label": "text", "category": "text", "date": "time"}
 
 
 def draw_numbers(column: Column, count: int, rng: random.Random) -> list[int | float]:
-    """Numbers in the column's range, all different where the range allows: order and superlatives then have no ties."""
+    """`count` numbers in the column's range, different if it allows, so that order and superlatives have no ties."""
     low, high = (float(end) for end in column.values.split("-"))
     if column.kind == "real":
         return [number / 10 for number in rng.sample(range(int(low * 10), int(high * 10) + 1), count)]
-    # Round numbers where they are large, as people would write them.
+    # Large numbers are round, as people would write them.
     step = 100 if high > 3000 else 10 if column.kind == "integer" and high > 500 else 1
     numbers = range(int(low), int(high) + 1, step)
     return rng.sample(numbers, count) if len(numbers) >= count else rng.choices(numbers, k=count)
@@ -55,8 +55,8 @@ def draw_values(column: Column, count: int, parent_ids: list[int], rng: random.R
     pool = column.values.replace("_", " ").split("|")
     if column.kind == "label":
         return rng.sample(pool, count)
-    # Each database has its own part of a pool, so that values must be copied, not remembered. Every one occurs.
-    pool = rng.sample(pool, min(len(pool), MOST_CATEGORIES))
+    # Each database uses its own part of a pool, so that models must copy values, not remember them. Each value occurs.
+    pool = rng.sample(pool, min(len(pool), MAX_CATEGORIES))
     values = pool + rng.choices(pool, k=count - len(pool))
     rng.shuffle(values)
     return values
@@ -73,7 +73,7 @@ def draw_rows(tables: dict[str, Table], rng: random.Random) -> dict[str, list[tu
     return rows
 
 
-def create_table(table: Table) -> str:
+def create_table_sql(table: Table) -> str:
     """The CREATE TABLE statement."""
     lines = [f"{column.name} {SQL_TYPES.get(column.kind, 'INTEGER')}" for column in table.columns]
     lines[0] += " PRIMARY KEY"
@@ -86,53 +86,53 @@ def write_database(path: Path, tables: dict[str, Table], rows: dict[str, list[tu
     path.parent.mkdir(parents=True)
     with closing(sqlite3.connect(path)) as connection:
         for table in tables.values():
-            connection.execute(create_table(table))
+            connection.execute(create_table_sql(table))
             marks = ", ".join("?" * len(table.columns))
             connection.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows[table.name])
         connection.commit()
 
 
-def describe_tables(db_id: str, tables: dict[str, Table]) -> dict:
-    """A database's entry in tables.json, in Spider's official keys."""
+def tables_json_entry(db_id: str, tables: dict[str, Table]) -> dict:
+    """A database's entry in tables.json, with Spider's official keys."""
     names = list(tables)
     columns = [column for table in tables.values() for column in table.columns]
-    places = {(column.table, column.name): place for place, column in enumerate(columns, start=1)}
+    column_numbers = {(column.table, column.name): number for number, column in enumerate(columns, start=1)}
     return {
         "db_id": db_id,
-        "table_names": [natural(name) for name in names],
+        "table_names": [natural_name(name) for name in names],
         "table_names_original": names,
-        "column_names": [[-1, "*"], *([names.index(column.table), natural(column.name)] for column in columns)],
+        "column_names": [[-1, "*"], *([names.index(column.table), natural_name(column.name)] for column in columns)],
         "column_names_original": [[-1, "*"], *([names.index(column.table), column.name] for column in columns)],
         "column_types": ["text", *(SPIDER_TYPES.get(column.kind, "number") for column in columns)],
-        "primary_keys": [places[name, "id"] for name in names],
+        "primary_keys": [column_numbers[name, "id"] for name in names],
         "foreign_keys": [
-            [places[column.table, column.name], places[column.values, "id"]]
+            [column_numbers[column.table, column.name], column_numbers[column.values, "id"]]
             for column in columns
             if column.kind == "key"
         ],
     }
 
 
-def ask_many(
+def draw_questions(
     count: int, schedule: Iterator[Pattern], database: Database, rng: random.Random, avoid: list[dict], counts: Counter
 ) -> list[dict]:
-    """`count` different questions on a database, the patterns taking turns.
+    """`count` different questions on a database, with the patterns in turn.
 
     Args:
-        count: how many.
-        schedule: patterns, endlessly; one that has nothing new to ask here is passed over.
-        database: what they are about.
-        rng: source of every draw.
-        avoid: items of another split; no query and no question of theirs is asked again.
-        counts: questions by pattern, added to.
+        count: number of questions.
+        schedule: an endless sequence of patterns; one that yields no new question on this database is skipped.
+        database: what the questions are about.
+        rng: makes every draw.
+        avoid: items of another split; their queries and questions are not used again.
+        counts: questions by pattern; updated in place.
     """
     items: list[dict] = []
     queries = {item["query"] for item in avoid}
     questions = {item["question"] for item in avoid}
     while len(items) < count:
         pattern = next(schedule)
-        for _ in range(ATTEMPTS):
-            item = ask(pattern, database, rng)
+        for _ in range(MAX_ATTEMPTS):
+            item = draw_question(pattern, database, rng)
             if item and item["query"] not in queries and item["question"] not in questions:
                 items.append(item)
                 questions.add(item["question"])
@@ -151,10 +151,10 @@ def build_minibench(output: Path, seed: int = 0) -> dict:
 
     Args:
         output: folder to write; new or empty.
-        seed: of every draw.
+        seed: seed of every draw.
 
     Returns:
-        `databases` and `questions`: counts by split; `patterns`: by split, the number of questions of each pattern.
+        `databases` and `questions`: counts by split; `patterns`: by split, the number of questions per pattern.
 
     Raises:
         InputError: `output` is not empty, or not a folder.
@@ -168,25 +168,26 @@ def build_minibench(output: Path, seed: int = 0) -> dict:
     for split in items:
         order = random.Random(f"{seed}/{split}").sample(PATTERNS, len(PATTERNS))
         schedules[split] = cycle(order)
-    described = []
+    entries = []
     for db_id, domain in {**TRAIN_DOMAINS, **DEV_DOMAINS}.items():
-        # A generator a database: a change to one domain leaves the rows of the others as they are.
+        # One generator per database: a change to one domain leaves the rows of the others unchanged.
         rng = random.Random(f"{seed}/{db_id}")
         tables = parse_domain(domain)
         rows = draw_rows(tables, rng)
         path = output / "database" / db_id / f"{db_id}.sqlite"
         write_database(path, tables, rows)
-        described.append(describe_tables(db_id, tables))
+        entries.append(tables_json_entry(db_id, tables))
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             database = Database(db_id, tables, rows, connection)
             if db_id in DEV_DOMAINS:
-                items["dev"] += ask_many(DEV_PER_DATABASE, schedules["dev"], database, rng, [], counts["dev"])
+                items["dev"] += draw_questions(DEV_PER_DATABASE, schedules["dev"], database, rng, [], counts["dev"])
                 continue
-            # `seen` asks first: training questions are many, so it is they that step aside.
-            seen = ask_many(SEEN_PER_DATABASE, schedules["seen"], database, rng, [], counts["seen"])
+            # `seen` is drawn first: training questions are many, so they are the ones that avoid it.
+            seen = draw_questions(SEEN_PER_DATABASE, schedules["seen"], database, rng, [], counts["seen"])
             items["seen"] += seen
-            items["train"] += ask_many(TRAIN_PER_DATABASE, schedules["train"], database, rng, seen, counts["train"])
-    write_json(output / "tables.json", described)
+            train = draw_questions(TRAIN_PER_DATABASE, schedules["train"], database, rng, seen, counts["train"])
+            items["train"] += train
+    write_json(output / "tables.json", entries)
     for split, name in (("train", "train_spider.json"), ("dev", "dev.json"), ("seen", "seen.json")):
         write_json(output / name, items[split])
     return {

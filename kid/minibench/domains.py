@@ -1,4 +1,4 @@
-"""The embedded benchmark's databases as data: one line a table, and the pools their values are drawn from."""
+"""The embedded benchmark's databases as data: one line per table, and the pools from which values are drawn."""
 
 from __future__ import annotations
 
@@ -198,12 +198,12 @@ class Table:
 
     @property
     def parents(self) -> list[str]:
-        """Tables its foreign keys point to."""
+        """The tables to which its foreign keys point."""
         return [column.values for column in self.columns if column.kind == "key"]
 
 
 def parse_column(table: str, text: str) -> Column:
-    """One column out of its notation."""
+    """Parse a column's notation."""
     if text.endswith(">"):
         return Column(table, f"{text[:-1]}_id", "key", text[:-1])
     name, _, values = text.partition("=")
@@ -220,7 +220,7 @@ def parse_column(table: str, text: str) -> Column:
 
 
 def parse_domain(domain: dict[str, str]) -> dict[str, Table]:
-    """The tables of a domain, parents before children as they are written."""
+    """The tables of a domain, in the order of the notation: parents before children."""
     return {
         name: Table(name, (Column(name, "id", "id"), *(parse_column(name, text) for text in line.split())))
         for name, line in domain.items()

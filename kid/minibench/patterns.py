@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Which of a table's columns a slot may be: kinds of `domains.Column`.
+# Kind of slot -> the columns that it may be, by the kinds of `domains.Column`.
 COLUMN_KINDS = {
     "any": ("label", "category", "integer", "real", "year", "date"),
     "label": ("label",),
@@ -15,7 +15,7 @@ COLUMN_KINDS = {
     "ranked": ("integer", "real", "year", "date"),
 }
 
-# SQL -> the words for it, by the kind of slot.
+# Kind of slot -> SQL -> the words for it.
 WORDS = {
     "compare": {">": ("above", "over", "greater than"), "<": ("below", "under", "less than")},
     "above": {">": ("above", "over", "greater than")},
@@ -38,14 +38,14 @@ TIME_WORDS = {
 
 JOIN = "FROM {t} JOIN {p} ON {t}.{p}_id = {p}.id"
 
-# A pattern is a line `name: slots` and, below it, the gold query and the questions that all ask for exactly it.
-# The first slot says which tables it is about: `t` (any one) or `t>p` (a child and the parent its key points to). The
-# others read `owner.slot:kind` and are drawn left to right: a column of a table (kinds above), a value of a column
-# (value, inner, low, high, initial), or a word of WORDS. In a question {c} is the slot's natural name and {cs} its
-# plural; in SQL {c} is the identifier or literal. Two kinds of check keep a pattern from asking too little:
-#   untied QUERY  its first column must have no ties, or which row comes first would be a matter of luck
+# A pattern is a line `name: slots` and, below it, the gold query and questions that all ask for exactly this query.
+# The first slot names the tables: `t` (any one) or `t>p` (a child and the parent its key points to). The others read
+# `owner.slot:kind` and are drawn left to right: a column of a table (kinds above), a value of a column (value, inner,
+# low, high, initial), or a word of WORDS. In a question {c} is the slot's natural name and {cs} its plural; in SQL {c}
+# is the identifier or literal. Two kinds of check ensure that a question needs its whole query:
+#   untied QUERY  its first column must have no ties, or chance would decide which row comes first
 #   unlike QUERY  its rows must differ from the gold's, or a simpler query would answer the question
-TEXT = """
+PATTERN_NOTATION = """
 project_one: t t.a:any
     SELECT {a} FROM {t}
     Show the {a} of every {t}.
@@ -315,7 +315,7 @@ except_equal: t>p t.c:category c.v:value
 
 @dataclass(frozen=True)
 class Pattern:
-    """A kind of question; the notation above, taken apart."""
+    """A kind of question: the fields of the notation above."""
 
     name: str
     slots: str
@@ -326,7 +326,7 @@ class Pattern:
 
 
 def parse_patterns(text: str) -> tuple[Pattern, ...]:
-    """All patterns of the notation above, in order."""
+    """All patterns in `text`, which is in the notation above, in order."""
     blocks: list[list[str]] = []
     for line in text.replace("{join}", JOIN).strip().splitlines():
         if line.startswith(" "):
@@ -345,4 +345,4 @@ def parse_patterns(text: str) -> tuple[Pattern, ...]:
     return tuple(patterns)
 
 
-PATTERNS = parse_patterns(TEXT)
+PATTERNS = parse_patterns(PATTERN_NOTATION)

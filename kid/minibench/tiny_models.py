@@ -1,4 +1,4 @@
-"""A tokenizer trained on the spot and tiny untrained models: the demo's and the tests' stand-ins for real ones."""
+"""Train a tokenizer and create tiny untrained models, which the demo and the tests use in place of real ones."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 
 from kid.config.run_config import RunConfig
 from kid.data.reading import data_options, load_split, read_schemas
-from kid.data.texts import make_texts, written_parts
+from kid.data.texts import annotate_questions, tokenizer_corpus
 
 EOS, PAD = "<|endoftext|>", "<|pad|>"
-# The prompt's fixed phrases are one piece each, which halves its length; then a word with the sign before it, one or
-# two digits, any other sign: names and values are copied piece by piece.
-PIECES = "|".join(
+# Each fixed phrase of the prompt is one piece, which halves the prompt's length. Other pieces are a word with the sign
+# before it, one or two digits, or any other sign, so that names and values are copied piece by piece.
+PRETOKEN_REGEX = "|".join(
     [
         r"database schema :|foreign keys :| , columns = \[",
         r" \( (?:integer|text|real|date)(?: \| primary key)? \| values :| \)(?: ,| \])|matched contents :(?: None)?",
@@ -26,20 +26,20 @@ PIECES = "|".join(
 
 
 def benchmark_texts(benchmark: str, split: str, data: Path) -> list[str]:
-    """Every schema part once; for every question of a split the rest of its prompt and its gold SQL."""
+    """Texts to train a tokenizer on: each schema part once; for each question the rest of its prompt and its SQL."""
     options = data_options(RunConfig(benchmark=benchmark, data=str(data)))
     loaded = load_split(options, split)
     schemas, _ = read_schemas(loaded, options.missing_database)
-    texts = make_texts(loaded, schemas, options.evidence, f"{benchmark} {split}")
-    return written_parts(schemas, texts, options.evidence)
+    texts = annotate_questions(loaded, schemas, options.evidence, f"{benchmark} {split}")
+    return tokenizer_corpus(schemas, texts, options.evidence)
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer with `vocab_size` entries at most; like Qwen's it has no BOS and no unknown token."""
+    """Train a byte-level BPE tokenizer with at most `vocab_size` entries; like Qwen's, it has no BOS or UNK token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
+            pre_tokenizers.Split(Regex(PRETOKEN_REGEX), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -55,7 +55,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
 
 def tiny_config(family: str, tokenizer, vocabulary: int, hidden: int, layers: int, heads: int) -> PreTrainedConfig:
-    """The configuration of a small model of a family: "qwen2", "llama" or "codegen"."""
+    """The configuration of a small model; `family` is "qwen2", "llama" or "codegen"."""
     sizes = {
         "hidden_size": hidden,
         "intermediate_size": hidden * 3,
@@ -64,7 +64,7 @@ def tiny_config(family: str, tokenizer, vocabulary: int, hidden: int, layers: in
         "num_key_value_heads": heads,
         "max_position_embeddings": 2048,
         "rope_theta": 10000.0,
-        "tie_word_embeddings": family == "qwen2",  # as Qwen1.5-0.5B ties them, and LLaMA does not
+        "tie_word_embeddings": family == "qwen2",  # as in Qwen1.5-0.5B, unlike LLaMA
     }
     if family == "codegen":
         sizes = {"n_embd": hidden, "n_inner": hidden * 3, "n_layer": layers, "n_head": heads, "n_positions": 2048}
@@ -72,7 +72,7 @@ def tiny_config(family: str, tokenizer, vocabulary: int, hidden: int, layers: in
     return AutoConfig.for_model(
         family,
         vocab_size=vocabulary,
-        initializer_range=0.06,  # they train for minutes: from the usual 0.02 copying is learnt much later
+        initializer_range=0.06,  # models train for minutes; with the usual 0.02 they learn to copy much later
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -91,9 +91,9 @@ def write_tiny_model(
     family: str = "qwen2",
     padding: int = 64,
 ) -> int:
-    """An untrained model in `folder`, with its tokenizer; returns its number of parameters.
+    """Write an untrained model and its tokenizer to `folder`; returns its number of parameters.
 
-    padding: the vocabulary is padded to a multiple of it, as real ones are.
+    padding: the vocabulary size is padded to a multiple of it, as in real models.
     """
     torch.manual_seed(seed)
     vocabulary = -(-len(tokenizer) // padding) * padding

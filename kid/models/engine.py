@@ -24,10 +24,10 @@ from kid.models.response_model import ResponseModel
 
 @contextmanager
 def joined_ranks() -> Iterator[None]:
-    """Make this process a rank of the launcher's job; it leaves when it ends, done or refusing what all were given.
+    """Join the launcher's job as a rank; leaves the process group on success, InputError or StoppedError.
 
     Raises:
-        RunError: not all ranks have come within 10 minutes (DeepSpeed's; DEEPSPEED_TIMEOUT sets others).
+        RunError: not all ranks have joined within 10 minutes (DeepSpeed's default; DEEPSPEED_TIMEOUT changes it).
     """
     get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     lock_builds()
@@ -39,8 +39,8 @@ def joined_ranks() -> Iterator[None]:
             f"the other nodes, and whether they reach {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         ) from error
     torch.distributed.barrier()
-    # On a CPU DeepSpeed's ranks share 64 MiB each under a name that nobody takes away, which fills the memory launch by
-    # launch. All have mapped it by now; without its name it goes with the last of them, also when they are killed.
+    # On a CPU each rank of DeepSpeed shares 64 MiB under a name that is never removed, so that memory fills launch by
+    # launch. All ranks have mapped it by now; without its name it is freed with the last of them, even if killed.
     job = "_".join([str(os.getuid()), os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"], os.environ["RANK"]])
     Path(f"/dev/shm/deepspeed_allreduce_buffer_{job}").unlink(missing_ok=True)
     try:
@@ -49,12 +49,12 @@ def joined_ranks() -> Iterator[None]:
         atexit.register(leave_group)
         raise
     # Not here: a process may train more than once. And not after any other error: other ranks may wait in a collective,
-    # and to leave would wait with them.
+    # and leaving would wait for them.
     atexit.register(leave_group)
 
 
 def leave_group() -> None:
-    """An interpreter that ends while gloo's threads are at work aborts, now and then, with a run's work all done."""
+    """Leave the process group: an interpreter that exits while gloo's threads run sometimes aborts."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

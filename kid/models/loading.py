@@ -1,4 +1,4 @@
-"""The student, the frozen teacher, and how their weights reach the ranks: each reads only the part it will hold."""
+"""Load the student and the frozen teacher: each rank reads only the part of the weights it will hold."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A tensor in a checkpoint, not yet read: `rows(a, b)` reads rows [a, b) of it, `whole()` all."""
+class StoredTensor:
+    """A tensor in a checkpoint, read on demand: `rows(a, b)` reads rows [a, b) of it, `whole()` all."""
 
     shape: torch.Size
     rows: Callable[[int, int], Tensor]
     whole: Callable[[], Tensor]
 
 
-def stored_tensors(folder: Path) -> dict[str, Stored]:
+def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     """Every tensor of a model's or an adapter's checkpoint by name; files are opened, nothing is read yet.
 
     Raises:
@@ -49,7 +49,7 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
             break
     if not files:
         raise InputError(f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin, nor an index")
-    stored: dict[str, Stored] = {}
+    stored: dict[str, StoredTensor] = {}
     for file in files:
         try:
             if file.suffix == ".safetensors":
@@ -57,17 +57,17 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
                 for name in handle.keys():  # noqa: SIM118 (not a dict)
                     part = handle.get_slice(name)
                     whole = partial(handle.get_tensor, name)
-                    stored[name] = Stored(torch.Size(part.get_shape()), lambda a, b, part=part: part[a:b], whole)
+                    stored[name] = StoredTensor(torch.Size(part.get_shape()), lambda a, b, part=part: part[a:b], whole)
             else:
                 for name, tensor in torch.load(file, mmap=True, weights_only=True).items():
-                    stored[name] = Stored(tensor.shape, lambda a, b, t=tensor: t[a:b], lambda t=tensor: t)
+                    stored[name] = StoredTensor(tensor.shape, lambda a, b, t=tensor: t[a:b], lambda t=tensor: t)
         except Exception as error:  # safetensors and pickle raise their own kinds; each means a damaged file
             raise InputError(f"{file} cannot be read ({error}); fetch the model again") from None
     return stored
 
 
 @torch.no_grad()
-def fill_parameter(param: nn.Parameter, stored: Stored, name: str) -> None:
+def fill_parameter(param: nn.Parameter, stored: StoredTensor, name: str) -> None:
     """Copy a checkpoint's tensor into a parameter; under ZeRO-3 only the rows that hold this rank's partition are read.
 
     Raises:
@@ -90,13 +90,13 @@ def fill_parameter(param: nn.Parameter, stored: Stored, name: str) -> None:
 
 
 def restore_buffers(model: PreTrainedModel) -> None:
-    """Rotary frequencies as they are without `zero.Init`, which rounds all that is computed under it to its dtype."""
+    """Compute rotary frequencies again: `zero.Init` rounds everything that is computed under it to its dtype."""
     for module in model.modules():
         rounded = [name for name, buffer in module.named_buffers(recurse=False) if buffer.is_floating_point()]
         if rounded and not list(module.parameters(recurse=False)):
             for name in rounded:
                 setattr(module, name, getattr(module, name).float())
-            model._init_weights(module)  # where transformers itself computes them anew after loading
+            model._init_weights(module)  # as transformers itself does after loading
 
 
 def choose_attention(attention: str, dtype: str) -> str | None:
@@ -114,8 +114,8 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
         folder: config.json and weights.
         dtype: "fp32" or "bf16".
         attention: "auto", "sdpa" or "flash_attention_2".
-        zero: the DeepSpeed configuration whose stage 3 partitions the parameters; None, or another stage: every rank
-            holds them whole.
+        zero: the DeepSpeed configuration, whose stage 3 partitions the parameters; with None, or another stage, every
+            rank holds all of them.
 
     Raises:
         InputError: missing weights, or weights of another shape.
@@ -149,7 +149,7 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
 
 
 def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, seed: int):
-    """The model with LoRA on every linear layer but the head; its base is frozen. Same values on every rank."""
+    """The model with LoRA on every linear layer except the head; its base is frozen. Same values on every rank."""
     torch.manual_seed(seed)
     lora = LoraConfig(
         r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", task_type="CAUSAL_LM"
@@ -169,7 +169,7 @@ def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     try:
         adapted = PeftModel(model, PeftConfig.from_pretrained(str(folder)), autocast_adapter_dtype=False)
         loaded = adapted.load_adapter(str(folder), "default", **how)
-    except Exception as error:  # peft and its readers raise a dozen kinds; each means that the two do not go together
+    except Exception as error:  # peft and its readers raise a dozen kinds; each means that the two do not fit
         raise InputError(f"the adapter {folder} does not fit its base: {str(error).splitlines()[0]}") from None
     amiss = [*loaded.missing_keys, *loaded.unexpected_keys]
     if amiss:

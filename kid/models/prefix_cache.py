@@ -75,7 +75,7 @@ def extend(model, batch: Batch, prefix: PrefixCache, until: int, rows: Tensor | 
     if rows is not None:
         ids, positions, mask = ids[rows], positions[rows], mask[rows]
     cache = prefix.new_cache(bare_module(model).causal_lm, EarlyExitCache)
-    forward(model, ids, mask, positions, batch.rows[:0], cache, logits=False, last=False)
+    forward(model, ids, mask, positions, batch.logit_rows[:0], cache, logits=False, last=False)
     layers = cache.layers
     return PrefixCache(until, tuple(layer.keys for layer in layers), tuple(layer.values for layer in layers))
 
@@ -95,7 +95,7 @@ def encode_prompts(config: RunConfig, model, batch: Batch, separately: bool) -> 
     if not config.prefix or bare_module(model).prefix_unsupported_reason:
         return prefix
     if batch.shared_width:
-        prefix = extend(model, batch, prefix, batch.shared_width, batch.owners).select(batch.group)
+        prefix = extend(model, batch, prefix, batch.shared_width, batch.representatives).select(batch.group_of_row)
     if separately:
         prefix = extend(model, batch, prefix, batch.prompt_width - 1)
     return prefix
@@ -164,7 +164,7 @@ def forward_outputs(
     Returns:
         [N, H] or [N, V]; the rows in row-major order.
     """
-    rows = batch.rows if chosen is None else batch.rows[chosen[batch.completion_mask]]
+    rows = batch.logit_rows if chosen is None else batch.logit_rows[chosen[batch.completion_mask]]
     # Nothing is predicted after the last column.
     width, end = batch.input_ids.shape[1], batch.input_ids.shape[1] - 1
     rows = rows // width * (end - prefix.width) + rows % width - prefix.width

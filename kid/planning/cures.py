@@ -1,4 +1,4 @@
-"""What makes a run fit that does not: settings of the run's own flags, planned before they are named."""
+"""Settings that make a run fit in memory; each suggestion is planned before it is made."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from kid.config.methods import METHODS
 from kid.config.run_config import RunConfig
-from kid.planning.plan import Machine, Models, predict
+from kid.planning.plan import Machine, Models, estimate_run
 
-# Settings that take less; tried in this order, each alone and then on top of those before. A file's name stands for the
-# file of that name beside the one in use.
+# Settings that need less memory, tried in this order: each alone, then on top of those before. A file name stands for
+# the file of that name in the folder of the one in use.
 CURES: tuple[dict[str, str | int | bool], ...] = (
     {"teacher_deepspeed": "teacher_zero3.json"},
     {"deepspeed": "student_zero3.json"},
@@ -24,29 +24,29 @@ CURES: tuple[dict[str, str | int | bool], ...] = (
 
 
 def find_cure(config: RunConfig, models: Models, machine: Machine) -> str | None:
-    """Flags for the first of `cured` that makes the method fit; None: none does. Raises as `predict`."""
-    for changed in cured(config):
-        if predict(changed, models, machine).first_over(machine) is None:
+    """Flags of the first of `candidate_configs` that makes the method fit, or None. Raises as `estimate_run` does."""
+    for changed in candidate_configs(config):
+        if estimate_run(changed, models, machine).first_excess(machine) is None:
             return as_flags(config, changed)
     return None
 
 
-def cured(config: RunConfig) -> list[RunConfig]:
-    """The configuration under each of CURES that changes it, then under more and more of them together."""
+def candidate_configs(config: RunConfig) -> list[RunConfig]:
+    """The configuration with each of CURES that changes it, then with more and more of them combined."""
     alone, together = [], [config]
     for cure in CURES:
-        settings = {name: instead_of(getattr(config, name), value) for name, value in cure.items()}
+        settings = {name: new_value(getattr(config, name), value) for name, value in cure.items()}
         if None in settings.values() or ("teacher_deepspeed" in settings and not METHODS[config.method].needs_teacher):
             continue
         alone.append(replace(config, **settings))
         together.append(replace(together[-1], **settings))
     found = dict.fromkeys([*alone, *together])
-    # A run that has both is refused (kid.config.recipe).
+    # A run with both is rejected (kid.config.recipe).
     return [c for c in found if c != config and not (c.prefix and c.activation_checkpointing)]
 
 
-def instead_of(current, value):
-    """What a cure puts in a setting's place: a file's path, None if there is none; a number no larger than before."""
+def new_value(current, value):
+    """The value a cure gives a setting: a file's path (None if it does not exist), or a number no larger than now."""
     if isinstance(value, str) and value.endswith(".json"):
         path = Path(current).with_name(value)
         return str(path) if path.is_file() else None
@@ -54,7 +54,7 @@ def instead_of(current, value):
 
 
 def as_flags(config: RunConfig, changed: RunConfig) -> str:
-    """The flags that make the second of the first."""
+    """The flags that turn `config` into `changed`."""
     found = []
     for name, value in vars(changed).items():
         if value != getattr(config, name):

@@ -1,9 +1,9 @@
-"""A micro-batch's passes on tensors without memory: what autograd saves, and the most that is alive at once.
+"""Runs a micro-batch's passes on tensors without memory: what autograd saves, and the peak of live bytes.
 
 The real forwards of kid/models/prefix_cache.py and the real backward run on torch's fake tensors, which have shapes
-and no values; a tracker adds up the storages that are alive. So any architecture is counted as it is written, with an
-attention mask, as padded batches have one. Layers are alike, so two rehearsals with two and three of them tell what
-all take.
+but no values; a tracker adds up the live storages. So any architecture is measured as it is implemented, with the
+attention mask that padded batches have. Layers are alike, so rehearsals with two and three layers are extrapolated to
+all of them.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from kid.planning.shapes import Shape, build, with_layers
 from kid.training.passes import KD, MLE, STUDENT, Pass
 from kid.training.readout import losses
 
-FEW = 2
+BASE_LAYERS = 2
 
 
 class LiveBytes(TorchDispatchMode):
-    """Adds up storages made under it, from their first operation until they are freed: `live` bytes, `peak` bytes."""
+    """Adds up the storages created under it, from their first operation until freed, as `live` and `peak` bytes."""
 
     def __init__(self):
         super().__init__()
@@ -43,29 +43,29 @@ class LiveBytes(TorchDispatchMode):
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
                 key = storage._cdata
-                if key not in self.storages and not self.is_given(key, args, kwargs):
-                    self.storages[key] = weakref.ref(storage, partial(self.forget, key, storage.nbytes()))
+                if key not in self.storages and not self.is_view_of_input(key, args, kwargs):
+                    self.storages[key] = weakref.ref(storage, partial(self.release, key, storage.nbytes()))
                     self.live += storage.nbytes()
         self.peak = max(self.peak, self.live)
         return found
 
-    def is_given(self, key: int, args: tuple, kwargs: dict | None) -> bool:
-        """Whether a result is a view of what was there before, a weight say."""
+    def is_view_of_input(self, key: int, args: tuple, kwargs: dict | None) -> bool:
+        """Whether the storage belongs to an input of the operation, for example a weight."""
         tensors = (leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor))
         return any(tensor.untyped_storage()._cdata == key for tensor in tensors)
 
-    def forget(self, key: int, size: int, _) -> None:
+    def release(self, key: int, size: int, _) -> None:
         del self.storages[key]
         self.live -= size
 
     def peak_since(self) -> int:
-        """The peak since this was last asked."""
+        """Peak bytes since the last call."""
         peak, self.peak = self.peak, self.live
         return peak
 
 
-class Saved(torch.autograd.graph.saved_tensors_hooks):
-    """Bytes of the storages that autograd saves, each once, the given weights' left out."""
+class SavedBytes(torch.autograd.graph.saved_tensors_hooks):
+    """Bytes of the storages that autograd saves, each counted once, without the module's weights."""
 
     def __init__(self, module: nn.Module):
         self.sizes: dict[int, int] = {}
@@ -86,27 +86,27 @@ class Saved(torch.autograd.graph.saved_tensors_hooks):
 
 @dataclass(frozen=True)
 class Layout:
-    """A micro-batch: rows, tokens of the prompt that all rows share, of the rest of each prompt, of each output."""
+    """A micro-batch: rows, prompt tokens shared by all rows, remaining tokens of each prompt, tokens of each output."""
 
     rows: int
     shared: int
-    own: int
+    unshared: int
     output: int
 
     def batch(self, share: bool) -> Batch:
-        """One of this layout, of whatever tokens."""
-        # The first token that differs ends what is common.
-        samples = [Sample([0] * self.shared + [row + 1] * self.own, [0] * self.output) for row in range(self.rows)]
+        """A batch of this layout, with arbitrary tokens."""
+        # The first token that differs ends the shared part.
+        samples = [Sample([0] * self.shared + [row + 1] * self.unshared, [0] * self.output) for row in range(self.rows)]
         return collate(samples, [1.0] * self.rows, list(range(self.rows)), 0, share)
 
 
 @dataclass(frozen=True)
-class Taken:
-    """Bytes that a model's passes over a micro-batch take, weights and their gradients aside.
+class MemoryUse:
+    """Bytes that a model's passes over a micro-batch take, without weights and their gradients.
 
-    prefix: keys and values of the prompts, and of a trained prefix all that its backward needs. evaluating: peak of
-    prompts and the passes without gradient. saved: what autograd has saved when the losses have been computed. loss:
-    peak of the forwards and, with --fused off, of the losses. backward: peak of backward.
+    prefix: keys and values of the prompts, and for a trained prefix everything its backward needs. evaluating: peak of
+    the prompts and the passes without gradient. saved: what autograd has saved once the losses are computed. loss: peak
+    of the forwards and, with --fused off, of the losses. backward: peak of the backward.
     """
 
     prefix: int
@@ -115,14 +115,14 @@ class Taken:
     loss: int = 0
     backward: int = 0
 
-    def scaled(self, other: Taken, layers: int) -> Taken:
-        """This with FEW layers and `other` with one more: what `layers` of them take."""
-        mine, theirs = asdict(self), asdict(other)
-        return Taken(**{name: mine[name] + (layers - FEW) * (theirs[name] - mine[name]) for name in mine})
+    def extrapolated(self, other: MemoryUse, layers: int) -> MemoryUse:
+        """Memory of a model with `layers` layers, given this of BASE_LAYERS and `other` of one more."""
+        fewer, more = asdict(self), asdict(other)
+        return MemoryUse(**{name: fewer[name] + (layers - BASE_LAYERS) * (more[name] - fewer[name]) for name in fewer})
 
 
-def pretend(module: ResponseModel, fake: FakeTensorMode) -> ResponseModel:
-    """The module with fake CPU tensors for its meta ones, in place."""
+def make_fake(module: ResponseModel, fake: FakeTensorMode) -> ResponseModel:
+    """Replaces the module's meta tensors by fake CPU tensors, in place."""
     with fake:
         found: dict[int, nn.Parameter] = {}
         for part in module.modules():
@@ -136,87 +136,96 @@ def pretend(module: ResponseModel, fake: FakeTensorMode) -> ResponseModel:
     return module
 
 
-def rehearse_teacher(config: RunConfig, module: ResponseModel, batch: Batch, separately: bool) -> Taken:
+def rehearse_teacher(config: RunConfig, module: ResponseModel, batch: Batch, separately: bool) -> MemoryUse:
     with LiveBytes() as alive, torch.no_grad():
         prefix = encode_prompts(config, module, batch, separately)
-        held = alive.live
+        prefix_bytes = alive.live
         forward_outputs(config, module, batch, prefix, batch.completion_ids)
-    return Taken(prefix=held, evaluating=alive.peak)
+    return MemoryUse(prefix=prefix_bytes, evaluating=alive.peak)
 
 
 def rehearse_student(
-    config: RunConfig, module: ResponseModel, batch: Batch, plan: tuple[Pass, ...], common: int | None
-) -> Taken:
-    """The student's prompts, its passes in evaluation and in training and backward, as `micro_batch_loss` runs them.
+    config: RunConfig, module: ResponseModel, batch: Batch, step_passes: tuple[Pass, ...], teacher_head_rows: int | None
+) -> MemoryUse:
+    """Runs the student's prompts, passes without and with gradient, and backward, as `micro_batch_loss` does.
 
     Args:
-        plan: all passes over outputs.
-        common: rows of the teacher's head, needed with --fused off; None: no teacher.
+        step_passes: all passes over outputs.
+        teacher_head_rows: needed with --fused off; None: no teacher.
     """
-    mine = [this for this in plan if this.model == STUDENT]
+    student_passes = [this for this in step_passes if this.model == STUDENT]
     for parameter in module.parameters():
-        if parameter.requires_grad:  # DeepSpeed takes each gradient as soon as it is there
+        if parameter.requires_grad:  # DeepSpeed moves each gradient away as soon as it is computed
             parameter.register_post_accumulate_grad_hook(lambda p: setattr(p, "grad", None))
-    saved = Saved(module)
+    saved = SavedBytes(module)
     with LiveBytes() as alive, saved:
-        prefix = encode_prompts(config, module, batch, separately=len(mine) > 1)
-        held = alive.live
-        for this in mine:
+        prefix = encode_prompts(config, module, batch, separately=len(student_passes) > 1)
+        prefix_bytes = alive.live
+        for this in student_passes:
             if not this.trains:
                 with torch.no_grad():
                     forward_outputs(config, module, batch, prefix.detach(), batch.completion_ids)
         evaluating = alive.peak_since()
         roots: list[Tensor] = []
-        for this in mine:
+        for this in student_passes:
             if this.trains:
                 states = forward_outputs(config, module, batch, prefix, batch.completion_ids)
                 if not config.fused:
-                    theirs = KD in this.gives and torch.empty(len(states), common, dtype=states.dtype)
+                    teacher_logits = KD in this.gives and torch.empty(
+                        len(states), teacher_head_rows, dtype=states.dtype
+                    )
                     gold = batch.completion_ids.flatten() if MLE in this.gives else None
                     states = losses(
-                        config, module, states, batch.row_weights, gold, *((module, theirs) if KD in this.gives else ())
+                        config,
+                        module,
+                        states,
+                        batch.row_weights,
+                        gold,
+                        *((module, teacher_logits) if KD in this.gives else ()),
                     ).loss
                 roots.append(states)
         del states
-        before, forward = saved.bytes, alive.peak_since()
-        # Neither is read by backward: a fused loss has its gradient by then, of the size of its states.
+        saved_bytes, forward_peak = saved.bytes, alive.peak_since()
+        # Backward reads neither: a fused loss has its gradient by then, of the size of its states.
         del prefix
         gradients = [torch.empty_like(root) for root in roots]
         torch.autograd.backward(roots, gradients)
-    return Taken(held, evaluating, before, forward, alive.peak_since())
+    return MemoryUse(prefix_bytes, evaluating, saved_bytes, forward_peak, alive.peak_since())
 
 
 def rehearse(
     config: RunConfig,
     shape: Shape,
     layout: Layout,
-    plan: tuple[Pass, ...],
+    step_passes: tuple[Pass, ...],
     share: bool,
     separately: bool,
-    common: int | None,
-) -> Taken:
-    """What the student (with LoRA or without) or, where `plan` has none of its passes, the teacher takes.
+    teacher_head_rows: int | None,
+) -> MemoryUse:
+    """Memory of the student (with or without LoRA), or of the teacher if `step_passes` is empty.
 
     Args:
         layout: of the micro-batch.
-        plan: the passes of the student; empty: the shape is the teacher's.
-        separately: the teacher's prompts run separately from its outputs.
-        share: whether what prompts share mine once.
-        common: see `rehearse_student`.
+        step_passes: the passes over outputs; empty: the shape is the teacher's.
+        separately: encode the teacher's prompts separately from its outputs.
+        share: encode the part that prompts share once.
+        teacher_head_rows: see `rehearse_student`.
     """
     measured = []
-    for layers in (FEW, FEW + 1):
+    for layers in (BASE_LAYERS, BASE_LAYERS + 1):
         fake = FakeTensorMode(allow_non_fake_inputs=True)
-        rank = config.lora_rank if plan else shape.adapter_rank
-        module = pretend(build(with_layers(shape.config, layers), config.dtype, rank, trained=bool(plan)), fake)
+        rank = config.lora_rank if step_passes else shape.adapter_rank
+        module = make_fake(
+            build(with_layers(shape.config, layers), config.dtype, rank, trained=bool(step_passes)), fake
+        )
         batch = layout.batch(share)
         with fake:
             tensors = {k: fake.from_tensor(v) for k, v in vars(batch).items() if isinstance(v, Tensor)}
             batch = replace(batch, **tensors)
-            if plan and config.activation_checkpointing:
+            if step_passes and config.activation_checkpointing:
                 module.causal_lm.gradient_checkpointing_enable({"use_reentrant": False})
-            if plan:
-                measured.append(rehearse_student(config, module.train(), batch, plan, common))
+            if step_passes:
+                measured.append(rehearse_student(config, module.train(), batch, step_passes, teacher_head_rows))
             else:
                 measured.append(rehearse_teacher(config, module.eval(), batch, separately))
-    return measured[0].scaled(measured[1], shape.config.num_hidden_layers)
+    return measured[0].extrapolated(measured[1], shape.config.num_hidden_layers)

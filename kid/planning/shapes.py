@@ -1,4 +1,4 @@
-"""Shapes of models without their weights: from a folder's config.json, or by the name of one of the paper's models."""
+"""Shapes of models without weights, from a folder's config.json or by the name of one of the paper's models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kid.errors import InputError
 from kid.models.loading import DTYPES, add_lora
 from kid.models.response_model import ResponseModel
 
-LLAMA = (
+LLAMA_FIELDS = (
     "hidden_size",
     "intermediate_size",
     "num_hidden_layers",
@@ -22,8 +22,12 @@ LLAMA = (
     "vocab_size",
     "tie_word_embeddings",
 )
-FIELDS = {"qwen2": LLAMA, "llama": LLAMA, "codegen": ("n_embd", "n_layer", "n_head", "rotary_dim", "vocab_size")}
-# Name -> (family, values of its FIELDS), as published; the head of the smallest Qwen is its embedding.
+FIELDS = {
+    "qwen2": LLAMA_FIELDS,
+    "llama": LLAMA_FIELDS,
+    "codegen": ("n_embd", "n_layer", "n_head", "rotary_dim", "vocab_size"),
+}
+# Name -> (family, values of its FIELDS), as published; the smallest Qwen ties head and embedding.
 PAPER_MODELS = {
     "Qwen/Qwen1.5-0.5B": ("qwen2", (1024, 2816, 24, 16, 16, 151936, True)),
     "Qwen/Qwen1.5-1.8B": ("qwen2", (2048, 5504, 24, 16, 16, 151936, False)),
@@ -40,7 +44,7 @@ PAPER_MODELS = {
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A model's configuration, and the rank of the adapter that it stays unmerged with (0: none)."""
+    """A model's configuration, and the rank of its unmerged LoRA adapter (0: none)."""
 
     name: str
     config: PreTrainedConfig
@@ -50,10 +54,10 @@ class Shape:
 def find_shape(name: str, flag: str) -> Shape:
     """The shape of a model: a folder with config.json or adapter_config.json, or a name in PAPER_MODELS.
 
-    Nothing is fetched and no weight is read. `Qwen1.5-32B` will do for `Qwen/Qwen1.5-32B`.
+    Nothing is downloaded and no weight is read. `Qwen1.5-32B` is accepted for `Qwen/Qwen1.5-32B`.
 
     Raises:
-        InputError: neither.
+        InputError: neither a folder nor a known name, or its JSON is damaged.
     """
     folder = Path(name)
     if (folder / "adapter_config.json").is_file():
@@ -87,7 +91,7 @@ def with_layers(config: PreTrainedConfig, layers: int) -> PreTrainedConfig:
     values.pop("model_type")
     if values.get("layer_types"):
         values["layer_types"] = values["layer_types"][:layers]
-    # CodeGen writes the number under a name of its own, which to_dict() has kept.
+    # CodeGen has a name of its own for the number of layers, which to_dict() keeps.
     values.pop(config.attribute_map.get("num_hidden_layers", ""), None)
     return AutoConfig.for_model(config.model_type, **values)
 
@@ -97,12 +101,12 @@ def build(config: PreTrainedConfig, dtype: str, rank: int, trained: bool) -> Res
 
     Args:
         dtype: "fp32" or "bf16".
-        rank: of LoRA on every linear layer but the head; 0: none.
-        trained: whether anything of it is: the adapter, or without one all weights.
+        rank: of LoRA on every linear layer except the head; 0: none.
+        trained: whether the model is trained: its adapter, or all weights if it has none.
     """
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
         if rank:
-            # On a real device peft gives adapters their layer's dtype; on this one it leaves them in fp32.
+            # On a real device peft gives adapters their layer's dtype; on the meta device it leaves them in fp32.
             model = add_lora(model, rank, 1.0, 0.0, seed=0).to(DTYPES[dtype])
     return ResponseModel(model if trained else model.requires_grad_(False))

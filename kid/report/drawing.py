@@ -1,4 +1,4 @@
-"""Bars, spreads and lines to compare with: what the report's figures and those of bench/ are drawn of."""
+"""Bars, error bars and reference lines for the figures of the report and of bench/."""
 
 from __future__ import annotations
 
@@ -10,31 +10,29 @@ from matplotlib.axes import Axes
 from kid.report.text import mean_and_deviation
 
 
-def draw_seeds(axes: Axes, place: float, values: list[float], width: float) -> None:
-    """Standard deviation over the seeds as an error bar around their mean, and every seed as a dot beside it."""
+def draw_seeds(axes: Axes, x: float, values: list[float], width: float) -> None:
+    """Draws the standard deviation over seeds as an error bar around their mean, with each seed as a dot."""
     mean, deviation = mean_and_deviation(values)
     if deviation is not None:
-        axes.errorbar(place, mean, yerr=deviation, color="black", capsize=5, zorder=3)
-        places = [place + width * (2 * number / (len(values) - 1) - 1) for number in range(len(values))]
-        axes.scatter(places, values, s=14, color="white", edgecolors="black", linewidths=0.8, zorder=4)
+        axes.errorbar(x, mean, yerr=deviation, color="black", capsize=5, zorder=3)
+        xs = [x + width * (2 * number / (len(values) - 1) - 1) for number in range(len(values))]
+        axes.scatter(xs, values, s=14, color="white", edgecolors="black", linewidths=0.8, zorder=4)
 
 
 def draw_bars(axes: Axes, bars: dict[str, list[float]]) -> None:
-    """A bar per name as high as the mean of its values, with the number above it."""
-    for place, values in enumerate(bars.values()):
+    """Draws a bar per name, as high as the mean of its values, with the number above it."""
+    for x, values in enumerate(bars.values()):
         mean, deviation = mean_and_deviation(values)
-        axes.bar(place, mean, width=0.65, color="C0", alpha=0.6)
-        draw_seeds(axes, place, values, 0.2)
+        axes.bar(x, mean, width=0.65, color="C0", alpha=0.6)
+        draw_seeds(axes, x, values, 0.2)
         top = max(mean + (deviation or 0), *values)
         white = {"facecolor": "white", "linewidth": 0, "alpha": 0.75, "pad": 1}
-        axes.annotate(
-            f"{mean:.1f}", (place, top), (0, 6), textcoords="offset points", ha="center", fontsize=9, bbox=white
-        )
+        axes.annotate(f"{mean:.1f}", (x, top), (0, 6), textcoords="offset points", ha="center", fontsize=9, bbox=white)
     axes.set_xticks(range(len(bars)), list(bars))
 
 
 def draw_line(axes: Axes, name: str, values: list[float], color: str) -> None:
-    """A dashed line at the mean of what others are compared with, in a band of a standard deviation each way."""
+    """Draws a dashed reference line at the mean of `values`, in a band of one standard deviation each way."""
     mean, deviation = mean_and_deviation(values)
     axes.axhline(mean, linestyle="--", color=color, label=f"{name}: {mean:.1f}", zorder=2)
     if deviation is not None:
@@ -42,7 +40,7 @@ def draw_line(axes: Axes, name: str, values: list[float], color: str) -> None:
 
 
 def set_range(axes: Axes, values: list[float], ylabel: str) -> None:
-    """Leave out what is empty below and above `values`: shown from 0 on, differences would be too small to see."""
+    """Limits the y axis to the range of `values`: on an axis from 0, differences would be too small to see."""
     margin = max(1.5, 0.2 * (max(values) - min(values)))
     low = max(0, min(values) - margin)
     axes.set_ylim(low, min(100, max(values) + margin))

@@ -1,4 +1,4 @@
-"""What one run gets wrong: misses by class and hardness, examples of each class, and predictions beside their gold."""
+"""The errors of one run: misses by class and hardness, examples of each class, predictions next to the gold SQL."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from kid.evaluation.scores import read_predictions
 from kid.report.groups import Group
 from kid.report.rows import METHOD_LABELS
 from kid.report.runs import Run
-from kid.report.score_files import COLUMNS, Score, share
+from kid.report.score_files import SCORE_COLUMNS, Score, accuracy_percent
 from kid.report.tables import Table
 from kid.report.text import marked_predictions
 
-EXAMPLES_OF_EACH, BESIDE_GOLD = 2, 10
+EXAMPLES_PER_CLASS, SPACED_EXAMPLES = 2, 10
 
 
 @dataclass(frozen=True)
 class Example:
-    """A question with its gold query and predictions, one a line."""
+    """A question with its gold query and predictions, one per line."""
 
     title: str
     text: str
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The run that is looked at, and why it is this one; questions: with their gold queries, where they are known."""
+class ChosenRun:
+    """The run whose errors are shown, and why it was chosen. questions: with their gold queries, or None if unknown."""
 
     run: Run
     score: Score
@@ -39,40 +39,40 @@ class Choice:
     questions: Sequence[Question] | None = None
 
 
-def choices(runs: Sequence[Run]) -> Iterator[Choice]:
-    """The KID run with the highest EX on each column, then every run's scores as they were given."""
-    kid = [run for run in runs if run.config.method == "kid"]
-    for column, name in COLUMNS.items():
-        found = [run for run in kid if column in run.scores]
-        if found:
-            best = max(found, key=lambda run: run.scores[column].ex)
-            reason = f"the KID run with the highest EX on {name}, of {len(found)} with a score there"
-            yield Choice(best, best.scores[column], reason)
+def candidate_runs(runs: Sequence[Run]) -> Iterator[ChosenRun]:
+    """Yields the KID run with the highest EX in each column, then the scores of all runs in the order given."""
+    kid_runs = [run for run in runs if run.config.method == "kid"]
+    for column, name in SCORE_COLUMNS.items():
+        scored_runs = [run for run in kid_runs if column in run.scores]
+        if scored_runs:
+            best = max(scored_runs, key=lambda run: run.scores[column].ex)
+            reason = f"the KID run with the highest EX on {name}, of {len(scored_runs)} with a score there"
+            yield ChosenRun(best, best.scores[column], reason)
     for run in runs:
         for score in run.scores.values():
-            yield Choice(run, score, f"the first run that has a score on {COLUMNS[score.column]}")
+            yield ChosenRun(run, score, f"the first run that has a score on {SCORE_COLUMNS[score.column]}")
 
 
-def choose(runs: Sequence[Run], data: Path | None, remarks: list[str]) -> Choice | None:
-    """The first choice, or the first one whose questions `data` has; None where nothing was scored."""
-    wanted = list(choices(runs))
+def choose_run(runs: Sequence[Run], data: Path | None, remarks: list[str]) -> ChosenRun | None:
+    """The first candidate, preferring one whose questions `data` holds; None if nothing was scored."""
+    candidates = list(candidate_runs(runs))
     reasons: dict[tuple, str] = {}
-    for choice in wanted if data else ():
+    for choice in candidates if data else ():
         key = choice.score.column, choice.score.n
         if key not in reasons:
             questions, reasons[key] = read_questions(choice.score, data, remarks)
             if questions:
-                words = choice.reason + (", for which --data has the questions" if choice is not wanted[0] else "")
-                return Choice(choice.run, choice.score, words, questions)
+                reason = choice.reason + (", for which --data has the questions" if choice is not candidates[0] else "")
+                return ChosenRun(choice.run, choice.score, reason, questions)
     if reasons:
         remarks.append(
             f"--data {data} has the questions of no score, so gold queries are left out: {'; '.join(reasons.values())}"
         )
-    return wanted[0] if wanted else None
+    return candidates[0] if candidates else None
 
 
 def read_questions(score: Score, data: Path, remarks: list[str]) -> tuple[list[Question] | None, str]:
-    """(the questions of a score, "") or (None, why `data` does not have them); damaged ones are said, and kept."""
+    """(questions of a score, "") or (None, why `data` lacks them). Damaged ones are kept and noted in `remarks`."""
     damage = Damage("skip")
     benchmark, split, _ = score.column
     try:
@@ -86,19 +86,19 @@ def read_questions(score: Score, data: Path, remarks: list[str]) -> tuple[list[Q
 
 
 def hardness_table(run: Run, score: Score) -> Table:
-    """Questions, EX and TS by hardness, and below them the number of misses by class."""
+    """Table of questions, EX and TS by hardness, followed by the number of misses by class."""
     header, counts = failure_table(score.verdicts)
-    parts = [[verdict for verdict in score.verdicts if verdict["hardness"] == level] for level in header[1:-1]]
-    parts.append(score.verdicts)
-    rows = [["questions", *(str(len(part)) for part in parts)]]
+    subsets = [[verdict for verdict in score.verdicts if verdict["hardness"] == level] for level in header[1:-1]]
+    subsets.append(score.verdicts)
+    rows = [["questions", *(str(len(subset)) for subset in subsets)]]
     for kind in ("ex", "ts"):
-        shares = [share(part, kind) for part in parts]
+        shares = [accuracy_percent(subset, kind) for subset in subsets]
         if None not in shares:
             rows.append([f"{kind.upper()} in percent", *(f"{value:.1f}" for value in shares)])
     misses = [[name, *map(str, numbers)] for name, *numbers in counts if numbers[-1] or name == "misses"]
     caption = (
-        f"{COLUMNS[score.column]}: predictions that are not right by EX, by what differs from the gold query. One may "
-        "be wrong in several ways; in the row of misses each counts once."
+        f"{SCORE_COLUMNS[score.column]}: predictions that are not right by EX, by what differs from the gold query. "
+        "One may be wrong in several ways; in the row of misses each counts once."
     )
     if len(misses) == 1 and misses[0][-1] != "0":
         caption += " The score file names no classes: it is an older one, score the predictions again."
@@ -106,7 +106,7 @@ def hardness_table(run: Run, score: Score) -> Table:
 
 
 def scored_predictions(score: Score, remarks: list[str]) -> list[str] | None:
-    """The predictions that were scored, one for each verdict; None, with a remark, where they are not at hand."""
+    """The scored predictions, one per verdict; None, with a remark, if they cannot be read."""
     try:
         return read_predictions(score.predictions, score.n)
     except InputError as error:
@@ -114,45 +114,49 @@ def scored_predictions(score: Score, remarks: list[str]) -> list[str] | None:
         return None
 
 
-def failure_blocks(choice: Choice, predictions: list[str]) -> list[tuple[str, list[Example]]]:
-    """(class, examples of it); without the questions, of the predictions alone."""
+def failure_blocks(choice: ChosenRun, predictions: list[str]) -> list[tuple[str, list[Example]]]:
+    """(class, examples of it); without questions, examples show only the predictions."""
     found: dict[str, list[Example]] = {}
-    for one in failure_examples(choice.score.verdicts, known(choice), predictions, EXAMPLES_OF_EACH):
-        question = Question(one["index"], one["db_id"], one["question"], one["gold"])
-        shown = example(question, {"prediction": one["prediction"]}, {"prediction": False})
-        found.setdefault(one["class"], []).append(shown)
+    for failure in failure_examples(
+        choice.score.verdicts, questions_or_placeholders(choice), predictions, EXAMPLES_PER_CLASS
+    ):
+        question = Question(failure["index"], failure["db_id"], failure["question"], failure["gold"])
+        shown = make_example(question, {"prediction": failure["prediction"]}, {"prediction": False})
+        found.setdefault(failure["class"], []).append(shown)
     return list(found.items())
 
 
-def known(choice: Choice) -> Sequence[Question]:
-    """The questions, or as many empty ones."""
-    return choice.questions or [Question(place, "", "", "") for place in range(choice.score.n)]
+def questions_or_placeholders(choice: ChosenRun) -> Sequence[Question]:
+    """The questions, or as many empty placeholders."""
+    return choice.questions or [Question(index, "", "", "") for index in range(choice.score.n)]
 
 
-def example(question: Question, predictions: dict[str, str], right: dict[str, bool]) -> Example:
-    """One question; its number where its text is not known."""
+def make_example(question: Question, predictions: dict[str, str], right: dict[str, bool]) -> Example:
+    """The example of one question, titled by its index if its text is unknown."""
     title = f"{question.question} ({question.db_id})" if question.db_id else f"Question {question.index}"
     return Example(title, marked_predictions(question.query, predictions, right))
 
 
-def compared_runs(choice: Choice, groups: Sequence[Group]) -> dict[str, Run]:
-    """Label -> run: the teacher's, the SFT baseline's and the chosen one; of its seed, where there are several."""
+def compared_runs(choice: ChosenRun, groups: Sequence[Group]) -> dict[str, Run]:
+    """Label -> run: teacher, SFT baseline and the chosen run; of several seeds, that of the chosen run is preferred."""
     run, score, rows = choice.run, choice.score, {}
     for group in groups:
-        for teacher, taught in group.methods.items():
-            if any(run in row.runs for row in taught):
+        for teacher, method_rows in group.methods.items():
+            if any(run in row.runs for row in method_rows):
                 rows = {"teacher": group.teachers.get(teacher), "SFT": group.sft}
     shown = {}
     for label, row in rows.items():
-        alike = [one for one in row.runs if score.column in one.scores] if row else []
-        alike = [one for one in alike if one.scores[score.column].questions == score.questions]
-        if alike:
-            shown[label] = min(alike, key=lambda one: one.config.seed != run.config.seed)
+        scored_runs = [candidate for candidate in row.runs if score.column in candidate.scores] if row else []
+        scored_runs = [
+            candidate for candidate in scored_runs if candidate.scores[score.column].questions == score.questions
+        ]
+        if scored_runs:
+            shown[label] = min(scored_runs, key=lambda candidate: candidate.config.seed != run.config.seed)
     return shown | {METHOD_LABELS[run.config.method]: run}
 
 
-def beside_gold(choice: Choice, shown: dict[str, Run], remarks: list[str]) -> list[Example]:
-    """Ten questions, evenly spaced, with the predictions of each run."""
+def spaced_examples(choice: ChosenRun, shown: dict[str, Run], remarks: list[str]) -> list[Example]:
+    """SPACED_EXAMPLES evenly spaced questions, with the predictions of each run."""
     predictions, right = {}, {}
     for label, run in shown.items():
         score = run.scores[choice.score.column]
@@ -161,13 +165,13 @@ def beside_gold(choice: Choice, shown: dict[str, Run], remarks: list[str]) -> li
             predictions[label], right[label] = lines, [verdict["ex"] for verdict in score.verdicts]
     if not predictions:
         return []
-    questions, n = known(choice), choice.score.n
-    count = min(BESIDE_GOLD, n)
+    questions, n = questions_or_placeholders(choice), choice.score.n
+    count = min(SPACED_EXAMPLES, n)
     return [
-        example(
-            questions[place],
-            {label: lines[place] for label, lines in predictions.items()},
-            {label: verdicts[place] for label, verdicts in right.items()},
+        make_example(
+            questions[index],
+            {label: lines[index] for label, lines in predictions.items()},
+            {label: verdicts[index] for label, verdicts in right.items()},
         )
-        for place in (number * n // count for number in range(count))
+        for index in (number * n // count for number in range(count))
     ]

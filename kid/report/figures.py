@@ -1,4 +1,4 @@
-"""The paper's Figures 1, 2, 4, 5 and 6 out of grouped runs, as PNG for Markdown and as SVG for the page."""
+"""The paper's Figures 1, 2, 4, 5 and 6 from grouped runs, as PNG for Markdown and as SVG for the HTML page."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from kid.report.drawing import draw_bars, draw_line, draw_seeds, set_range
-from kid.report.groups import Group, blocks, compared_rows
+from kid.report.groups import Group, compared_rows, teachers_by_table
 from kid.report.rows import METHOD_LABELS, Row, average, common_metrics, main_column, relative_latency
-from kid.report.score_files import COLUMNS, Column
-from kid.report.text import counted, standard_error
+from kid.report.score_files import SCORE_COLUMNS, ScoreColumn
+from kid.report.text import pluralize, standard_error
 
 # A method has the same colour in every figure.
 COLORS = {method: f"C{number}" for number, method in enumerate(METHOD_LABELS)}
 STRATEGIES = ("random", "uniform", "hard", "easy")
 PANEL = (5.2, 3.6)  # inches
-# In the page, ink and paper follow the reader's light or dark theme.
-THEMED = {"#000000": "currentColor", "#ffffff": "var(--paper)"}
+# In the HTML page, black and white follow the reader's light or dark theme.
+THEME_COLORS = {"#000000": "currentColor", "#ffffff": "var(--paper)"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawn figure. alt: its numbers in words, for those who do not see it."""
+    """A drawn figure. alt: its numbers as text, for readers who cannot see it."""
 
     name: str
     title: str
@@ -40,11 +40,11 @@ class Figure:
     svg: str
 
 
-Panel = tuple[str, Callable[[Axes], str]]  # title; draws into the axes and returns the panel's alt text
+Panel = tuple[str, Callable[[Axes], str]]  # title, function that draws into the axes and returns the panel's alt text
 
 
-def draw(name: str, title: str, caption: str, panels: Sequence[Panel]) -> Figure | None:
-    """Panels side by side, two a row; None if there is none."""
+def draw_figure(name: str, title: str, caption: str, panels: Sequence[Panel]) -> Figure | None:
+    """The figure of some panels, two per row; None without panels."""
     if not panels:
         return None
     columns = min(2, len(panels))
@@ -54,80 +54,80 @@ def draw(name: str, title: str, caption: str, panels: Sequence[Panel]) -> Figure
         size = (PANEL[0] * columns + (2 if columns == 1 else 0), PANEL[1] * rows)
         figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
         texts = []
-        for place, (heading, fill) in zip(axes.flat, panels, strict=False):
-            texts.append(f"{heading}: {fill(place)}")
-            place.set_title(heading, fontsize=10)
-        for place in axes.flat[len(panels) :]:
-            place.set_visible(False)
+        for panel_axes, (panel_title, draw_panel) in zip(axes.flat, panels, strict=False):
+            texts.append(f"{panel_title}: {draw_panel(panel_axes)}")
+            panel_axes.set_title(panel_title, fontsize=10)
+        for panel_axes in axes.flat[len(panels) :]:
+            panel_axes.set_visible(False)
         png, svg = io.BytesIO(), io.StringIO()
         figure.savefig(png, format="png", dpi=130)
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(svg, format="svg", transparent=True, metadata=nothing)
         plt.close(figure)
-    return Figure(name, title, caption, "; ".join(texts), png.getvalue(), themed(svg.getvalue()))
+    return Figure(name, title, caption, "; ".join(texts), png.getvalue(), inline_svg(svg.getvalue()))
 
 
-def themed(svg: str) -> str:
-    """An <svg> element to stand in a page: no prologue, no names of namespaces, the page's own ink and paper."""
+def inline_svg(svg: str) -> str:
+    """The <svg> element for embedding in HTML: no prologue, no namespaces, colors of the page's theme."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # matplotlib numbers them from 1 in every figure
-    for color, variable in THEMED.items():
+    for color, variable in THEME_COLORS.items():
         svg = svg.replace(color, variable)
     return svg.strip()
 
 
-def pairs(groups: Sequence[Group]) -> list[tuple[Group, str, list[Row]]]:
-    """(group, teacher, its main rows with their SFT baselines first) of every student and teacher."""
+def student_teacher_pairs(groups: Sequence[Group]) -> list[tuple[Group, str, list[Row]]]:
+    """(group, teacher, SFT baselines followed by the teacher's main rows) of every student and teacher."""
     return [
         (group, teacher, group.baselines() + group.main_rows(teacher)) for group in groups for teacher in group.methods
     ]
 
 
 def tradeoff_figure(groups: Sequence[Group]) -> Figure | None:
-    """Figure 1: average performance over relative latency, a point per method."""
+    """Figure 1: average performance over relative latency, one point per method."""
 
     def panel(group: Group, teacher: str, rows: list[Row]) -> Panel | None:
-        block = next(teachers for teachers in blocks(group).values() if teacher in teachers)
-        common = common_metrics(compared_rows(group, block))  # Avg. is what it is in the table
+        block = next(teachers for teachers in teachers_by_table(group).values() if teacher in teachers)
+        common = common_metrics(compared_rows(group, block))  # the same Avg. as in the table
         points = [(relative_latency(row, group.sft)[0], average(row, common), row) for row in rows]
         points = [(latency, found[0], row) for latency, found, row in points if latency and found]
         if len(points) < 2:
             return None
 
-        def fill(axes: Axes) -> str:
+        def draw_panel(axes: Axes) -> str:
             latencies = [latency for latency, _, _ in points]
-            columns, ends = list(dict.fromkeys(column for column, _ in common)), []
+            columns, extremes = list(dict.fromkeys(column for column, _ in common)), []
             middle = (min(latencies) + max(latencies)) / 2
             for latency, score, row in points:
                 marker, size = ("*", 120) if row.method == "kid" else ("o", 60)
                 axes.scatter(latency, score, s=size, color=COLORS[row.method], marker=marker)
-                error = standard_error([(row_ex(row, column), row.reference[column].n) for column in columns])
+                error = standard_error([(mean_ex(row, column), row.reference[column].n) for column in columns])
                 axes.errorbar(latency, score, yerr=error, color=COLORS[row.method], alpha=0.5, capsize=3, zorder=0)
-                ends += [score - error, score + error]
-                # The label goes to the side where there is room.
-                shift, side = ((6, 5), "left") if latency <= middle else ((-6, 5), "right")
-                axes.annotate(row.label, (latency, score), shift, textcoords="offset points", ha=side, fontsize=9)
-            averaged = counted(len(common), "score")
+                extremes += [score - error, score + error]
+                # The label goes to the side with more room.
+                shift, alignment = ((6, 5), "left") if latency <= middle else ((-6, 5), "right")
+                axes.annotate(row.label, (latency, score), shift, textcoords="offset points", ha=alignment, fontsize=9)
+            averaged = pluralize(len(common), "score")
             axes.set(xlabel="seconds per step, relative to SFT")
             axes.margins(x=0.1)
             axes.grid(alpha=0.3)
-            set_range(axes, ends, f"average of {averaged} (%)")
+            set_range(axes, extremes, f"average of {averaged} (%)")
             return ", ".join(f"{row.label} {score:.1f} at {latency:.1f}" for latency, score, row in points)
 
-        return f"{group.student} from {teacher}", fill
+        return f"{group.student} from {teacher}", draw_panel
 
-    panels = [panel(*pair) for pair in pairs(groups)]
+    panels = [panel(*pair) for pair in student_teacher_pairs(groups)]
     caption = (
         "Average performance over training latency relative to SFT: up and to the left is better. Whiskers: standard "
         "error, by the number of questions alone. A method whose latency cannot be compared is not drawn; the table's "
         "footnotes say why."
     )
-    return draw("figure-1", "Figure 1: performance and latency", caption, [one for one in panels if one])
+    return draw_figure("figure-1", "Figure 1: performance and latency", caption, [drawn for drawn in panels if drawn])
 
 
-def row_ex(row: Row, column: Column) -> float:
-    """EX on a column, the mean over seeds."""
+def mean_ex(row: Row, column: ScoreColumn) -> float:
+    """Mean EX over seeds in a score column."""
     return statistics.mean(row.values((column, "ex")))
 
 
@@ -145,17 +145,17 @@ def latency_figure(groups: Sequence[Group]) -> Figure | None:
         if not found:
             return None
 
-        def fill(axes: Axes) -> str:
+        def draw_panel(axes: Axes) -> str:
             methods = [method for method in METHOD_LABELS if any(method == other for _, other in found)]
             teachers = [teacher for teacher in group.methods if any(teacher == other for other, _ in found)]
             width = 0.8 / len(methods)
-            upright = len(found) > 8  # side by side, numbers of narrow bars would touch
+            upright = len(found) > 8  # numbers over narrow bars would overlap
             for number, method in enumerate(methods):
                 label = METHOD_LABELS[method]
-                for place, teacher in enumerate(teachers):
+                for position, teacher in enumerate(teachers):
                     if (teacher, method) not in found:
                         continue
-                    x, height = place + (number - (len(methods) - 1) / 2) * width, found[teacher, method]
+                    x, height = position + (number - (len(methods) - 1) / 2) * width, found[teacher, method]
                     axes.bar(x, height, width * 0.9, color=COLORS[method], label=label)
                     axes.annotate(
                         f"{height:.1f}", (x, height), (0, 3), textcoords="offset points", ha="center", size=7,
@@ -169,23 +169,23 @@ def latency_figure(groups: Sequence[Group]) -> Figure | None:
             axes.legend(fontsize=8, ncols=4, loc="upper center")
             return ", ".join(f"{METHOD_LABELS[method]} {found[t, method]:.1f} at {t}" for t, method in found)
 
-        return group.student, fill
+        return group.student, draw_panel
 
     panels = [panel(group) for group in groups]
     caption = "Training latency of each method relative to SFT (dashed), by teacher."
-    without: dict[str, list[str]] = {}
+    excluded: dict[str, list[str]] = {}
     for group in groups:
         for teacher in group.methods:
             for row in group.main_rows(teacher):
                 for reason in relative_latency(row, group.sft)[1]:
-                    without.setdefault(reason, []).append(f"{row.label} from {teacher}")
-    lines = [f"{', '.join(dict.fromkeys(names))} ({reason})" for reason, names in without.items()]
+                    excluded.setdefault(reason, []).append(f"{row.label} from {teacher}")
+    lines = [f"{', '.join(dict.fromkeys(names))} ({reason})" for reason, names in excluded.items()]
     caption += f" Not compared: {'; '.join(lines)}." if lines else ""
-    return draw("figure-2", "Figure 2: latency by teacher", caption, [one for one in panels if one])
+    return draw_figure("figure-2", "Figure 2: latency by teacher", caption, [drawn for drawn in panels if drawn])
 
 
-def kid_by(group: Group, teacher: str, key: str, column: Column) -> dict[object, list[float]]:
-    """Value of one setting of KID -> EX, a number a seed; all else as by default."""
+def kid_ex_by_setting(group: Group, teacher: str, key: str, column: ScoreColumn) -> dict[object, list[float]]:
+    """Value of one KID setting -> EX of each seed, with all other settings at their defaults."""
     rows = [row for row in group.methods[teacher] if row.method == "kid" and {name for name, _ in row.variant} <= {key}]
     values = {getattr(row.runs[0].config, key): row.values((column, "ex")) for row in rows}
     return {value: exs for value, exs in values.items() if exs}
@@ -194,75 +194,75 @@ def kid_by(group: Group, teacher: str, key: str, column: Column) -> dict[object,
 def strategies_figure(groups: Sequence[Group]) -> Figure | None:
     """Figure 4: EX of KID by masking strategy."""
 
-    def fill(axes: Axes, values: dict[str, list[float]], sft: list[float], column: Column) -> str:
+    def draw_panel(axes: Axes, values: dict[str, list[float]], sft: list[float], column: ScoreColumn) -> str:
         draw_bars(axes, values)
-        return beside_sft(axes, values, sft, column)
+        return finish_ablation_panel(axes, values, sft, column)
 
     caption = "EX of KID by the way masked tokens are chosen; dashed: SFT. Whiskers: standard deviation over seeds."
-    panels = ablation_panels(groups, "mask_strategy", fill, STRATEGIES)
-    return draw("figure-4", "Figure 4: masking strategies", caption, panels)
+    panels = ablation_panels(groups, "mask_strategy", draw_panel, STRATEGIES)
+    return draw_figure("figure-4", "Figure 4: masking strategies", caption, panels)
 
 
 def ratios_figure(groups: Sequence[Group]) -> Figure | None:
     """Figure 5: EX of KID over the mask ratio."""
 
-    def fill(axes: Axes, values: dict[float, list[float]], sft: list[float], column: Column) -> str:
+    def draw_panel(axes: Axes, values: dict[float, list[float]], sft: list[float], column: ScoreColumn) -> str:
         axes.plot(list(values), [statistics.mean(exs) for exs in values.values()], marker="o", color=COLORS["kid"])
         for ratio, exs in values.items():
             draw_seeds(axes, ratio, exs, 0.012)
         axes.set_xticks(list(values))
         axes.set_xlabel("mask ratio")
-        return beside_sft(axes, values, sft, column)
+        return finish_ablation_panel(axes, values, sft, column)
 
     caption = "EX of KID over the share of tokens that are masked; dashed: SFT."
-    return draw("figure-5", "Figure 5: mask ratio", caption, ablation_panels(groups, "mask_ratio", fill))
+    return draw_figure("figure-5", "Figure 5: mask ratio", caption, ablation_panels(groups, "mask_ratio", draw_panel))
 
 
 def ablation_panels(
-    groups: Sequence[Group], key: str, fill: Callable[..., str], order: Sequence[str] | None = None
+    groups: Sequence[Group], key: str, draw_panel: Callable[..., str], order: Sequence[str] | None = None
 ) -> list[Panel]:
-    """A panel per student and teacher whose KID was run with two values of the setting at least; values in order."""
+    """A panel per student and teacher with KID runs of at least two values of the setting; values in order."""
     panels: list[Panel] = []
-    for group, teacher, _ in pairs(groups):
+    for group, teacher, _ in student_teacher_pairs(groups):
         column = main_column(group.methods[teacher])
-        values = kid_by(group, teacher, key, column) if column else {}
+        values = kid_ex_by_setting(group, teacher, key, column) if column else {}
         if len(values) < 2:
             continue
         values = {value: values[value] for value in sorted(values, key=order.index if order else None)}
         sft = group.sft.values((column, "ex")) if group.sft else []
         title = f"{group.student} from {teacher}"
-        panels.append((title, lambda axes, v=values, s=sft, c=column: fill(axes, v, s, c)))
+        panels.append((title, lambda axes, v=values, s=sft, c=column: draw_panel(axes, v, s, c)))
     return panels
 
 
-def beside_sft(axes: Axes, values: dict[object, list[float]], sft: list[float], column: Column) -> str:
-    """What both ablations' panels have: SFT as a line, the range, and the numbers in words."""
+def finish_ablation_panel(axes: Axes, values: dict[object, list[float]], sft: list[float], column: ScoreColumn) -> str:
+    """Adds SFT as a line and the axis range, which both ablations share, and returns the alt text."""
     if sft:
-        draw_line(axes, "SFT", sft, "gray")  # seen on light paper and on dark
+        draw_line(axes, "SFT", sft, "gray")  # visible in light and dark themes
         axes.legend(loc="lower left", fontsize=8)
-    set_range(axes, [ex for exs in (*values.values(), sft) for ex in exs], f"EX % on {COLUMNS[column]}")
+    set_range(axes, [ex for exs in (*values.values(), sft) for ex in exs], f"EX % on {SCORE_COLUMNS[column]}")
     words = [f"{value} {statistics.mean(exs):.1f}" for value, exs in values.items()]
     return ", ".join(words + ([f"SFT {statistics.mean(sft):.1f}"] if sft else []))
 
 
-def curve(row: Row, column: Column) -> list[tuple[int, float]]:
-    """(step, EX) of the saved adapters that were scored, the finished one included; means over seeds.
+def curve(row: Row, column: ScoreColumn) -> list[tuple[int, float]]:
+    """(step, EX) of the scored checkpoints, including the finished model; means over seeds.
 
-    Only steps that all seeds with scored adapters have: else a line would move where seeds come and go.
+    Only steps scored for all seeds that have scores: otherwise the line would jump where the set of seeds changes.
     """
     curves: list[dict[int, float]] = []
     for run in row.runs:
         scores = {step: found[column] for step, found in run.curve.items() if column in found}
         if scores and run.finished and column in run.scores:
             scores[run.steps] = run.scores[column]
-        points = {step: score.ex for step, score in scores.items() if row.fits(score)}
+        points = {step: score.ex for step, score in scores.items() if row.is_comparable(score)}
         curves += [points] if points else []
     steps = set.intersection(*map(set, curves)) if curves else ()
     return [(step, statistics.mean(points[step] for points in curves)) for step in sorted(steps)]
 
 
 def steps_figure(groups: Sequence[Group]) -> Figure | None:
-    """Figure 6: EX over the steps of training, a line per method."""
+    """Figure 6: EX over training steps, a line per method."""
 
     def panel(group: Group, teacher: str, rows: list[Row]) -> Panel | None:
         column = main_column(rows)
@@ -271,12 +271,14 @@ def steps_figure(groups: Sequence[Group]) -> Figure | None:
         if not curves:
             return None
 
-        def fill(axes: Axes) -> str:
-            ends = []
+        def draw_panel(axes: Axes) -> str:
+            extremes = []
             for row, points in curves:
-                kid = row.method == "kid"  # broad, and below the others: equal lines are seen both
+                kid = row.method == "kid"  # wide and below the others, so that identical lines both show
                 errors = [standard_error([(ex, row.reference[column].n)]) for _, ex in points]
-                ends += [ex + sign * error for (_, ex), error in zip(points, errors, strict=True) for sign in (-1, 1)]
+                extremes += [
+                    ex + sign * error for (_, ex), error in zip(points, errors, strict=True) for sign in (-1, 1)
+                ]
                 axes.errorbar(
                     *zip(*points, strict=True), yerr=errors, marker=".", lw=3 if kid else 1.3, elinewidth=0.7,
                     capsize=3, color=COLORS[row.method], label=row.label, zorder=2 if kid else 3,
@@ -284,18 +286,18 @@ def steps_figure(groups: Sequence[Group]) -> Figure | None:
             axes.set_xlabel("optimizer step")
             axes.grid(alpha=0.3)
             axes.legend(fontsize=8)
-            set_range(axes, ends, f"EX % on {COLUMNS[column]}")
+            set_range(axes, extremes, f"EX % on {SCORE_COLUMNS[column]}")
             last = [(row.label, *points[-1]) for row, points in curves]
             return ", ".join(f"{label} {ex:.1f} after {step} steps" for label, step, ex in last)
 
-        return f"{group.student} from {teacher}", fill
+        return f"{group.student} from {teacher}", draw_panel
 
-    panels = [panel(*pair) for pair in pairs(groups)]
+    panels = [panel(*pair) for pair in student_teacher_pairs(groups)]
     caption = (
         "EX of the adapters saved on the way: how many steps a method needs. Of several seeds the mean, at the steps "
         "that all of them have. Whiskers: standard error, by the number of questions alone."
     )
-    return draw("figure-6", "Figure 6: EX over steps", caption, [one for one in panels if one])
+    return draw_figure("figure-6", "Figure 6: EX over steps", caption, [drawn for drawn in panels if drawn])
 
 
 FIGURES: dict[int, Callable[[Sequence[Group]], Figure | None]] = {

@@ -1,4 +1,4 @@
-"""What a report lacks, and the commands that would fill it."""
+"""What a report lacks, and the commands that fill the gaps."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from kid.config.run_config import RunConfig
 from kid.report.groups import Group
 from kid.report.runs import Run
-from kid.report.score_files import COLUMNS, EXPOSURE, Column
+from kid.report.score_files import EXPOSURE_FILE, SCORE_COLUMNS, ScoreColumn
 
-# What kind of run each table and figure of the paper needs; the recipes are those in train/recipes/.
+# The runs that each table and figure of the paper needs; recipes are in train/recipes/.
 TABLES = {
     2: "students of fkd, rkd, f-distill, imitkd, gkd-fkl, gkd-rkl, gkd-jsd (recipes: table2/, table3/), scored on dev",
     3: "an SFT run and distilled ones of one student (recipes: table3/ and its BIRD folders), scored",
@@ -27,8 +27,8 @@ FIGURES = {
     5: "kid with two values of --mask-ratio at least (recipes: figure5/), scored on dev",
     6: "runs with --save-steps, whose adapters/step-N are predicted and scored into RUN/scores/step-N/",
 }
-# Flags that must be as in training, or the prompts are others; --data and --benchmark aside. Not --questions: in
-# training it names training questions, and dev stays the benchmark's.
+# Flags that must be as in training for equal prompts, besides --data and --benchmark. Not --questions: in training it
+# names the training questions, and dev stays the benchmark's.
 PROMPT_KEYS = (
     "tables", "databases", "missing_database", "damaged", "evidence", "schema_filter", "max_prompt_length",
     "max_completion_length",
@@ -36,27 +36,29 @@ PROMPT_KEYS = (
 SCORE_KEYS = ("databases", "damaged")
 
 
-def absent(tables: Iterable[int], figures: Iterable[int]) -> list[str]:
-    """A line for each table and figure that is not among those there are."""
+def missing_results(tables: Iterable[int], figures: Iterable[int]) -> list[str]:
+    """A line for each table and figure of the paper that is not among the given numbers."""
     tables, figures = set(tables), set(figures)
     lines = [f"Table {number}: {what}" for number, what in TABLES.items() if number not in tables]
     return lines + [f"Figure {number}: {what}" for number, what in FIGURES.items() if number not in figures]
 
 
 def missing_cells(runs: Sequence[Run], groups: Sequence[Group]) -> list[str]:
-    """Commands that predict and score what a run lacks: splits that another run of its benchmark has, or dev.
+    """Commands that predict and score the splits that a run lacks: dev, or those of other runs of its benchmark.
 
-    None that predicts with a run of `to_resume`.
+    Runs listed by `to_resume` get no prediction command.
     """
     commands = []
     with_suite = {column for run in runs for column, score in run.scores.items() if score.ts is not None}
     for run in runs:
-        wanted = {column for other in runs if other.home == run.home for column in other.scores} or {run.dev}
-        for column in COLUMNS:
+        wanted = {column for other in runs if other.benchmark_key == run.benchmark_key for column in other.scores} or {
+            run.dev_column
+        }
+        for column in SCORE_COLUMNS:
             if column in wanted and column not in run.scores:
                 command = score_command(run, column, column in with_suite)
-                made = (run.folder / "predictions" / f"{column[1]}.sql").is_file()
-                if made:
+                predicted = (run.folder / "predictions" / f"{column[1]}.sql").is_file()
+                if predicted:
                     commands.append(command)
                 elif not lacks_export(run):
                     commands.append(f"{predict_command(run, column)} && {command}")
@@ -66,19 +68,21 @@ def missing_cells(runs: Sequence[Run], groups: Sequence[Group]) -> list[str]:
 
 
 def missing_exposure(groups: Sequence[Group]) -> list[str]:
-    """Commands for distilled runs that Table 7 lacks while it has others of the same teacher and benchmark."""
+    """Commands for distilled runs missing in Table 7 while others of the same teacher and benchmark are there."""
     commands = []
     for group in groups:
         for rows in group.methods.values():
             runs = [run for row in rows if not row.variant for run in row.runs if run.config.teacher]
-            measured = {run.home for run in runs if run.exposure}
-            wanted = [run for run in runs if run.home in measured and not run.exposure and not lacks_export(run)]
+            measured = {run.benchmark_key for run in runs if run.exposure}
+            wanted = [
+                run for run in runs if run.benchmark_key in measured and not run.exposure and not lacks_export(run)
+            ]
             commands += [exposure_command(run) for run in wanted]
     return commands
 
 
 def lacks_export(run: Run) -> bool:
-    return not run.finished and not Path(export(run)).is_dir()
+    return not run.finished and not Path(student_path(run)).is_dir()
 
 
 def to_resume(runs: Sequence[Run]) -> list[str]:
@@ -92,39 +96,41 @@ def to_resume(runs: Sequence[Run]) -> list[str]:
     return lines
 
 
-def predict_command(run: Run, column: Column) -> str:
+def predict_command(run: Run, column: ScoreColumn) -> str:
     flags = [*data_flags(run, column), *changed_flags(run, PROMPT_KEYS)]
     output = str(run.folder / "predictions" / f"{column[1]}.sql")
-    return python("predict.py", "--model", export(run), *flags, "--output", output)
+    return python_command("predict.py", "--model", student_path(run), *flags, "--output", output)
 
 
-def score_command(run: Run, column: Column, test_suite: bool) -> str:
-    """Of the predictions where a run keeps them; a score that is there already keeps its file."""
+def score_command(run: Run, column: ScoreColumn, test_suite: bool) -> str:
+    """The command that scores a run's predictions; an existing score keeps its file names."""
     known = run.scores.get(column)
     predictions = known.predictions if known else run.folder / "predictions" / f"{column[1]}.sql"
     path = known.path if known else run.folder / "scores" / f"{column[1]}.json"
     flags = ["--evidence", "yes" if column[2] else "no"] if column[2] is not None else []
     flags += changed_flags(run, SCORE_KEYS) + (["--test-suite", "TEST_SUITE"] if test_suite else [])
-    return python("score.py", *data_flags(run, column), *flags, "--predictions", str(predictions), "--json", str(path))
+    return python_command(
+        "score.py", *data_flags(run, column), *flags, "--predictions", str(predictions), "--json", str(path)
+    )
 
 
 def exposure_command(run: Run) -> str:
-    models = ["--student", export(run), "--teacher", run.config.teacher]
-    flags = [*data_flags(run, run.dev), *changed_flags(run, PROMPT_KEYS)]
-    return python("exposure_bias.py", *models, *flags, "--json", str(run.folder / "scores" / EXPOSURE))
+    models = ["--student", student_path(run), "--teacher", run.config.teacher]
+    flags = [*data_flags(run, run.dev_column), *changed_flags(run, PROMPT_KEYS)]
+    return python_command("exposure_bias.py", *models, *flags, "--json", str(run.folder / "scores" / EXPOSURE_FILE))
 
 
-def export(run: Run) -> str:
-    """Where the finished student lies."""
-    return str(run.folder / run.config.trained_as)
+def student_path(run: Run) -> str:
+    """Path of the finished student."""
+    return str(run.folder / run.config.export_kind)
 
 
-def data_flags(run: Run, column: Column) -> list[str]:
+def data_flags(run: Run, column: ScoreColumn) -> list[str]:
     return ["--benchmark", column[0], "--data", run.config.data, "--split", column[1]]
 
 
 def changed_flags(run: Run, keys: Sequence[str]) -> list[str]:
-    """Those of the settings that are not the default."""
+    """Flags for those settings that differ from their defaults."""
     defaults, flags = RunConfig(), []
     for key in keys:
         value = getattr(run.config, key)
@@ -134,5 +140,5 @@ def changed_flags(run: Run, keys: Sequence[str]) -> list[str]:
     return flags
 
 
-def python(script: str, *flags: str) -> str:
+def python_command(script: str, *flags: str) -> str:
     return shlex.join(["python", f"eval/{script}", *flags])

@@ -1,4 +1,4 @@
-"""A report of sections as Markdown beside its PNGs, and as one page of HTML that needs nothing else."""
+"""Writes a report as Markdown with PNG figures, and as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from kid.report.text import markdown_table
 
 @dataclass(frozen=True)
 class Bullets:
-    """Lines of a list; text of runs and files may stand in them."""
+    """Lines of a list, as plain text."""
 
     lines: list[str]
 
 
 @dataclass(frozen=True)
 class Commands:
-    """Lines for a shell."""
+    """Shell commands, one per line."""
 
     lines: list[str]
 
 
-Block = str | Table | Figure | Bullets | Commands | Example  # a str is a paragraph; `code` and **bold** in it
+Block = str | Table | Figure | Bullets | Commands | Example  # a str is a paragraph, with `code` and **bold**
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ li { overflow-wrap: anywhere; } .question { margin: 1rem 0 .2rem; font-weight: 6
 
 
 def to_markdown(title: str, sections: Sequence[Section]) -> str:
-    """The report as Markdown; its figures are NAME.png beside it."""
+    """The report as Markdown; its figures are NAME.png in the same folder."""
     parts = [f"# {title}"]
     for section in sections:
         parts.append(f"## {section.title}")
@@ -101,24 +101,24 @@ def markdown_block(block: Block) -> str:
             parts = [f"### {block.title}", table, block.caption, *block.numbered_notes()]
             return "\n\n".join(parts)
         case Figure():
-            return f"### {block.title}\n\n![{plain(block.alt)}]({block.name}.png)\n\n{block.caption}"
+            return f"### {block.title}\n\n![{escape_markdown(block.alt)}]({block.name}.png)\n\n{block.caption}"
         case Bullets():
-            return "\n".join(f"- {plain(line)}" for line in block.lines)
+            return "\n".join(f"- {escape_markdown(line)}" for line in block.lines)
         case Commands():
             return "\n".join(["```sh", *block.lines, "```"])
         case Example():
-            return f"**{plain(block.title)}**\n\n```sql\n{block.text}\n```"
+            return f"**{escape_markdown(block.title)}**\n\n```sql\n{block.text}\n```"
     return block
 
 
-def plain(text: str) -> str:
-    """Text as Markdown that shows it as it is, on one line."""
+def escape_markdown(text: str) -> str:
+    """The text escaped for Markdown, on one line."""
     return re.sub(r"([\\`*_<>\[\]#])", r"\\\1", " ".join(text.split()))
 
 
 def to_html(title: str, sections: Sequence[Section]) -> str:
-    """The report as one page: its own style, its plots inline, no script, and nothing fetched from anywhere."""
-    body = [f"<h1>{html.escape(title)}</h1>", contents(sections)]
+    """The report as one HTML page: inline style and plots, no scripts, no external resources."""
+    body = [f"<h1>{html.escape(title)}</h1>", table_of_contents(sections)]
     for section in sections:
         body.append(f'<h2 id="{anchor(section.title)}">{html.escape(section.title)}</h2>')
         body += [html_block(block) for block in section.blocks]
@@ -129,8 +129,8 @@ def to_html(title: str, sections: Sequence[Section]) -> str:
     )
 
 
-def contents(sections: Sequence[Section]) -> str:
-    """The table of contents: sections, and in them tables and figures."""
+def table_of_contents(sections: Sequence[Section]) -> str:
+    """The table of contents: sections with their tables and figures."""
     items = []
     for section in sections:
         inner = [block.title for block in section.blocks if isinstance(block, Table | Figure)]
@@ -159,7 +159,7 @@ def html_block(block: Block) -> str:
             svg = block.svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(block.alt)}"', 1)
             return (
                 f'{subheading(block.title)}\n<figure><div class="scroll">{svg}</div>'
-                f"<figcaption>{inline(block.caption)}</figcaption></figure>"
+                f"<figcaption>{inline_html(block.caption)}</figcaption></figure>"
             )
         case Bullets():
             return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in block.lines) + "</ul>"
@@ -167,18 +167,18 @@ def html_block(block: Block) -> str:
             return f"<pre>{html.escape(chr(10).join(block.lines))}</pre>"
         case Example():
             return f'<p class="question">{html.escape(block.title)}</p><pre>{html.escape(block.text)}</pre>'
-    return f"<p>{inline(block)}</p>"
+    return f"<p>{inline_html(block)}</p>"
 
 
 def html_table(table: Table) -> str:
-    """The table in a box of its own, which scrolls where the screen is narrow."""
+    """The table in a box that scrolls on a narrow screen."""
 
     def cells(texts: Sequence[str], head: bool) -> str:
         parts = []
-        for place, text in enumerate(texts):
-            tag, words = ("th" if head or place == 0 else "td"), ' class="words"' if place < table.left else ""
+        for index, text in enumerate(texts):
+            tag, css_class = ("th" if head or index == 0 else "td"), ' class="words"' if index < table.left else ""
             scope = f' scope="{"col" if head else "row"}"' if tag == "th" else ""
-            parts.append(f"<{tag}{scope}{words}>{inline(text)}</{tag}>")
+            parts.append(f"<{tag}{scope}{css_class}>{inline_html(text)}</{tag}>")
         return f"<tr>{''.join(parts)}</tr>"
 
     width = len(table.header)
@@ -188,25 +188,25 @@ def html_table(table: Table) -> str:
         else cells(row, False)
         for row in table.rows
     ]
-    notes = "".join(f"<li>{inline(note)}</li>" for note in table.numbered_notes())
-    # A first column of short labels stays in sight while the others scroll; one of long paths would hide them.
-    kind = ' class="labelled"' if table.left < 3 else ""
+    notes = "".join(f"<li>{inline_html(note)}</li>" for note in table.numbered_notes())
+    # A first column of short labels stays visible while the others scroll; one of long paths would cover them.
+    table_class = ' class="labelled"' if table.left < 3 else ""
     return (
-        f'{subheading(table.title)}\n<div class="scroll" tabindex="0"><table{kind}>\n'
+        f'{subheading(table.title)}\n<div class="scroll" tabindex="0"><table{table_class}>\n'
         f"<thead>{cells(table.header, True)}</thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody></table></div>\n"
-        f'<p class="caption">{inline(table.caption)}</p>' + (f'<ul class="notes">{notes}</ul>' if notes else "")
+        f'<p class="caption">{inline_html(table.caption)}</p>' + (f'<ul class="notes">{notes}</ul>' if notes else "")
     )
 
 
-def inline(text: str) -> str:
-    """A paragraph's or a cell's text as HTML, with its `code` and **bold**."""
+def inline_html(text: str) -> str:
+    """The text of a paragraph or cell as HTML, with its `code` and **bold**."""
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
-    text = re.sub(r" (± [\d.]+)", r" <small>\1</small>", text)  # a number stands out before its deviation
+    text = re.sub(r" (± [\d.]+)", r" <small>\1</small>", text)  # deviations are smaller than the numbers they follow
     return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text)
 
 
 def write_report(folder: Path, title: str, sections: Sequence[Section]) -> list[Path]:
-    """report.html, report.md and the figures that the latter shows; returns their paths."""
+    """Writes report.html, report.md and the figures that the latter shows; returns their paths."""
     figures = [block for section in sections for block in section.blocks if isinstance(block, Figure)]
     page, markdown = folder / "report.html", folder / "report.md"
     write_atomically(page, to_html(title, sections))

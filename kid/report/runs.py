@@ -1,4 +1,4 @@
-"""A finished run as the report sees it: its configuration, its pace, its scores, and what is odd about any of them."""
+"""Reads a run for the report: configuration, step time, scores, and remarks about anything that is wrong with them."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from kid.config.run_config import RunConfig
 from kid.errors import InputError
 from kid.progress import progress_bar
 from kid.report.score_files import (
-    EXPOSURE,
-    Column,
+    EXPOSURE_FILE,
     Score,
+    ScoreColumn,
     is_number,
     read_exposure,
     read_object,
     read_scores,
 )
-from kid.report.text import counted
+from kid.report.text import pluralize
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run's directory, read.
+    """The contents of a run's directory.
 
-    seconds: median of a step; None where metrics.jsonl says nothing.
-    steps: those in metrics.jsonl. finished: whether they are all that were planned.
+    seconds: median per step; None if metrics.jsonl has no steps.
+    steps: last step in metrics.jsonl. finished: whether training has reached its end.
     scores: of the finished student, on splits of the benchmark it was trained on.
-    curve: step -> the same for adapters/step-N.
-    exposure: eval/exposure_bias.py's figures, or None.
+    curve: step -> the scores of adapters/step-N.
+    exposure: the measurement of eval/exposure_bias.py, or None.
     """
 
     folder: Path
@@ -42,26 +42,26 @@ class Run:
     seconds: float | None
     steps: int
     finished: bool
-    scores: dict[Column, Score]
-    curve: dict[int, dict[Column, Score]]
+    scores: dict[ScoreColumn, Score]
+    curve: dict[int, dict[ScoreColumn, Score]]
     exposure: dict | None
 
     @property
-    def home(self) -> tuple:
-        """The benchmark the run was trained on, for BIRD whether with evidence, and for JSONL whose files."""
+    def benchmark_key(self) -> tuple:
+        """The benchmark the run was trained on; for BIRD also whether with evidence, for JSONL also the files."""
         config = self.config
         if config.benchmark == "jsonl":
             return "jsonl", None, os.path.abspath(config.data), config.questions and os.path.abspath(config.questions)
         return config.benchmark, config.evidence if config.benchmark == "bird" else None
 
     @property
-    def dev(self) -> Column:
-        """The column of the run's own dev questions."""
-        return self.config.benchmark, "dev", self.home[1]
+    def dev_column(self) -> ScoreColumn:
+        """The score column of the run's own dev questions."""
+        return self.config.benchmark, "dev", self.benchmark_key[1]
 
     @property
     def hardware(self) -> str:
-        """GPUs (or cores) of the first node; empty where environment.json does not say."""
+        """GPUs (or cores) of the first node; empty if environment.json does not name them."""
         known = self.environment.get("hardware")
         if known is None:
             return ""
@@ -76,12 +76,12 @@ class Run:
 
 
 def load_runs(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
-    """Every run, and one line for each thing in them that cannot be used as it is.
+    """All runs, and a remark for each thing in them that cannot be used as it is.
 
     Raises:
-        InputError: a folder is no run's directory, or its config.yaml cannot be read.
+        InputError: a folder is not a run's directory, or its config.yaml cannot be read.
     """
-    for folder in folders:  # before the bar
+    for folder in folders:  # before the progress bar
         if not folder.is_dir():
             raise InputError(f"run {folder} does not exist; give the directory that --output named in training")
         if not (folder / "config.yaml").is_file():
@@ -99,16 +99,16 @@ def load_runs(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
 
 
 def load_run(folder: Path, remarks: list[str]) -> Run:
-    """One run; what cannot be used in it is added to `remarks`. Raises InputError where its config.yaml is wrong."""
+    """One run; adds a remark for what cannot be used in it. Raises InputError if its config.yaml is wrong."""
     config = merge_config(folder / "config.yaml", {})
     rows, damaged = read_metrics(folder / "metrics.jsonl")
     if damaged:
-        remarks.append(f"{folder / 'metrics.jsonl'}: {counted(damaged, 'damaged line')} left out")
+        remarks.append(f"{folder / 'metrics.jsonl'}: {pluralize(damaged, 'damaged line')} left out")
     last = rows[-1] if rows else {}
     steps = last.get("step", 0)
     finished = bool(rows) and (steps == config.max_steps or last.get("epoch", 0) >= config.epochs - 1e-9)
     if not finished:
-        remarks.append(f"{folder}: not finished, {counted(steps, 'step')} so far; its numbers are those of now")
+        remarks.append(f"{folder}: not finished, {pluralize(steps, 'step')} so far; its numbers are those of now")
     return Run(
         folder,
         config,
@@ -118,14 +118,14 @@ def load_run(folder: Path, remarks: list[str]) -> Run:
         finished,
         read_scores(folder / "scores", config, remarks),
         read_curve(folder / "scores", config, remarks),
-        read_exposure(folder / "scores" / EXPOSURE, config, remarks),
+        read_exposure(folder / "scores" / EXPOSURE_FILE, config, remarks),
     )
 
 
 def read_metrics(path: Path) -> tuple[list[dict], int]:
-    """The lines of a metrics.jsonl that hold a step and its seconds, and the number of those that do not.
+    """The lines of a metrics.jsonl that hold a step and its seconds, and the number of lines that do not.
 
-    A run still going, or one that was killed, may end in half a line.
+    The file of an unfinished or killed run may end in half a line.
     """
     rows, damaged = [], 0
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
@@ -143,12 +143,12 @@ def read_metrics(path: Path) -> tuple[list[dict], int]:
 
 
 def median_seconds(rows: Sequence[dict]) -> float:
-    """Of a step: the first ones, and a moment when the machine did something else, do not count."""
+    """Median seconds per step, which the slow first steps and brief disturbances of the machine do not affect."""
     return statistics.median(row["seconds"] for row in rows)
 
 
 def read_environment(path: Path, remarks: list[str]) -> dict:
-    """environment.json; empty, with a remark, where it does not say what the run was trained on."""
+    """The contents of environment.json; empty, with a remark, if it does not name the hardware."""
     environment = read_object(path, remarks)
     hardware = (environment or {}).get("hardware")
     gpus = (hardware.get("gpus") or []) if isinstance(hardware, dict) else None
@@ -159,12 +159,12 @@ def read_environment(path: Path, remarks: list[str]) -> dict:
     return {}
 
 
-def read_curve(folder: Path, config: RunConfig, remarks: list[str]) -> dict[int, dict[Column, Score]]:
+def read_curve(folder: Path, config: RunConfig, remarks: list[str]) -> dict[int, dict[ScoreColumn, Score]]:
     """Step -> the scores of adapters/step-N."""
     curve = {}
-    for place in sorted(folder.glob("step-*")):
-        if place.name[5:].isdecimal():
-            curve[int(place.name[5:])] = read_scores(place, config, remarks)
+    for step_folder in sorted(folder.glob("step-*")):
+        if step_folder.name[5:].isdecimal():
+            curve[int(step_folder.name[5:])] = read_scores(step_folder, config, remarks)
         else:
-            remarks.append(f"{place} was left out: {place.name} names no step, as step-100 does")
+            remarks.append(f"{step_folder} was left out: {step_folder.name} names no step, as step-100 does")
     return dict(sorted(curve.items()))

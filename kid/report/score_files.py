@@ -1,4 +1,4 @@
-"""What eval/score.py and eval/exposure_bias.py left in a run, checked: only what is of this run is used."""
+"""Reads and checks the files that eval/score.py and eval/exposure_bias.py wrote; only those of this run are used."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kid.config.run_config import RunConfig
-from kid.report.names import identity
+from kid.report.names import canonical_model
 
 # (benchmark, split, with evidence: BIRD only) -> heading, in the order of the paper's Table 3.
-Column = tuple[str, str, bool | None]
-COLUMNS: dict[Column, str] = {
+ScoreColumn = tuple[str, str, bool | None]
+SCORE_COLUMNS: dict[ScoreColumn, str] = {
     ("spider", "dev", None): "Spider-dev",
     ("bird", "dev", False): "BIRD-dev w/o EK",
     ("bird", "dev", True): "BIRD-dev w/ EK",
@@ -23,20 +23,20 @@ COLUMNS: dict[Column, str] = {
     ("spider", "seen", None): "minibench seen",
     ("jsonl", "dev", None): "JSONL-dev",
 }
-EXPOSURE = "exposure_bias.json"
-NOT_OURS = "it is not what {} writes; make it again"
+EXPOSURE_FILE = "exposure_bias.json"
+WRONG_FORMAT = "it is not what {} writes; make it again"
 
 
 @dataclass(frozen=True)
 class Score:
-    """What eval/score.py found about a model's predictions on one split.
+    """The result of eval/score.py for a model's predictions on one split.
 
-    ex, ts: in percent, of the verdicts themselves (the file's own figures are rounded); ts None where it was not run.
-    questions: the indices of those that were scored, in ascending order.
+    ex, ts: in percent, computed from the verdicts (the file's own numbers are rounded); ts is None if it was not run.
+    questions: indices of the scored questions, in ascending order.
     """
 
     path: Path
-    column: Column
+    column: ScoreColumn
     ex: float
     ts: float | None
     questions: tuple[int, ...]
@@ -48,24 +48,24 @@ class Score:
 
     @property
     def predictions(self) -> Path:
-        """The file that was scored: where a run keeps it, one SQL a line."""
+        """The file of the scored predictions, one SQL query per line, where a run keeps it."""
         parts = list(self.path.parts)
-        at = len(parts) - 1 - parts[::-1].index("scores")
-        return Path(*parts[:at], "predictions", *parts[at + 1 :]).with_suffix(".sql")
+        index = len(parts) - 1 - parts[::-1].index("scores")
+        return Path(*parts[:index], "predictions", *parts[index + 1 :]).with_suffix(".sql")
 
 
 def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def share(verdicts: Sequence[dict], kind: str) -> float | None:
-    """EX or TS (`kind`: "ex", "ts") of verdicts, in percent; None where there is none, or one was not looked at."""
+def accuracy_percent(verdicts: Sequence[dict], kind: str) -> float | None:
+    """EX or TS (`kind`: "ex", "ts") of verdicts in percent; None without verdicts, or if one lacks this kind."""
     values = [verdict[kind] for verdict in verdicts]
     return None if not values or None in values else 100 * sum(values) / len(values)
 
 
 def read_object(path: Path, remarks: list[str]) -> dict | None:
-    """A file's JSON object; None where there is no file, or, with a remark, where it holds something else."""
+    """A file's JSON object; None if there is no file or, with a remark, if it holds something else."""
     if not path.is_file():
         return None
     try:
@@ -79,22 +79,22 @@ def read_object(path: Path, remarks: list[str]) -> dict | None:
     return value
 
 
-def read_scores(folder: Path, config: RunConfig, remarks: list[str]) -> dict[Column, Score]:
-    """The scores in a folder by column; with a remark, those that cannot be used are left out.
+def read_scores(folder: Path, config: RunConfig, remarks: list[str]) -> dict[ScoreColumn, Score]:
+    """The scores in a folder by column; unusable ones are skipped, with a remark.
 
-    Of two of one column, one with TS is preferred, then the newer.
+    Of two scores of one column, one with TS is preferred, then the newer one.
     """
-    scores: dict[Column, Score] = {}
+    scores: dict[ScoreColumn, Score] = {}
     for path in sorted(folder.glob("*.json")):
-        content = read_object(path, remarks) if path.name != EXPOSURE else None
+        content = read_object(path, remarks) if path.name != EXPOSURE_FILE else None
         if content is None:
             continue
-        score, reason = as_score(path, content, config)
+        score, reason = parse_score(path, content, config)
         if score is None:
             remarks.append(f"{path} was left out: {reason}")
             continue
         other = scores.get(score.column, score)
-        better, worse = (score, other) if rank(score) > rank(other) else (other, score)
+        better, worse = (score, other) if preference(score) > preference(other) else (other, score)
         if other is not score:
             reason = "has TS" if (better.ts is None) < (worse.ts is None) else "is newer"
             remarks.append(f"{worse.path} was left out: {better.path.name} is of the same split and {reason}")
@@ -102,26 +102,34 @@ def read_scores(folder: Path, config: RunConfig, remarks: list[str]) -> dict[Col
     return scores
 
 
-def rank(score: Score) -> tuple[bool, float]:
+def preference(score: Score) -> tuple[bool, float]:
     return score.ts is not None, score.path.stat().st_mtime
 
 
-def as_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | None, str]:
+def parse_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | None, str]:
     """(score, "") or (None, why it cannot be used)."""
-    # Scores from before these were noted are used as they are; evidence is then taken to be as the run was trained.
-    unsaid = {"ts": None, "error": None, "hardness": None, "differs": []}
+    # Older score files lack these fields; their evidence setting is assumed to be that of the run.
+    defaults = {"ts": None, "error": None, "hardness": None, "differs": []}
     verdicts, hardness = content.get("verdicts"), content.get("hardness", {})
-    whole = isinstance(verdicts, list) and verdicts and all(isinstance(verdict, dict) for verdict in verdicts)
-    verdicts = [unsaid | verdict for verdict in verdicts] if whole else []
-    whole = whole and all(is_verdict(verdict) for verdict in verdicts) and content.get("n") == len(verdicts)
-    if not whole or not isinstance(hardness, dict) or not all(isinstance(level, dict) for level in hardness.values()):
-        return None, NOT_OURS.format("eval/score.py")
+    well_formed = isinstance(verdicts, list) and verdicts and all(isinstance(verdict, dict) for verdict in verdicts)
+    verdicts = [defaults | verdict for verdict in verdicts] if well_formed else []
+    well_formed = well_formed and all(is_verdict(verdict) for verdict in verdicts) and content.get("n") == len(verdicts)
+    if (
+        not well_formed
+        or not isinstance(hardness, dict)
+        or not all(isinstance(level, dict) for level in hardness.values())
+    ):
+        return None, WRONG_FORMAT.format("eval/score.py")
     benchmark, split, evidence = (content.get(key) for key in ("benchmark", "split", "evidence"))
     if benchmark != "bird":
         evidence = None
     elif not isinstance(evidence, bool):
         evidence = config.evidence
-    if not isinstance(split, str) or not isinstance(benchmark, str) or (benchmark, split, evidence) not in COLUMNS:
+    if (
+        not isinstance(split, str)
+        or not isinstance(benchmark, str)
+        or (benchmark, split, evidence) not in SCORE_COLUMNS
+    ):
         return None, f"the report has no column for {benchmark} {split}"
     if benchmark != config.benchmark:
         return None, f"scored on {benchmark}, trained on {config.benchmark}"
@@ -129,12 +137,12 @@ def as_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | None
         words = {True: "with", False: "without"}
         return None, f"scored {words[evidence]} evidence, trained {words[config.evidence]}"
     questions = tuple(sorted(verdict["index"] for verdict in verdicts))
-    shares = [share(verdicts, kind) for kind in ("ex", "ts")]
+    shares = [accuracy_percent(verdicts, kind) for kind in ("ex", "ts")]
     return Score(path, (benchmark, split, evidence), *shares, questions, verdicts), ""
 
 
 def is_verdict(verdict: dict) -> bool:
-    """Whether each field has its type."""
+    """Whether each field of a verdict has its type."""
     differs = verdict["differs"]
     return (
         isinstance(verdict.get("index"), int)
@@ -148,21 +156,21 @@ def is_verdict(verdict: dict) -> bool:
 
 
 def read_exposure(path: Path, config: RunConfig, remarks: list[str]) -> dict | None:
-    """What eval/exposure_bias.py measured; None, with a remark, where it is of other questions or another teacher."""
+    """The measurement of eval/exposure_bias.py; None, with a remark, if it is of other questions or another teacher."""
     content = read_object(path, remarks)
     if content is None:
         return None
     interval = content.get("interval_16")
-    whole = all(is_number(content.get(key)) for key in ("ex_acc_err_16", "prompts", "samples"))
-    whole = whole and isinstance(interval, list) and isinstance(content.get("teacher"), str)
+    well_formed = all(is_number(content.get(key)) for key in ("ex_acc_err_16", "prompts", "samples"))
+    well_formed = well_formed and isinstance(interval, list) and isinstance(content.get("teacher"), str)
     expected = {"benchmark": config.benchmark, "split": "dev"}
-    if content.get("evidence") is not None:  # None: no question of the benchmark has any
+    if content.get("evidence") is not None:  # None: the benchmark has no evidence
         expected["evidence"] = config.evidence
     differ = [f"{key} {content.get(key)}, not {value}" for key, value in expected.items() if content.get(key) != value]
-    if whole and config.teacher and identity(content["teacher"]) != identity(config.teacher):
+    if well_formed and config.teacher and canonical_model(content["teacher"]) != canonical_model(config.teacher):
         differ.append(f"teacher {content['teacher']}, not {config.teacher}")
-    if not whole or differ:
-        reason = f"measured with {'; '.join(differ)}" if whole else NOT_OURS.format("eval/exposure_bias.py")
+    if not well_formed or differ:
+        reason = f"measured with {'; '.join(differ)}" if well_formed else WRONG_FORMAT.format("eval/exposure_bias.py")
         remarks.append(f"{path} was left out: {reason}")
         return None
     return content

@@ -1,4 +1,4 @@
-"""The sections of a report, in order, out of runs that were read."""
+"""Builds the sections of a report, in order, from loaded runs."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from pathlib import Path
 
 from kid.progress import progress_bar
 from kid.report.examples import (
-    beside_gold,
-    choose,
+    choose_run,
     compared_runs,
     failure_blocks,
     hardness_table,
     scored_predictions,
+    spaced_examples,
 )
 from kid.report.figures import FIGURES
-from kid.report.groups import Group, blocks, group_runs
+from kid.report.groups import Group, group_runs, teachers_by_table
 from kid.report.mismatch import mismatch_table
-from kid.report.missing import absent, missing_cells, to_resume
+from kid.report.missing import missing_cells, missing_results, to_resume
 from kid.report.page import Bullets, Commands, Section
 from kid.report.runs import Run
-from kid.report.score_files import COLUMNS
+from kid.report.score_files import SCORE_COLUMNS
 from kid.report.significance import significance_table
 from kid.report.tables import Table, divergence_table, main_table, rewriting_table, runs_table
-from kid.report.text import counted
+from kid.report.text import pluralize
 
 
 def report_sections(runs: Sequence[Run], remarks: list[str], data: Path | None) -> list[Section]:
-    """Everything that these runs have to say; `remarks` grows by what is odd about them.
+    """All sections that these runs can fill; adds to `remarks` what is unusual about them.
 
     Args:
-        runs: as `kid.report.runs.load_runs` gives them, with its remarks.
+        runs, remarks: as returned by `kid.report.runs.load_runs`.
         data: the benchmark's folder, for questions and gold queries of examples; None: without them.
     """
     groups = group_runs(runs, remarks)
@@ -50,17 +50,19 @@ def report_sections(runs: Sequence[Run], remarks: list[str], data: Path | None) 
         Section("Significance", [table for group in groups if (table := significance_table(group))]),
         *failure_sections(runs, groups, remarks, data),
         Section("Runs", [runs_table(runs)]),
-        Section("Missing", missing_blocks(absent(filled, drawn), to_resume(runs), missing_cells(runs, groups))),
+        Section(
+            "Missing", missing_blocks(missing_results(filled, drawn), to_resume(runs), missing_cells(runs, groups))
+        ),
     ]
     sections.append(Section("Remarks", [Bullets(list(dict.fromkeys(remarks)))] if remarks else []))
     return [section for section in sections if section.blocks]
 
 
 def paper_tables(groups: Sequence[Group]) -> dict[int, list[Table]]:
-    """Number in the paper -> the tables there is something in, one a student but for Table 5."""
+    """Number in the paper -> its non-empty tables: one per student, except for Table 5."""
     mains: dict[int, list[Table | None]] = {3: [], 4: [], 6: []}
     for group in groups:
-        for number, teachers in blocks(group).items():
+        for number, teachers in teachers_by_table(group).items():
             mains[number].append(main_table(number, group, teachers))
     everything = {
         2: [divergence_table(group) for group in groups],
@@ -74,11 +76,11 @@ def paper_tables(groups: Sequence[Group]) -> dict[int, list[Table]]:
 
 
 def overview(runs: Sequence[Run]) -> list[str]:
-    """What the numbers below are made of."""
+    """The introduction: how the numbers of the report are computed."""
     seeds = ", ".join(str(seed) for seed in sorted({run.config.seed for run in runs}))
     scored = sum(bool(run.scores) for run in runs)
     return [
-        f"Made by `eval/report.py` of {counted(len(runs), 'run')}, {scored} of them scored; seeds: {seeds}. EX: "
+        f"Made by `eval/report.py` of {pluralize(len(runs), 'run')}, {scored} of them scored; seeds: {seeds}. EX: "
         "execution accuracy, TS: test-suite accuracy, in percent. A mean over seeds stands with its sample standard "
         "deviation; a dash is a missing cell. Latency is the median time of a training step over that of the SFT run "
         "of the same student and benchmark, on the same hardware and with the same settings of batches, lengths, "
@@ -89,8 +91,8 @@ def overview(runs: Sequence[Run]) -> list[str]:
 def failure_sections(
     runs: Sequence[Run], groups: Sequence[Group], remarks: list[str], data: Path | None
 ) -> list[Section]:
-    """What the best KID run (or the first run) gets wrong, and ten of its predictions."""
-    choice = choose(runs, data, remarks)
+    """The errors of the best KID run (or of the first run), and some of its predictions."""
+    choice = choose_run(runs, data, remarks)
     if not choice:
         return []
     run, score = choice.run, choice.score
@@ -102,18 +104,20 @@ def failure_sections(
     if predictions and not data:
         table.append("The questions and their gold queries are shown with `--data DIR`, the benchmark's folder.")
     shown = compared_runs(choice, groups)
-    examples = beside_gold(choice, shown, remarks)
+    examples = spaced_examples(choice, shown, remarks)
     sections = [Section("Failures", table)]
     if examples:
-        names = "; ".join(f"{label}: `{one.folder}`, seed {one.config.seed}" for label, one in shown.items())
-        intro = f"Evenly spaced questions of {COLUMNS[score.column]}; `ok` is right, `--` wrong. {names}."
-        title = counted(len(examples), "prediction") + (" beside their gold" if choice.questions else "")
+        names = "; ".join(
+            f"{label}: `{shown_run.folder}`, seed {shown_run.config.seed}" for label, shown_run in shown.items()
+        )
+        intro = f"Evenly spaced questions of {SCORE_COLUMNS[score.column]}; `ok` is right, `--` wrong. {names}."
+        title = pluralize(len(examples), "prediction") + (" beside their gold" if choice.questions else "")
         sections.append(Section(title, [intro, *examples]))
     return sections
 
 
 def missing_blocks(lacking: list[str], unfinished: list[str], commands: list[str]) -> list[str | Bullets | Commands]:
-    """What the report lacks, and what to do about it."""
+    """What the report lacks, and the commands that fill it."""
     found: list[str | Bullets | Commands] = []
     if lacking:
         found += ["Of the paper's tables and figures these have no runs. What would fill them:", Bullets(lacking)]
@@ -121,6 +125,6 @@ def missing_blocks(lacking: list[str], unfinished: list[str], commands: list[str
         found += ["Runs that have nothing to predict with yet:", Bullets(unfinished)]
     if commands:
         suite = " (`TEST_SUITE`: a folder that `eval/make_test_suite.py` made)" if "TEST_SUITE" in str(commands) else ""
-        text = f"{counted(len(commands), 'command')} to fill the missing cells of the runs given{suite}:"
+        text = f"{pluralize(len(commands), 'command')} to fill the missing cells of the runs given{suite}:"
         found += [text, Commands(commands)]
     return found

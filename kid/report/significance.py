@@ -1,4 +1,4 @@
-"""Whether two methods' predictions differ by more than chance on these questions explains: a paired test."""
+"""Paired tests of whether two methods' scores differ by more than chance on these questions."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from kid.report.groups import Group
 from kid.report.rows import Row, metrics_of
-from kid.report.score_files import COLUMNS, Column
+from kid.report.score_files import SCORE_COLUMNS, ScoreColumn
 from kid.report.tables import Table
 from kid.report.text import signed
 
 RESAMPLES = 10_000
-# Below so many differing questions the bootstrap finds far too much (two of two: p = 0.0001); the exact test does not.
+# With fewer differing questions the bootstrap's p is far too small (two of two: p = 0.0001); the exact test's is not.
 FEWEST_TO_RESAMPLE = 20
 ROUNDING = 1e-9
 
@@ -19,16 +19,16 @@ ROUNDING = 1e-9
 def paired_bootstrap(
     first: np.ndarray, second: np.ndarray, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float]:
-    """Two-sided test of whether the mean of `first` is that of `second`, both measured on the same questions.
+    """Two-sided test of whether the means of `first` and `second`, measured on the same questions, are equal.
 
-    Questions are drawn with replacement; p is the share of resamples whose difference lies at least as far from the
-    observed one as the observed one lies from zero (the bootstrap shifted to the null; Efron and Tibshirani, 16.4),
-    with the observed data counted as one of them, so that p is never 0. Of use where many questions differ.
+    Questions are drawn with replacement; p is the share of resamples whose difference is at least as far from the
+    observed one as the observed one is from zero (the bootstrap shifted to the null; Efron and Tibshirani, 16.4). The
+    observed data count as one resample, so p is never 0. Reliable if many questions differ.
 
     Args:
         first, second: [n] right (1) or wrong (0) by question, or the mean over seeds.
         resamples: number of resamples.
-        seed: of the resampling.
+        seed: random seed of the resampling.
 
     Returns:
         Difference of the means (first - second), and p.
@@ -36,8 +36,8 @@ def paired_bootstrap(
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if first.shape != second.shape or first.ndim != 1 or not len(first):
         raise ValueError(f"expected two vectors of one length, got {first.shape} and {second.shape}")
-    # A resample is how often each question is drawn; questions of one difference are drawn together, as a multinomial.
-    # That is the same distribution, and a table of resamples x (a few values) instead of resamples x n.
+    # Counting draws per distinct difference, as a multinomial, gives the same distribution as drawing questions, with
+    # an array of resamples x (a few values) instead of resamples x n.
     values, counts = np.unique(first - second, return_counts=True)
     n = len(first)
     draws = np.random.default_rng(seed).multinomial(n, counts / n, size=resamples)
@@ -48,10 +48,10 @@ def paired_bootstrap(
 
 
 def sign_flip(differences: np.ndarray) -> float:
-    """Exact two-sided p of the null that each question's difference might as well have the other sign.
+    """Exact two-sided p of the null hypothesis that each question's difference could equally have the other sign.
 
-    The share of all ways to choose the signs whose sum is at least as far from zero as the observed one. With one seed
-    a side, where every difference is 1 or -1, this is McNemar's exact test. 2^n sums are made: for few differences.
+    The share of all choices of signs whose sum is at least as far from zero as the observed one. With one seed per
+    side, where every difference is 1 or -1, this is McNemar's exact test. Computes 2^n sums: only for few differences.
 
     Args:
         differences: [n], by question; zeros change nothing.
@@ -63,7 +63,7 @@ def sign_flip(differences: np.ndarray) -> float:
 
 
 def paired_test(first: np.ndarray, second: np.ndarray) -> tuple[float, float, bool]:
-    """(difference of the means, p, whether of the exact test, as few questions differ); see the two tests above."""
+    """(difference of the means, p, whether p is of the exact test, as few questions differ); see the tests above."""
     differences = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     if np.count_nonzero(differences) < FEWEST_TO_RESAMPLE:
         return float(differences.mean()), sign_flip(differences), True
@@ -71,7 +71,7 @@ def paired_test(first: np.ndarray, second: np.ndarray) -> tuple[float, float, bo
 
 
 def comparisons(group: Group) -> dict[str, list[tuple[Row, Row]]]:
-    """By teacher, every method beside SFT, and KID beside GKD; first SFT with other losses beside SFT."""
+    """By teacher, pairs of each method and SFT, and of KID and GKD; under "", SFT with other losses and SFT."""
     found = {"": [(row, group.sft) for row in group.variants]}
     for teacher, rows in group.methods.items():
         kid, gkd = group.row(teacher, "kid"), group.row(teacher, "gkd-rkl")
@@ -81,16 +81,16 @@ def comparisons(group: Group) -> dict[str, list[tuple[Row, Row]]]:
 
 
 def significance_table(group: Group) -> Table | None:
-    """Differences in EX, in points, of each method to SFT and of KID to GKD, with p of a paired test."""
+    """Table of EX differences in points, of each method to SFT and of KID to GKD, with p of a paired test."""
     pairs = comparisons(group)
     columns = [metric[0] for metric in metrics_of(group.rows()) if metric[1] == "ex"]
-    found: dict[tuple, tuple[float, float, bool]] = {}
+    results: dict[tuple, tuple[float, float, bool]] = {}
     for row, other in (pair for rows in pairs.values() for pair in rows):
         for column in columns:
-            sides = [right_by_question(one, column) for one in (row, other)]
-            if all(len(side) for side in sides):
-                found[row, other, column] = paired_test(*(side.mean(axis=0) for side in sides))
-    columns = [column for column in columns if any(key[2] == column for key in found)]
+            both = [correct_by_question(compared, column) for compared in (row, other)]
+            if all(len(side) for side in both):
+                results[row, other, column] = paired_test(*(side.mean(axis=0) for side in both))
+    columns = [column for column in columns if any(key[2] == column for key in results)]
     if not columns:
         return None
     reference = group.rows()[0].reference
@@ -99,21 +99,21 @@ def significance_table(group: Group) -> Table | None:
         f"Difference in EX in points, and two-sided p of a paired bootstrap over the n questions ({RESAMPLES:,} "
         f"resamples), or of an exact test where fewer than {FEWEST_TO_RESAMPLE} questions differ; of several seeds, "
         "each question's mean. Bold: p below 0.05, without correction for many tests.",
-        ["difference", *(f"{COLUMNS[column]}, n\u00a0=\u00a0{reference[column].n}" for column in columns)],
+        ["difference", *(f"{SCORE_COLUMNS[column]}, n\u00a0=\u00a0{reference[column].n}" for column in columns)],
     )
     for teacher, rows in pairs.items():
         lines = [[f"{row.label} \N{EN DASH} {other.label}", row, other] for row, other in rows]
         lines = [
-            [label, *(cell(found.get((row, other, column)), table) for column in columns)]
+            [label, *(difference_cell(results.get((row, other, column)), table) for column in columns)]
             for label, row, other in lines
-            if any((row, other, column) in found for column in columns)
+            if any((row, other, column) in results for column in columns)
         ]
         table.rows += ([f"Teacher: {teacher}"] if teacher and lines else []) + lines
     return table
 
 
-def cell(result: tuple[float, float, bool] | None, table: Table) -> str:
-    """A difference with its p, and a mark where the exact test gave it."""
+def difference_cell(result: tuple[float, float, bool] | None, table: Table) -> str:
+    """A difference with its p, and a footnote mark if p is of the exact test."""
     if result is None:
         return "-"
     difference, p, exact = result
@@ -121,11 +121,11 @@ def cell(result: tuple[float, float, bool] | None, table: Table) -> str:
         f"Fewer than {FEWEST_TO_RESAMPLE} questions differ: exact test over the signs of their differences, which with "
         "one seed each is McNemar's."
     )
-    text = f"{signed(100 * difference)} (p = {p:.4f}{table.mark(note) if exact else ''})"
+    text = f"{signed(100 * difference)} (p = {p:.4f}{table.footnote_mark(note) if exact else ''})"
     return f"**{text}**" if p < 0.05 else text
 
 
-def right_by_question(row: Row, column: Column) -> np.ndarray:
+def correct_by_question(row: Row, column: ScoreColumn) -> np.ndarray:
     """[seeds, n], right or wrong, in order of the questions' indices."""
     scores = row.scores(column).values()
     seeds = [sorted(score.verdicts, key=lambda verdict: verdict["index"]) for score in scores]

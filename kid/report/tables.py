@@ -1,4 +1,4 @@
-"""The paper's Tables 2 to 6 out of grouped runs, and the table of all runs."""
+"""The paper's Tables 2 to 6 from grouped runs, and the table of all runs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from kid.report.rows import (
     relative_latency,
 )
 from kid.report.runs import Run
-from kid.report.score_files import COLUMNS
-from kid.report.settings import in_words, variant
-from kid.report.text import counted, plus_minus, signed, spread
+from kid.report.score_files import SCORE_COLUMNS
+from kid.report.settings import describe_settings, variant
+from kid.report.text import format_mean, pluralize, plus_minus, signed
 
 TIMES = "\u00d7"
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -28,9 +28,9 @@ SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass
 class Table:
-    """A table as text: `**…**` around a cell makes it bold, a row that is one str is a heading over those below it.
+    """A table as text: `**…**` around a cell makes it bold; a row that is a str is a heading over the rows below it.
 
-    left: how many of the first columns hold words; the others hold numbers.
+    left: number of leading columns that hold words; the others hold numbers.
     """
 
     title: str
@@ -40,14 +40,14 @@ class Table:
     notes: list[str] = field(default_factory=list)
     left: int = 1
 
-    def mark(self, note: str) -> str:
-        """The superscript that leads to a footnote; the same note has the same one."""
+    def footnote_mark(self, note: str) -> str:
+        """The superscript of a footnote, which is added if it is new; equal notes share one."""
         if note not in self.notes:
             self.notes.append(note)
         return superscript(self.notes.index(note) + 1)
 
     def numbered_notes(self) -> list[str]:
-        """The footnotes as they stand below the table, each after its mark."""
+        """The footnotes below the table, each after its mark."""
         return [f"{superscript(number)} {note}" for number, note in enumerate(self.notes, start=1)]
 
 
@@ -56,31 +56,31 @@ def superscript(number: int) -> str:
 
 
 def embolden_best(rows: Sequence[list[str]], values: Sequence[Sequence[float | None]]) -> None:
-    """Set each column's highest value in bold: highest to one decimal, as it is read; ties are all highest.
+    """Makes each column's highest value bold, compared to one decimal as shown; ties are all bold.
 
     Args:
-        rows: the cells, one list a row; changed in place.
-        values: for each row, the number of each cell, or None.
+        rows: the cells, one list per row; changed in place.
+        values: for each row, the number in each cell, or None.
     """
-    for place, column in enumerate(zip(*values, strict=True)):
+    for index, column in enumerate(zip(*values, strict=True)):
         rounded = [None if value is None else round(value, 1) for value in column]
         known = [value for value in rounded if value is not None]
         for cells, value in zip(rows, rounded, strict=True):
             if len(known) > 1 and value == max(known):
-                cells[place] = f"**{cells[place]}**"
+                cells[index] = f"**{cells[index]}**"
 
 
 def mean(values: Sequence[float]) -> float | None:
     return statistics.mean(values) if values else None
 
 
-def heading(metric: Metric) -> str:
+def metric_heading(metric: Metric) -> str:
     column, kind = metric
-    return f"{COLUMNS[column]} {kind.upper()}"
+    return f"{SCORE_COLUMNS[column]} {kind.upper()}"
 
 
 def divergence_table(group: Group) -> Table | None:
-    """Table 2: EX of the methods there were before KID, a column per teacher."""
+    """Table 2: EX of the methods that predate KID, a column per teacher."""
     rows = [row for rows in group.methods.values() for row in rows if row.method not in ("sft", "kid")]
     column, labels = main_column(rows), dict.fromkeys(row.label for row in rows)
     if column is None or len(labels) < 2:
@@ -88,11 +88,11 @@ def divergence_table(group: Group) -> Table | None:
     teachers = list(group.methods)
     found = {(row.label, row.teacher): row.values((column, "ex")) for row in rows}
     values = [[found.get((label, teacher), []) for teacher in teachers] for label in labels]
-    cells = [[spread(one) for one in row] for row in values]
-    embolden_best(cells, [[mean(one) for one in row] for row in values])
+    cells = [[format_mean(exs) for exs in row] for row in values]
+    embolden_best(cells, [[mean(exs) for exs in row] for row in values])
     return Table(
         f"Table 2: {group.student} by existing methods",
-        f"EX in percent on {COLUMNS[column]}; a column per teacher, its best in bold.",
+        f"EX in percent on {SCORE_COLUMNS[column]}; a column per teacher, its best in bold.",
         ["method", *teachers],
         [[label, *row] for label, row in zip(labels, cells, strict=True)],
     )
@@ -101,43 +101,43 @@ def divergence_table(group: Group) -> Table | None:
 def main_table(number: int, group: Group, teachers: Sequence[str]) -> Table | None:
     """Tables 3, 4 and 6: latency, EX, TS, their average, and the gain over SFT, in a block per teacher."""
     compared = compared_rows(group, teachers)
-    everyone = compared + [group.teachers[teacher] for teacher in teachers if teacher in group.teachers]
-    # Of columns that SFT alone has there is nothing to compare.
-    metrics = metrics_of(row for row in everyone if row is not group.sft) or metrics_of(everyone)
+    all_rows = compared + [group.teachers[teacher] for teacher in teachers if teacher in group.teachers]
+    # Columns that only SFT has offer no comparison.
+    metrics = metrics_of(row for row in all_rows if row is not group.sft) or metrics_of(all_rows)
     common = common_metrics(compared)
     if not metrics:
         return None
     if common:
-        names = ", ".join(map(heading, common))
+        names = ", ".join(map(metric_heading, common))
         caption = f"Avg. is the mean of what all rows (but a teacher's) have: {names}. \u0394: Avg. less that of SFT."
     else:
         caption = "No column is filled in all rows, so there is no Avg."
-    caption += f" All runs that this concerns have {in_words(group.shared)}." if group.shared else ""
+    caption += f" All runs that this concerns have {describe_settings(group.shared)}." if group.shared else ""
     caption += "" if group.sft else f" There is no SFT run of {group.student} to compare with."
     table = Table(
         f"Table {number}: {group.student}" + (" from a 32B teacher" if number == 6 else " by method and benchmark"),
         f"Percent; seconds per step relative to SFT. {caption} Best of each block in bold.",
-        ["method", "latency", *map(heading, metrics), "Avg.", "\u0394"],
+        ["method", "latency", *map(metric_heading, metrics), "Avg.", "\u0394"],
     )
     reference = average(group.sft, common) if group.sft else None
 
-    def line(row: Row, label: str) -> tuple[list[str], list[float | None]]:
-        """A row's cells, and the numbers of those that may be in bold."""
-        own = average(row, common)
-        gain = "-" if row is group.sft or not reference or not own else signed(own[0] - reference[0])
-        latency = latency_cell(row, group.sft, table)  # first: footnotes are numbered as they are read
+    def make_row(row: Row, label: str) -> tuple[list[str], list[float | None]]:
+        """A row's cells, and the numbers of those that may become bold."""
+        row_average = average(row, common)
+        gain = "-" if row is group.sft or not reference or not row_average else signed(row_average[0] - reference[0])
+        latency = latency_cell(row, group.sft, table)  # before the scores: footnotes are numbered in reading order
         scores = [row.values(metric) for metric in metrics]
         marks = [score_marks(row, metric, table) for metric in metrics]
-        shown = [spread(values) + mark for values, mark in zip(scores, marks, strict=True)]
-        cells = [label, latency, *shown, plus_minus(*own) if own else "-", gain]
-        return cells, [*map(mean, scores), own and own[0]]
+        shown = [format_mean(values) + mark for values, mark in zip(scores, marks, strict=True)]
+        cells = [label, latency, *shown, plus_minus(*row_average) if row_average else "-", gain]
+        return cells, [*map(mean, scores), row_average and row_average[0]]
 
-    table.rows += [line(row, row.label)[0] for row in group.baselines()]
+    table.rows += [make_row(row, row.label)[0] for row in group.baselines()]
     for teacher in teachers:
         table.rows.append(f"Teacher: {teacher}")
         if teacher in group.teachers:
-            table.rows.append(line(group.teachers[teacher], "Teacher")[0])
-        lines = [line(row, row.label) for row in group.main_rows(teacher)]
+            table.rows.append(make_row(group.teachers[teacher], "Teacher")[0])
+        lines = [make_row(row, row.label) for row in group.main_rows(teacher)]
         scored = [cells[2:-1] for cells, _ in lines]
         embolden_best(scored, [values for _, values in lines])
         table.rows += [[*cells[:2], *best, cells[-1]] for (cells, _), best in zip(lines, scored, strict=True)]
@@ -145,30 +145,32 @@ def main_table(number: int, group: Group, teachers: Sequence[str]) -> Table | No
 
 
 def score_marks(row: Row, metric: Metric, table: Table) -> str:
-    """Footnotes where a cell lacks some of the row's seeds, or a score is left out that is of other questions."""
-    column, there, marks = metric[0], row.by_seed(metric), []
-    others = [run.scores[column] for run in row.runs if column in run.scores and not row.fits(run.scores[column])]
+    """Footnote marks of a cell that lacks some of the row's seeds or skips scores of other questions."""
+    column, by_seed, marks = metric[0], row.by_seed(metric), []
+    others = [
+        run.scores[column] for run in row.runs if column in run.scores and not row.is_comparable(run.scores[column])
+    ]
     for score in others:
         asked = f"{score.n}, not {row.reference[column].n}," if score.n != row.reference[column].n else "other"
-        marks.append(table.mark(f"Left out: scored on {asked} questions of {COLUMNS[column]}."))
+        marks.append(table.footnote_mark(f"Left out: scored on {asked} questions of {SCORE_COLUMNS[column]}."))
     seeds = {run.config.seed for run in row.runs}
-    if there and len(there) < len(seeds):
-        shown = ", ".join(map(str, sorted(there)))
-        marks.append(table.mark(f"Of {len(there)} of {counted(len(seeds), 'seed')}: {shown}."))
+    if by_seed and len(by_seed) < len(seeds):
+        shown = ", ".join(map(str, sorted(by_seed)))
+        marks.append(table.footnote_mark(f"Of {len(by_seed)} of {pluralize(len(seeds), 'seed')}: {shown}."))
     return " ".join(dict.fromkeys(marks))
 
 
 def latency_cell(row: Row, sft: Row | None, table: Table) -> str:
-    """Relative latency, with a footnote for every run that does not count towards it."""
+    """Relative latency, with a footnote for every run that is not counted."""
     latency, reasons = relative_latency(row, sft)
-    marks = " ".join(table.mark(f"Latency not compared: {reason}.") for reason in reasons)
+    marks = " ".join(table.footnote_mark(f"Latency not compared: {reason}.") for reason in reasons)
     return ("-" if latency is None else f"{latency:.1f}{TIMES}") + marks
 
 
 def rewriting_table(groups: Sequence[Group]) -> Table | None:
-    """Table 5: KID without rewriting, with the mask tokens left in, and in full; a column per student and teacher."""
+    """Table 5: KID without rewriting, with masking only, and in full; a column per student and teacher."""
     table = Table("Table 5: rewriting", "", ["method"], [["SFT"], ["vanilla KID"], ["masking only"], ["rewriting"]])
-    where = []
+    splits = []
     for group in groups:
         for teacher, rows in group.methods.items():
             full, masked, vanilla = (
@@ -181,25 +183,25 @@ def rewriting_table(groups: Sequence[Group]) -> Table | None:
             mark = ""
             if not vanilla:
                 vanilla = group.row(teacher, "rkd")
-                mark = table.mark("RKD, which KID without rewriting equals.") if vanilla else ""
+                mark = table.footnote_mark("RKD, which KID without rewriting equals.") if vanilla else ""
             values = [row.values((column, "ex")) if row else [] for row in (group.sft, vanilla, masked, full)]
-            cells = [[spread(one)] for one in values]
+            cells = [[format_mean(exs)] for exs in values]
             if values[1]:
-                for place in (2, 3):
-                    cells[place][0] += f" ({signed(mean(values[place]) - mean(values[1]))})" if values[place] else ""
+                for index in (2, 3):
+                    cells[index][0] += f" ({signed(mean(values[index]) - mean(values[1]))})" if values[index] else ""
                 cells[1][0] += mark
-            embolden_best(cells, [[mean(one)] for one in values])
-            where.append(COLUMNS[column])
+            embolden_best(cells, [[mean(exs)] for exs in values])
+            splits.append(SCORE_COLUMNS[column])
             table.header.append(f"{group.student} from {teacher}")
             for line, cell in zip(table.rows, cells, strict=True):
                 line += cell
-    columns = ", ".join(dict.fromkeys(where))
+    columns = ", ".join(dict.fromkeys(splits))
     table.caption = f"EX in percent on {columns}; in brackets the gain over vanilla KID, which is not rewritten at all."
-    return table if where else None
+    return table if splits else None
 
 
 def runs_table(runs: Sequence[Run]) -> Table:
-    """Every run with what its numbers depend on, so that each number of the report can be traced."""
+    """Table of all runs with what their numbers depend on, so that each number of the report can be traced."""
     table = Table(
         "All runs",
         "EX in percent by split, as in the run's scores/. Seconds: median of a step.",
@@ -209,13 +211,13 @@ def runs_table(runs: Sequence[Run]) -> Table:
     for run in runs:
         config = run.config
         changes = variant(config, {})
-        benchmark = config.benchmark + {None: "", True: ", evidence", False: ", no evidence"}[run.home[1]]
-        ranks = "" if run.ranks is None else f"; {counted(run.ranks, 'rank')}"
+        benchmark = config.benchmark + {None: "", True: ", evidence", False: ", no evidence"}[run.benchmark_key[1]]
+        ranks = "" if run.ranks is None else f"; {pluralize(run.ranks, 'rank')}"
         exs = [f"{column[1]} {score.ex:.1f}" for column, score in run.scores.items()]
         table.rows.append(
             [
                 str(run.folder),
-                config.method + (f", {in_words(changes)}" if changes else ""),
+                config.method + (f", {describe_settings(changes)}" if changes else ""),
                 short_name(config.student),
                 short_name(config.teacher) or "-",
                 benchmark,

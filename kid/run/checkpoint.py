@@ -1,4 +1,4 @@
-"""Checkpoints: written aside and renamed when whole, checked before they are used, for any number of ranks."""
+"""Checkpoints: written under a temporary name, verified before they are loaded, usable by any number of ranks."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from kid.errors import InputError, RunError, writing
+from kid.errors import InputError, RunError, report_write_errors
 from kid.files import sync, write_atomically
 from kid.models.zero3 import gathered
 
-KEPT = 2  # older checkpoints are removed; the exports under adapters/ all stay
-MANIFEST = "complete.json"  # the ranks that wrote it, the run's identity, each file's size and SHA-256
+CHECKPOINTS_KEPT = 2  # older checkpoints are removed; all exports under adapters/ stay
+MANIFEST = "complete.json"  # the number of ranks that wrote it, the run's identity, each file's size and SHA-256
 
 
 @dataclass(frozen=True)
-class Found:
-    """The checkpoint to go on from (None: from the beginning), its number of ranks, and remarks on those passed over.
+class ResumePoint:
+    """Where a run starts.
 
-    `universal`: the copy of it that other numbers of ranks can load, where that is needed.
+    checkpoint: the checkpoint to resume from; None: from the beginning.
+    world_size: the number of ranks that wrote it.
+    remarks: one about each checkpoint that was skipped.
+    universal: its copy that another number of ranks can load, if one is needed.
     """
 
     checkpoint: Path | None
@@ -38,17 +41,17 @@ class Found:
 
 
 def steps_done(checkpoint: Path) -> int:
-    """Steps after which a checkpoint was written, by its name."""
+    """The optimizer steps done when a checkpoint was written, read from its name."""
     return int(checkpoint.name.removeprefix("step-"))
 
 
-def checkpoints(run: Path) -> list[Path]:
-    """All of them, oldest first; what a killed run had begun to write has another name."""
+def list_checkpoints(run: Path) -> list[Path]:
+    """All complete checkpoints of a run, oldest first; incomplete ones have another name."""
     return sorted((run / "checkpoints").glob("step-*[0-9]"), key=steps_done)
 
 
 def newest_checkpoint(run: Path) -> Path | None:
-    return next(reversed(checkpoints(run)), None)
+    return next(reversed(list_checkpoints(run)), None)
 
 
 def file_digest(path: Path) -> list:
@@ -57,8 +60,8 @@ def file_digest(path: Path) -> list:
         return [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
 
 
-def fault(checkpoint: Path, identity: dict[str, str]) -> tuple[str | None, dict]:
-    """(what is wrong with a checkpoint of this run, or None; its manifest). Reads all of it."""
+def verify_checkpoint(checkpoint: Path, identity: dict[str, str]) -> tuple[str | None, dict]:
+    """(what is wrong with a checkpoint for a run of this identity, or None; its manifest). Reads every file."""
     try:
         manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
         files = manifest["files"]
@@ -79,39 +82,39 @@ def fault(checkpoint: Path, identity: dict[str, str]) -> tuple[str | None, dict]
     return None, manifest
 
 
-def find_checkpoint(run: Path, identity: dict[str, str]) -> Found:
-    """The newest checkpoint that is whole and this run's own.
+def find_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
+    """The newest undamaged checkpoint that belongs to this run.
 
     Args:
-        identity: what the run is made of -> a hash of it: config, student, teacher, and the ZeRO stage.
+        identity: hashes by what they are of: config, student, teacher and ZeRO stage.
 
     Raises:
-        InputError: there are checkpoints, and none can be used.
+        InputError: there are checkpoints, but none can be used.
     """
     remarks = []
-    for checkpoint in reversed(checkpoints(run)):
-        reason, manifest = fault(checkpoint, identity)
+    for checkpoint in reversed(list_checkpoints(run)):
+        reason, manifest = verify_checkpoint(checkpoint, identity)
         if reason is None:
-            return Found(checkpoint, manifest["world_size"], remarks)
+            return ResumePoint(checkpoint, manifest["world_size"], remarks)
         remarks.append(f"{checkpoint} is passed over: {reason}")
     if remarks:
         raise InputError(
             f"no checkpoint in {run} can be used ({'; '.join(remarks)}); remove {run / 'checkpoints'} to start from "
             "the beginning, or choose another --output"
         )
-    return Found(None, None, [])
+    return ResumePoint(None, None, [])
 
 
-def files_of(folder: Path, rank: int) -> list[Path]:
-    """What a rank has written into a checkpoint; on a network's file system it alone is sure to see it at once."""
-    ranks = {path: re.search(r"pp_rank_(\d+)_", path.name) for path in folder.iterdir() if path.is_file()}
-    return sorted(path for path, found in ranks.items() if int(found[1] if found else 0) == rank)
+def files_written_by(folder: Path, rank: int) -> list[Path]:
+    """The files a rank wrote into a checkpoint; on a network file system only that rank is sure to see them at once."""
+    matches = {path: re.search(r"pp_rank_(\d+)_", path.name) for path in folder.iterdir() if path.is_file()}
+    return sorted(path for path, match in matches.items() if int(match[1] if match else 0) == rank)
 
 
 def save_checkpoint(engine, run: Path, step: int, identity: dict[str, str]) -> None:
-    """Optimizer states and trained weights after `step` steps; called on every rank.
+    """Save optimizer states and trained weights after `step` steps; called on every rank.
 
-    Everything is written under another name, synced and hashed, and then renamed: a checkpoint is whole or not there.
+    The files are written under a temporary name, synced and hashed, then renamed: a checkpoint is complete or absent.
 
     Raises:
         RunError: the disk is full, or cannot be written to.
@@ -119,43 +122,43 @@ def save_checkpoint(engine, run: Path, step: int, identity: dict[str, str]) -> N
     folder, name = run / "checkpoints", f"step-{step}"
     partial = folder / f"{name}.partial"
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    with writing(folder / name):
+    with report_write_errors(folder / name):
         if rank == 0:
-            shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed while it saved
+            shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed while saving
         torch.distributed.barrier()
         engine.save_checkpoint(str(folder), tag=partial.name, save_latest=False, exclude_frozen_parameters=True)
         torch.distributed.barrier()
         digests = {}
-        for path in files_of(partial, rank):
+        for path in files_written_by(partial, rank):
             sync(path)
             digests[path.name] = file_digest(path)
-        parts: list = [None] * world_size
-        torch.distributed.all_gather_object(parts, digests)
+        per_rank: list = [None] * world_size
+        torch.distributed.all_gather_object(per_rank, digests)
         if rank == 0:
-            every = dict(sorted((name, digest) for part in parts for name, digest in part.items()))
-            manifest = {"step": step, "world_size": world_size, "identity": identity, "files": every}
+            files = dict(sorted((name, digest) for own in per_rank for name, digest in own.items()))
+            manifest = {"step": step, "world_size": world_size, "identity": identity, "files": files}
             write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1) + "\n")
             sync(partial)
-            shutil.rmtree(folder / name, ignore_errors=True)  # one that was passed over
+            shutil.rmtree(folder / name, ignore_errors=True)  # a damaged one that was skipped
             partial.rename(folder / name)
             sync(folder)
             write_atomically(folder / "latest", name)  # for DeepSpeed's own tools
-            prune(run, step)
+            remove_old_checkpoints(run, step)
 
 
-def prune(run: Path, step: int) -> None:
-    """Once that of `step` is there: all but the newest, and any later ones, which were passed over."""
-    found = checkpoints(run)
-    done = [path for path in found if steps_done(path) <= step]
-    for checkpoint in [*found[len(done) :], *done[:-KEPT]]:
-        # Under another name first: what is half removed must not count as one.
+def remove_old_checkpoints(run: Path, step: int) -> None:
+    """Once the checkpoint of `step` is written, remove all but the newest, and any later ones, which were skipped."""
+    present = list_checkpoints(run)
+    done = [path for path in present if steps_done(path) <= step]
+    for checkpoint in [*present[len(done) :], *done[:-CHECKPOINTS_KEPT]]:
+        # Renamed first, so that a half-removed checkpoint is never taken for a complete one.
         partial = checkpoint.with_name(f"{checkpoint.name}.partial")
         checkpoint.rename(partial)
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def remove_partial(run: Path) -> None:
-    """What killed runs had begun to write, to convert or to remove; before this one writes."""
+    """Remove what killed runs were writing, converting or removing; called before this run writes."""
     for pattern in ("checkpoints/*.partial", "checkpoints/universal-*", "*/step-*.tmp"):
         for folder in run.glob(pattern):
             shutil.rmtree(folder, ignore_errors=True)
@@ -164,39 +167,42 @@ def remove_partial(run: Path) -> None:
 
 
 def convert_checkpoint(checkpoint: Path, world_size: int) -> Path:
-    """A copy of a checkpoint that any number of ranks can load, made by DeepSpeed's converter; called on one rank.
+    """Convert a checkpoint with DeepSpeed so that any number of ranks can load the copy; called on one rank.
 
     Args:
-        world_size: the ranks that have written it.
+        world_size: the number of ranks that wrote it.
+
+    Returns:
+        The copy's folder.
 
     Raises:
         InputError: DeepSpeed cannot convert it.
     """
-    # The process's own: the converter of one that was killed may still be at work.
+    # A folder of this process's own: the converter of a killed run may still be writing to another.
     universal = checkpoint.parent / f"universal-{platform.node()}-{os.getpid()}" / checkpoint.name
     command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", "--inject_missing_state"]
     command += ["--input_folder", str(checkpoint), "--output_folder", str(universal)]
-    # A process of its own, as it is a script: it starts others and prints what it likes.
+    # In its own process, because it is a script that starts other processes and prints.
     environment = {key: value for key, value in os.environ.items() if key not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if result.returncode:
+        error_lines = result.stderr.strip().splitlines()
         raise InputError(
             f"{checkpoint} was written by {world_size} ranks, and DeepSpeed cannot convert it for another number "
-            f"({said[-1] if said else done.returncode}); launch {world_size} again"
+            f"({error_lines[-1] if error_lines else result.returncode}); launch {world_size} again"
         )
     return universal
 
 
 def load_checkpoint(engine, checkpoint: Path) -> None:
-    """Restore the engine. Frozen weights are not in a checkpoint and stay as loaded."""
+    """Restore the engine's state. Frozen weights are not in a checkpoint and stay as loaded."""
     loaded, _ = engine.load_checkpoint(str(checkpoint.parent), tag=checkpoint.name, load_module_strict=False)
     if loaded is None:
         raise RunError(f"{checkpoint} cannot be loaded by DeepSpeed; remove it to go on from an earlier one")
 
 
 def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Trained weights by name, on the CPU of rank 0 (elsewhere empty); one is gathered at a time, on every rank."""
+    """Trained weights by name, on the CPU of rank 0 (empty on other ranks); gathered one at a time, on every rank."""
     state = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -207,11 +213,11 @@ def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def export_trained(model: nn.Module, tokenizer, folder: Path) -> None:
-    """What was trained, in the form others load: a PEFT directory (LoRA) or a model's folder (all weights).
+    """Write what was trained in a form other tools load: a PEFT directory (LoRA) or a model folder (all weights).
 
     Args:
         model: the PEFT model or the causal language model inside the engine.
-        folder: replaced as a whole, so that it is never half written.
+        folder: replaced as a whole, so it is never half written.
 
     Raises:
         RunError: the disk is full, or cannot be written to.
@@ -219,7 +225,7 @@ def export_trained(model: nn.Module, tokenizer, folder: Path) -> None:
     state = gather_trained(model)
     if torch.distributed.get_rank() == 0:
         temporary = folder.with_name(folder.name + ".tmp")
-        with writing(folder):
+        with report_write_errors(folder):
             shutil.rmtree(temporary, ignore_errors=True)
             model.save_pretrained(temporary, state_dict=state)
             tokenizer.save_pretrained(temporary)

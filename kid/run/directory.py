@@ -1,4 +1,4 @@
-"""A run's directory: may this run have it, what is written there first, and the line of metrics after each step."""
+"""A run's directory: whether this run may use it, the files written before training, and one metrics line per step."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import torch
 import yaml
 
 from kid.config.run_config import FREE_ON_RESUME, RunConfig, dump_config
-from kid.data.cache import key_of
-from kid.errors import InputError, writing
+from kid.data.cache import json_hash
+from kid.errors import InputError, report_write_errors
 from kid.files import check_writable, write_atomically
 from kid.models.pretrained import Pretrained, fingerprint
 
-# A node may remember for a minute that a file of a network's file system was not there.
-SEEN_WITHIN_SECONDS = 90
+# A node may cache for a minute that a file on a network file system does not exist.
+VISIBILITY_TIMEOUT_SECONDS = 90
 PACKAGES = ("torch", "transformers", "peft", "deepspeed", "datasets", "sqlglot")
 
 
 def check_run_directory(config: RunConfig) -> None:
-    """Raises InputError where the directory holds a run that this one may not resume. Writes nothing."""
+    """Raise InputError if the directory holds a run that this one may not resume. Writes nothing."""
     folder = Path(config.output)
     check_writable(folder, "--output")
     stored = stored_config(folder)
@@ -33,8 +33,8 @@ def check_run_directory(config: RunConfig) -> None:
         raise InputError(f"--output {config.output} holds a run; add --resume to go on with it, or choose another")
     if stored is None:
         return
-    # A key that came after the run has its default in it.
-    before, now = kept_keys({**as_stored(RunConfig()), **stored}), kept_keys(as_stored(config))
+    # A key added to RunConfig after the run was started counts as its default.
+    before, now = fixed_on_resume({**as_yaml_values(RunConfig()), **stored}), fixed_on_resume(as_yaml_values(config))
     differ = [
         f"{key} ({before.get(key)!r} there, {now.get(key)!r} here)"
         for key in sorted({*before, *now})
@@ -48,7 +48,7 @@ def check_run_directory(config: RunConfig) -> None:
 
 
 def stored_config(folder: Path) -> dict | None:
-    """What a run's config.yaml holds; None where there is none. Raises InputError if it cannot be read."""
+    """The content of a run's config.yaml; None if there is none. Raises InputError if it cannot be read."""
     path = folder / "config.yaml"
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -58,31 +58,31 @@ def stored_config(folder: Path) -> dict | None:
         raise InputError(f"{path} cannot be read ({error}); choose another --output") from None
 
 
-def as_stored(config: RunConfig) -> dict:
-    """The configuration as YAML gives it back."""
+def as_yaml_values(config: RunConfig) -> dict:
+    """The configuration's values as they are read back from YAML."""
     return yaml.safe_load(dump_config(config))
 
 
-def kept_keys(values: dict) -> dict:
-    """Of a configuration, what a run may not change when it is resumed."""
+def fixed_on_resume(values: dict) -> dict:
+    """The part of a configuration that must be the same when a run is resumed."""
     return {key: value for key, value in values.items() if key not in FREE_ON_RESUME}
 
 
-def own_config(config: RunConfig) -> dict:
-    """What this run's config.yaml is to hold: all keys, but of a run that is resumed no key that came after it began.
+def config_to_store(config: RunConfig) -> dict:
+    """What to write to this run's config.yaml: all keys, but for a resumed run no key added after it was started.
 
-    Such a key has its default, which must mean "as before" (`check_run_directory` has refused any other value). So a
-    run's identity, by which it knows its checkpoints, stays the same for its whole life.
+    An added key has its default, which must mean "as before" (`check_run_directory` refuses any other value). So the
+    run's identity, by which it recognises its checkpoints, never changes.
     """
-    values, stored = as_stored(config), stored_config(Path(config.output))
+    values, stored = as_yaml_values(config), stored_config(Path(config.output))
     if stored is None:
         return values
     return {key: value for key, value in values.items() if key in stored or key in FREE_ON_RESUME}
 
 
 def run_identity(config: RunConfig, student: Pretrained, teacher: Pretrained | None, stage: int) -> dict[str, str]:
-    """What a run's checkpoints depend on beside themselves -> a hash of it: config, student, teacher, ZeRO stage."""
-    identity = {"config": key_of(kept_keys(own_config(config))), "student": fingerprint(student)}
+    """Hashes of what a run's checkpoints are valid for, by name: config, student, teacher and ZeRO stage."""
+    identity = {"config": json_hash(fixed_on_resume(config_to_store(config))), "student": fingerprint(student)}
     return {**identity, "teacher": fingerprint(teacher) if teacher else "", "ZeRO stage": str(stage)}
 
 
@@ -106,16 +106,23 @@ def describe_environment() -> dict:
 
 
 def create_run_directory(config: RunConfig) -> None:
-    """Called on rank 0, once everything the user gave has been checked."""
+    """Write environment.json and config.yaml; called on rank 0, once all user input has been checked."""
     folder = Path(config.output)
     write_atomically(folder / "environment.json", json.dumps(describe_environment(), indent=2) + "\n")
-    write_atomically(folder / "config.yaml", yaml.safe_dump(own_config(config), sort_keys=False))
+    write_atomically(folder / "config.yaml", yaml.safe_dump(config_to_store(config), sort_keys=False))
 
 
-def save_batch(folder: Path, dataset, chosen: list[int | None], row: dict) -> Path:
-    """What a step that must not count was made of: its numbers, and its questions. Returns the file."""
+def save_nonfinite_batch(folder: Path, dataset, chosen: list[int | None], row: dict) -> Path:
+    """Write the numbers and questions of a step whose loss or gradient is not finite. Returns the file.
+
+    Args:
+        chosen: positions in `dataset` of the step's samples; None where the batch is padded.
+        row: the step's metrics.
+    """
     questions = [
-        {"index": dataset.indices[place], "db_id": dataset.db_ids[place]} for place in chosen if place is not None
+        {"index": dataset.indices[position], "db_id": dataset.db_ids[position]}
+        for position in chosen
+        if position is not None
     ]
     path = folder / f"not-finite-step-{row['step']}.json"
     numbers = {key: value if isinstance(value, int) else str(value) for key, value in row.items()}  # JSON has no NaN
@@ -123,25 +130,28 @@ def save_batch(folder: Path, dataset, chosen: list[int | None], row: dict) -> Pa
     return path
 
 
-def check_shared(folder: Path) -> None:
-    """After `create_run_directory`, on every rank. Raises InputError on all where a node does not see the directory."""
+def check_shared_directory(folder: Path) -> None:
+    """Raise InputError on every rank if any node does not see the run's directory.
+
+    Called on every rank, after `create_run_directory`.
+    """
     torch.distributed.barrier()
-    deadline = time.monotonic() + SEEN_WITHIN_SECONDS
+    deadline = time.monotonic() + VISIBILITY_TIMEOUT_SECONDS
     while not (folder / "config.yaml").exists() and time.monotonic() < deadline:
         time.sleep(1)
-    blind: list = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(blind, "" if (folder / "config.yaml").exists() else platform.node())
-    if any(blind):
-        raise InputError(f"--output {folder} is another folder on {max(blind)}; take one that all nodes share")
+    missing_on: list = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(missing_on, "" if (folder / "config.yaml").exists() else platform.node())
+    if any(missing_on):
+        raise InputError(f"--output {folder} is another folder on {max(missing_on)}; take one that all nodes share")
 
 
 class Metrics:
-    """metrics.jsonl, one line a step, and the same numbers in TensorBoard through DeepSpeed's monitor."""
+    """metrics.jsonl, one line per step, and the same numbers in TensorBoard through DeepSpeed's monitor."""
 
     def __init__(self, folder: Path, monitor, last_step: int):
-        """Cut both back to `last_step`: what a killed run wrote after its last checkpoint will be written again.
+        """Cut both back to `last_step`: the steps a killed run did after its last checkpoint are repeated.
 
-        Event files cannot be cut in place, so they are written anew from the kept lines.
+        Event files cannot be cut in place, so they are written again from the remaining lines.
         """
         self.path, self.monitor = folder / "metrics.jsonl", monitor
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
@@ -155,13 +165,13 @@ class Metrics:
         self.monitor.write_events([(f"train/{key}", value, row["step"]) for key, value in numbers.items()])
 
     def write(self, row: dict) -> None:
-        with writing(self.path):
+        with report_write_errors(self.path):
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
             self.log_events(row)
 
 
-def remove_events(folder: Path) -> None:
-    """TensorBoard's files of an earlier attempt at this run; before the monitor opens its own."""
+def remove_tensorboard_events(folder: Path) -> None:
+    """Remove TensorBoard files of this run from before a resume; called before the monitor opens its own."""
     for path in (folder / "tensorboard").glob("events.out.tfevents.*"):
         path.unlink()

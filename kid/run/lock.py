@@ -1,4 +1,4 @@
-"""One job at a time in a folder."""
+"""A lock that admits one job at a time to a folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEASE_SECONDS = 120
 
 
 def read_owner(path: Path) -> dict:
-    """What owner.json holds; nothing where it is not there, or torn."""
+    """The content of owner.json; empty if the file is missing or damaged."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -27,7 +27,7 @@ def read_owner(path: Path) -> dict:
 
 
 def describe_owner(path: Path) -> str:
-    """Who wrote owner.json, in words."""
+    """The job that wrote owner.json, for messages."""
     owner = read_owner(path)
     try:
         job = f"SLURM job {owner['job']}, " if owner["job"] else ""
@@ -38,23 +38,23 @@ def describe_owner(path: Path) -> str:
 
 @contextmanager
 def run_lock(folder: Path, flag: str = "--output") -> Iterator[None]:
-    """Hold a folder that belongs to what `flag` names; for rank 0, before it reads what lies there. A folder made for
-    the lock alone is taken away.
+    """Lock the folder that `flag` names. Rank 0 calls it before reading the folder. A folder created only for the lock
+    is removed again.
 
-    The operating system lets go of the lock when its owner ends, however it ends. What a dead owner left is taken over,
-    and said.
+    The operating system releases the lock when its owner ends, however it ends. A folder left by a dead owner is taken
+    over, and a line says so.
 
     Raises:
-        InputError: another job has it, or the folder cannot be written to.
+        InputError: another job holds the lock, or the folder cannot be written to.
     """
     check_writable(folder, flag)
-    made = not folder.exists()
+    created = not folder.exists()
     owner = folder / "owner.json"
-    lock = FileLock(folder / "lock", fallback_to_soft=False)  # a soft one would outlive its owner
+    lock = FileLock(folder / "lock", fallback_to_soft=False)  # a soft lock would outlive its owner
     job = os.environ.get("SLURM_JOB_ID")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # A network's file system may keep the lock of a node that has failed for a while; SLURM starts its job anew.
+        # A network file system may hold a failed node's lock for a while after SLURM has restarted its job.
         lock.acquire(timeout=LEASE_SECONDS if job and job == read_owner(owner).get("job") else 0)
     except Timeout:
         raise InputError(
@@ -71,7 +71,7 @@ def run_lock(folder: Path, flag: str = "--output") -> Iterator[None]:
         yield
     finally:
         owner.unlink(missing_ok=True)
-        if made and folder.exists() and [path.name for path in folder.iterdir()] == ["lock"]:
+        if created and folder.exists() and [path.name for path in folder.iterdir()] == ["lock"]:
             (folder / "lock").unlink()
             folder.rmdir()
         lock.release()

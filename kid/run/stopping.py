@@ -1,4 +1,4 @@
-"""Stopping before the end, in good order: a signal came, or the launcher is gone. One rank hears of it, all stop."""
+"""Clean stops before the end of a run, on a signal or when the launcher is gone: one rank notices, all ranks stop."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ import torch
 
 from kid.errors import STOPPED_STATUS
 
-# In the order of the numbers by which ranks tell one another.
+# Ranks exchange a reason as its position here, counted from 1.
 REASONS = ("SIGTERM", "SIGUSR1", "the launcher's end")
 SIGNALS = {signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1"}
 LAUNCHER_GONE = REASONS[2]
 LAUNCHER = "deepspeed.launcher.launch"  # python -m
-# Nobody is left then to end a rank that waits in vain for another one.
+# Without its launcher, nothing else would end a rank that waits in a collective for a dead rank.
 SECONDS_WITHOUT_LAUNCHER = 60
 
 
 def launchers() -> list[psutil.Process] | None:
-    """DeepSpeed's process that started this rank, and the runner that started that one; None: one is gone already.
+    """DeepSpeed's launcher process that started this rank, and the runner that started the launcher.
 
-    Nothing for a rank that something else has started.
+    None if one of the two is gone already; empty if something else has started this rank.
     """
     if "LOCAL_SIZE" not in os.environ:  # DeepSpeed sets it
         return []
     parents = psutil.Process().parents()
-    for at, process in enumerate(parents):
-        if LAUNCHER in words(process):
-            runner = parents[at + 1 : at + 2]
-            if any("deepspeed" in word for above in runner for word in words(above)):
+    for index, process in enumerate(parents):
+        if LAUNCHER in command_line(process):
+            runner = parents[index + 1 : index + 2]
+            if any("deepspeed" in argument for parent in runner for argument in command_line(parent)):
                 return [process, *runner]
             return None if runner and runner[0].pid == 1 else [process]
-    # What the system's first process has adopted was another's child.
+    # A process whose only ancestor is the system's first process was adopted: its own parent is gone.
     return None if len(parents) == 1 else []
 
 
-def words(process: psutil.Process) -> list[str]:
-    """Its command line; empty where it is another user's, or gone."""
+def command_line(process: psutil.Process) -> list[str]:
+    """The arguments of a process's command line; empty if it is another user's, or gone."""
     try:
         return process.cmdline()
     except psutil.Error:
@@ -50,32 +50,32 @@ def words(process: psutil.Process) -> list[str]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """A zombie, of which its parent has not taken notice yet, is not."""
+    """Whether a process runs; a zombie, whose exit its parent has not collected yet, does not."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE and process.is_running()
     except psutil.NoSuchProcess:
         return False
 
 
-class StopWatch(threading.Thread):
-    """Learns, while the main thread may wait in a collective, that the run is to stop; `reason` is None until then.
+class StopWatcher(threading.Thread):
+    """A thread that notices a request to stop even while the main thread waits in a collective.
 
-    A rank that has nothing to save yet is ended here, and one that cannot stop in good order any more: another rank of
-    this node is dead, or the launcher has been gone for a minute.
+    `reason` is None until then. The thread ends the process itself if the rank has nothing to save yet, or if it can no
+    longer stop cleanly: another rank of this node is dead, or the launcher has been gone for a minute.
     """
 
     def __init__(self):
         super().__init__(daemon=True)
         self.reason: str | None = None
-        self.asked = False  # until then there is nothing to save
-        self.done = False  # and from then on nothing to be stopped
+        self.polled = False  # set by the first `stop_reason`; before it there is nothing to save
+        self.finished = False  # set when the run's work is done; after it there is nothing to stop
         self.launchers = launchers()
-        self.siblings = int(os.environ.get("LOCAL_SIZE", "1"))
-        self.wakeup, writing = os.pipe()
-        os.set_blocking(writing, False)
-        # Python calls its own handlers between two instructions of the main thread, which may never come; the number of
-        # a signal is written to this pipe at once.
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        self.local_ranks = int(os.environ.get("LOCAL_SIZE", "1"))
+        self.wakeup, write_end = os.pipe()
+        os.set_blocking(write_end, False)
+        # Python runs its signal handlers only between two instructions of the main thread, which may be blocked; the
+        # signal's number is written to this pipe immediately.
+        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, lambda number, frame: None)
 
@@ -89,39 +89,39 @@ class StopWatch(threading.Thread):
             if gone and deadline is None:
                 deadline = time.monotonic() + SECONDS_WITHOUT_LAUNCHER
                 self.reason = self.reason or LAUNCHER_GONE
-            in_vain = time.monotonic() > deadline if gone else self.reason and self.lost_sibling()
-            if in_vain and not self.done:
+            cannot_stop_cleanly = time.monotonic() > deadline if gone else self.reason and self.lost_local_rank()
+            if cannot_stop_cleanly and not self.finished:
                 os._exit(1)
-            if self.reason and not self.asked:
+            if self.reason and not self.polled:
                 try:
                     if os.environ.get("RANK", "0") == "0":
                         print(f"stopped by {self.reason} before the first step", flush=True)
-                finally:  # also where nobody reads what is printed
+                finally:  # even if stdout is closed
                     os._exit(STOPPED_STATUS)
 
-    def lost_sibling(self) -> bool:
-        """Whether one of the ranks that this one's launcher has started runs no more."""
+    def lost_local_rank(self) -> bool:
+        """Whether one of the ranks that this node's launcher has started no longer runs."""
         if not self.launchers:
             return False
         try:
-            return sum(map(is_alive, self.launchers[0].children())) < self.siblings
+            return sum(map(is_alive, self.launchers[0].children())) < self.local_ranks
         except psutil.NoSuchProcess:  # the launcher itself
             return False
 
 
 @cache
-def stop_watch() -> StopWatch:
-    """This process's watch, running; started from its main thread, before the first slow thing."""
-    watch = StopWatch()
-    watch.start()
-    return watch
+def stop_watcher() -> StopWatcher:
+    """This process's watcher, started on the first call: from the main thread, before any slow work."""
+    watcher = StopWatcher()
+    watcher.start()
+    return watcher
 
 
 def stop_reason(device: torch.device) -> str | None:
-    """Why the run is to stop now, by what any rank knows; the same answer on every rank, which all have to ask."""
-    watch = stop_watch()
-    watch.asked = True
-    number = REASONS.index(watch.reason) + 1 if watch.reason else 0
+    """Why the run must stop now, as noticed by any rank, or None; a collective: every rank calls it and agrees."""
+    watcher = stop_watcher()
+    watcher.polled = True
+    number = REASONS.index(watcher.reason) + 1 if watcher.reason else 0
     highest = torch.tensor(number, device=device)
     torch.distributed.all_reduce(highest, op=torch.distributed.ReduceOp.MAX)
     return REASONS[int(highest) - 1] if highest else None

@@ -1,7 +1,7 @@
-"""When two queries count as equal: the rules of Spider's execution match (taoyds/test-suite-sql-eval), and BIRD's.
+"""Decide whether two query results are equal: Spider's execution match (taoyds/test-suite-sql-eval), and BIRD's.
 
-Verdicts agree with the official code (Spider's: no plugged values, DISTINCT not kept), quirks included, since published
-figures were made with them.
+Verdicts agree with the official code (for Spider: no plugged values, DISTINCT not kept), quirks included, because
+published figures were made with it.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ Row = tuple
 CURRENT_YEAR = re.compile(r"YEAR\s*\(\s*CURDATE\s*\(\s*\)\s*\)\s*", re.IGNORECASE)
 
 
-@lru_cache(maxsize=16)  # asked again for every database of a test suite
+@lru_cache(maxsize=16)  # called again for every database of a test suite
 def normalize_query(sql: str) -> str:
-    """The query that is run in place of `sql`, for gold and prediction alike.
+    """The query to run in place of `sql`, for gold and prediction alike.
 
-    Operators broken by a space are joined (also inside string literals, as officially), every statement after the
+    Operators broken by a space are joined (also in string literals, as officially), every statement after the
     first is dropped, every DISTINCT is removed, and the MySQL idiom for the current year becomes 2020.
     """
     for broken in ("> =", "< =", "! ="):
         sql = sql.replace(broken, broken.replace(" ", ""))
-    # Only tokens are needed: sqlparse.parse would also group them, at three times the cost and with a limit on depth.
+    # Only tokens are needed; sqlparse.parse would also group them, at three times the cost and with a depth limit.
     statement = next(FilterStack().run(sql), None)
     tokens = [token.value for token in statement.tokens] if statement else []
     return CURRENT_YEAR.sub("2020", "".join(token for token in tokens if token.lower() != "distinct"))
 
 
 def order_matters(gold: str) -> bool:
-    """Whether rows must come in the gold's order. `gold` is the normalised query; any ORDER BY in it counts."""
+    """Whether rows must be in the order of the gold result. `gold` is normalised; an ORDER BY anywhere in it counts."""
     return "order by" in gold.lower()
 
 
@@ -62,16 +62,16 @@ def results_equal(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) 
     if ordered:
         # Lists of rows are equal under a permutation exactly if the columns are the same bag of lists.
         return Counter(gold_columns) == Counter(predicted_columns)
-    # Columns with many values first: they tell rows apart early, so that wrong branches die early.
+    # Columns with many distinct values first: they tell rows apart early, so wrong branches end early.
     gold_columns.sort(key=lambda column: len(set(column)), reverse=True)
     return _columns_match(gold_columns, Counter(predicted_columns), [0] * len(gold), [0] * len(gold))
 
 
 def _same_unordered_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> bool:
-    """The official first test: rows agree once each is sorted by the text of its values.
+    """The official first test: whether rows agree once each is sorted by the text of its values.
 
-    It is cheap, and not only a shortcut: text puts 100 before 10 but 10.0 before 100, so (10, 100) and (10.0, 100)
-    are told apart although they are equal. The verdict has to be the official one.
+    It is cheap, and more than a shortcut: text puts 100 before 10 but 10.0 before 100, so (10, 100) and (10.0, 100)
+    differ although they are equal. The verdict has to be the official one.
     """
     sorted_gold, sorted_predicted = (
         [tuple(sorted(row, key=lambda value: str(value) + str(type(value)))) for row in rows]
@@ -81,28 +81,28 @@ def _same_unordered_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered:
 
 
 def _columns_match(
-    gold_columns: list[tuple], left: Counter, gold_prefix: list[int], predicted_prefix: list[int]
+    gold_columns: list[tuple], remaining: Counter, gold_prefix: list[int], predicted_prefix: list[int]
 ) -> bool:
     """Whether the prediction's columns can be put in the order of `gold_columns` so that the bags of rows agree.
 
     A row's prefix id stands for its values in the columns placed so far. A choice is followed only if the two bags of
-    prefixes still agree; equal columns are one key of the counter, so each is tried once however often it occurs.
+    prefixes still agree. Equal columns are one key of the counter, so each is tried once.
 
     Args:
         gold_columns: columns to place, each [rows].
-        left: the prediction's unused columns and how often each occurs.
-        gold_prefix: prefix ids [rows] of the gold, numbered as in `predicted_prefix` [rows].
+        remaining: the prediction's unused columns and how often each occurs.
+        gold_prefix: prefix ids [rows] of the gold, with the same numbering as `predicted_prefix` [rows].
     """
     if not gold_columns:
         return True
     ids: dict[tuple, int] = {}
     next_gold = [ids.setdefault(key, len(ids)) for key in zip(gold_prefix, gold_columns[0], strict=True)]
     gold_bag = Counter(next_gold)
-    for column in list(left):
+    for column in list(remaining):
         next_predicted = [ids.get(key, -1) for key in zip(predicted_prefix, column, strict=True)]
         if Counter(next_predicted) != gold_bag:
             continue
-        rest = left - Counter([column])
+        rest = remaining - Counter([column])
         if _columns_match(gold_columns[1:], rest, next_gold, next_predicted):
             return True
     return False

@@ -1,7 +1,8 @@
-"""Spider's hardness of a query, from its text: easy, medium, hard or extra, by the rule of the official evaluation.
+"""Spider's hardness of a query (easy, medium, hard or extra) by the rule of the official evaluation.
 
-The official rule (`eval_hardness` of taoyds/spider) reads a tree that its own parser makes with the schema's help. Here
-sqlglot's tree is counted as that parser would have left it, oversights included: published tables are split by it.
+The official rule (`eval_hardness` of taoyds/spider) counts in a tree that its own parser builds with the schema. Here
+sqlglot's tree is counted as that parser would have built it, oversights included, because published tables are split
+by the official levels.
 """
 
 from __future__ import annotations
@@ -19,27 +20,31 @@ LEVELS = ("easy", "medium", "hard", "extra")
 AGGREGATES = frozenset(("AVG", "COUNT", "MAX", "MIN", "SUM"))
 CONNECTORS = exp.And | exp.Or
 MAX_CHARACTERS = 10_000
-OPENERS = (TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN)
+QUERY_OPENERS = (TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN)
 
 
 def parse_query(sql: str) -> exp.Query:
     """The tree of the first statement; operators broken by a space (`> =`) are joined, functions not interpreted.
 
-    A name in double quotes where a value is due (`country = "France"`) becomes a string: without the schema, the place
-    has to tell.
+    A name in double quotes where a value is expected (`country = "France"`) becomes a string: without the schema, only
+    its position can tell.
 
     Raises:
-        InputError: it is not a query that sqlglot can read, or too long or too deep for it.
+        InputError: `sql` is not a query that sqlglot can read, or it is too long or too deeply nested.
     """
     if len(sql) > MAX_CHARACTERS:
         raise InputError(f"has {len(sql)} characters; more than {MAX_CHARACTERS} are not read")
     sql = SPECIAL.sub(lambda match: match["operator"] + "=" if match["operator"] else match[0], sql)
     try:
         tokens = list(takewhile(lambda token: token.token_type != TokenType.SEMICOLON, SQLite().tokenize(sql)))
-        tree = PlainParser(dialect=SQLite).parse(tokens, sql)[0] if tokens and tokens[0].token_type in OPENERS else None
+        tree = (
+            PlainParser(dialect=SQLite).parse(tokens, sql)[0]
+            if tokens and tokens[0].token_type in QUERY_OPENERS
+            else None
+        )
     except (ParseError, TokenError, RecursionError) as error:
         raise InputError(f"does not parse: {str(error).splitlines()[0]}") from None
-    # sqlglot takes more than SQLite does: a SELECT of nothing, a name or an expression where a query has to be.
+    # sqlglot accepts more than SQLite does: a SELECT of nothing, a name or an expression where a query has to be.
     holders = list(tree.find_all(exp.SetOperation, exp.CTE)) if tree else []
     queries = [tree, *(node.this for node in holders), *(node.args.get("expression", tree) for node in holders)]
     if not all(query and isinstance(query.unnest(), exp.Query) for query in queries):
@@ -57,7 +62,7 @@ def spider_hardness(sql: str) -> str:
     """Spider's hardness of a query.
 
     Args:
-        sql: a gold query. One that sqlglot cannot read is "extra": so it never flatters the figures of an easier level.
+        sql: a gold query. One that sqlglot cannot read is "extra", so it never improves the figures of an easier level.
 
     Returns:
         One of `LEVELS`.
@@ -66,16 +71,16 @@ def spider_hardness(sql: str) -> str:
         tree = parse_query(sql)
     except InputError:
         return "extra"
-    # The first SELECT is the query, what it is combined with one nested query, and an ORDER BY at the end is of that.
+    # The first SELECT is the query; what it is combined with, including an ORDER BY at the end, is one nested query.
     combined = 0
     while not isinstance(tree, exp.Select):
         combined |= isinstance(tree, exp.SetOperation)
         tree = tree.this
-    return level(*count_components(tree, combined))
+    return hardness_level(*count_components(tree, combined))
 
 
-def level(clauses: int, nested: int, others: int) -> str:
-    """The official thresholds; two clauses and two others fall through them, to "extra"."""
+def hardness_level(clauses: int, nested: int, others: int) -> str:
+    """The hardness by the official thresholds; two clauses and two others match none of them and are "extra"."""
     if nested:
         return "hard" if clauses <= 1 and not others and nested == 1 else "extra"
     if clauses <= 1 and not others:
@@ -86,19 +91,19 @@ def level(clauses: int, nested: int, others: int) -> str:
 
 
 def count_components(select: exp.Select, combined: int) -> tuple[int, int, int]:
-    """What the official rule counts: its components 1 and 2, and the others."""
+    """The counts of the official rule: (component 1, component 2, others)."""
     clauses = {name: select.args.get(name) for name in ("where", "group", "having", "order", "limit", "from_")}
     joins = select.args.get("joins") or []
     groups = clauses["group"].expressions if clauses["group"] else []
     orders = clauses["order"].expressions if clauses["order"] else []
-    where, having = conditions(clauses["where"]), conditions(clauses["having"])
-    everywhere = [*where, *having, *chain.from_iterable(conditions(join.args.get("on")) for join in joins)]
+    where, having = condition_nodes(clauses["where"]), condition_nodes(clauses["having"])
+    everywhere = [*where, *having, *chain.from_iterable(condition_nodes(join.args.get("on")) for join in joins)]
 
     component1 = sum(clauses[name] is not None for name in ("where", "group", "order", "limit")) + len(joins)
     component1 += sum(isinstance(node, exp.Or | exp.Like) for node in everywhere)
     nested = sum(isinstance(node, exp.Query) for node in everywhere) + combined
 
-    # The official count forgets the aggregates of HAVING; it takes a NOT for one, and there AND and OR as well.
+    # The official count omits the aggregates of HAVING; it counts NOT as one, and in HAVING also AND and OR.
     aggregates = sum(has_aggregate(item) for item in (*select.expressions, *orders))
     aggregates += sum(isinstance(node, exp.Not) or node.args.get("negate", False) for node in (*where, *having))
     aggregates += sum(isinstance(node, CONNECTORS) for node in having)
@@ -107,8 +112,8 @@ def count_components(select: exp.Select, combined: int) -> tuple[int, int, int]:
     return component1, nested, others
 
 
-def conditions(clause: exp.Expr | None) -> list[exp.Expr]:
-    """All nodes of a condition, down to the queries nested in it, but not what is inside of those."""
+def condition_nodes(clause: exp.Expr | None) -> list[exp.Expr]:
+    """All nodes of a condition, including queries nested in it, but not the nodes inside these."""
     return list(clause.walk(prune=lambda node: isinstance(node, exp.Query))) if clause else []
 
 

@@ -1,6 +1,6 @@
-"""Two queries taken apart into tables, columns, joins and so on, so that they can be compared part by part.
+"""Split two queries into tables, columns, joins and so on, so that they can be compared part by part.
 
-All SELECTs of a query count together. What cannot change an execution verdict is left out: aliases, letter case,
+All SELECTs of a query count together. What cannot change an execution verdict is ignored: aliases, letter case,
 quoting, the order of conditions, groups and joined tables, DISTINCT, the argument of COUNT.
 """
 
@@ -16,42 +16,44 @@ from sqlglot import exp
 from kid.sql.hardness import parse_query
 from kid.sql.normalise import lower
 
-# A comparison, and what it is with its sides exchanged.
-TURNED = {exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE}
-Item = tuple[Hashable, tuple[str, ...]]
+# Each comparison operator, and the equivalent one after exchanging its sides.
+MIRRORED = {exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE}
+# An expression with `?` for its literals, and the literals.
+MaskedExpression = tuple[Hashable, tuple[str, ...]]
 
 
 @dataclass(eq=False)
 class QueryBlock:
-    """A SELECT, or what stands around SELECTs: a set operation, brackets.
+    """A SELECT, or a node around SELECTs: a set operation, brackets.
 
     Once resolved, its columns are called `table.column` in lower case, or `.column` where several tables could have it;
-    names that the SELECT list gives have become Vars, nested queries the Var SELECT.
+    aliases of the SELECT list are replaced by Vars, nested queries by the Var SELECT.
     """
 
     node: exp.Query
-    role: str  # "main", "arm" of a set operation, "nested", "source" in FROM or WITH
+    role: str  # "main", "arm" of a set operation, "nested", "derived" in FROM or WITH
     parent: QueryBlock | None
-    ctes: dict[str, dict[str, str]]  # name -> columns: name -> what it stands for
-    sources: dict[str, str | dict[str, str]] = field(default_factory=dict)  # FROM: name -> table, or columns
-    given: set[str] = field(default_factory=set)  # names that the SELECT list gives
+    ctes: dict[str, dict[str, str]]  # name -> columns: name -> its definition
+    from_items: dict[str, str | dict[str, str]] = field(default_factory=dict)  # FROM: name -> table, or columns
+    select_aliases: set[str] = field(default_factory=set)  # defined in the SELECT list
     tables: list[str] = field(default_factory=list)
-    equal: list[tuple[str, str]] = field(default_factory=list)  # columns that a join equates
-    kinds: list[tuple[str, str]] = field(default_factory=list)  # ("LEFT", "NATURAL" ..., table)
-    tests: list[exp.Expr] = field(default_factory=list)  # the other conditions
+    equal_columns: list[tuple[str, str]] = field(default_factory=list)  # pairs of columns that a join equates
+    join_kinds: list[tuple[str, str]] = field(default_factory=list)  # ("LEFT", "NATURAL" ..., table)
+    conditions: list[exp.Expr] = field(default_factory=list)  # the other conditions
 
 
 @dataclass
-class Parts:
-    """A query taken apart; an Item is an expression with `?` for its literals, and these."""
+class QueryParts:
+    """The parts of a query, all of its blocks together."""
 
     tables: set[str] = field(default_factory=set)
     selects: Counter = field(default_factory=Counter)  # SELECTs of each role
     columns: Counter = field(default_factory=Counter)  # (role, column) in SELECT lists
-    aggregation: list[Item] = field(default_factory=list)  # of (role, what is more than a column in SELECT lists)
-    joins: set = field(default_factory=set)  # sets of equal columns, and kinds
-    conditions: list[Item] = field(default_factory=list)
-    limits: list[Item] = field(default_factory=list)
+    # Of (role, an item of a SELECT list that is more than a column).
+    aggregation: list[MaskedExpression] = field(default_factory=list)
+    joins: set = field(default_factory=set)  # sets of equal columns, and kinds of join
+    conditions: list[MaskedExpression] = field(default_factory=list)
+    limits: list[MaskedExpression] = field(default_factory=list)
     grouping: set[str] = field(default_factory=set)
     ordering: set[tuple] = field(default_factory=set)  # (keys and whether they descend, whether there is a limit)
     set_operations: Counter = field(default_factory=Counter)
@@ -62,19 +64,19 @@ def resolve(sql: str) -> list[QueryBlock]:
     """The blocks of a query, inner ones first. Raises InputError or RecursionError."""
     blocks: list[QueryBlock] = []
     tree = parse_query(sql)
-    spell_alike(tree)
+    unify_spellings(tree)
     resolve_query(tree, "main", None, {}, blocks)
     return blocks
 
 
-def spell_alike(tree: exp.Query) -> None:
-    """Give what can be spelt in two ways one: positions in ORDER BY and GROUP BY, sides, signs, `count(1)`, EXISTS."""
+def unify_spellings(tree: exp.Query) -> None:
+    """Unify alternative spellings: positions in ORDER BY and GROUP BY, sides, signs, `count(1)`, EXISTS."""
     for sign in list(tree.find_all(exp.Neg)):
         if isinstance(sign.this, exp.Literal) and not sign.this.is_string:
             sign.replace(exp.Literal(this=f"-{sign.this.name}", is_string=False))
-    for test in list(tree.find_all(*TURNED)):
+    for test in list(tree.find_all(*MIRRORED)):
         if isinstance(test.this, exp.Literal) and not isinstance(test.expression, exp.Literal):
-            test.replace(TURNED[type(test)](this=test.expression, expression=test.this))
+            test.replace(MIRRORED[type(test)](this=test.expression, expression=test.this))
     for call in tree.find_all(exp.Anonymous):
         if call.name.upper() == "COUNT" and [type(argument) for argument in call.expressions] == [exp.Literal]:
             call.set("expressions", [exp.Star()])
@@ -84,19 +86,19 @@ def spell_alike(tree: exp.Query) -> None:
     for select in list(tree.find_all(exp.Select)):
         keys = [key.this for key in clause_items(select, "order")] + clause_items(select, "group")
         for key in keys:
-            place = int(key.name) if isinstance(key, exp.Literal) and key.name.isdecimal() else 0
-            if 0 < place <= len(select.expressions):
-                key.replace(select.expressions[place - 1].unalias().copy())
+            position = int(key.name) if isinstance(key, exp.Literal) and key.name.isdecimal() else 0
+            if 0 < position <= len(select.expressions):
+                key.replace(select.expressions[position - 1].unalias().copy())
 
 
 def resolve_query(
     node: exp.Query, role: str, parent: QueryBlock | None, ctes: dict, blocks: list[QueryBlock]
 ) -> dict[str, str]:
-    """Resolve the names in a query, in place, and add its blocks. Returns its columns: name -> what it stands for."""
+    """Resolve the names in a query, in place, and add its blocks. Returns its columns: name -> definition."""
     block = QueryBlock(node, role, parent, dict(ctes))
     for cte in node.ctes:
-        block.ctes[lower(cte.alias)] = {}  # should it name itself
-        block.ctes[lower(cte.alias)] = resolve_query(cte.this, "source", parent, block.ctes, blocks)
+        block.ctes[lower(cte.alias)] = {}  # in case it refers to itself
+        block.ctes[lower(cte.alias)] = resolve_query(cte.this, "derived", parent, block.ctes, blocks)
     columns: dict[str, str] = {}
     if isinstance(node, exp.Select):
         for item in filter(None, (node.args.get("from_"), *(node.args.get("joins") or ()))):
@@ -105,8 +107,8 @@ def resolve_query(
             star.replace(exp.column("*"))
         for item in node.expressions:
             resolve_names(item, block, blocks)
-            columns[lower(item.alias_or_name)] = meaning(item.unalias().unnest())
-        block.given = {lower(item.alias) for item in node.expressions if isinstance(item, exp.Alias)}
+            columns[lower(item.alias_or_name)] = column_definition(item.unalias().unnest())
+        block.select_aliases = {lower(item.alias) for item in node.expressions if isinstance(item, exp.Alias)}
     elif isinstance(node.this, exp.Query):
         if isinstance(node, exp.SetOperation):
             second = "arm" if role == "main" else role
@@ -115,79 +117,83 @@ def resolve_query(
     for clause in ("where", "group", "having", "order"):
         resolve_names(node.args.get(clause), block, blocks)
     for clause in ("where", "having"):
-        add_tests(node.args.get(clause), block)
+        add_conditions(node.args.get(clause), block)
     blocks.append(block)
     return columns
 
 
-def meaning(item: exp.Expr) -> str:
-    """What a column of a derived table stands for; cut short, since nested tables could double it each time."""
+def column_definition(item: exp.Expr) -> str:
+    """The definition of a derived table's column, shortened because each level of nesting could double its length."""
     return item.name if isinstance(item, exp.Column) else "." + item.sql("sqlite")[:100]
 
 
 def add_from_item(item: exp.Expr, block: QueryBlock, blocks: list[QueryBlock]) -> None:
-    """Add an item of FROM to the block: the table or query in it, and what its ON and USING say."""
-    source, before = item.this, list(block.sources)
-    name = lower(source.alias_or_name)
-    if isinstance(source, exp.Table):
-        block.sources[name] = block.ctes.get(lower(source.name), lower(source.name))
-    elif isinstance(source, exp.Subquery) and isinstance(source.unnest(), exp.Query):
-        block.sources[name] = resolve_query(source, "source", block.parent, block.ctes, blocks)
-    elif isinstance(source, exp.Subquery):  # a table or joins in brackets
-        add_from_item(source, block, blocks)
-    table = block.sources.get(name)
+    """Add an item of FROM to the block: its table or query, and the conditions in ON and USING."""
+    relation, before = item.this, list(block.from_items)
+    name = lower(relation.alias_or_name)
+    if isinstance(relation, exp.Table):
+        block.from_items[name] = block.ctes.get(lower(relation.name), lower(relation.name))
+    elif isinstance(relation, exp.Subquery) and isinstance(relation.unnest(), exp.Query):
+        block.from_items[name] = resolve_query(relation, "derived", block.parent, block.ctes, blocks)
+    elif isinstance(relation, exp.Subquery):  # a table or joins in brackets
+        add_from_item(relation, block, blocks)
+    table = block.from_items.get(name)
     if isinstance(table, str):
         block.tables.append(table)
         kind = " ".join(filter(None, (item.args.get("method"), item.args.get("side"))))
-        block.kinds += [(kind, table)] if kind else []
-    for join in source.args.get("joins") or ():
+        block.join_kinds += [(kind, table)] if kind else []
+    for join in relation.args.get("joins") or ():
         add_from_item(join, block, blocks)
     for column in item.args.get("using") or ():
         sides = [column_name(exp.column(column.name, side), block) for side in (name, *before[-1:])]
-        block.equal += [(sides[0], sides[-1])]
+        block.equal_columns += [(sides[0], sides[-1])]
     resolve_names(item.args.get("on"), block, blocks)
-    add_tests(item.args.get("on"), block)
+    add_conditions(item.args.get("on"), block)
 
 
 def resolve_names(node: exp.Expr | None, block: QueryBlock, blocks: list[QueryBlock]) -> None:
-    """Give the columns in an expression their full names, and resolve the queries in it."""
+    """Replace the columns in an expression by their full names, and resolve the queries in it."""
     for inner in list(node.walk(prune=lambda node: isinstance(node, exp.Query | exp.Column))) if node else ():
         if isinstance(inner, exp.Query):
             resolve_query(inner, "nested", block, block.ctes, blocks)
             inner.replace(exp.Var(this="SELECT"))
-        elif isinstance(inner, exp.Column) and not inner.table and lower(inner.name) in block.given:
+        elif isinstance(inner, exp.Column) and not inner.table and lower(inner.name) in block.select_aliases:
             inner.replace(exp.Var(this=lower(inner.name)))
         elif isinstance(inner, exp.Column):
             rename(inner, column_name(inner, block))
 
 
 def column_name(column: exp.Column, block: QueryBlock | None) -> str:
-    """`table.column`, or `.column` where the query alone does not tell which table's."""
+    """`table.column`, or `.column` if the query alone does not tell the table."""
     qualifier, name = lower(column.table), lower(column.name) or "*"
-    while qualifier and block is not None and qualifier not in block.sources:
+    while qualifier and block is not None and qualifier not in block.from_items:
         block = block.parent
-    if block is None:  # an alias that nothing has
+    if block is None:  # an undefined alias
         return f"{qualifier}.{name}"
-    sources = [block.sources[qualifier]] if qualifier else list(block.sources.values())
-    for columns in sources:
+    candidates = [block.from_items[qualifier]] if qualifier else list(block.from_items.values())
+    for columns in candidates:
         if isinstance(columns, dict) and name in columns:
             return columns[name]
-    return f"{sources[0]}.{name}" if len(sources) == 1 and isinstance(sources[0], str) else f".{name}"
+    return f"{candidates[0]}.{name}" if len(candidates) == 1 and isinstance(candidates[0], str) else f".{name}"
 
 
-def add_tests(clause: exp.Expr | None, block: QueryBlock) -> None:
-    """Sort the conditions that AND connects: two columns that must be equal are a join, wherever that stands."""
+def add_conditions(clause: exp.Expr | None, block: QueryBlock) -> None:
+    """Add the conditions that AND connects; an equality of two columns is a join, whichever clause it is in."""
     for test in conjuncts(clause.this if isinstance(clause, exp.Where | exp.Having) else clause) if clause else ():
         sides = (test.this, test.expression) if isinstance(test, exp.EQ) else ()
         names = [side.name for side in sides if isinstance(side, exp.Column)]
-        if len(names) == 2 and len(block.sources) > 1 and all(table_of(name) in ("", *block.tables) for name in names):
-            block.equal.append((names[0], names[1]))
-        elif not isinstance(test, exp.Boolean):  # sqlglot's ON TRUE where there was none
-            block.tests.append(test)
+        if (
+            len(names) == 2
+            and len(block.from_items) > 1
+            and all(table_of(name) in ("", *block.tables) for name in names)
+        ):
+            block.equal_columns.append((names[0], names[1]))
+        elif not isinstance(test, exp.Boolean):  # sqlglot adds ON TRUE where there was no ON
+            block.conditions.append(test)
 
 
 def conjuncts(node: exp.Expr) -> list[exp.Expr]:
-    """What AND connects; BETWEEN is two of them."""
+    """The conditions that AND connects; a BETWEEN gives two."""
     node = node.unnest()
     if isinstance(node, exp.And):
         return [test for part in node.flatten() for test in conjuncts(part)]
@@ -197,10 +203,10 @@ def conjuncts(node: exp.Expr) -> list[exp.Expr]:
     return [node]
 
 
-def roots(block: QueryBlock) -> list[exp.Expr]:
-    """The expressions of a block, without what FROM holds."""
+def block_expressions(block: QueryBlock) -> list[exp.Expr]:
+    """The expressions of a block, except those of FROM."""
     items = (item.unalias() for item in block.node.expressions)
-    return [*items, *block.tests, *clause_items(block.node, "group"), *clause_items(block.node, "order")]
+    return [*items, *block.conditions, *clause_items(block.node, "group"), *clause_items(block.node, "order")]
 
 
 def clause_items(node: exp.Query, name: str) -> list[exp.Expr]:
@@ -209,7 +215,7 @@ def clause_items(node: exp.Query, name: str) -> list[exp.Expr]:
 
 
 def columns_of(block: QueryBlock) -> list[exp.Column]:
-    return [column for root in roots(block) for column in root.find_all(exp.Column)]
+    return [column for root in block_expressions(block) for column in root.find_all(exp.Column)]
 
 
 def rename(column: exp.Column, name: str) -> None:
@@ -225,19 +231,19 @@ def table_of(name: str) -> str:
     return name.partition(".")[0]
 
 
-def give_common_names(gold: list[QueryBlock], predicted: list[QueryBlock]) -> set[str]:
-    """Call a column by one name in both queries. Returns the tables that both use.
+def unify_column_names(gold: list[QueryBlock], predicted: list[QueryBlock]) -> set[str]:
+    """Give each column the same name in both queries. Returns the tables that both use.
 
     Columns that a join equates are one: selecting `song.singer_id` or `singer.id` is the same. (Not where a table is
-    joined to itself: there a name does not tell which of the two is meant.) A column of a table that only one query has
-    goes without its table, and so do those of its name: that the table is another is a difference of its own.
+    joined to itself: there a name does not tell which of the two is meant.) A column of a table that only one query
+    uses loses its table, as do all columns with its name: the other table is counted as a difference by itself.
     """
     blocks = [*gold, *predicted]
-    settle_columns(blocks)
+    qualify_columns(blocks)
     shared = tables_of(gold) & tables_of(predicted)
-    pairs = [pair for block in blocks if len(set(block.tables)) == len(block.tables) for pair in block.equal]
+    pairs = [pair for block in blocks if len(set(block.tables)) == len(block.tables) for pair in block.equal_columns]
     names: dict[str, str] = {}
-    for group in connected(pairs):
+    for group in connected_groups(pairs):
         names |= dict.fromkeys(group, min(group, key=lambda name: (table_of(name) not in shared, name)))
     columns = [column for block in blocks for column in columns_of(block)]
     for column in columns:
@@ -250,73 +256,75 @@ def give_common_names(gold: list[QueryBlock], predicted: list[QueryBlock]) -> se
     return shared
 
 
-def connected(pairs: list[tuple[str, str]]) -> list[set[str]]:
-    """The sets of names that equalities connect."""
+def connected_groups(pairs: list[tuple[str, str]]) -> list[set[str]]:
+    """The sets of names that are connected by equalities."""
     groups: list[set[str]] = []
     for pair in pairs:
-        apart = [group for group in groups if group.isdisjoint(pair)]
-        groups = [*apart, set(pair).union(*(group for group in groups if not group.isdisjoint(pair)))]
+        separate = [group for group in groups if group.isdisjoint(pair)]
+        groups = [*separate, set(pair).union(*(group for group in groups if not group.isdisjoint(pair)))]
     return groups
 
 
-def settle_columns(blocks: list[QueryBlock]) -> None:
-    """Call a `.column` by the table that it is of elsewhere in either query, where that is one table in sight."""
+def qualify_columns(blocks: list[QueryBlock]) -> None:
+    """Complete `.column` to `table.column` if either query has it elsewhere with exactly one of the block's tables."""
     known = {column.name for block in blocks for column in columns_of(block)}
-    known = known.union(*(pair for block in blocks for pair in block.equal))
+    known = known.union(*(pair for block in blocks for pair in block.equal_columns))
 
-    def settled(name: str, block: QueryBlock) -> str:
+    def qualified(name: str, block: QueryBlock) -> str:
         possible = {table + name for table in block.tables if name.startswith(".")} & known
         return min(possible) if len(possible) == 1 else name
 
     for block in blocks:
         for column in columns_of(block):
-            rename(column, settled(column.name, block))
-        block.equal = [(settled(a, block), settled(b, block)) for a, b in block.equal]
+            rename(column, qualified(column.name, block))
+        block.equal_columns = [(qualified(a, block), qualified(b, block)) for a, b in block.equal_columns]
 
 
-def take_apart(blocks: list[QueryBlock], shared: set[str]) -> Parts:
-    """The parts of all blocks of a query together; rewrites their nodes. `shared`: tables of both queries."""
-    parts = Parts(tables=tables_of(blocks))
-    equal = [pair for block in blocks for pair in block.equal]
-    groups = (frozenset(name for name in group if table_of(name) in shared) for group in connected(equal))
+def extract_parts(blocks: list[QueryBlock], shared: set[str]) -> QueryParts:
+    """The parts of all blocks of a query together; rewrites their nodes. `shared`: tables that both queries use."""
+    parts = QueryParts(tables=tables_of(blocks))
+    equal = [pair for block in blocks for pair in block.equal_columns]
+    groups = (frozenset(name for name in group if table_of(name) in shared) for group in connected_groups(equal))
     parts.joins.update(group for group in groups if len(group) > 1)
-    parts.joins.update(kind for block in blocks for kind in block.kinds if kind[1] in shared)
+    parts.joins.update(kind for block in blocks for kind in block.join_kinds if kind[1] in shared)
     for block in blocks:
         node, items = block.node, [item.unalias().unnest() for item in block.node.expressions]
-        parts.selected += [list(map(text, items))] if items else []
-        for call in chain.from_iterable(root.find_all(exp.Anonymous) for root in roots(block)):
+        parts.selected += [list(map(sql_text, items))] if items else []
+        for call in chain.from_iterable(root.find_all(exp.Anonymous) for root in block_expressions(block)):
             simplify_call(call)
-        meanings = {lower(item.alias): text(item.this) for item in node.expressions if isinstance(item, exp.Alias)}
-        for given in chain.from_iterable(root.find_all(exp.Var) for root in roots(block)):
-            given.set("this", meanings.get(given.name, given.name))
+        definitions = {
+            lower(item.alias): sql_text(item.this) for item in node.expressions if isinstance(item, exp.Alias)
+        }
+        for alias in chain.from_iterable(root.find_all(exp.Var) for root in block_expressions(block)):
+            alias.set("this", definitions.get(alias.name, alias.name))
 
         if isinstance(node, exp.SetOperation):
             parts.set_operations[node.key + " all" * (not node.args.get("distinct"))] += 1
-        parts.conditions += map(without_literals, block.tests)
-        parts.grouping.update(map(text, clause_items(node, "group")))
-        keys = tuple((text(key.this), bool(key.args.get("desc"))) for key in clause_items(node, "order"))
+        parts.conditions += map(separate_literals, block.conditions)
+        parts.grouping.update(map(sql_text, clause_items(node, "group")))
+        keys = tuple((sql_text(key.this), bool(key.args.get("desc"))) for key in clause_items(node, "order"))
         limits = [node.args[name].expression for name in ("limit", "offset") if node.args.get(name)]
         parts.ordering |= {(keys, bool(limits))} if keys or limits else set()
-        parts.limits += [("LIMIT", without_literals(limit)) for limit in limits]
+        parts.limits += [("LIMIT", separate_literals(limit)) for limit in limits]
         parts.selects[block.role] += isinstance(node, exp.Select)
         for item in items:
-            take_item(item, block.role, parts)
+            add_select_item(item, block.role, parts)
     return parts
 
 
-def take_item(item: exp.Expr, role: str, parts: Parts) -> None:
-    """Add an item of a SELECT list: its columns, and what is made of them."""
+def add_select_item(item: exp.Expr, role: str, parts: QueryParts) -> None:
+    """Add an item of a SELECT list: its columns, and the expression over them."""
     columns = list(item.find_all(exp.Column))
     parts.columns.update((role, column.name) for column in columns)
     if not isinstance(item, exp.Column):
         for column in columns:
             rename(column, "#")
-        head, literals = without_literals(item)
+        head, literals = separate_literals(item)
         parts.aggregation.append(((role, head), literals))
 
 
 def simplify_call(call: exp.Anonymous) -> None:
-    """Drop DISTINCT, as the evaluation does; what COUNT counts then only matters where it is NULL."""
+    """Drop DISTINCT, as the evaluation does; the argument of COUNT then only matters where it is NULL."""
     arguments = call.expressions
     if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
         arguments = arguments[0].expressions
@@ -325,11 +333,11 @@ def simplify_call(call: exp.Anonymous) -> None:
     call.set("expressions", arguments)
 
 
-def without_literals(node: exp.Expr) -> tuple[str, tuple[str, ...]]:
-    """An expression with `?` for its literals, and these; what OR and AND connect, and lists, are sorted."""
+def separate_literals(node: exp.Expr) -> tuple[str, tuple[str, ...]]:
+    """An expression with `?` for its literals, and the literals; operands of AND and OR, and lists, are sorted."""
     node = node.unnest()
     if isinstance(node, exp.And | exp.Or):
-        pieces = sorted(without_literals(part) for part in node.flatten())
+        pieces = sorted(separate_literals(part) for part in node.flatten())
         return f"({f' {node.key} '.join(head for head, _ in pieces)})", tuple(chain(*(found for _, found in pieces)))
     literals: list[str] = []
     for test in list(node.find_all(exp.In)):
@@ -340,16 +348,16 @@ def without_literals(node: exp.Expr) -> tuple[str, tuple[str, ...]]:
         literals.append(literal_value(literal))
         literal.set("this", "?")
         literal.set("is_string", False)
-    return text(node), tuple(literals)
+    return sql_text(node), tuple(literals)
 
 
 def literal_value(literal: exp.Literal) -> str:
-    """As SQLite compares it with a column: 5, 5.0 and '5' are one value; LIKE ignores letter case."""
+    """A literal as SQLite compares it with a column: 5, 5.0 and '5' are one value; LIKE ignores letter case."""
     try:
         return str(float(literal.name))
     except ValueError:
         return lower(literal.name) if isinstance(literal.parent, exp.Like) else literal.name
 
 
-def text(node: exp.Expr) -> str:
+def sql_text(node: exp.Expr) -> str:
     return node.unnest().sql("sqlite")

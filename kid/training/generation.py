@@ -1,4 +1,4 @@
-"""A teacher's outputs for all prompts of a training set, shared out over the ranks and written as they come."""
+"""Decode a teacher's outputs for all prompts of a training set: divided among the ranks, written as they come."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import torch
 from kid.config.deepspeed_config import TEACHER_FLAG, read_deepspeed_config
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, Sample, collate, load_dataset
-from kid.data.teacher_outputs import different_values, header, prompt_hash, read_lines
-from kid.errors import InputError, StoppedError, writing
+from kid.data.teacher_outputs import different_values, outputs_header, prompt_hash, read_lines
+from kid.errors import InputError, StoppedError, report_write_errors
 from kid.files import check_writable, drop_torn_line, write_atomically
 from kid.models.decoding import decode
 from kid.models.engine import joined_ranks, teacher_engine
 from kid.models.loading import stored_tensors
 from kid.models.prefix_cache import PrefixCache
 from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer, token_ids
-from kid.progress import keep_quiet, progress_bar
+from kid.progress import progress_bar, silence_libraries
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
 from kid.run.lock import run_lock
-from kid.run.stopping import stop_reason, stop_watch
+from kid.run.stopping import stop_reason, stop_watcher
 
 
 def parts_folder(path: Path) -> Path:
@@ -33,7 +33,7 @@ def parts_folder(path: Path) -> Path:
 
 
 def outputs_so_far(folder: Path, first: dict) -> dict[str, dict]:
-    """Prompt hash -> line, of what earlier attempts have written; a line that was cut off does not count.
+    """Prompt hash -> line of what earlier attempts have written; a line that was cut off does not count.
 
     Raises:
         InputError: they were decoded by another model, or otherwise.
@@ -56,8 +56,10 @@ def outputs_so_far(folder: Path, first: dict) -> dict[str, dict]:
     return found
 
 
-def shares(prompts: list[tuple[int, list[int]]], ranks: int, size: int) -> list[list[list[tuple[int, list[int]]]]]:
-    """Batches of each rank, as many for every rank; prompts of like length share a batch, the longest come first."""
+def batches_of_ranks(
+    prompts: list[tuple[int, list[int]]], ranks: int, size: int
+) -> list[list[list[tuple[int, list[int]]]]]:
+    """Each rank's batches, the same number for all; prompts of similar length share a batch, the longest come first."""
     ordered = sorted(prompts, key=lambda item: -len(item[1]))
     batches = [ordered[at : at + size] for at in range(0, len(ordered), size)]
     batches += [[] for _ in range(-len(batches) % ranks)]
@@ -65,7 +67,7 @@ def shares(prompts: list[tuple[int, list[int]]], ranks: int, size: int) -> list[
 
 
 def distinct_prompts(train: Dataset) -> dict[str, tuple[int, list[int]]]:
-    """Prompt hash -> (where the prompt first stands, by which its random numbers are keyed; its ids)."""
+    """Prompt hash -> (index of the prompt's first row, which keys its random numbers; its ids)."""
     prompts: dict[str, tuple[int, list[int]]] = {}
     for index, sample in enumerate(train.samples):
         prompts.setdefault(prompt_hash(sample.prompt_ids), (index, sample.prompt_ids))
@@ -91,26 +93,26 @@ def generate(config: RunConfig) -> None:
     """
     if "RANK" not in os.environ:
         raise InputError("start this script with the launcher: deepspeed --num_gpus N train/generate.py ...")
-    keep_quiet()
-    stop_watch()
+    silence_libraries()
+    stop_watcher()
     path = Path(config.teacher_outputs)
     if path.is_dir():
         raise InputError(f"--teacher-outputs {path} is a folder; name a file")
     check_writable(path.parent, "--teacher-outputs")
     is_main = os.environ["RANK"] == "0"
     with run_lock(parts_folder(path), "--teacher-outputs") if is_main else nullcontext():
-        generate_locked(config, path, is_main)
+        generate_with_lock(config, path, is_main)
 
 
-def generate_locked(config: RunConfig, path: Path, is_main: bool) -> None:
-    """The same, while no other job writes these outputs."""
+def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
+    """`generate`, while holding the lock that keeps other jobs from writing these outputs."""
     values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     teacher = find_teacher(config.teacher, "--teacher")
     tokenizer = load_tokenizer(teacher.tokenizer, "--teacher")
     for folder in filter(None, (teacher.base, teacher.adapter)):
         stored_tensors(folder)
     train = load_dataset(config, "train", tokenizer)
-    first = header(config, fingerprint(teacher))
+    first = outputs_header(config, fingerprint(teacher))
     prompts = distinct_prompts(train)
     if is_finished(path, first, prompts):
         if is_main:
@@ -129,7 +131,7 @@ def generate_locked(config: RunConfig, path: Path, is_main: bool) -> None:
         torch.distributed.broadcast_object_list(known)  # as rank 0 sees the files
         left = [item for name, item in prompts.items() if name not in known[0]]
         write_outputs(config, engine, tokenizer, left, len(prompts), parts_folder(path))
-        stop_watch().done = True
+        stop_watcher().finished = True
         torch.distributed.barrier()
         if is_main:
             found = outputs_so_far(parts_folder(path), first)
@@ -152,11 +154,11 @@ def write_outputs(
     part = folder / f"rank-{rank}.jsonl"
     drop_torn_line(part)
     with (
-        writing(part),
+        report_write_errors(part),
         part.open("a", encoding="utf-8") as file,
         progress_bar("teacher outputs", "prompt", total, total - len(left), quiet=rank > 0) as bar,
     ):
-        for batches in zip(*shares(left, ranks, config.micro_batch_size), strict=True):
+        for batches in zip(*batches_of_ranks(left, ranks, config.micro_batch_size), strict=True):
             chosen = batches[rank] or dummy
             limits = [config.decoding_limit] * len(chosen)
             uniforms = sample_uniforms(config.seed, 0, [index for index, _ in chosen], TEACHER_OUTPUT, limits)
@@ -183,6 +185,6 @@ def write_outputs(
                 bar.close()
                 if rank == 0:
                     print(f"teacher outputs: stopped by {reason}; run it again to go on", flush=True)
-                stop_watch().done = True
+                stop_watcher().finished = True
                 torch.distributed.barrier()
                 raise StoppedError

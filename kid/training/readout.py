@@ -1,7 +1,8 @@
-"""What is read off a micro-batch's response rows: losses, entropies, predictions.
+"""Losses, entropies and predictions from the states of a micro-batch's response rows.
 
-By the fused head from hidden states, a chunk of rows at a time; with `--fused off` plainly from all logits, for
-comparison. `states` are what `kid.models.prefix_cache.read` returned: hidden states [N, H] or logits [N, V].
+The fused head computes them from hidden states, a chunk of rows at a time; with `--fused off` they come from all logits
+at once, for comparison. `states` are what `kid.models.prefix_cache.forward_outputs` returned: hidden states [N, H] or
+logits [N, V].
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from kid.models.zero3 import gathered_heads
 from kid.randomness import draw_tokens
 
 # draw_tokens holds so many tensors of the logits' size in fp64, counted in fp32.
-DRAWING = 12
+DRAW_SCRATCH = 12
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def predictions(config: RunConfig, student, states: Tensor, tokens: TokenIds, un
         if uniforms is None:
             return fused_divergence(states, head, vocabulary=tokens.count, **memory).argmax
         drawn = torch.empty(len(states), dtype=torch.long, device=states.device)
-        for rows, logits in logits_in_chunks(states, head, scratch=DRAWING, **memory):
+        for rows, logits in logits_in_chunks(states, head, scratch=DRAW_SCRATCH, **memory):
             chosen = draw_tokens(logits[:, : tokens.count], uniforms[rows], config.sample_temperature, config.top_p)
             drawn[rows] = chosen
         return drawn

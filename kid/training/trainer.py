@@ -1,4 +1,4 @@
-"""The loop: one optimizer step after another, from the batch to the line of metrics."""
+"""The training loop: one optimizer step after another, from the batch to its line of metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kid.config.deepspeed_config import STUDENT_FLAG, TEACHER_FLAG, read_deepspe
 from kid.config.methods import METHODS, ON_POLICY, TEACHER_OUTPUTS
 from kid.config.run_config import RunConfig, accumulation_steps
 from kid.data.batching import Dataset, collate, load_dataset, sample_weights
-from kid.data.order import global_batch, micro_batches, shared_share, steps_per_epoch
+from kid.data.order import global_batch, micro_batches, shared_token_fraction, steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
 from kid.errors import InputError, RunError, StoppedError
 from kid.files import sync
@@ -34,9 +34,9 @@ from kid.models.pretrained import (
     token_ids,
 )
 from kid.models.zero3 import bare_module
-from kid.progress import keep_quiet, progress_bar
+from kid.progress import progress_bar, silence_libraries
 from kid.run.checkpoint import (
-    Found,
+    ResumePoint,
     convert_checkpoint,
     export_trained,
     find_checkpoint,
@@ -49,14 +49,14 @@ from kid.run.checkpoint import (
 from kid.run.directory import (
     Metrics,
     check_run_directory,
-    check_shared,
+    check_shared_directory,
     create_run_directory,
-    remove_events,
+    remove_tensorboard_events,
     run_identity,
-    save_batch,
+    save_nonfinite_batch,
 )
 from kid.run.lock import run_lock
-from kid.run.stopping import stop_reason, stop_watch
+from kid.run.stopping import stop_reason, stop_watcher
 from kid.training.readout import losses
 from kid.training.sources import step_source
 from kid.training.step import PARTS, train_step
@@ -66,7 +66,7 @@ VALIDATION_SAMPLES = 64
 
 @dataclass
 class Inputs:
-    """Everything the user gave, checked and read; nothing has been written yet."""
+    """Everything the user gave, read and checked; nothing has been written yet."""
 
     student: Path
     teacher: Pretrained | None
@@ -92,7 +92,7 @@ def read_inputs(config: RunConfig) -> Inputs:
     student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
     teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG) if distils else None
     if config.dtype == "fp32" and student_deepspeed["zero_optimization"]["stage"] == 0:
-        # DeepSpeed has no norm of the gradient there, and so nothing tells whether it is finite.
+        # DeepSpeed has no gradient norm there, so nothing would tell whether it is finite.
         raise InputError(f"{STUDENT_FLAG} {config.deepspeed}: take ZeRO stage 1, 2 or 3 with --dtype fp32")
     student = find_model(config.student, "--student")
     tokenizer = load_tokenizer(student, "--student")
@@ -102,11 +102,11 @@ def read_inputs(config: RunConfig) -> Inputs:
         theirs = load_tokenizer(teacher.tokenizer, "--teacher")
         check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
     for folder in filter(None, (student, teacher and teacher.base, teacher and teacher.adapter)):
-        stored_tensors(folder)  # only opened: missing or damaged weights are met before anything is written
+        stored_tensors(folder)  # only opened, so that missing or damaged weights are found before anything is written
     outputs = read_teacher_outputs(config, fingerprint(teacher)) if config.teacher_outputs else None
     train = load_dataset(config, "train", tokenizer)
     taught = with_teacher_outputs(train, outputs, config.teacher_outputs) if outputs else None
-    validation = load_dataset(config, "dev", tokenizer, at_most=VALIDATION_SAMPLES) if config.eval_steps else None
+    validation = load_dataset(config, "dev", tokenizer, max_samples=VALIDATION_SAMPLES) if config.eval_steps else None
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
     total = min(total, config.max_steps) if config.max_steps else total
     stage = student_deepspeed["zero_optimization"]["stage"]
@@ -122,7 +122,7 @@ def validation_loss(config: RunConfig, student, dataset: Dataset, pad_token_id: 
     """Negative log-likelihood of the gold SQL: mean over a sequence's tokens, then over sequences. On every rank."""
     rank, world_size, size = torch.distributed.get_rank(), torch.distributed.get_world_size(), config.micro_batch_size
     samples = list(dataset.samples)
-    # Every rank runs as many forwards: under ZeRO-3 each is a collective.
+    # Every rank runs the same number of forwards: under ZeRO-3 each is a collective.
     samples += [None] * (-len(samples) % (size * world_size))
     weights = sample_weights([len(sample.completion_ids) if sample else 0 for sample in samples], "sequence")
     total = torch.zeros((), dtype=torch.float64, device=student.device)
@@ -150,8 +150,8 @@ def metrics_row(sums: dict[str, float], source: str, step: int, epoch: float, lr
     return row
 
 
-def not_finite(row: dict, file: Path | None, checkpoint: Path | None) -> str:
-    """What to say of a step whose loss or gradient is NaN or infinite."""
+def not_finite_message(row: dict, file: Path | None, checkpoint: Path | None) -> str:
+    """The error of a step whose loss or gradient is NaN or infinite."""
     return (
         f"step {row['step']}: the loss is {row['loss']}, its gradient's norm {row['grad_norm']}; look at the batch's "
         f"questions in {file}, or lower --lr in a new run ({checkpoint or 'no checkpoint'} holds the state before)"
@@ -159,16 +159,16 @@ def not_finite(row: dict, file: Path | None, checkpoint: Path | None) -> str:
 
 
 def train(config: RunConfig) -> None:
-    """A whole run, from checked inputs to the exported student.
+    """Train a student: the whole run, from checked inputs to the exported student.
 
     Raises:
         InputError: anything the user gave is wrong; nothing has been written then.
         RunError: a loss is not finite, or the disk is full.
-        StoppedError: by a signal, after a checkpoint.
+        StoppedError: a signal came; a checkpoint has been written.
     """
-    keep_quiet()
-    stop_watch()
-    run, kind = Path(config.output), config.trained_as
+    silence_libraries()
+    stop_watcher()
+    run, kind = Path(config.output), config.export_kind
     is_main = os.environ.get("RANK") == "0"
     with run_lock(run) if is_main else nullcontext():
         inputs = read_inputs(config)
@@ -181,8 +181,8 @@ def train(config: RunConfig) -> None:
             train_student(config, inputs)
 
 
-def choose_checkpoint(run: Path, identity: dict[str, str]) -> Found:
-    """What all ranks go on from, as rank 0 finds it; of other ranks' number, it has been converted.
+def choose_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
+    """The checkpoint that all ranks resume from, as rank 0 finds it; converted if another number of ranks wrote it.
 
     Raises:
         InputError: on every rank; there are checkpoints, and none can be used.
@@ -205,21 +205,21 @@ def choose_checkpoint(run: Path, identity: dict[str, str]) -> Found:
 
 
 def train_student(config: RunConfig, inputs: Inputs) -> None:
-    """The steps that are not yet done, on every rank, and the exports."""
-    run, kind = Path(config.output), config.trained_as
+    """Run the steps that are not yet done, on every rank, and export the student."""
+    run, kind = Path(config.output), config.export_kind
     is_main = torch.distributed.get_rank() == 0
     found = choose_checkpoint(run, inputs.identity)
     done = steps_done(found.checkpoint) if found.checkpoint else 0
     if is_main:
-        remove_events(run)
-        say_what_was_read(config, inputs, found)
+        remove_tensorboard_events(run)
+        print_inputs(config, inputs, found)
     distils = inputs.teacher is not None
     teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if distils else None
     how = {"checkpoint": {"load_universal": True}} if found.universal else {}
     student = student_engine(config, inputs.student, inputs.student_deepspeed | how, inputs.total_steps)
-    share = shares_prompts(config, student, teacher, is_main)
+    share = can_share_prompts(config, student, teacher, is_main)
     if share and is_main:
-        saved = shared_share(inputs.train, config)
+        saved = shared_token_fraction(inputs.train, config)
         print(f"train: {saved:.0%} of the prompts' tokens need not run: their micro-batch shares them", flush=True)
     if found.checkpoint:
         load_checkpoint(student, found.universal or found.checkpoint)
@@ -227,19 +227,19 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
         if is_main:
             remove_partial(run)  # the universal copy
     if is_main:
-        create_run_directory(config)  # not before the models are there: a run that cannot start leaves none behind
+        create_run_directory(config)  # after the models are loaded: a run that cannot start leaves no directory
     metrics = Metrics(run, student.monitor, done) if is_main else None
-    check_shared(run)
+    check_shared_directory(run)
     student.train()
     bar = progress_bar(config.method, "step", inputs.total_steps, done, quiet=not is_main)
     try:
         run_steps(config, inputs, student, teacher, done=done, share=share, metrics=metrics, bar=bar)
     except RunError:
-        bar.close()  # what is said next begins a line; after any other error the last word is another rank's
+        bar.close()  # so that the error begins a line; after other errors another rank speaks last
         raise
     bar.close()
     export_trained(student.module.model, inputs.tokenizer, run / kind)
-    stop_watch().done = True
+    stop_watcher().finished = True
     if is_main:
         print(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student", flush=True)
 
@@ -253,7 +253,7 @@ def run_steps(
         RunError: a loss is not finite, or the disk is full.
         StoppedError: after a checkpoint.
     """
-    run, kind = Path(config.output), config.trained_as
+    run, kind = Path(config.output), config.export_kind
     per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
     timers = SynchronizedWallClockTimer()
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
@@ -271,8 +271,8 @@ def run_steps(
         row |= {f"seconds_{part}": timers(part).elapsed(reset=True) / 1000 for part in PARTS}
         last = step + 1 == inputs.total_steps
         if not (math.isfinite(row["loss"]) and math.isfinite(grad_norm)):
-            file = save_batch(run, data, global_batch(data, config, step), row) if is_main else None
-            raise RunError(not_finite(row, file, newest_checkpoint(run)))
+            file = save_nonfinite_batch(run, data, global_batch(data, config, step), row) if is_main else None
+            raise RunError(not_finite_message(row, file, newest_checkpoint(run)))
         if inputs.validation and (last or (step + 1) % config.eval_steps == 0):
             row["validation_loss"] = validation_loss(config, student, inputs.validation, inputs.tokens.pad)
         if is_main:
@@ -282,7 +282,7 @@ def run_steps(
         saves = last or (config.save_steps and (step + 1) % config.save_steps == 0)
         reason = None if last else stop_reason(student.device)
         if saves:
-            # In this order: a run that is killed in between does the step again and misses no export.
+            # Export first: a run that is killed in between repeats the step and misses no export.
             export_trained(student.module.model, inputs.tokenizer, run / f"{kind}s" / f"step-{step + 1}")
         if saves or reason:
             if is_main:
@@ -292,16 +292,16 @@ def run_steps(
             bar.close()
             if is_main:
                 print(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume", flush=True)
-            stop_watch().done = True
+            stop_watcher().finished = True
             torch.distributed.barrier()
             raise StoppedError
 
 
-def shares_prompts(config: RunConfig, student, teacher, is_main: bool) -> bool:
-    """Whether micro-batches are laid out for schemas that run once: they are asked for, and both models can.
+def can_share_prompts(config: RunConfig, student, teacher, is_main: bool) -> bool:
+    """Whether each micro-batch encodes a shared schema once: it is asked for, and both models support it.
 
     Raises:
-        InputError: the student has to decode outputs and cannot.
+        InputError: the method needs a student that decodes, and this one cannot.
     """
     if ON_POLICY in METHODS[config.method].sources and not bare_module(student).decodes:
         raise InputError(
@@ -317,8 +317,8 @@ def shares_prompts(config: RunConfig, student, teacher, is_main: bool) -> bool:
     return config.prefix and config.batching == "schema" and not any(whole.values())
 
 
-def say_what_was_read(config: RunConfig, inputs: Inputs, found: Found) -> None:
-    """Counts of what will be trained on, and of all that was cut or left out."""
+def print_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint) -> None:
+    """Print how much will be trained on, and everything that was cut or skipped."""
     print(f"{config.benchmark}: {len(inputs.train.samples)} training samples, {inputs.total_steps} steps", flush=True)
     for split, data in (("train", inputs.train), ("dev", inputs.validation)):
         for remark in data.remarks if data else ():

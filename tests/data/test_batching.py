@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kid.data.batching import Dataset, Sample, collate, sample_weights
-from kid.data.order import epoch_order, global_batch, micro_batches, shared_share, steps_per_epoch
+from kid.data.order import epoch_order, global_batch, micro_batches, shared_token_fraction, steps_per_epoch
 
 
 def dataset(count: int) -> Dataset:
@@ -87,10 +87,10 @@ def test_share_of_tokens_that_run_once():
     """Of 4 questions on one database, the schema's 20 to 50 tokens run once; questions have 3."""
     data, config = schemas(4, 8), run(batching="schema", batch_size=8, micro_batch_size=4)
     whole = sum(length * 8 for length in (23, 33, 43, 53))
-    assert shared_share(data, config) == pytest.approx(sum(length * 6 for length in (20, 30, 40, 50)) / whole)
+    assert shared_token_fraction(data, config) == pytest.approx(sum(length * 6 for length in (20, 30, 40, 50)) / whole)
     batches = [batch for step in range(4) for batch in micro_batches(data, config, step, 0, 1, 9, share=True)]
-    assert sum(batch.shared_tokens for batch in batches) == pytest.approx(shared_share(data, config) * whole)
-    assert all(len(batch.owners) == 1 and batch.group.tolist() == [0] * 4 for batch in batches)
+    assert sum(batch.shared_tokens for batch in batches) == pytest.approx(shared_token_fraction(data, config) * whole)
+    assert all(len(batch.representatives) == 1 and batch.group_of_row.tolist() == [0] * 4 for batch in batches)
     assert all(batch.shared_width == 0 for batch in micro_batches(data, config, 0, 0, 1, 9))
 
 
@@ -118,7 +118,7 @@ def test_collate_pads_prompts_left_and_outputs_right():
     assert batch.attention_mask.tolist() == [[1, 1, 1, 1, 1, 0], [0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 0, 0]]
     assert batch.position_ids[1].tolist() == [0, 0, 0, 1, 2, 3]
     # Logits at a row predict the token after it: the last prompt token predicts the first output token.
-    following = batch.input_ids.flatten()[batch.rows + 1]
+    following = batch.input_ids.flatten()[batch.logit_rows + 1]
     assert following.tolist() == [21, 1, 22, 23, 1] == batch.completion_ids[batch.completion_mask].tolist()
     assert batch.row_weights.tolist() == [0.25, 0.25, 0.5, 0.5, 0.5]
     assert batch.lengths == [2, 3, 0]
@@ -126,7 +126,7 @@ def test_collate_pads_prompts_left_and_outputs_right():
 
 def test_a_micro_batch_of_fillers_has_no_rows():
     batch = collate([None, None], [0.0, 0.0], [6, 7], pad_token_id=9)
-    assert batch.rows.shape == (0,) and batch.attention_mask.sum() == 6
+    assert batch.logit_rows.shape == (0,) and batch.attention_mask.sum() == 6
 
 
 @pytest.mark.parametrize("step", [0, 1])

@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CodeGenTokenizer, LlamaTokenizer, Qwen2Tokenizer
 
-from kid.data.encoding import beginning, encode_continuations, encode_texts, join_prompt
+from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
 
 PARTS = [
     "database schema :\ntable singer , columns = [ singer.name ( text | values : Joe ) ]\nforeign keys : None\n",
@@ -43,8 +43,8 @@ def test_parts_together_are_the_whole_text(tokenizer):
 
 def test_bos_stands_where_the_family_has_it(tokenizer):
     family = {Qwen2Tokenizer: [], CodeGenTokenizer: [], LlamaTokenizer: [1]}
-    assert beginning(tokenizer) == family[type(tokenizer)]
-    assert beginning(tokenizer) + encode_texts(tokenizer, [PARTS[0]])[0] == tokenizer(PARTS[0]).input_ids
+    assert bos_ids(tokenizer) == family[type(tokenizer)]
+    assert bos_ids(tokenizer) + encode_texts(tokenizer, [PARTS[0]])[0] == tokenizer(PARTS[0]).input_ids
 
 
 def test_a_cell_that_spells_a_special_token_is_none(tokenizer):

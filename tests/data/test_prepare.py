@@ -18,7 +18,7 @@ from kid.data.encoding import encode_texts
 from kid.data.prepare import prepare
 from kid.data.prompt import schema_part
 from kid.data.reading import load_split, read_schemas
-from kid.data.texts import make_texts, written_parts
+from kid.data.texts import annotate_questions, tokenizer_corpus
 from kid.errors import InputError
 from kid.models.pretrained import load_tokenizer
 
@@ -309,5 +309,5 @@ def test_golden_texts_of_published_questions(real_data, name):
     chosen = options(real_data / benchmark, benchmark=benchmark)
     loaded = load_split(chosen, split, int(index))
     schemas, _ = read_schemas(loaded, "error")
-    text = "".join(written_parts(schemas, make_texts(loaded, schemas, True, "", quiet=True), True))
+    text = "".join(tokenizer_corpus(schemas, annotate_questions(loaded, schemas, True, "", quiet=True), True))
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == CHECKED[name], text

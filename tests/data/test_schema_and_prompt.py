@@ -110,7 +110,7 @@ def test_odd_names_views_empty_tables_and_keys_to_nowhere_from_the_file_alone(tm
     connection.close()
     schema = read_database(None, "odd", database)
     assert schema_part(schema) == ODD
-    assert schema.left_out == (
+    assert schema.skipped == (
         "broken (no such table: main.away)",
         "failing (malformed JSON)",
         "foreign key lines.no to gone.id",
@@ -127,7 +127,7 @@ def test_a_declared_key_of_a_column_that_is_not_shown_is_left_out(files):
     more = {"column_names": columns, "column_names_original": columns, "column_types": ["text", "number", "number"]}
     schemas, _ = tables_json(tables, {**ITEM, **names, **more, "primary_keys": [1]})
     schema = read_database(schemas["films"], "films", database)
-    assert schema.foreign_keys == () and schema.left_out == ("foreign key more.film to Movie.id",)
+    assert schema.foreign_keys == () and schema.skipped == ("foreign key more.film to Movie.id",)
 
 
 def test_a_database_without_tables_is_damaged(tmp_path):
@@ -141,13 +141,13 @@ def test_a_description_that_cannot_be_read_is_said(files):
     (folder / "dir.csv").mkdir(parents=True)
     (folder / "movie.csv").write_text("original_column_name,column_name\n" + "x" * 200_000 + ",y\n")
     schema = read_database(read_tables(files[0], Damage())["films"], "films", files[1])
-    assert len(schema.left_out) == 1 and "movie.csv (field larger than field limit" in schema.left_out[0]
+    assert len(schema.skipped) == 1 and "movie.csv (field larger than field limit" in schema.skipped[0]
 
 
 def test_a_key_to_nowhere_in_tables_json_is_left_out_and_said(files):
     schemas, lines = tables_json(files[0], {**ITEM, "foreign_keys": [[4, 1], [4, 99], [0, 1]]})
     assert lines == [] and schemas["films"].foreign_keys == (("Movie-Rating", "mid", "Movie", "id"),)
-    assert schemas["films"].left_out == ("foreign key [4, 99] to nowhere", "foreign key [0, 1] to nowhere")
+    assert schemas["films"].skipped == ("foreign key [4, 99] to nowhere", "foreign key [0, 1] to nowhere")
 
 
 def test_birds_descriptions_are_comments_where_there_is_no_other(files):

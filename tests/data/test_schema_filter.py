@@ -11,9 +11,9 @@ from kid.data.schema_filter import (
     apply_selection,
     lexical_ranking,
     read_rankings,
-    top_of,
+    select_top,
+    split_words,
     training_selection,
-    words_of,
 )
 from kid.errors import InputError
 
@@ -32,8 +32,8 @@ SCHEMA = make_schema(
 
 
 def test_words_are_split_at_underscores_blanks_and_capitals():
-    assert words_of("birthDate_of the HTTPServer2") == ["birth", "date", "http", "server", "2"]
-    assert words_of("of") == ["of"]  # a name of nothing but stop words stays
+    assert split_words("birthDate_of the HTTPServer2") == ["birth", "date", "http", "server", "2"]
+    assert split_words("of") == ["of"]  # a name of nothing but stop words stays
 
 
 def test_ranking_goes_by_words_values_and_keys():
@@ -53,7 +53,7 @@ def test_a_question_without_a_word_in_common_keeps_the_schemas_order():
 def test_top_of_takes_six_tables_and_ten_columns_that_exist():
     ranking = {"nowhere": ["x"], "PETS": ["gone", "Note3", *[c.name for c in SCHEMA.tables[1].columns]]}
     ranking |= {table.name: [c.name for c in table.columns] for table in SCHEMA.tables if table.name != "pets"}
-    chosen = top_of(ranking, SCHEMA)
+    chosen = select_top(ranking, SCHEMA)
     assert list(chosen) == [
         "extra2",
         "extra1",
@@ -89,7 +89,7 @@ def test_smaller_sizes_take_less_and_never_of_the_gold_items():
     gold = {"pets": {"owner_id", "note11"}, "visits": {"cost"}}
     ranking = {table.name: [column.name for column in table.columns] for table in SCHEMA.tables}
     chosen = [training_selection(SCHEMA, gold, np.random.default_rng(0), size) for size in SELECTION_SIZES]
-    ranked = [top_of(ranking, SCHEMA, size) for size in SELECTION_SIZES]
+    ranked = [select_top(ranking, SCHEMA, size) for size in SELECTION_SIZES]
     for selections in (chosen, ranked):
         cells = [sum(map(len, selection.values())) for selection in selections]
         assert cells == sorted(cells, reverse=True)

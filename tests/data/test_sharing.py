@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from kid.data.batching import Sample, collate
-from kid.data.sharing import common_length, shareable, shared_prefixes
+from kid.data.sharing import common_prefix_length, max_shared_length, shared_prefixes
 
 PAD = 0
 
@@ -40,7 +40,7 @@ def test_groups_begin_alike_and_cost_little(seed):
     prompts = random_prompts(seed)
     groups, shared = shared_prefixes(prompts)
     for place, group in enumerate(groups):
-        assert shared[group] <= shareable(prompts[place])
+        assert shared[group] <= max_shared_length(prompts[place])
         for other, same in enumerate(groups):
             if same == group:
                 assert prompts[place][: shared[group]] == prompts[other][: shared[group]]
@@ -57,8 +57,8 @@ def test_the_best_grouping_of_databases_is_found():
         for shared in [
             [
                 min(
-                    *(shareable(prompts[i]) for i, g in enumerate(groups) if g == group),
-                    *(common_length(prompts[i], prompts[j]) for i, g in enumerate(groups) if g == group
+                    *(max_shared_length(prompts[i]) for i, g in enumerate(groups) if g == group),
+                    *(common_prefix_length(prompts[i], prompts[j]) for i, g in enumerate(groups) if g == group
                       for j, h in enumerate(groups) if h == group),
                 )
                 for group in range(max(groups) + 1)
@@ -83,7 +83,8 @@ def test_one_question_twice_leaves_each_its_last_two_tokens():
 
 
 def test_common_length():
-    assert [common_length(*pair) for pair in pairwise([[], [1], [1, 2], [1, 3, 4], [1, 3, 4], [2]])] == [0, 1, 1, 3, 0]
+    prompts = [[], [1], [1, 2], [1, 3, 4], [1, 3, 4], [2]]
+    assert [common_prefix_length(*pair) for pair in pairwise(prompts)] == [0, 1, 1, 3, 0]
 
 
 def test_collate_puts_what_is_shared_into_columns_of_its_own():
@@ -94,8 +95,8 @@ def test_collate_puts_what_is_shared_into_columns_of_its_own():
         Sample([11, 12, 13, 4], [1]),
     ]
     batch = collate(samples, [0.1, 0.0, 0.2, 0.3], [0, 1, 2, 3], PAD, share=True)
-    assert batch.shared_width == 2 and batch.group.tolist() == [0, 0, 1, 0]
-    assert batch.owners.tolist() == [0, 2] and batch.shared_tokens == 2
+    assert batch.shared_width == 2 and batch.group_of_row.tolist() == [0, 0, 1, 0]
+    assert batch.representatives.tolist() == [0, 2] and batch.shared_tokens == 2
     assert batch.input_ids.tolist() == [
         [11, 12, 13, 5, 6, 21, 1], [0, 0, 0, 0, 0, 0, 0], [31, 32, 7, 8, 9, 22, 1], [11, 12, 0, 13, 4, 1, 0],
     ]  # fmt: skip
@@ -103,7 +104,7 @@ def test_collate_puts_what_is_shared_into_columns_of_its_own():
         [1, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 1, 0, 0], [1, 1, 1, 1, 1, 1, 1], [1, 1, 0, 1, 1, 1, 0],
     ]  # fmt: skip
     assert batch.position_ids[3].tolist() == [0, 1, 1, 2, 3, 4, 4]
-    following = batch.input_ids.flatten()[batch.rows + 1]
+    following = batch.input_ids.flatten()[batch.logit_rows + 1]
     assert following.tolist() == [21, 1, 22, 1, 1] == batch.completion_ids[batch.completion_mask].tolist()
 
 
@@ -111,5 +112,5 @@ def test_collate_puts_what_is_shared_into_columns_of_its_own():
 def test_every_part_of_the_prompts_has_a_column(samples):
     """On every rank a forward runs over it."""
     batch = collate(samples, [0.0, 0.0], [0, 1], PAD, share=True)
-    assert batch.shared_width >= 1 and batch.prompt_width - batch.shared_width >= 2 and len(batch.owners) >= 1
+    assert batch.shared_width >= 1 and batch.prompt_width - batch.shared_width >= 2 and len(batch.representatives) >= 1
     assert collate(samples, [0.0, 0.0], [0, 1], PAD).prompt_width >= 2

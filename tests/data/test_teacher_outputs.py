@@ -6,7 +6,7 @@ import pytest
 
 from kid.config.recipe import resolve_config
 from kid.data.batching import Dataset, Sample
-from kid.data.teacher_outputs import header, prompt_hash, read_teacher_outputs, with_teacher_outputs
+from kid.data.teacher_outputs import outputs_header, prompt_hash, read_teacher_outputs, with_teacher_outputs
 from kid.errors import InputError
 
 SAMPLES = [Sample([5, 6], [8, 1]), Sample([7], [9, 9, 1]), Sample([5, 6], [8, 8, 1])]  # two with the same prompt
@@ -21,7 +21,7 @@ def config(tmp_path):
 
 def write(config, lines, **changes):
     with open(config.teacher_outputs, "w") as file:
-        for line in [{**header(config, "T"), **changes}, *lines]:
+        for line in [{**outputs_header(config, "T"), **changes}, *lines]:
             file.write(json.dumps(line) + "\n")
 
 

@@ -17,7 +17,7 @@ from helpers.launcher import ROOT, launch_command
 from helpers.run_files import adapter, metrics, one_line
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kid.run.checkpoint import checkpoints, fault
+from kid.run.checkpoint import list_checkpoints, verify_checkpoint
 
 KILLS = int(os.environ.get("KID_KILLS", "1"))
 
@@ -62,7 +62,7 @@ def assert_same(run: Path, other: Path) -> None:
 
 def assert_readable(run: Path) -> None:
     """Every checkpoint that has its final name is whole."""
-    assert [fault(path, {})[0] for path in checkpoints(run)] == [None for _ in checkpoints(run)]
+    assert [verify_checkpoint(path, {})[0] for path in list_checkpoints(run)] == [None for _ in list_checkpoints(run)]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def kill_one(job: subprocess.Popen, run: Path, victim: str, chance: random.Rando
     ranks = wait_for(lambda: found if len(found := ranks_of(job)) == 2 else [], job)
     before = lines(run)
     if victim != "launcher" or chance.random() < 0.8:  # else perhaps while it is still starting
-        wait_for(lambda: lines(run) > before and (victim != "rank 0" or len(checkpoints(run)) == 2), job)
+        wait_for(lambda: lines(run) > before and (victim != "rank 0" or len(list_checkpoints(run)) == 2), job)
     time.sleep(chance.uniform(0, 1.5))
     launchers = [psutil.Process(job.pid), *psutil.Process(job.pid).children()]
     {"any rank": chance.choice(ranks), "rank 0": ranks[0], "launcher": chance.choice(launchers)}[victim].kill()
@@ -110,7 +110,7 @@ def test_a_killed_run_goes_on_to_the_same_metrics(long_run, long_flags, launch, 
     # As if it had been killed at other moments still: metrics beyond the checkpoint, checkpoints half written and torn.
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 99, "loss": ')
-    newest = checkpoints(run)[-1]
+    newest = list_checkpoints(run)[-1]
     (run / "checkpoints" / "step-7.partial").mkdir()
     torn = next(newest.glob("*optim_states.pt"))
     torn.write_bytes(torn.read_bytes()[:-9])
@@ -145,7 +145,7 @@ def test_a_signal_stops_all_ranks_and_any_number_of_them_goes_on(long_run, long_
     assert job.wait(timeout=120) == 75
     step = lines(run)
     assert f"kid: stopped by SIGUSR1 after step {step}; go on with --resume" in (tmp_path / "log").read_text()
-    assert checkpoints(run)[-1].name == f"step-{step}" and step < len(metrics(long_run))
+    assert list_checkpoints(run)[-1].name == f"step-{step}" and step < len(metrics(long_run))
     assert_readable(run)
     done = launch(1, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr

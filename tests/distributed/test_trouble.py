@@ -13,7 +13,7 @@ import torch
 from helpers.launcher import ROOT
 from helpers.run_files import adapter, metrics, one_line
 
-from kid.run.checkpoint import checkpoints
+from kid.run.checkpoint import list_checkpoints
 
 PAGE = 4096
 
@@ -40,7 +40,7 @@ def test_a_full_disk_costs_no_checkpoint(kid_run, kid_flags, small_disk, launch)
     run = small_disk / "run"
     said = one_line(launch(2, *kid_flags, "--output", run), status=1)
     assert f"{run / 'checkpoints' / 'step-4'} cannot be written (" in said and "--resume" in said
-    assert [path.name for path in checkpoints(run)] == ["step-2"] and len(metrics(run)) == 4
+    assert [path.name for path in list_checkpoints(run)] == ["step-2"] and len(metrics(run)) == 4
     subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
     done = launch(2, *kid_flags, "--output", run, "--resume")
     assert done.returncode == 0 and f"going on from {run / 'checkpoints' / 'step-2'}" in done.stdout, done.stderr
@@ -57,7 +57,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_questions(flags, 
     step = kept["step"]
     assert not math.isfinite(float(kept["loss"])) and f"step {step}: the loss is {kept['loss']}" in said
     assert str(file) in said and str(run / "checkpoints" / f"step-{step - 1}") in said
-    assert len(metrics(run)) == step - 1 and checkpoints(run)[-1].name == f"step-{step - 1}"
+    assert len(metrics(run)) == step - 1 and list_checkpoints(run)[-1].name == f"step-{step - 1}"
     data = json.loads((Path(flags[flags.index("--data") + 1]) / "train_spider.json").read_text())
     assert len(kept["questions"]) == (1 if step % 3 == 0 else 8)
     assert all(data[question["index"]]["db_id"] == question["db_id"] for question in kept["questions"])

@@ -24,20 +24,20 @@ FLOOD = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT 
 
 def query(sandbox: Sandbox, database: Path, sql: str) -> list[tuple]:
     """A job as simple as can be."""
-    sandbox.begin("query")
+    sandbox.begin_stage("query")
     return sandbox.rows(database, sql)
 
 
 def spin(sandbox: Sandbox) -> None:
     """A job that hangs in Python, as a comparison of two results might."""
-    sandbox.begin("comparison")
+    sandbox.begin_stage("comparison")
     while True:
         pass
 
 
 def die(sandbox: Sandbox) -> None:
     """A job during which SQLite crashes."""
-    sandbox.begin("query")
+    sandbox.begin_stage("query")
     os.kill(os.getpid(), signal.SIGSEGV)
 
 

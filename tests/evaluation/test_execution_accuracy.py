@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from kid.data.questions import Question
-from kid.evaluation.execution_accuracy import Verdict, gold_failures, percent, score_predictions
+from kid.evaluation.execution_accuracy import Verdict, gold_failures, percent_correct, score_predictions
 from kid.evaluation.worker import Limits
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
@@ -66,7 +66,7 @@ def test_errors_are_wrong_and_said(database):
         Verdict(7, True),
     ]
     assert [verdict.index for verdict in gold_failures(verdicts)] == [3, 4, 5]
-    assert percent(verdicts) == 12.5
+    assert percent_correct(verdicts) == 12.5
 
 
 def test_results_must_agree_on_every_database(database):

@@ -19,7 +19,7 @@ from kid.errors import InputError
 from kid.evaluation.exposure_bias import (
     ExposureBias,
     excess_accumulated_error,
-    measure,
+    measure_exposure_bias,
     plot_exposure_bias,
     sample_outputs,
     sampled_errors,
@@ -123,11 +123,11 @@ def test_behaviour_like_the_teachers_has_no_excess():
 def test_the_bootstrap_draws_a_prompt_with_all_its_outputs():
     # Every prompt errs half as much again on its own outputs: so does any choice of prompts, however much they differ.
     oracle = random_errors(np.random.default_rng(3), (20, 2, 6), False) * np.logspace(0, 4, 20)[:, None, None]
-    bias = measure(1.5 * oracle, oracle, seed=0)
+    bias = measure_exposure_bias(1.5 * oracle, oracle, seed=0)
     for values in (bias.value, bias.low, bias.high):
         np.testing.assert_allclose(values, 50)
     # Two prompts: one in four choices has the first alone, one in four the second.
-    bias = measure(np.array([[[1.0]], [[6.0]]]), np.array([[[1.0]], [[2.0]]]), seed=0)
+    bias = measure_exposure_bias(np.array([[[1.0]], [[6.0]]]), np.array([[[1.0]], [[2.0]]]), seed=0)
     np.testing.assert_allclose(bias.at(16), [100 * (7 / 3 - 1), 0, 200])
 
 
@@ -137,19 +137,19 @@ def test_resamples_with_nothing_to_compare_do_not_count():
     student, oracle = np.zeros((3, 1, 2)), np.zeros((3, 1, 2))
     student[:, 0] = [[1, 1], [0.5, 0.5], [0, 0]]
     oracle[0] = 1
-    bias = measure(student, oracle, seed=0)
+    bias = measure_exposure_bias(student, oracle, seed=0)
     np.testing.assert_allclose(bias.value, [50, 50])
-    np.testing.assert_allclose(bias.counted / 2000, [19 / 27] * 2, atol=0.04)
+    np.testing.assert_allclose(bias.valid_resamples / 2000, [19 / 27] * 2, atol=0.04)
     # Drawn with the first: 0, 1/2 or 1 of what it errs; 2.5 % of those that count have one of it and two of the second.
     np.testing.assert_allclose([bias.low, bias.high], [[0, 0], [100, 100]])
-    whole = measure(student + 1, oracle + 1, seed=0)
-    assert whole.counted.tolist() == [2000, 2000]
+    whole = measure_exposure_bias(student + 1, oracle + 1, seed=0)
+    assert whole.valid_resamples.tolist() == [2000, 2000]
 
 
 def test_what_is_measured_ends_with_the_longest_output():
     student = np.array([[[1, 2, NAN, NAN]], [[3, NAN, NAN, NAN]]])
     oracle = np.array([[[1, 2, 4, NAN]], [[1, NAN, NAN, NAN]]])
-    bias = measure(student, oracle, seed=0)
+    bias = measure_exposure_bias(student, oracle, seed=0)
     np.testing.assert_allclose(bias.value, [100, 50, 0])
     np.testing.assert_allclose(bias.student_error, [2, 2, NAN])
     np.testing.assert_allclose(bias.oracle_error, [1, 2, 4])
@@ -164,12 +164,14 @@ def test_one_error_off_the_path_by_hand(tmp_path):
     student = table_model([[0.25] * 4, [0.25] * 4, [0, 0, 0.75, 0.25], [0, 0, 0.25, 0.75]])
     errors, oracle = both(student, teacher, [[2]] * 500, samples=4, batch_size=2000)
     assert np.isin(errors.round(6), [0, round(off, 6)]).all()
-    bias = measure(errors, oracle, seed=0)
+    bias = measure_exposure_bias(errors, oracle, seed=0)
     # Off the path before step 1, 2, 3, 4: the student with 0, 1/4, 3/8, 7/16; the teacher with 0, 1/4, 1/4, 1/4.
     np.testing.assert_allclose(bias.student_error, np.multiply([0, 1 / 4, 3 / 8, 7 / 16], off), atol=0.02 * off)
     np.testing.assert_allclose(bias.oracle_error, np.multiply([0, 1 / 4, 1 / 4, 1 / 4], off), atol=0.02 * off)
     # ExAccErr(3) = (5/8) / (4/8) - 1, ExAccErr(4) = (17/16) / (12/16) - 1.
-    assert math.isnan(bias.value[0]) and math.isnan(bias.low[0]) and bias.counted[0] == 0 < bias.counted[1]
+    assert (
+        math.isnan(bias.value[0]) and math.isnan(bias.low[0]) and bias.valid_resamples[0] == 0 < bias.valid_resamples[1]
+    )
     np.testing.assert_allclose(bias.value[1:], [0, 25, 100 * 5 / 12], atol=4)
     assert bias.low[2] < 25 < bias.high[2] and 0 < bias.low[3] < 100 * 5 / 12 < bias.high[3]
     plot_exposure_bias(bias, tmp_path / "bias.png")
@@ -195,7 +197,7 @@ def test_outputs_of_eos_alone():
     student = table_model([[0, 0.9, 0.1]] * 3)
     teacher = table_model([[0, 1 - 1e-9, 1e-9]] * 3)
     errors, oracle = both(teacher, student, [[2], [2, 2]])  # any draw but the last 1e-9 is EOS
-    bias = measure(errors[:, :, :1], oracle[:, :, :1], seed=0)
+    bias = measure_exposure_bias(errors[:, :, :1], oracle[:, :, :1], seed=0)
     assert np.isnan(errors[..., 1:]).all() and bias.at(16) == bias.at(1)
     assert bias.value == pytest.approx([0])
 
@@ -284,7 +286,7 @@ def test_batches_change_nothing(models):
 def test_models_that_cannot_be_compared():
     same = np.zeros((2, 1, 3))
     with pytest.raises(InputError, match="have the same distributions"):
-        measure(same, same, seed=0)
+        measure_exposure_bias(same, same, seed=0)
     broken = table_model([[0, 0.5, 0.5]] * 3)
     with torch.no_grad():
         broken.get_output_embeddings().weight[2] = NAN
@@ -385,7 +387,7 @@ def test_the_table_has_no_minus_zero_and_says_what_did_not_count(monkeypatch, ca
     out = capsys.readouterr().out
     assert "0.0 to 0.2" in out and "-0.0" not in out
     assert "intervals are of 1900 to 2000 of 2000 resamples of the prompts" in out
-    show(replace(bias, counted=np.array([2000, 2000])), {"student": np.ones((2, 1, 2))}, 2, 2000)
+    show(replace(bias, valid_resamples=np.array([2000, 2000])), {"student": np.ones((2, 1, 2))}, 2, 2000)
     assert "resamples" not in capsys.readouterr().out
     show(replace(bias, value=np.full(2, NAN)), {"student": np.ones((2, 1, 2))}, 2, 2000)
     assert "nan" not in capsys.readouterr().out

@@ -11,7 +11,7 @@ from sqlglot.errors import TokenError
 from kid.data.questions import Question
 from kid.data.schema import schema_from_tables_json
 from kid.errors import InputError
-from kid.evaluation.failures import CLASSES, differences, failure_examples, failure_table
+from kid.evaluation.failures import CLASSES, failure_classes, failure_examples, failure_table
 from kid.sql.normalise import normalise_sql
 
 SINGERS = "SELECT name FROM singer"
@@ -86,7 +86,7 @@ CASES = [
 
 @pytest.mark.parametrize(("gold", "prediction", "expected"), CASES)
 def test_differences_are_what_a_person_would_say(gold, prediction, expected):
-    assert differences(gold, prediction, None) == expected
+    assert failure_classes(gold, prediction, None) == expected
 
 
 SAME = [
@@ -113,7 +113,7 @@ SAME = [
 
 @pytest.mark.parametrize(("gold", "prediction"), SAME)
 def test_spelling_is_no_difference(gold, prediction):
-    assert differences(gold, prediction, None) == ["other"]
+    assert failure_classes(gold, prediction, None) == ["other"]
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,12 @@ def test_spelling_is_no_difference(gold, prediction):
     ],
 )
 def test_the_verdict_says_what_the_trees_cannot(prediction, error, expected):
-    assert differences(SINGERS, prediction, error) == expected
+    assert failure_classes(SINGERS, prediction, error) == expected
 
 
 def test_a_gold_query_that_cannot_be_read_leaves_the_verdict():
-    assert differences("SELECT a b c FROM t", SINGERS, None) == ["other"]
-    assert differences("SELECT a b c FROM t", SINGERS, "no such table: singer") == ["does not run"]
+    assert failure_classes("SELECT a b c FROM t", SINGERS, None) == ["other"]
+    assert failure_classes("SELECT a b c FROM t", SINGERS, "no such table: singer") == ["does not run"]
 
 
 HOSTILE = {
@@ -167,15 +167,15 @@ HOSTILE = {
 def test_hostile_predictions_neither_crash_nor_hang(name):
     start = time.monotonic()
     for gold, prediction in ((SONGS, HOSTILE[name]), (HOSTILE[name], SONGS)):
-        found = differences(gold, prediction, None)
+        found = failure_classes(gold, prediction, None)
         assert found and found == [name for name in CLASSES if name in found]
     assert time.monotonic() - start < 10
 
 
 def test_what_is_too_long_or_too_deep_does_not_parse():
-    assert differences(SONGS, HOSTILE["a megabyte"], None) == ["does not parse"]
-    assert differences(SONGS, HOSTILE["calls"], None) == ["does not parse"]
-    assert differences(SONGS, HOSTILE["casts"], None) == ["does not parse"]  # sqlglot reads it but cannot write it
+    assert failure_classes(SONGS, HOSTILE["a megabyte"], None) == ["does not parse"]
+    assert failure_classes(SONGS, HOSTILE["calls"], None) == ["does not parse"]
+    assert failure_classes(SONGS, HOSTILE["casts"], None) == ["does not parse"]  # sqlglot reads it but cannot write it
 
 
 def test_a_recursion_that_ends_in_sqlglots_tokenizer_is_too_deep_as_well(monkeypatch):
@@ -183,8 +183,8 @@ def test_a_recursion_that_ends_in_sqlglots_tokenizer_is_too_deep_as_well(monkeyp
     def fail(*_):
         raise TokenError("Error tokenizing 'dat'")
 
-    monkeypatch.setattr("kid.evaluation.failures.take_apart", fail)
-    assert differences(SONGS, SONGS, "no such column: x") == ["does not parse"]
+    monkeypatch.setattr("kid.evaluation.failures.extract_parts", fail)
+    assert failure_classes(SONGS, SONGS, "no such column: x") == ["does not parse"]
 
 
 def verdict(index: int, hardness: str | None, *differs: str, error: str | None = None) -> dict:
@@ -267,7 +267,7 @@ def test_gold_queries_do_not_differ_from_their_canonical_form(real_data, file, t
     schemas = {item["db_id"]: schema_from_tables_json(item) for item in json.loads((real_data / tables).read_text())}
     for item in json.loads((real_data / file).read_text()):
         canonical, reason = normalise_sql(item[field], schemas[item["db_id"]].columns_by_table)
-        assert reason is None and differences(item[field], canonical, None) == ["other"]
+        assert reason is None and failure_classes(item[field], canonical, None) == ["other"]
 
 
 def test_real_misses_are_classed(real_data):
@@ -275,7 +275,7 @@ def test_real_misses_are_classed(real_data):
     reference = json.loads((real_data / "eval_reference/codes-1b-spider.json").read_text())["verdicts"]
     predictions = (real_data / "eval_reference/codes-1b-spider.txt").read_text().split("\n")
     found = {
-        index: differences(questions[index]["query"], predictions[index].split("\t")[0], None)
+        index: failure_classes(questions[index]["query"], predictions[index].split("\t")[0], None)
         for index, right in enumerate(reference)
         if right != 1
     }
@@ -304,4 +304,4 @@ def test_real_misses_are_classed(real_data):
     ],
 )
 def test_what_can_be_spelt_in_two_ways_is_no_difference(gold, prediction, classes):
-    assert differences(gold, prediction, None) == classes
+    assert failure_classes(gold, prediction, None) == classes

@@ -23,7 +23,7 @@ from kid.errors import InputError
 from kid.evaluation.prediction import decode_candidates
 from kid.export import run as export
 from kid.export.card import EXAMPLE_PROMPT
-from kid.export.run import export_merged, export_record, find_trained, is_exported, written_beside
+from kid.export.run import atomic_directory, export_merged, export_record, find_trained_student, is_exported
 from kid.minibench.tiny_models import train_tokenizer, write_tiny_model
 from kid.models.loading import add_adapter, add_lora, load_causal_lm
 from kid.models.pretrained import load_tokenizer
@@ -69,7 +69,7 @@ def base(tokenizer, tmp_path) -> Path:
 
 
 def exported(run: Path, dtype: str = "fp32", step: int | None = None) -> Path:
-    export_merged(find_trained(run, step), run / "merged", dtype, "python train/export.py run --merge")
+    export_merged(find_trained_student(run, step), run / "merged", dtype, "python train/export.py run --merge")
     return run / "merged"
 
 
@@ -173,7 +173,9 @@ def test_the_card(base, tmp_path):
     scores = {"benchmark": "spider", "split": "dev", "evidence": True, "n": 3, "hardness": {}, "verdicts": lines}
     (run / "scores" / "dev.json").write_text(json.dumps(scores))
     assert not [
-        line for line in export_merged(find_trained(run, None), run / "m", "fp32", "the command") if "score" in line
+        line
+        for line in export_merged(find_trained_student(run, None), run / "m", "fp32", "the command")
+        if "score" in line
     ]
     card = ModelCard.load(run / "m" / "README.md")
     found = card.data.to_dict()
@@ -216,26 +218,26 @@ def test_the_cards_code_answers_as_predict_does(family, reader, tokenizer, tmp_p
 def test_a_step_on_the_way(base, tmp_path):
     run = write_run(tmp_path / "run", base, kind="adapters/step-20")
     with pytest.raises(InputError, match=r"not finished: it has no adapter/; .* give --step \(20\)"):
-        find_trained(run, None)
+        find_trained_student(run, None)
     with pytest.raises(InputError, match=r"--step 30: .*step-30 does not exist; there are: 20"):
-        find_trained(run, 30)
+        find_trained_student(run, 30)
     assert "| exported after step | 20 |" in (exported(run, step=20) / "README.md").read_text()
 
 
 def test_what_is_no_run_is_named(base, tmp_path):
     with pytest.raises(InputError, match="nowhere does not exist"):
-        find_trained(tmp_path / "nowhere", None)
+        find_trained_student(tmp_path / "nowhere", None)
     with pytest.raises(InputError, match=r"base holds no config\.yaml"):
-        find_trained(base, None)
+        find_trained_student(base, None)
     run = write_run(tmp_path / "run", base)
     base.rename(tmp_path / "moved")
     with pytest.raises(InputError, match=r"its base .*base does not exist"):
-        find_trained(run, None)
+        find_trained_student(run, None)
 
 
 def test_an_output_is_this_export_or_refused(base, tmp_path):
     run = write_run(tmp_path / "run", base)
-    trained = find_trained(run, None)
+    trained = find_trained_student(run, None)
     record = export_record(trained, "fp32")
     assert not is_exported(run / "merged", record)
     exported(run)
@@ -244,7 +246,7 @@ def test_an_output_is_this_export_or_refused(base, tmp_path):
         is_exported(run / "merged", export_record(trained, "bf16"))
     write_run(run, base, dtype="bf16")  # trained anew
     with pytest.raises(InputError, match="holds an export of other weights"):
-        is_exported(run / "merged", export_record(find_trained(run, None), "fp32"))
+        is_exported(run / "merged", export_record(find_trained_student(run, None), "fp32"))
     with pytest.raises(InputError, match="adapter holds something else; remove it or choose another"):
         is_exported(run / "adapter", record)
 
@@ -279,20 +281,20 @@ def test_a_disk_that_is_full(base, tmp_path, monkeypatch):
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
-    with pytest.raises(KeyboardInterrupt), written_beside(tmp_path / "out") as partial:
+    with pytest.raises(KeyboardInterrupt), atomic_directory(tmp_path / "out") as partial:
         (partial / "half").write_text("x")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
     (tmp_path / ".out.partial" / "left").mkdir(parents=True)  # of a process that was killed
     (tmp_path / ".out.partial" / "left" / "half").write_text("x")
-    with written_beside(tmp_path / "out") as partial:
+    with atomic_directory(tmp_path / "out") as partial:
         assert list(partial.iterdir()) == []
         (partial / "file").write_text("x")
-        with pytest.raises(InputError, match="another export is writing it"), written_beside(tmp_path / "out"):
+        with pytest.raises(InputError, match="another export is writing it"), atomic_directory(tmp_path / "out"):
             pass
         assert not (tmp_path / "out").exists()
     assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*")] == [Path("out"), Path("out/file")]
-    with pytest.raises(InputError, match=os.strerror(errno.ENOTDIR)), written_beside(tmp_path / "out" / "file" / "x"):
+    with pytest.raises(InputError, match=os.strerror(errno.ENOTDIR)), atomic_directory(tmp_path / "out" / "file" / "x"):
         pass
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from kid.run.checkpoint import checkpoints, fault, remove_partial, save_checkpoint
+from kid.run.checkpoint import list_checkpoints, remove_partial, save_checkpoint, verify_checkpoint
 
 IDENTITY = {"config": "c"}
 OPERATIONS = ("open", "fsync", "rename", "replace", "unlink", "rmdir", "mkdir")
@@ -69,7 +69,7 @@ def main() -> None:
         run = folder / str(number)
         shutil.copytree(folder / "two", run)
         ended = save(run, [3], number)
-        found = {path.name: fault(path, IDENTITY)[0] for path in checkpoints(run)}
+        found = {path.name: verify_checkpoint(path, IDENTITY)[0] for path in list_checkpoints(run)}
         again = save(run, [3, 4])
         left = sorted(path.name for path in (run / "checkpoints").iterdir())
         print(json.dumps({"ended": ended, "found": found, "again": again, "left": left}))

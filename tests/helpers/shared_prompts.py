@@ -17,7 +17,7 @@ from kid.data.batching import Sample
 from kid.models.loading import add_lora
 from kid.models.response_model import ResponseModel
 from kid.training.step import train_step
-from kid.training.trainer import shares_prompts
+from kid.training.trainer import can_share_prompts
 
 # Prompts of two databases, of one of them alone, twice the same, of one token; outputs of one token and of many.
 ONE, TWO = [11, 12, 13, 14, 15, 16, 17, 18], [11, 12, 23, 24, 25]
@@ -58,7 +58,7 @@ class Engine(torch.nn.Module):
 def step_of(config, source, student, teacher, step=STEP, samples=None):
     """(sums, gradients by name) of a whole optimizer step."""
     student.zero_grad()
-    share = shares_prompts(config, student, teacher, is_main=False)
+    share = can_share_prompts(config, student, teacher, is_main=False)
     batches = batches_of(config, step, samples or (TAUGHT if source == TEACHER_OUTPUTS else SAMPLES), share)
     sums = train_step(config, source, Engine(student), teacher, batches, step, TOKENS, SynchronizedWallClockTimer())
     return sums, {name: p.grad.clone() for name, p in student.named_parameters() if p.grad is not None}

@@ -16,7 +16,15 @@ from transformers import (
 
 from kid.errors import InputError
 from kid.losses.head import project
-from kid.models.loading import DTYPES, Stored, add_adapter, add_lora, fill_parameter, load_causal_lm, stored_tensors
+from kid.models.loading import (
+    DTYPES,
+    StoredTensor,
+    add_adapter,
+    add_lora,
+    fill_parameter,
+    load_causal_lm,
+    stored_tensors,
+)
 from kid.models.response_model import ResponseModel
 
 
@@ -160,7 +168,7 @@ def test_partitions_filled_by_each_rank_make_up_the_tensor(shape, ranks, monkeyp
         param = torch.nn.Parameter(torch.empty(0))
         param.ds_tensor, param.ds_shape = torch.full((size,), torch.nan), shape
         monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
-        fill_parameter(param, Stored(whole.shape, read, None), "weight")
+        fill_parameter(param, StoredTensor(whole.shape, read, None), "weight")
         parts.append(param.ds_tensor)
     assert torch.equal(torch.cat(parts)[: whole.numel()], whole.flatten())
     if ranks > 1 and shape[0] > ranks:

@@ -34,7 +34,7 @@ from kid.randomness import DECODE, draw_tokens, sample_uniforms
 from kid.training.passes import ITS_OWN, STUDENT, count_passes, passes
 from kid.training.sources import on_policy
 from kid.training.step import micro_batch_loss
-from kid.training.trainer import shares_prompts
+from kid.training.trainer import can_share_prompts
 
 pytestmark = pytest.mark.usefixtures("one_rank")
 
@@ -282,7 +282,7 @@ def test_such_a_model_decodes_what_it_decodes_alone(name):
 
 def test_a_student_that_cannot_decode_is_refused():
     with pytest.raises(InputError, match="does not decode from keys and values"):
-        shares_prompts(configuration("gkd-rkl"), whole_model("mamba"), model(1, 24, 40), is_main=False)
+        can_share_prompts(configuration("gkd-rkl"), whole_model("mamba"), model(1, 24, 40), is_main=False)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -13,10 +13,10 @@ from helpers.live_engines import VOCABULARY, deepspeed_values, shape
 from kid.config.recipe import resolve_config
 from kid.config.run_config import GROUPS, RunConfig
 from kid.errors import InputError
-from kid.planning.costs import Cost, Speeds, forward_tokens, gathering, reducing
-from kid.planning.cures import CURES, as_flags, cured, find_cure
-from kid.planning.engines import gathered, window
-from kid.planning.plan import Machine, Models, predict
+from kid.planning.costs import Cost, Speeds, forward_tokens, gathered_bytes, reduction_bytes
+from kid.planning.cures import CURES, as_flags, candidate_configs, find_cure
+from kid.planning.engines import peak_gathered_elements, prefetch_window
+from kid.planning.plan import Machine, Models, estimate_run
 from kid.planning.rehearsal import Layout
 from kid.planning.shapes import build, find_shape
 
@@ -47,8 +47,8 @@ def test_an_adapter_stands_on_its_bases_shape_and_others_are_refused(tmp_path):
 
 def test_what_is_gathered_at_once():
     """While 5 is used, 3 and 4 follow until 6 elements are there; then 3 + 4 + 2, 4 + 2 + 1, 2 + 1, 1."""
-    assert window([5, 3, 4, 2, 1], prefetch=6) == 12
-    assert window([5, 3, 4, 2, 1], prefetch=0) == 5
+    assert prefetch_window([5, 3, 4, 2, 1], prefetch=6) == 12
+    assert prefetch_window([5, 3, 4, 2, 1], prefetch=0) == 5
 
 
 def test_what_stays_gathered():
@@ -59,20 +59,20 @@ def test_what_stays_gathered():
         "stage3_param_persistence_threshold": 64, "stage3_prefetch_bucket_size": 0,
         "stage3_max_live_parameters": 50000, "stage3_max_reuse_distance": 9,
     }  # fmt: skip
-    assert gathered(module, zero, trains=False, keeps=False, fused=True) == head
-    assert gathered(module, zero, trains=True, keeps=False, fused=True) == 50000 + head
+    assert peak_gathered_elements(module, zero, trains=False, keeps_all=False, fused=True) == head
+    assert peak_gathered_elements(module, zero, trains=True, keeps_all=False, fused=True) == 50000 + head
     everything = 2 * head + 4 * layer
-    assert gathered(module, zero, trains=True, keeps=True, fused=True) == everything
-    assert gathered(module, {**zero, "stage3_max_reuse_distance": 10**9}, True, False, True) == everything
+    assert peak_gathered_elements(module, zero, trains=True, keeps_all=True, fused=True) == everything
+    assert peak_gathered_elements(module, {**zero, "stage3_max_reuse_distance": 10**9}, True, False, True) == everything
     # The last weight before the head, which is prefetched behind it only where a forward uses it.
     zero["stage3_prefetch_bucket_size"] = 1
-    assert gathered(module, zero, trains=False, keeps=False, fused=False) == 64 * 160 + head
-    assert gathered(module, zero, trains=False, keeps=False, fused=True) == 64 * 64 + head
+    assert peak_gathered_elements(module, zero, trains=False, keeps_all=False, fused=False) == 64 * 160 + head
+    assert peak_gathered_elements(module, zero, trains=False, keeps_all=False, fused=True) == 64 * 64 + head
 
 
 def test_tokens_that_run():
     """Two rows of 10 prompt tokens, 8 of them shared, and 4 output tokens, of which the last predicts nothing."""
-    layout = Layout(rows=2, shared=8, own=2, output=4)
+    layout = Layout(rows=2, shared=8, unshared=2, output=4)
     assert forward_tokens(False, layout, 3, share=False, separately=False) == (3, 3 * 2 * 13)
     assert forward_tokens(True, layout, 1, share=False, separately=False) == (1, 2 * 13)
     assert forward_tokens(True, layout, 2, share=False, separately=True) == (3, 2 * 9 + 2 * 2 * 4)
@@ -85,7 +85,7 @@ def test_bytes_of_gradients_and_updated_weights(stage, times):
     module = build(shape("llama").config, "bf16", 0, True)
     elements = sum(p.numel() for p in module.parameters())
     values = deepspeed_values(stage)
-    assert reducing(module, values, "bf16", 3, ranks=4) == 2 * times * elements * 3 / 4
+    assert reduction_bytes(module, values, "bf16", 3, ranks=4) == 2 * times * elements * 3 / 4
 
 
 def test_bytes_of_gathered_weights():
@@ -93,13 +93,16 @@ def test_bytes_of_gathered_weights():
     module = build(shape("llama").config, "bf16", 0, False)
     norms, head = 9 * 64, VOCABULARY * 64
     trunk = sum(p.numel() for p in module.parameters()) - norms - head
-    values, passes = deepspeed_values(3), {"forwards": 2, "heads": 1, "ranks": 8}
-    assert gathering(module, values, "bf16", backwards=0, **passes) == 2 * (2 * trunk + head) * 7 / 8
+    values, passes = deepspeed_values(3), {"forwards": 2, "head_gathers": 1, "ranks": 8}
+    assert gathered_bytes(module, values, "bf16", backwards=0, **passes) == 2 * (2 * trunk + head) * 7 / 8
     # What the first forward leaves serves the second, the embedding aside, and the backward.
-    assert gathering(module, values, "bf16", backwards=1, **passes) == 2 * (trunk + 2 * head) * 7 / 8
+    assert gathered_bytes(module, values, "bf16", backwards=1, **passes) == 2 * (trunk + 2 * head) * 7 / 8
     values["zero_optimization"] |= {"stage3_max_live_parameters": 1000, "stage3_max_reuse_distance": 1000}
-    assert gathering(module, values, "bf16", backwards=1, anew=1, **passes) == 2 * (4 * trunk + head) * 7 / 8
-    assert gathering(module, deepspeed_values(0), "bf16", backwards=1, **passes) == 0
+    assert (
+        gathered_bytes(module, values, "bf16", backwards=1, recomputed_forwards=1, **passes)
+        == 2 * (4 * trunk + head) * 7 / 8
+    )
+    assert gathered_bytes(module, deepspeed_values(0), "bf16", backwards=1, **passes) == 0
 
 
 def test_seconds_are_those_of_the_slowest():
@@ -120,17 +123,17 @@ def test_a_32b_teacher_beside_the_smallest_student():
     each rank's parts the 26.8 MB of a layer's three largest take 64 MB each, q's and o's 8, k's and v's 2, and those
     of embedding and head 256 (MB of 2^20 bytes)."""
     config, models = big()
-    found = predict(config, models, Machine(8, 80 * GIB))
+    found = estimate_run(config, models, Machine(8, 80 * GIB))
     lines = {line.name: line for line in found.lines}
     assert lines["teacher: weights (this rank's part)"].gpu / GIB == pytest.approx(60.558 / 8, rel=1e-3)
-    assert found.first_over(Machine(8, 80 * GIB)) is None
+    assert found.first_excess(Machine(8, 80 * GIB)) is None
     offload = str(ROOT / "ds_configs" / "teacher_zero3_offload.json")
-    moved = predict(replace(config, teacher_deepspeed=offload), models, Machine(8, 80 * GIB))
+    moved = estimate_run(replace(config, teacher_deepspeed=offload), models, Machine(8, 80 * GIB))
     assert moved.gpu == pytest.approx(found.gpu - 60.558 / 8 * GIB, rel=1e-3)
     pinned = 64 * (3 * 64 + 2 * 8 + 2 * 2) + 2 * 256
     assert moved.host == found.host + 8 * pinned * 2**20
     small_host = Machine(8, 80 * GIB, 64 * GIB)
-    assert moved.first_over(small_host).startswith(
+    assert moved.first_excess(small_host).startswith(
         "host memory: teacher: weights (this rank's part) (110.0 GB on a node"
     )
     assert find_cure(replace(config, teacher_deepspeed=offload), models, small_host).endswith("teacher_zero3.json")
@@ -140,7 +143,9 @@ def test_the_first_thing_that_does_not_fit_and_its_cure():
     config, models = big()
     whole = replace(config, teacher_deepspeed=str(ROOT / "ds_configs" / "teacher_whole.json"))
     machine = Machine(8, 40 * GIB)
-    assert predict(whole, models, machine).first_over(machine).startswith("teacher: weights (60.6 GB on each GPU")
+    assert (
+        estimate_run(whole, models, machine).first_excess(machine).startswith("teacher: weights (60.6 GB on each GPU")
+    )
     assert find_cure(whole, models, machine) == f"--teacher-deepspeed {config.teacher_deepspeed}"
     assert find_cure(whole, models, Machine(8, 3 * GIB)) is None
 
@@ -156,7 +161,7 @@ def test_training_takes_the_flags_of_every_cure(method, cures, monkeypatch):
     start |= {"method": method, "student": "s", "data": "d", "output": "o"} | ({"teacher": "t"} if cures == 8 else {})
     words = [word for name, value in start.items() for word in (f"--{name.replace('_', '-')}", value)]
     config = resolve_config(None, start)
-    configs = cured(config)
+    configs = candidate_configs(config)
     assert len(configs) > cures
     for changed in configs:
         monkeypatch.setattr(sys, "argv", ["train.py", *words, *as_flags(config, changed).split()])

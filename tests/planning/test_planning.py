@@ -31,9 +31,9 @@ from kid.data.batching import Sample, collate
 from kid.models.loading import DTYPES, add_lora
 from kid.models.pretrained import TokenIds
 from kid.models.response_model import ResponseModel
-from kid.planning.costs import reducing, step_cost
-from kid.planning.engines import accumulated, training_lines, weight_lines
-from kid.planning.plan import chunk_bytes, taken
+from kid.planning.costs import reduction_bytes, step_cost
+from kid.planning.engines import accumulated_elements, training_memory, weight_memory
+from kid.planning.plan import chunk_bytes, memory_use
 from kid.planning.rehearsal import Layout, rehearse_student
 from kid.planning.shapes import build, find_shape
 from kid.training.passes import ITS_OWN, KD, passes
@@ -56,22 +56,22 @@ def test_a_students_engine_holds_what_is_predicted(live, case):
     """Weights, adapters, master weights, moments, gradients and buckets, and what is received, each within 5 %."""
     family, stage, lora_rank, dtype = case
     module, values = build(shape(family).config, dtype, lora_rank, True), deepspeed_values(stage)
-    lines = weight_lines(module, values, dtype, RANKS) + training_lines(module, values, dtype, RANKS, accumulation=2)
+    lines = weight_memory(module, values, dtype, RANKS) + training_memory(module, values, dtype, RANKS, accumulation=2)
     predicted = {line.name: line.gpu for line in lines if not line.name.startswith("update")}
     if stage == 2:  # predicted for the rank that has most
         sizes = [p.numel() for p in module.parameters() if p.requires_grad]
         part = predicted["master weights"] // 4
-        held = [accumulated(sizes, part, rank) * DTYPES[dtype].itemsize for rank in range(RANKS)]
+        held = [accumulated_elements(sizes, part, rank) * DTYPES[dtype].itemsize for rank in range(RANKS)]
         assert predicted["gradients"] == max(held)
         predicted["gradients"] = held[0]
-    predicted["received"] = reducing(module, values, dtype, accumulation=2, ranks=RANKS)
+    predicted["received"] = reduction_bytes(module, values, dtype, accumulation=2, ranks=RANKS)
     assert predicted == pytest.approx(live[str(case)], rel=0.05)
 
 
 @pytest.mark.parametrize("case", TEACHER_CASES, ids=str)
 def test_a_teachers_engine_holds_what_is_predicted(live, case):
     family, stage = case
-    lines = weight_lines(build(shape(family).config, "bf16", 0, False), deepspeed_values(stage), "bf16", RANKS)
+    lines = weight_memory(build(shape(family).config, "bf16", 0, False), deepspeed_values(stage), "bf16", RANKS)
     assert {line.name: line.gpu for line in lines} == pytest.approx(live[str(case)], rel=0.05)
 
 
@@ -116,7 +116,7 @@ def live_losses(config: RunConfig, source: str, family: str, layout: Layout, sha
         teacher = ResponseModel(AutoModelForCausalLM.from_config(shape(family).config).requires_grad_(False)).eval()
     common = torch.randint(3, 4000, (layout.shared,)).tolist()
     samples = [
-        Sample([*common, 5 + row, *torch.randint(3, 4000, (layout.own - 1 - row,)).tolist()],
+        Sample([*common, 5 + row, *torch.randint(3, 4000, (layout.unshared - 1 - row,)).tolist()],
                torch.randint(3, 4000, (layout.output,)).tolist())
         for row in range(layout.rows)
     ]  # fmt: skip
@@ -161,8 +161,10 @@ def test_saved_activations_and_chunks_of_logits_are_as_predicted(method, family,
     layout = Layout(2, 48, 24, 128) if share else Layout(2, 0, 72, 128)
     plan = [this for this in passes(config, source) if this.reads != ITS_OWN]
     counted = live_losses(config, source, family, layout, share, monkeypatch)
-    common = None if config.fused or method == "sft" else VOCABULARY
-    mine = taken(config, shape(family), layout, plan, share=share, separately=False, common=common)
+    teacher_head_rows = None if config.fused or method == "sft" else VOCABULARY
+    mine = memory_use(
+        config, shape(family), layout, plan, share=share, separately=False, teacher_head_rows=teacher_head_rows
+    )
     predicted = mine.saved
     if config.fused:
         student = build(shape(family).config, "fp32", config.lora_rank, True)
@@ -185,7 +187,7 @@ def test_fake_tensors_of_few_layers_tell_the_peaks_of_real_ones(family):
     # Padded, as batches of real data are: without padding there is no attention mask.
     samples = [Sample([1] * (72 - row), [0] * 128) for row in range(2)]
     found = rehearse_student(config, real, collate(samples, [1.0, 1.0], [0, 1], 0), plan, None)
-    predicted = taken(config, shape(family), layout, plan, share=False, separately=False, common=None)
+    predicted = memory_use(config, shape(family), layout, plan, share=False, separately=False, teacher_head_rows=None)
     assert vars(predicted) == pytest.approx(vars(found), rel=0.02)
 
 
@@ -195,9 +197,9 @@ def test_what_a_layer_saves():
     config = settings(method="sft", teacher="", dtype="bf16", lora_rank=64, prefix=False)
     layout = Layout(2, 0, 1024, 128)
     plan = [this for this in passes(config, "gold")]
-    saved = taken(
-        config, find_shape("Qwen1.5-0.5B", "s"), layout, plan, share=False, separately=False, common=None
+    saved = memory_use(
+        config, find_shape("Qwen1.5-0.5B", "s"), layout, plan, share=False, separately=False, teacher_head_rows=None
     ).saved
     columns = 1024 + 128 - 1
-    a_token = 6 * 2 * 1024 + 4 * 2 * 2816 + 7 * 2 * 64 + 2 * 4 * (1024 + 1) + 4 * 16 + 2 * columns
-    assert saved == pytest.approx(24 * 2 * columns * a_token, rel=1e-3)
+    token_bytes = 6 * 2 * 1024 + 4 * 2 * 2816 + 7 * 2 * 64 + 2 * 4 * (1024 + 1) + 4 * 16 + 2 * columns
+    assert saved == pytest.approx(24 * 2 * columns * token_bytes, rel=1e-3)

@@ -6,13 +6,13 @@ import pytest
 from helpers.synthetic_runs import write_run, write_score
 
 from kid.report.examples import (
-    Choice,
-    beside_gold,
-    choose,
+    ChosenRun,
+    choose_run,
     compared_runs,
     failure_blocks,
     hardness_table,
     scored_predictions,
+    spaced_examples,
 )
 from kid.report.groups import group_runs
 from kid.report.runs import load_runs
@@ -64,7 +64,7 @@ def test_examples_of_each_class(tmp_path):
     folder = one_run(tmp_path / "run", [W, R, W, W, W, R])
     [run], _ = load_runs([folder])
     score = run.scores[DEV]
-    examples = failure_blocks(Choice(run, score, ""), scored_predictions(score, []))
+    examples = failure_blocks(ChosenRun(run, score, ""), scored_predictions(score, []))
     # Those with the fewest other classes first, each miss once: 3 is shown under tables, 4 under columns.
     assert [(name, [one.title for one in found]) for name, found in examples] == [
         ("time-out", ["Question 0"]),
@@ -87,13 +87,13 @@ def test_the_run_looked_at_is_the_best_kid_else_the_first(tmp_path):
     sft = write_run(tmp_path / "sft")
     write_score(sft, [R, R, R, R])
     runs, _ = load_runs([write_run(tmp_path / "unscored"), sft])
-    choice = choose(runs, None, [])
+    choice = choose_run(runs, None, [])
     assert choice.run.folder == sft and choice.reason == "the first run that has a score on Spider-dev"
     kid = [one_run(tmp_path / f"kid-{n}", [R] * n + [W] * (4 - n), seed=n) for n in (1, 3, 2)]
-    choice = choose(load_runs([sft, *kid])[0], None, [])
+    choice = choose_run(load_runs([sft, *kid])[0], None, [])
     assert choice.run.folder.name == "kid-3"
     assert choice.reason == "the KID run with the highest EX on Spider-dev, of 3 with a score there"
-    assert choose([], None, []) is None
+    assert choose_run([], None, []) is None
 
 
 def test_the_run_looked_at_is_one_that_the_data_have(tmp_path):
@@ -102,11 +102,11 @@ def test_the_run_looked_at_is_one_that_the_data_have(tmp_path):
     write_score(bird, [R, W], benchmark="bird", evidence=True, predictions=True)
     runs, remarks = load_runs([spider, bird])
     data = write_questions(tmp_path / "birds", 2, fields=("question", "SQL"))
-    choice = choose(runs, data, remarks)
+    choice = choose_run(runs, data, remarks)
     assert choice.run.folder == bird and [one.query for one in choice.questions] == ["SELECT 0", "SELECT 1"]
     assert choice.reason.endswith("for which --data has the questions") and remarks == []
     # Of other questions there are no gold queries, and the run is the one it would have been.
-    choice = choose(runs, write_questions(tmp_path / "few", 1), remarks)
+    choice = choose_run(runs, write_questions(tmp_path / "few", 1), remarks)
     assert choice.run.folder == spider and choice.questions is None
     assert len(remarks) == 1 and "1 questions of spider dev there, but 3 were scored" in remarks[0]
     assert "has the questions of no score, so gold queries are left out" in remarks[0]
@@ -118,10 +118,10 @@ def test_damaged_questions_are_said_and_keep_their_place(tmp_path):
     items[1]["question"] = "half \ud83d"
     (data / "dev.json").write_text(json.dumps(items))
     runs, remarks = load_runs([one_run(tmp_path / "run", [R, W, W])])
-    choice = choose(runs, data, remarks)
+    choice = choose_run(runs, data, remarks)
     assert [one.query for one in choice.questions] == ["SELECT 0", "SELECT 1", "SELECT 2"]
     assert remarks == [f"--data {data}: question with no question: {data}/dev.json, item 1"]
-    examples = beside_gold(choice, compared_runs(choice, []), remarks)
+    examples = spaced_examples(choice, compared_runs(choice, []), remarks)
     assert [one.title for one in examples][::2] == ["How many 0? (zoo)", "How many 2? (zoo)"]
 
 
@@ -134,10 +134,10 @@ def test_ten_predictions_beside_gold_sft_and_teacher_of_the_same_seed(tmp_path):
     folders.append(write_run(tmp_path / "kid", "kid", teacher=str(teacher / "adapter"), seed=1))
     write_score(folders[-1], [W] * 25, predictions=True)
     runs, remarks = load_runs(folders)
-    choice = choose(runs, data, remarks)
+    choice = choose_run(runs, data, remarks)
     shown = compared_runs(choice, group_runs(runs, remarks))
     assert {label: run.folder.name for label, run in shown.items()} == {"teacher": "big", "SFT": "sft-1", "KID": "kid"}
-    examples = beside_gold(choice, shown, remarks)
+    examples = spaced_examples(choice, shown, remarks)
     assert len(examples) == 10 and [examples[1].title, examples[9].title] == ["How many 2? (zoo)", "How many 22? (zoo)"]
     assert examples[1].text.splitlines() == [
         "gold       SELECT 2",
@@ -160,11 +160,11 @@ def test_predictions_that_are_not_at_hand_are_said(tmp_path, change, reason):
     folder = one_run(tmp_path / "run", [R, W])
     runs, remarks = load_runs([folder])
     change(folder / "predictions" / "dev.sql")
-    choice = choose(runs, None, remarks)
+    choice = choose_run(runs, None, remarks)
     assert scored_predictions(choice.score, remarks) is None and len(remarks) == 1
     assert remarks[0].startswith(f"no example shows the predictions of {folder}/scores/dev.json: ")
     assert reason in remarks[0]
-    assert beside_gold(choice, compared_runs(choice, []), remarks) == []
+    assert spaced_examples(choice, compared_runs(choice, []), remarks) == []
 
 
 def test_only_a_line_feed_ends_a_prediction(tmp_path):

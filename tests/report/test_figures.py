@@ -5,7 +5,7 @@ import re
 import pytest
 from helpers.synthetic_runs import write_run, write_score
 
-from kid.report.figures import FIGURES, curve, themed
+from kid.report.figures import FIGURES, curve, inline_svg
 from kid.report.groups import group_runs
 from kid.report.runs import load_runs
 
@@ -119,4 +119,4 @@ def test_what_sft_is_drawn_with_is_seen_on_light_paper_and_on_dark(tmp_path):
 
 def test_ink_and_paper_are_the_page_s():
     svg = '<?xml?>\n<svg xmlns="http://w3" xmlns:xlink="x"><g id="axes_1"><use xlink:href="#m1" style="fill: #000000"/>'
-    assert themed(svg) == '<svg><g><use href="#m1" style="fill: currentColor"/>'
+    assert inline_svg(svg) == '<svg><g><use href="#m1" style="fill: currentColor"/>'

@@ -6,10 +6,10 @@ from math import inf
 import pytest
 from helpers.synthetic_runs import write_run, write_score
 
-from kid.report.groups import billions, blocks, group_runs
+from kid.report.groups import group_runs, model_size, teachers_by_table
 from kid.report.rows import average, common_metrics
 from kid.report.runs import load_runs
-from kid.report.text import spread
+from kid.report.text import format_mean
 
 R, W = True, False
 DEV = ("spider", "dev", None)
@@ -39,7 +39,7 @@ def test_a_row_spans_benchmarks_and_seeds(tmp_path):
     [row] = group.methods["big-4b"]
     assert remarks == [] and len(row.runs) == 3 and group.sft is None
     assert row.values((DEV, "ex")) == [50.0, 100.0] and row.values((("bird", "dev", True), "ex")) == [25.0]
-    assert spread(row.values((DEV, "ex"))) == "75.0 ± 35.4"  # 50 / sqrt(2)
+    assert format_mean(row.values((DEV, "ex"))) == "75.0 ± 35.4"  # 50 / sqrt(2)
     assert average(row, common_metrics([row])) == (50.0, None)  # of 75 and 25, as the cells have them
 
 
@@ -166,7 +166,7 @@ def test_ablations_stay_out_of_the_main_rows_beside_kid_itself(tmp_path):
 )
 def test_which_table_a_run_belongs_to(tmp_path, student, teacher, number):
     [group], _ = grouped(write_run(tmp_path / "kid", "kid", student, teacher=teacher))
-    assert list(blocks(group)) == [number]
+    assert list(teachers_by_table(group)) == [number]
 
 
 @pytest.mark.parametrize(
@@ -174,4 +174,4 @@ def test_which_table_a_run_belongs_to(tmp_path, student, teacher, number):
     [("qwen1.5-0.5b", 0.5), ("codegen-350M-multi", 0.35), ("llama2-7b/sft", 7), ("big", inf), ("v2bis", inf)],
 )
 def test_sizes_in_names(model, size):
-    assert billions(model) == size
+    assert model_size(model) == size

@@ -10,7 +10,7 @@ from helpers.launcher import ROOT
 from helpers.synthetic_runs import write_run, write_score
 
 from kid.report.groups import group_runs
-from kid.report.missing import absent, missing_cells, to_resume
+from kid.report.missing import missing_cells, missing_results, to_resume
 from kid.report.runs import load_runs
 
 R, W = True, False
@@ -140,6 +140,6 @@ def test_a_run_without_a_student_yet_is_to_be_resumed(tmp_path, method, script):
 
 
 def test_absent_tables_and_figures_have_what_would_fill_them():
-    lines = absent([2, 3, 4, 5, 6], [1, 2, 4, 6])
+    lines = missing_results([2, 3, 4, 5, 6], [1, 2, 4, 6])
     assert [line.split(":")[0] for line in lines] == ["Table 7", "Figure 5"]
     assert "eval/exposure_bias.py" in lines[0] and "--mask-ratio" in lines[1]

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from kid.report.names import identity, model_names, short_name
+from kid.report.names import canonical_model, model_names, short_name
 
 SPIDER, BIRD = ("spider", None), ("bird", True)
 
@@ -30,8 +30,8 @@ def test_spellings_of_one_model_are_one(tmp_path):
     (tmp_path / "big").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "big")
     same = [tmp_path / "big" / "adapter", tmp_path / "x" / ".." / "big" / "model", tmp_path / "link"]
-    assert {identity(str(path)) for path in same} == {os.path.realpath(tmp_path / "big")}
-    assert identity("runs/big/adapter") == os.path.realpath("runs/big")
+    assert {canonical_model(str(path)) for path in same} == {os.path.realpath(tmp_path / "big")}
+    assert canonical_model("runs/big/adapter") == os.path.realpath("runs/big")
 
 
 def test_models_are_called_by_what_tells_them_apart():

@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 from kid.report.examples import Example
-from kid.report.figures import draw
+from kid.report.figures import draw_figure
 from kid.report.page import Bullets, Commands, Section, to_html, to_markdown, write_report
 from kid.report.tables import Table
 
@@ -38,8 +38,10 @@ class Checker(HTMLParser):
 
 def sections():
     table = Table("Table 9: <b>", "Caption with `code`.", ["method", "EX"], ["Teacher: t", ["a|b", "**1.0 ± 0.5**"]])
-    table.rows.append(["c", f"-{table.mark('why')}"])
-    figure = draw("figure-9", "Figure 9: lines", "What it shows.", [("t", lambda axes: axes.plot([1, 2]) and "1 to 2")])
+    table.rows.append(["c", f"-{table.footnote_mark('why')}"])
+    figure = draw_figure(
+        "figure-9", "Figure 9: lines", "What it shows.", [("t", lambda axes: axes.plot([1, 2]) and "1 to 2")]
+    )
     return [
         Section("First", ["Text with `code`.", table, figure]),
         Section("Second", [Bullets([NASTY]), Commands(["ls <&1"]), Example(NASTY, "SELECT 1 < 2")]),

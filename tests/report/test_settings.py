@@ -5,7 +5,7 @@ from helpers.synthetic_runs import write_run
 
 from kid.config.run_config import RunConfig
 from kid.report.runs import load_run
-from kid.report.settings import conditions, differences, shared_settings, variant
+from kid.report.settings import differences, shared_settings, timing_conditions, variant
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_other_data_are_a_difference_other_spellings_are_not(tmp_path):
 
 def test_pace_depends_on_more_than_the_machine(tmp_path):
     def of(name, **settings):
-        return conditions(load_run(write_run(tmp_path / name, **settings), []))
+        return timing_conditions(load_run(write_run(tmp_path / name, **settings), []))
 
     assert of("a", deepspeed="here/x.json", seed=1, lr=1.0) == of("b", deepspeed="there/x.json")
     changed = {

@@ -177,4 +177,4 @@ def test_ties_as_they_are_read_are_all_bold():
 
 def test_a_note_has_one_mark():
     table = Table("", "", [])
-    assert [table.mark("a"), table.mark("b"), table.mark("a")] == ["¹", "²", "¹"]
+    assert [table.footnote_mark("a"), table.footnote_mark("b"), table.footnote_mark("a")] == ["¹", "²", "¹"]

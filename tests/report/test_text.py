@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from kid.report.text import (
-    counted,
-    fixed,
+    format_mean,
     markdown_table,
     mean_and_deviation,
+    one_decimal,
+    pluralize,
     signed,
-    spread,
     standard_error,
 )
 
@@ -24,7 +24,7 @@ def test_markdown_table_escapes_bars():
 def test_deviation_is_that_of_a_sample():
     assert mean_and_deviation([1.0, 3.0]) == (2.0, 2**0.5)
     assert mean_and_deviation([1.0]) == (1.0, None)
-    assert [spread(values) for values in ([], [1.25], [1.0, 3.0])] == ["-", "1.2", "2.0 ± 1.4"]
+    assert [format_mean(values) for values in ([], [1.25], [1.0, 3.0])] == ["-", "1.2", "2.0 ± 1.4"]
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,11 @@ def test_deviation_is_that_of_a_sample():
     [(-0.04, "0.0", "+0.0"), (0.04, "0.0", "+0.0"), (-0.06, "-0.1", "-0.1"), (3, "3.0", "+3.0")],
 )
 def test_nothing_is_minus_zero(number, text, with_sign):
-    assert (fixed(number), signed(number)) == (text, with_sign)
+    assert (one_decimal(number), signed(number)) == (text, with_sign)
 
 
 def test_one_is_not_many():
-    assert [counted(number, "run") for number in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
+    assert [pluralize(number, "run") for number in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
 
 
 def test_scripts_that_print_need_no_matplotlib():

@@ -11,15 +11,15 @@ from helpers.launcher import ROOT
 from kid.errors import InputError
 from kid.run.checkpoint import (
     MANIFEST,
-    checkpoints,
     convert_checkpoint,
-    fault,
     file_digest,
-    files_of,
+    files_written_by,
     find_checkpoint,
+    list_checkpoints,
     newest_checkpoint,
-    prune,
+    remove_old_checkpoints,
     remove_partial,
+    verify_checkpoint,
 )
 
 IDENTITY = {"config": "c", "student": "s", "teacher": "t"}
@@ -105,7 +105,7 @@ def of_another_run(folder):
 def test_one_that_cannot_be_used_is_passed_over(run, spoil, said):
     newest = run / "checkpoints" / "step-100"
     spoil(newest)
-    assert fault(newest, IDENTITY)[0].startswith(said)
+    assert verify_checkpoint(newest, IDENTITY)[0].startswith(said)
     found = find_checkpoint(run, IDENTITY)
     assert found.checkpoint.name == "step-20"
     (remark,) = found.remarks
@@ -125,7 +125,7 @@ def test_each_file_is_looked_after_by_the_rank_that_wrote_it(run):
     folder = run / "checkpoints" / "step-3"
     (folder / "mp_rank_00_model_states.pt").touch()
     (folder / "bf16_zero_pp_rank_12_mp_rank_00_optim_states.pt").touch()
-    names = [[path.name for path in files_of(folder, rank)] for rank in range(13)]
+    names = [[path.name for path in files_written_by(folder, rank)] for rank in range(13)]
     assert names[0] == [MANIFEST, "mp_rank_00_model_states.pt", "zero_pp_rank_0_mp_rank_00_model_states.pt"]
     assert names[1] == [STATES] and names[12] == ["bf16_zero_pp_rank_12_mp_rank_00_optim_states.pt"]
     assert not any(names[2:12])
@@ -154,5 +154,5 @@ def test_a_kill_at_any_moment_of_saving_leaves_whole_checkpoints_only(tmp_path):
 def test_what_was_passed_over_goes_before_anything_good(run):
     """Resumed at 20, the run has saved 30: the newest two of what it stands on stay, not what lies ahead of it."""
     write_checkpoint(run, 30)
-    prune(run, 30)
-    assert [path.name for path in checkpoints(run)] == ["step-20", "step-30"]
+    remove_old_checkpoints(run, 30)
+    assert [path.name for path in list_checkpoints(run)] == ["step-20", "step-30"]

@@ -10,10 +10,10 @@ import yaml
 
 from kid.config.recipe import resolve_config
 from kid.config.run_config import FREE_ON_RESUME, dump_config
-from kid.data.cache import key_of
+from kid.data.cache import json_hash
 from kid.errors import InputError
 from kid.run import directory
-from kid.run.directory import Metrics, check_run_directory, create_run_directory, run_identity, save_batch
+from kid.run.directory import Metrics, check_run_directory, create_run_directory, run_identity, save_nonfinite_batch
 
 
 class Monitor:
@@ -61,7 +61,7 @@ def test_a_key_that_came_after_a_run_has_its_default_in_it(tmp_path, monkeypatch
         kept = {key: value for key, value in values.items() if key not in FREE_ON_RESUME}
         check_run_directory(run)
         for _ in range(2):
-            assert run_identity(run, None, None, 3)["config"] == key_of(kept)
+            assert run_identity(run, None, None, 3)["config"] == json_hash(kept)
             create_run_directory(run)
         assert late not in yaml.safe_load(file.read_text())
         with pytest.raises(InputError, match=f"{late} .* there, .* here"):
@@ -75,7 +75,7 @@ def test_a_batch_that_gave_no_finite_loss_is_written_down(tmp_path):
     """Its questions by their places in the benchmark's file; a place without a question is none."""
     data = SimpleNamespace(indices=[4, 9, 2], db_ids=["a", "b", "c"])
     row = {"step": 7, "loss": math.nan, "grad_norm": math.inf, "source": "gold"}
-    path = save_batch(tmp_path, data, [2, 0, None], row)
+    path = save_nonfinite_batch(tmp_path, data, [2, 0, None], row)
     assert path == tmp_path / "not-finite-step-7.json"
     questions = [{"index": 2, "db_id": "c"}, {"index": 4, "db_id": "a"}]
     expected = {"step": 7, "loss": "nan", "grad_norm": "inf", "source": "gold", "questions": questions}

@@ -17,9 +17,9 @@ from kid.run.stopping import launchers
 # A rank that is between two steps for good: it says what it has heard, and ends when its input does.
 RANK = """
 import sys, time
-from kid.run.stopping import stop_watch
-watch = stop_watch()
-watch.asked = "{asked}" == "asked"
+from kid.run.stopping import stop_watcher
+watch = stop_watcher()
+watch.polled = "{asked}" == "asked"
 print("watching", flush=True)
 while watch.reason is None:
     time.sleep(0.01)

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from kid.sql.hardness import LEVELS, count_components, level, parse_query, spider_hardness
+from kid.sql.hardness import LEVELS, count_components, hardness_level, parse_query, spider_hardness
 
 # query -> (component 1, component 2, others), level; counted by hand after the official rule.
 CASES = {
@@ -41,7 +41,7 @@ def test_components_and_level_by_hand(sql, expected):
     tree = parse_query(sql)
     first = tree.this if "UNION" in sql else tree
     assert count_components(first, int("UNION" in sql)) == components
-    assert spider_hardness(sql) == name == level(*components)
+    assert spider_hardness(sql) == name == hardness_level(*components)
 
 
 @pytest.mark.parametrize(

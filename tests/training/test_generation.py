@@ -1,4 +1,4 @@
-"""The bookkeeping of teacher outputs: shares of ranks, what is done already, and the files that are refused."""
+"""The bookkeeping of teacher outputs: the ranks' batches, what is done already, and the files that are refused."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from kid.config.recipe import merge_config
 from kid.errors import InputError
-from kid.training.generation import drop_torn_line, generate, outputs_so_far, shares
+from kid.training.generation import batches_of_ranks, drop_torn_line, generate, outputs_so_far
 
 FIRST = {"teacher": "T", "sample_temperature": 1.0, "top_p": 1.0, "max_new_tokens": 9, "seed": 0}
 
@@ -15,7 +15,7 @@ FIRST = {"teacher": "T", "sample_temperature": 1.0, "top_p": 1.0, "max_new_token
 @pytest.mark.parametrize("count", [0, 1, 5, 16])
 def test_ranks_share_all_prompts_in_equally_many_batches(count, ranks):
     prompts = [(index, [1] * (index % 7 + 1)) for index in range(count)]
-    parts = shares(prompts, ranks, 3)
+    parts = batches_of_ranks(prompts, ranks, 3)
     assert len(parts) == ranks and len({len(part) for part in parts}) == 1
     everything = [item for part in parts for batch in part for item in batch]
     assert sorted(index for index, _ in everything) == list(range(count))

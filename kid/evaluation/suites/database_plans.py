@@ -1,4 +1,4 @@
-"""What a random database needs to know of the original: tables, keys, and some values of each column."""
+"""What random databases are generated from: the original's tables and keys, and some values of each column."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from pathlib import Path
 from kid.data.schema import Schema, open_database, quote, shadow_tables
 from kid.sql.normalise import lower
 
-OWN_VALUES = 300  # of each column; they go to every worker
-READ_ROWS = 20_000  # own values come from a table's first rows
-FRACTIONS = 4  # reals are quarters: sums of these are exact, so that an average does not depend on the order of rows
+VALUES_PER_COLUMN = 300  # taken from the original; they are sent to every worker
+ROWS_READ = 20_000  # values are taken from a table's first rows
+FRACTIONS = 4  # reals are multiples of 1/4: their sums are exact, so an average does not depend on the order of rows
 MAX_EXACT = 2.0**50
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """A column to fill; `kind` is integer, real, digits (numbers stored as text) or text.
+    """A column to fill.
 
-    `nullable`: the schema allows NULL and the original has some. `values` are distinct ones of the original.
-    `distinct`: the original has no value twice.
+    kind: integer, real, digits (numbers stored as text) or text.
+    nullable: the schema allows NULL and the original contains some.
+    distinct: no value occurs twice in the original.
+    values: distinct values of the original.
     """
 
     name: str
@@ -46,7 +48,11 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class TablePlan:
-    """A table to fill; names of columns are lower-cased in `keys` (each a set of columns without duplicates)."""
+    """A table to fill.
+
+    columns: by lower-cased name.
+    keys: sets of columns, lower-cased, in which no two rows may agree.
+    """
 
     name: str
     columns: dict[str, ColumnPlan]
@@ -56,7 +62,11 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class DatabasePlan:
-    """`statements` create the empty database; `tables`, by lower-cased name, come after those they point to."""
+    """A database to fill.
+
+    statements: create the empty database.
+    tables: by lower-cased name, each after the tables it refers to.
+    """
 
     statements: tuple[str, ...]
     tables: dict[str, TablePlan]
@@ -67,15 +77,17 @@ class DatabasePlan:
 
 
 def read_plan(schema: Schema, path: Path) -> DatabasePlan:
-    """What a random database needs to know of the original. Raises sqlite3.Error."""
+    """The plan of the original database at `path`. Raises sqlite3.Error."""
     with open_database(path) as connection:
-        made = connection.execute("SELECT name, type, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+        objects = connection.execute("SELECT name, type, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
         hidden = shadow_tables(connection)
-        made = [row for row in made if row[1] != "trigger" and row[0] not in hidden and row[0] != "sqlite_sequence"]
-        stored = {lower(name) for name, kind, _ in made if kind == "table"}
+        objects = [
+            row for row in objects if row[1] != "trigger" and row[0] not in hidden and row[0] != "sqlite_sequence"
+        ]
+        stored = {lower(name) for name, kind, _ in objects if kind == "table"}
         names = [table.name for table in schema.tables if lower(table.name) in stored]
         tables = {lower(name): read_table(schema, name, connection) for name in names}
-    return DatabasePlan(tuple(sql for *_, sql in made), parents_first(tables))
+    return DatabasePlan(tuple(sql for *_, sql in objects), parents_first(tables))
 
 
 def read_table(schema: Schema, name: str, connection: sqlite3.Connection) -> TablePlan:
@@ -83,17 +95,17 @@ def read_table(schema: Schema, name: str, connection: sqlite3.Connection) -> Tab
         'SELECT name, type, "notnull", pk FROM pragma_table_xinfo(?) WHERE hidden = 0', (name,)
     ).fetchall()
     rows = connection.execute(
-        f"SELECT {', '.join(quote(column) for column, *_ in information)} FROM {quote(name)} LIMIT {READ_ROWS}"
+        f"SELECT {', '.join(quote(column) for column, *_ in information)} FROM {quote(name)} LIMIT {ROWS_READ}"
     ).fetchall()
     cells = dict(zip((lower(column) for column, *_ in information), zip(*rows, strict=True), strict=False))
     cells = {lower(column): cells.get(lower(column), ()) for column, *_ in information}
-    keys = [tuple(lower(column) for column, _, _, place in sorted(information, key=lambda row: row[3]) if place)]
+    keys = [tuple(lower(column) for column, _, _, position in sorted(information, key=lambda row: row[3]) if position)]
     described = next(table for table in schema.tables if table.name == name)
     keys.append(tuple(lower(column.name) for column in described.columns if column.primary_key))
     for (index,) in connection.execute('SELECT name FROM pragma_index_list(?) WHERE "unique"', (name,)).fetchall():
         members = connection.execute("SELECT name FROM pragma_index_info(?)", (index,)).fetchall()
         keys.append(tuple(lower(column) for (column,) in members if column))
-    # Spider's tables.json names the first column only of some composite keys: the rows say which keys are meant.
+    # Spider's tables.json names only the first column of some composite keys: drop keys that the rows violate.
     keys = [key for key in dict.fromkeys(keys) if key and not has_duplicates([cells[column] for column in key])]
     in_keys = {column for key in keys for column in key}
     columns = {}
@@ -101,22 +113,22 @@ def read_table(schema: Schema, name: str, connection: sqlite3.Connection) -> Tab
         values = [value for value in cells[lower(column)] if value is not None]
         columns[lower(column)] = ColumnPlan(
             column,
-            kind_of(values, declared),
+            column_kind(values, declared),
             not not_null and lower(column) not in in_keys and len(values) < len(rows),
             len(set(values)) == len(values),
-            tuple(sample_evenly(list(dict.fromkeys(map(exact, values))), OWN_VALUES)),
+            tuple(sample_evenly(list(dict.fromkeys(map(round_to_fraction, values))), VALUES_PER_COLUMN)),
         )
     return TablePlan(name, columns, tuple(keys), read_foreign_keys(schema, name, connection))
 
 
 def read_foreign_keys(schema: Schema, name: str, connection: sqlite3.Connection) -> tuple[ForeignKey, ...]:
-    """Those that the database declares, composite ones whole, and those of tables.json besides."""
+    """The foreign keys that the database declares, composite ones included, and those that only tables.json has."""
     declared: dict[int, list[tuple[str, str, str]]] = {}
     pairs = {(lower(a), lower(column), lower(b)): lower(to) for a, column, b, to in schema.foreign_keys}
     for number, table, column, to in connection.execute(
         'SELECT id, "table", "from", "to" FROM pragma_foreign_key_list(?) ORDER BY id, seq', (name,)
     ):
-        # REFERENCES t: the schema has found out to which column of its key.
+        # REFERENCES t without a column: the schema has determined which column of t's key is meant.
         to = lower(to) if to else pairs.get((lower(name), lower(column), lower(table)))
         declared.setdefault(number, []).append((lower(column), lower(table), to))
     known = {lower(table.name) for table in schema.tables}
@@ -133,7 +145,7 @@ def read_foreign_keys(schema: Schema, name: str, connection: sqlite3.Connection)
 
 
 def parents_first(tables: dict[str, TablePlan]) -> dict[str, TablePlan]:
-    """The tables so that each comes after those it points to, as far as they do not point in a circle."""
+    """The tables, each after those it refers to, as far as references form no cycle."""
     ordered: dict[str, TablePlan] = {}
 
     def visit(name: str, above: tuple[str, ...]) -> None:
@@ -152,8 +164,8 @@ def has_duplicates(columns: Sequence[Sequence]) -> bool:
     return len(set(rows)) < len(rows)
 
 
-def kind_of(values: Sequence, declared: str) -> str:
-    """What most of a column's values are; by the declared type where it has none."""
+def column_kind(values: Sequence, declared: str) -> str:
+    """The kind of most of a column's values; if it has none, the kind of its declared type."""
     kinds = {int: "integer", float: "real", str: "text", bytes: "text"}
     counts = [kinds[type(value)] for value in values]
     if not counts:
@@ -164,9 +176,9 @@ def kind_of(values: Sequence, declared: str) -> str:
     return max(dict.fromkeys(counts), key=counts.count)
 
 
-def exact(value: object) -> object:
+def round_to_fraction(value: object) -> object:
     return round(value * FRACTIONS) / FRACTIONS if isinstance(value, float) and abs(value) < MAX_EXACT else value
 
 
 def sample_evenly(values: list, count: int) -> list:
-    return values if len(values) <= count else [values[place * len(values) // count] for place in range(count)]
+    return values if len(values) <= count else [values[number * len(values) // count] for number in range(count)]

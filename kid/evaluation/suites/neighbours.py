@@ -1,7 +1,7 @@
-"""Wrong queries that lie close to a gold query: what a test suite has to tell apart from it.
+"""Neighbour queries: wrong queries close to a gold query, which a test suite must tell apart from it.
 
-After Zhong et al. (2020), "Semantic Evaluation for Text-to-SQL with Distilled Test Suites": each neighbour
-is the gold query with one edit to its tree. Some neighbours mean the same as the gold; no database can show that.
+After Zhong et al. (2020), "Semantic Evaluation for Text-to-SQL with Distilled Test Suites": each neighbour is the gold
+query with one edit to its tree. Some neighbours are equivalent to the gold query; no database can tell them apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kid.data.schema import Schema
 from kid.sql.comparison import normalize_query
 from kid.sql.normalise import PlainParser, lower, normalise_sql
 
-# What each operator is mistaken for.
+# The operators that each operator is replaced by.
 COMPARISONS = {
     exp.EQ: (exp.NEQ, exp.GT, exp.LT),
     exp.NEQ: (exp.EQ,),
@@ -31,23 +31,26 @@ PREDICATES = (*COMPARISONS, exp.Between, exp.In, exp.Like, exp.Is)
 EXTREMES = ("MIN", "MAX")
 AGGREGATES = (*EXTREMES, "AVG", "SUM", "COUNT")
 SET_OPERATIONS = (exp.Union, exp.Intersect, exp.Except)
-# An edit: what kind it is, and what stands in the node's place; None: nothing.
+# An edit: its kind, and the node's replacement; None removes the node.
 Edit = tuple[str, exp.Expr | None]
 
 
 class ColumnValues(Protocol):
-    """What the edits ask about a column: whether its values are numbers, and some of them."""
+    """What the edits need of a column: whether its values are numbers, and some of the values."""
 
     numeric: bool
     values: tuple
 
 
-# Tables and columns of a database, lower-cased.
+# A database's tables, each a mapping from column to its values; names are lower-cased.
 Columns = Mapping[str, Mapping[str, ColumnValues]]
 
 
 def parse_with_schema(query: str, schema: Schema) -> exp.Query | None:
-    """The tree of a query as the metric runs it, strings told from names; None where sqlglot cannot read it."""
+    """The tree of a query as the metric runs it, with strings distinguished from names by the schema.
+
+    None if sqlglot cannot parse it.
+    """
     sql = normalise_sql(normalize_query(query), schema.columns_by_table)[0]
     try:
         trees = PlainParser(dialect=SQLite).parse(SQLite().tokenize(sql), sql)
@@ -56,32 +59,32 @@ def parse_with_schema(query: str, schema: Schema) -> exp.Query | None:
     return trees[0] if len(trees) == 1 and isinstance(trees[0], exp.Query) else None
 
 
-def write_query(tree: exp.Expr) -> str:
+def to_sql(tree: exp.Expr) -> str:
     return tree.sql("sqlite")
 
 
 def make_neighbours(tree: exp.Query, columns: Columns, count: int, generator: random.Random) -> list[str]:
-    """Up to `count` different queries, each one edit away from the tree; every kind of edit gets its share."""
+    """Up to `count` different queries, each one edit away from the tree, spread evenly over the kinds of edits."""
     by_kind: dict[str, list[tuple[int, exp.Expr | None]]] = {}
     for index, node in enumerate(tree.walk()):
         for kind, replacement in edits(node, columns, generator):
             by_kind.setdefault(kind, []).append((index, replacement))
     for found in by_kind.values():
         generator.shuffle(found)
-    # Position in its kind first: one edit of each kind, then the second of each, and so on.
-    order = sorted((place, kind) for kind, found in by_kind.items() for place in range(len(found)))
-    neighbours = {write_query(tree): None}
-    for place, kind in order:
+    # Sorted by position within the kind: the first edit of each kind, then the second of each, and so on.
+    order = sorted((position, kind) for kind, found in by_kind.items() for position in range(len(found)))
+    neighbours = {to_sql(tree): None}
+    for position, kind in order:
         if len(neighbours) > count:
             break
-        neighbours.setdefault(write_query(edited(tree, *by_kind[kind][place])))
+        neighbours.setdefault(to_sql(apply_edit(tree, *by_kind[kind][position])))
     return list(neighbours)[1:]
 
 
-def edited(tree: exp.Query, index: int, replacement: exp.Expr | None) -> exp.Expr:
-    """A copy of the tree whose node at this place of the walk is another, or gone."""
+def apply_edit(tree: exp.Query, index: int, replacement: exp.Expr | None) -> exp.Expr:
+    """A copy of the tree in which the node at position `index` of the walk is replaced, or removed for None."""
     copy = tree.copy()
-    node = next(node for place, node in enumerate(copy.walk()) if place == index)
+    node = next(node for position, node in enumerate(copy.walk()) if position == index)
     if node is copy:
         return replacement
     if replacement is None:
@@ -92,14 +95,14 @@ def edited(tree: exp.Query, index: int, replacement: exp.Expr | None) -> exp.Exp
 
 
 def edits(node: exp.Expr, columns: Columns, generator: random.Random) -> Iterator[Edit]:
-    """Every edit of one node: what people and models get wrong in a query."""
+    """Every edit of one node; the edits are mistakes that people and models make."""
     for kind, edit in EDITS.items():
         if isinstance(node, kind):
             yield from edit(node, columns, generator)
 
 
 def edit_comparison(node: exp.Binary, *_) -> Iterator[Edit]:
-    # The condition of a join stays, or most of its neighbours would be cross joins, which everything tells apart.
+    # Join conditions stay: most edits of one give a cross join, which any database tells apart.
     if not (isinstance(node, exp.EQ) and isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Column)):
         for other in COMPARISONS[type(node)]:
             yield "operator", other(this=node.this.copy(), expression=node.expression.copy())
@@ -146,7 +149,7 @@ def edit_limit(node: exp.Limit, *_) -> Iterator[Edit]:
 
 def edit_ordered(node: exp.Ordered, *_) -> Iterator[Edit]:
     descending = not node.args.get("desc")
-    # NULLs are SQLite's smallest: without this, sqlglot would write NULLS FIRST or LAST.
+    # In SQLite, NULL is the smallest value: without nulls_first, sqlglot would write NULLS FIRST or LAST.
     yield "direction", exp.Ordered(this=node.this.copy(), desc=descending or None, nulls_first=not descending)
     if len(node.parent.expressions) > 1:
         yield "direction", None
@@ -200,12 +203,12 @@ def edit_literal(node: exp.Literal, columns: Columns, generator: random.Random) 
 
 
 def edit_column(node: exp.Column, columns: Columns, _generator: random.Random) -> Iterator[Edit]:
-    sight = tables_in_sight(node)
-    own = column_of(node, columns)
+    scope = tables_in_scope(node)
+    own = resolve_column(node, columns)
     if own is None:
         return
     numeric = columns[own[0]][own[1]].numeric
-    for name, table in sight.items():
+    for name, table in scope.items():
         for column, values in columns.get(table, {}).items():
             if values.numeric == numeric and (table, column) != own:
                 identifiers = (exp.to_identifier(part, quoted=True) for part in (column, name))
@@ -229,30 +232,30 @@ EDITS: dict[type | tuple[type, ...], Callable[..., Iterator[Edit]]] = {
 }
 
 
-def tables_in_sight(node: exp.Expr) -> dict[str, str]:
-    """Name -> stored table, lower-cased, of the nearest SELECT's FROM."""
+def tables_in_scope(node: exp.Expr) -> dict[str, str]:
+    """Name or alias -> stored table, both lower-cased, in FROM of the nearest enclosing SELECT."""
     select = node.find_ancestor(exp.Select)
     items = [select.args.get("from_"), *(select.args.get("joins") or ())] if select else []
     tables = [item.this for item in items if item and isinstance(item.this, exp.Table)]
     return {lower(table.alias_or_name): lower(table.name) for table in tables}
 
 
-def column_of(node: exp.Column, columns: Columns) -> tuple[str, str] | None:
-    """The stored column, lower-cased, that a name most likely stands for: that of the innermost SELECT that has it."""
+def resolve_column(node: exp.Column, columns: Columns) -> tuple[str, str] | None:
+    """(table, column), lower-cased, that a name most likely refers to: in the innermost SELECT that has the column."""
     name, qualifier = lower(node.name), lower(node.text("table"))
     select = node.find_ancestor(exp.Select)
     while select is not None:
-        for called, table in tables_in_sight(select.expressions[0] if select.expressions else select).items():
-            if qualifier in ("", called) and name in columns.get(table, {}):
+        for alias, table in tables_in_scope(select.expressions[0] if select.expressions else select).items():
+            if qualifier in ("", alias) and name in columns.get(table, {}):
                 return table, name
         select = select.find_ancestor(exp.Select)
     return None
 
 
 def compared_columns(predicate: exp.Expr, columns: Columns) -> list[tuple[str, str]]:
-    """Stored columns of a predicate, not of the queries in it."""
+    """The stored columns in a predicate, without those in its subqueries."""
     found = [
-        column_of(node, columns)
+        resolve_column(node, columns)
         for node in predicate.walk(prune=lambda node: isinstance(node, exp.Select))
         if isinstance(node, exp.Column)
     ]
@@ -260,7 +263,7 @@ def compared_columns(predicate: exp.Expr, columns: Columns) -> list[tuple[str, s
 
 
 def find_constants(tree: exp.Query, columns: Columns) -> list[tuple[str, str, str]]:
-    """(table, column, literal as text) of each literal that a column is compared with; patterns keep their `%`."""
+    """(table, column, literal as text) of each literal that a column is compared with; LIKE patterns keep their `%`."""
     found = []
     for predicate in tree.find_all(*PREDICATES):
         for node in predicate.walk(prune=lambda node: isinstance(node, exp.Select)):
@@ -271,7 +274,7 @@ def find_constants(tree: exp.Query, columns: Columns) -> list[tuple[str, str, st
 
 
 def ordering_columns(tree: exp.Query, columns: Columns) -> list[tuple[str, str]]:
-    """Stored columns that rows are ordered by as they stand, not aggregated."""
+    """The stored columns that rows are ordered by directly, not through an aggregate or expression."""
     terms = [node.this for node in tree.find_all(exp.Ordered)]
-    found = [column_of(term, columns) for term in terms if isinstance(term, exp.Column)]
+    found = [resolve_column(term, columns) for term in terms if isinstance(term, exp.Column)]
     return list(dict.fromkeys(filter(None, found)))

@@ -1,7 +1,7 @@
-"""Random databases over a schema: its types and keys kept, its values drawn from those that queries can tell apart.
+"""Random databases for a schema: types and keys are kept, and values are chosen so that queries tell them apart.
 
-After Zhong et al. (2020). Values come from the original database, from the constants of the gold queries
-and from what lies next to these; columns are filled with ties, with group sizes that all differ, or without ties.
+After Zhong et al. (2020). Values come from the original database, from the constants of the gold queries and from
+neighbouring values of these; a column is filled with ties, with groups of different sizes, or without duplicates.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from kid.evaluation.suites.database_plans import FRACTIONS, NUMBER, ColumnPlan, 
 from kid.sql.normalise import lower
 
 NULL_SHARE = 0.12
-EXACT_WEIGHT = 3  # how often a constant itself is drawn for each time a value next to it is
+EXACT_WEIGHT = 3  # a constant is this many times as likely as each of its neighbouring values
 FEW_VALUES = 4
 LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
 
 
 def near_values(literal: str, kind: str) -> list:
-    """A constant as a value of a column, then the values next to it; empty if it cannot be one."""
+    """A constant as a value of the column's kind, then its neighbouring values; empty if it cannot be converted."""
     if kind == "text":
         core = literal.replace("%", "").replace("_", "a")
         if "%" in literal:
@@ -49,7 +49,7 @@ def near_values(literal: str, kind: str) -> list:
 
 
 def fresh_values(column: ColumnPlan, generator: random.Random) -> list:
-    """A few values of the column's kind that stand in no database and no query."""
+    """A few generic values of the column's kind, taken from no database and no query."""
     numbers = [generator.randint(0, 9) for _ in range(3)]
     return {
         "integer": numbers,
@@ -59,8 +59,8 @@ def fresh_values(column: ColumnPlan, generator: random.Random) -> list:
     }[column.kind]
 
 
-def unlike_values(column: ColumnPlan, taken: set, count: int) -> list:
-    """So many values of the column's kind that are not taken yet."""
+def unused_values(column: ColumnPlan, taken: set, count: int) -> list:
+    """`count` values of the column's kind that are not in `taken`."""
     make = {"integer": int, "real": float, "digits": str, "text": "value {}".format}[column.kind]
     found, number = [], 1
     while len(found) < count:
@@ -71,36 +71,40 @@ def unlike_values(column: ColumnPlan, taken: set, count: int) -> list:
 
 
 def fill_column(column: ColumnPlan, style: str, count: int, constants: Sequence, generator: random.Random) -> list:
-    """So many values.
+    """`count` values of a column, in random order.
 
     Args:
-        style: "distinct": none twice; "groups": few values, each another number of times; "ties": drawn freely.
-        constants: values that queries ask for, and what lies next to them.
+        style: "distinct": no value twice; "groups": few values, each a different number of times; "ties": drawn with
+            replacement.
+        constants: values that queries compare the column with, and their neighbouring values.
     """
     own = [value for value in column.values if not isinstance(value, bytes)] or list(column.values)
     if style == "distinct":
         chosen = generator.sample(constants, min(len(constants), (count + 1) // 2))
-        # Constants may be drawn several times.
+        # `constants` may hold a value several times.
         chosen = list(dict.fromkeys([*chosen, *generator.sample(own, min(len(own), count))]))[:count]
-        chosen += unlike_values(column, set(chosen), count - len(chosen))
+        chosen += unused_values(column, set(chosen), count - len(chosen))
     else:
         size = generator.randint(2, 5) if style == "groups" else max(2, count // 2)
         pool = generator.sample(constants, min(len(constants), max(1, size // 2)))
         pool += generator.sample(own, min(len(own), size))
-        if column.kind != "text" or len(own) < FEW_VALUES:  # many names do not need more
+        if column.kind != "text" or len(own) < FEW_VALUES:  # a text column with many values needs no more
             pool += fresh_values(column, generator)
         pool = list(dict.fromkeys(pool))[:size]
         if style == "groups":
             generator.shuffle(pool)
-            chosen = in_groups(pool, count)
+            chosen = repeat_unequally(pool, count)
         else:
             chosen = generator.choices(pool, k=count)
     generator.shuffle(chosen)
     return chosen
 
 
-def in_groups(pool: Sequence, count: int) -> list:
-    """So many values, each of another number: 1 of the last, 2 of the one before, ...; the rest is of the first."""
+def repeat_unequally(pool: Sequence, count: int) -> list:
+    """`count` values, each repeated a different number of times: the last once, the one before twice, and so on.
+
+    The first value fills up the rest.
+    """
     size = len(pool)
     while size > 1 and size * (size + 1) // 2 > count:
         size -= 1
@@ -115,53 +119,54 @@ def draw_rows(
     max_rows: int,
     generator: random.Random,
 ) -> dict[str, list[dict]]:
-    """Rows of every table, as column -> value.
+    """The rows of every table, each as column -> value.
 
     Args:
-        constants: literals that queries compare a column with.
-        ordered: columns by which queries order rows; ties in them would leave results to chance.
-        max_rows: of a table.
+        constants: (table, column) -> literals that queries compare the column with.
+        ordered: columns by which queries order rows; ties in them would make results nondeterministic.
+        max_rows: the largest number of rows of a table.
     """
     rows: dict[str, list[dict]] = {}
-    in_circles: list[tuple[TablePlan, ForeignKey]] = []
-    constants = with_those_of_children(constants, plan)
+    cyclic_keys: list[tuple[TablePlan, ForeignKey]] = []
+    constants = add_child_constants(constants, plan)
     for name, table in plan.tables.items():
         count = round(math.exp(generator.uniform(math.log(3), math.log(max(3, max_rows)))))
         cells: dict[str, list] = {}
         single_keys = {key[0] for key in table.keys if len(key) == 1}
-        for place, column in table.columns.items():
-            asked = []
-            for text in constants.get((name, place), ()):
+        for column_name, column in table.columns.items():
+            wanted = []
+            for text in constants.get((name, column_name), ()):
                 value, *near = near_values(text, column.kind) or [None]
-                asked += [] if value is None else [value] * EXACT_WEIGHT + near
-            distinct = place in single_keys or (name, place) in ordered
-            # Names are unique in most originals; queries group by them and show what belongs to them.
+                wanted += [] if value is None else [value] * EXACT_WEIGHT + near
+            distinct = column_name in single_keys or (name, column_name) in ordered
+            # Names are unique in most originals; queries group by them and output other columns of the same row.
             style = (
                 "distinct"
                 if distinct or (column.distinct and generator.random() < 0.7)
                 else (generator.choice(("groups", "ties")))
             )
-            cells[place] = fill_column(column, style, count, asked, generator)
+            values = fill_column(column, style, count, wanted, generator)
             if column.nullable and generator.random() < 0.5:
-                share = 1 / count if (name, place) in ordered else NULL_SHARE
-                cells[place] = [None if generator.random() < share else value for value in cells[place]]
+                share = 1 / count if (name, column_name) in ordered else NULL_SHARE
+                values = [None if generator.random() < share else value for value in values]
+            cells[column_name] = values
         drawn = [dict(zip(cells, values, strict=True)) for values in zip(*cells.values(), strict=True)]
         for key in table.foreign_keys:
             if key.table in rows or key.table == name:
-                drawn = point_to(table, key, rows.get(key.table, drawn), drawn, generator)
+                drawn = set_foreign_key(table, key, rows.get(key.table, drawn), drawn, generator)
             else:
-                in_circles.append((table, key))
+                cyclic_keys.append((table, key))
         rows[name] = without_duplicates(drawn, table.keys)
-    for table, key in in_circles:
+    for table, key in cyclic_keys:
         name = lower(table.name)
-        rows[name] = without_duplicates(point_to(table, key, rows[key.table], rows[name], generator), table.keys)
+        rows[name] = without_duplicates(set_foreign_key(table, key, rows[key.table], rows[name], generator), table.keys)
     return rows
 
 
-def with_those_of_children(
+def add_child_constants(
     constants: Mapping[tuple[str, str], Sequence[str]], plan: DatabasePlan
 ) -> dict[tuple[str, str], list[str]]:
-    """The constants, and for a column that others point to also what these are compared with."""
+    """The constants, where a referenced column also gets the constants of the columns that refer to it."""
     found = {column: list(texts) for column, texts in constants.items()}
     for name in reversed(plan.tables):
         for key in plan.tables[name].foreign_keys:
@@ -170,10 +175,13 @@ def with_those_of_children(
     return found
 
 
-def point_to(
+def set_foreign_key(
     table: TablePlan, key: ForeignKey, parents: list[dict], rows: list[dict], generator: random.Random
 ) -> list[dict]:
-    """The rows with a foreign key's columns set to those of parents; rows that can point nowhere are NULL, or go."""
+    """The rows with a foreign key's columns set to values of parent rows.
+
+    Without parents, the columns become NULL, or the rows are dropped if a key of the table forbids that.
+    """
     may_be_null = all(table.columns[column].nullable for column in key.columns)
     targets = list(dict.fromkeys(tuple(parent[column] for column in key.referenced) for parent in parents))
     targets = [target for target in targets if None not in target]
@@ -181,19 +189,19 @@ def point_to(
         nothing = dict.fromkeys(key.columns)
         in_keys = {column for columns in table.keys for column in columns}
         return [] if in_keys & set(key.columns) else [row | nothing for row in rows]
-    if set(key.columns) in [set(columns) for columns in table.keys]:  # one row for one parent
+    if set(key.columns) in [set(columns) for columns in table.keys]:  # one row per parent
         generator.shuffle(targets)
         chosen = targets[: len(rows)]
     elif generator.random() < 0.6:
         some = generator.sample(targets, generator.randint(1, min(len(targets), 8)))
-        chosen = in_groups(some, len(rows))
+        chosen = repeat_unequally(some, len(rows))
         generator.shuffle(chosen)
     else:
         chosen = generator.choices(targets, k=len(rows))
-    pointed = [row | dict(zip(key.columns, target, strict=True)) for row, target in zip(rows, chosen, strict=False)]
+    linked = [row | dict(zip(key.columns, target, strict=True)) for row, target in zip(rows, chosen, strict=False)]
     if may_be_null:
-        pointed = [row | dict.fromkeys(key.columns) if generator.random() < NULL_SHARE else row for row in pointed]
-    return pointed
+        linked = [row | dict.fromkeys(key.columns) if generator.random() < NULL_SHARE else row for row in linked]
+    return linked
 
 
 def without_duplicates(rows: list[dict], keys: Sequence[tuple[str, ...]]) -> list[dict]:
@@ -203,7 +211,7 @@ def without_duplicates(rows: list[dict], keys: Sequence[tuple[str, ...]]) -> lis
 
 
 def write_database(plan: DatabasePlan, rows: Mapping[str, list[dict]], path: Path) -> None:
-    """A SQLite file with these rows; those that break a CHECK or a key are left out. Raises sqlite3.Error."""
+    """Write a SQLite file with these rows; rows that violate a CHECK or a key are skipped. Raises sqlite3.Error."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
@@ -220,7 +228,7 @@ def write_database(plan: DatabasePlan, rows: Mapping[str, list[dict]], path: Pat
 
 
 def drop_orphans(plan: DatabasePlan, connection: sqlite3.Connection) -> None:
-    """Delete rows whose parent was not taken, then those that pointed to these, until every foreign key holds."""
+    """Delete rows without their parent row, then those that referred to them, until every foreign key holds."""
     before = -1
     while before != connection.total_changes:
         before = connection.total_changes

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kid.data.schema import read_database
-from kid.evaluation.suites.chance import both_extremes
+from kid.evaluation.suites.chance import extreme_queries
 from kid.evaluation.suites.neighbours import parse_with_schema
-from kid.evaluation.suites.search import Gold, run_to_the_end, screen
+from kid.evaluation.suites.search import Gold, run_with_retries, screen
 from kid.evaluation.worker import Limits
 from kid.sql.comparison import normalize_query, order_matters, results_equal
 
@@ -109,7 +109,7 @@ def test_no_gold_is_left_to_chance(benchmark, suite):
     checked = 0
     for gold, *_ in QUERIES:
         for path in (suite / "concert").iterdir():
-            if queries := both_extremes(parse_with_schema(gold, schema), columns):
+            if queries := extreme_queries(parse_with_schema(gold, schema), columns):
                 assert is_right(path, *queries) and is_right(path, gold, queries[0])
                 checked += 1
     assert checked == 2 * len(list((suite / "concert").iterdir()))
@@ -175,8 +175,8 @@ def test_a_neighbour_that_never_ends_costs_only_itself(benchmark):
     database = benchmark / "database/concert/concert.sqlite"
     gold = Gold("SELECT name FROM singer", True, None, ("SELECT 1", ENDLESS, "SELECT name FROM singer"), (), ())
     endless = Gold(ENDLESS, True, None, ("SELECT 1",), (), ())
-    found = dict(run_to_the_end(screen, [(database, gold), (database, endless)], 1, Limits(seconds=0.5)))
-    assert found[0].error is None and found[0].settled
+    found = dict(run_with_retries(screen, [(database, gold), (database, endless)], 1, Limits(seconds=0.5)))
+    assert found[0].error is None and found[0].deterministic
     assert (found[0].verdicts[0], found[0].verdicts[2]) == ("differs", "same")
     assert found[0].verdicts[1] in ("timeout", "takes too long")
     assert found[1].error in ("timeout", "takes too long") and found[1].verdicts == ()

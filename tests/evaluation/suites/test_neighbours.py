@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from kid.data.schema import read_database
-from kid.evaluation.suites.chance import both_extremes
+from kid.evaluation.suites.chance import extreme_queries
 from kid.evaluation.suites.database_plans import read_plan
 from kid.evaluation.suites.neighbours import find_constants, make_neighbours, ordering_columns, parse_with_schema
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_read_has_no_tree(schema):
     ],
 )
 def test_what_a_query_leaves_to_chance(schema, columns, database, query, open_to_chance):
-    queries = both_extremes(parse_with_schema(query, schema), columns)
+    queries = extreme_queries(parse_with_schema(query, schema), columns)
     with closing(sqlite3.connect(database)) as connection:
         connection.text_factory = lambda raw: raw.decode(errors="ignore")
         smallest, largest = (connection.execute(sql).fetchall() for sql in queries)
@@ -195,10 +195,10 @@ def test_what_a_query_leaves_to_chance(schema, columns, database, query, open_to
 
 
 def test_a_query_that_leaves_nothing_open(schema, columns):
-    assert both_extremes(parse_with_schema("SELECT name FROM singer WHERE age > 30", schema), columns) is None
+    assert extreme_queries(parse_with_schema("SELECT name FROM singer WHERE age > 30", schema), columns) is None
     assert (
-        both_extremes(parse_with_schema("SELECT country, count(*) FROM singer GROUP BY country", schema), columns)
+        extreme_queries(parse_with_schema("SELECT country, count(*) FROM singer GROUP BY country", schema), columns)
         is None
     )
     # SQLite takes the name from the row with the largest id.
-    assert both_extremes(parse_with_schema("SELECT name, max(id) FROM singer", schema), columns) is None
+    assert extreme_queries(parse_with_schema("SELECT name, max(id) FROM singer", schema), columns) is None

@@ -12,7 +12,7 @@ from kid.data.damage import Damage
 from kid.data.questions import find_databases, find_tables, load_questions
 from kid.data.schema import read_database, read_tables, schema_from_tables_json
 from kid.evaluation.suites.database_plans import ForeignKey, read_plan
-from kid.evaluation.suites.random_databases import draw_rows, fill_column, in_groups, near_values, write_database
+from kid.evaluation.suites.random_databases import draw_rows, fill_column, near_values, repeat_unequally, write_database
 
 # Every kind of key: composite, a unique index, a CHECK, a circle, a pointer to the own table, no rowid, a view.
 SCRIPT = """
@@ -151,10 +151,10 @@ def test_near_values(literal, kind, values):
 
 
 def test_groups_have_all_different_sizes():
-    assert Counter(in_groups("abc", 6)) == {"a": 3, "b": 2, "c": 1}
-    assert Counter(in_groups("abc", 10)) == {"a": 7, "b": 2, "c": 1}
-    assert Counter(in_groups("abc", 4)) == {"a": 3, "b": 1}
-    assert in_groups("abc", 1) == ["a"]
+    assert Counter(repeat_unequally("abc", 6)) == {"a": 3, "b": 2, "c": 1}
+    assert Counter(repeat_unequally("abc", 10)) == {"a": 7, "b": 2, "c": 1}
+    assert Counter(repeat_unequally("abc", 4)) == {"a": 3, "b": 1}
+    assert repeat_unequally("abc", 1) == ["a"]
 
 
 def test_a_column_without_enough_values_gets_more(plan):
