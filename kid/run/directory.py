@@ -28,9 +28,9 @@ def check_run_directory(config: RunConfig) -> None:
     """Raise InputError if the directory holds a run that this one may not resume. Writes nothing."""
     folder = Path(config.output)
     check_writable(folder, "--output")
-    stored = stored_config(folder)
-    if not config.resume and (stored is not None or (folder / "checkpoints").exists()):
+    if not config.resume and any((folder / name).exists() for name in ("config.yaml", "checkpoints")):
         raise InputError(f"--output {config.output} holds a run; add --resume to go on with it, or choose another")
+    stored = stored_config(folder)
     if stored is None:
         return
     # A key added to RunConfig after the run was started counts as its default.
