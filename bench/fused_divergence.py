@@ -27,7 +27,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from kid.errors import InputError, OneLineParser, run_script
-from kid.losses.fused import MEMORY_MB, fused_divergence
+from kid.losses.fused import MEMORY_MB, fused_losses
 from kid.losses.head import Head
 
 OURS, BEST_PEER = "kid rkl + mle", "trl rkl"
@@ -87,7 +87,7 @@ def kid(memory_mb: float, with_mle: bool) -> Callable[[Problem], Tensor]:
     def run(problem: Problem) -> Tensor:
         count = len(problem.targets)
         weights = torch.full((count,), 1 / count, device=problem.targets.device)
-        return fused_divergence(
+        return fused_losses(
             problem.student_hidden, Head(problem.student_weight), problem.teacher_hidden, Head(problem.teacher_weight),
             problem.targets if with_mle else None, weights, divergence="rkl", memory_mb=memory_mb,
         ).loss  # fmt: skip

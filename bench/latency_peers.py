@@ -57,7 +57,7 @@ def ready(trainer: Trainer) -> Trainer:
 
 def trainer_sft(student: PreTrainedModel, device: str, size: int) -> Callable[[Batch], None]:
     trainer = ready(Trainer(student, arguments_of(TrainingArguments, device, size)))
-    return lambda batch: one_step(trainer, full_inputs(batch), len(batch.logit_rows))
+    return lambda batch: one_step(trainer, full_inputs(batch), len(batch.logit_positions))
 
 
 def trl_gkd(

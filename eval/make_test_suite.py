@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from kid.data.damage import Damage
+from kid.data.faults import Damage
 from kid.data.questions import find_databases, find_tables, load_questions
 from kid.data.schema import Schema, check_not_in_use, read_database, read_tables
 from kid.errors import InputError, OneLineParser, run_script

@@ -10,7 +10,7 @@ from cli import add_question_flags
 from rich.console import Console
 from rich.table import Table
 
-from kid.data.damage import Damage
+from kid.data.faults import Damage
 from kid.data.questions import Question, find_databases, load_questions
 from kid.data.schema import check_not_in_use
 from kid.errors import InputError, OneLineParser, run_script

@@ -77,11 +77,11 @@ def find_tokenizer(model: str | None, texts: list[str]):
 
 
 def show_prompt(arguments: argparse.Namespace) -> None:
+    from kid.data.annotation import annotate_questions, tokenizer_corpus
     from kid.data.encoding import encode_continuations
     from kid.data.prepare import row_encoder
     from kid.data.prompt import question_part
     from kid.data.reading import data_options, load_split, read_schemas
-    from kid.data.texts import annotate_questions, tokenizer_corpus
 
     options = data_options(arguments)
     loaded = load_split(options, arguments.split, arguments.index)
@@ -138,10 +138,10 @@ def histogram(title: str, lengths: list[int], limit: int) -> Table:
 
 
 def show_stats(arguments: argparse.Namespace) -> None:
+    from kid.data.annotation import annotate_questions, tokenizer_corpus
     from kid.data.batching import filter_long_outputs, long_prompt_remarks
     from kid.data.prepare import prepare
     from kid.data.reading import data_options, load_split, read_schemas
-    from kid.data.texts import annotate_questions, tokenizer_corpus
     from kid.files import write_atomically
 
     options = data_options(arguments)

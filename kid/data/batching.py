@@ -66,7 +66,7 @@ class Batch:
     input_ids, attention_mask, position_ids: int64 [B, P + R].
     completion_ids: int64 [B, R].
     completion_mask: bool [B, R], true at output tokens.
-    logit_rows: int64 [N], the index in the flattened [B, P + R] of the logits that predict each output token (the
+    logit_positions: int64 [N], the index in the flattened [B, P + R] of the logits that predict each output token (the
         position before it).
     row_weights: fp32 [N]; over the whole global batch they sum to 1.
     lengths: [B], |y| with EOS; 0 in a row that only fills the batch.
@@ -83,7 +83,7 @@ class Batch:
     position_ids: Tensor
     completion_ids: Tensor
     completion_mask: Tensor
-    logit_rows: Tensor
+    logit_positions: Tensor
     row_weights: Tensor
     lengths: list[int]
     positions: list[int]
@@ -221,11 +221,11 @@ def collate(
     lengths = [len(completion) for completion in completions]
     prompt_width, width = prompt_ids.shape[1], max(1, *lengths)
     completion_ids = torch.full((len(samples), width), pad_token_id)
-    logit_rows, row_weights = [], []
+    logit_positions, row_weights = [], []
     for index, (completion, weight) in enumerate(zip(completions, weights, strict=True)):
         completion_ids[index, : len(completion)] = torch.tensor(completion)
         first = index * (prompt_width + width) + prompt_width - 1
-        logit_rows.append(torch.arange(first, first + len(completion)))
+        logit_positions.append(torch.arange(first, first + len(completion)))
         row_weights.append(torch.full((len(completion),), weight))
     completion_mask = torch.arange(width) < torch.tensor(lengths)[:, None]
     attention_mask = torch.cat([prompt_mask, completion_mask.long()], dim=1)
@@ -236,7 +236,7 @@ def collate(
         position_ids=(attention_mask.cumsum(1) - 1).clamp(min=0),
         completion_ids=completion_ids,
         completion_mask=completion_mask,
-        logit_rows=torch.cat(logit_rows),
+        logit_positions=torch.cat(logit_positions),
         row_weights=torch.cat(row_weights),
         lengths=lengths,
         positions=positions,

@@ -12,6 +12,7 @@ import datasets
 import numpy as np
 import pyarrow.compute as pc
 
+from kid.data.annotation import AnnotatedQuestion, annotate_questions, question_with_evidence
 from kid.data.cache import build_once, cache_folder, content_hash, json_hash
 from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
 from kid.data.prompt import matched_part, question_part, schema_part
@@ -26,7 +27,6 @@ from kid.data.schema_filter import (
     select_top,
     training_selection,
 )
-from kid.data.texts import AnnotatedQuestion, annotate_questions, question_with_evidence
 from kid.errors import InputError
 from kid.sql.normalise import gold_schema_items
 

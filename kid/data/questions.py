@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kid.config.benchmarks import Split, find_split
-from kid.data.damage import Damage
+from kid.data.faults import Damage
 from kid.errors import InputError
 
 ITEM_SEPARATOR = re.compile(r"[\s,]*")

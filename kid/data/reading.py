@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from kid.data.damage import Damage
+from kid.data.faults import Damage
 from kid.data.questions import Question, find_databases, find_tables, load_questions
 from kid.data.schema import DamagedDatabaseError, Schema, check_not_in_use, read_database, read_tables
 from kid.data.schema_filter import Selection, read_rankings, select_top

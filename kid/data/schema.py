@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kid.data.damage import Damage
+from kid.data.faults import Damage
 from kid.data.questions import read_items
 from kid.errors import InputError
 

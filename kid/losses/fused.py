@@ -78,18 +78,18 @@ def plan_chunks(
 
 
 def row_backend(name: str | None, device: torch.device, dtype: torch.dtype) -> tuple[Callable[..., None], int]:
-    """(its `compute_rows`, tensors of scratch it needs). `name`: "torch", "triton"; None: Triton for fp32 on a GPU."""
+    """(its `fill_row_statistics`, tensors of scratch it needs). None: Triton for fp32 logits on a GPU, else torch."""
     if name is None:
         usable = device.type == "cuda" and dtype == torch.float32 and importlib.util.find_spec("triton")
         name = "triton" if usable else "torch"
     if name == "torch":
-        return torch_rows.compute_rows, torch_rows.SCRATCH
+        return torch_rows.fill_row_statistics, torch_rows.SCRATCH
     from kid.losses import triton_rows  # on a CPU only the tests import it, with Triton's interpreter
 
-    return triton_rows.compute_rows, 0
+    return triton_rows.fill_row_statistics, 0
 
 
-def fused_divergence(
+def fused_losses(
     student_hidden: Tensor,
     student_head: Head,
     teacher_hidden: Tensor | None = None,
@@ -149,7 +149,7 @@ def fused_divergence(
     if weights is None:
         weights = student_hidden.new_ones(len(student_hidden))
     rows = row_backend(backend, student_hidden.device, wide)
-    loss, *statistics = FusedDivergence.apply(
+    loss, *statistics = FusedHead.apply(
         student_hidden, student_head.weight, student_head.bias, weights.to(wide), student_head, teacher_hidden,
         teacher_head, targets, objective, memory_mb, rows, torch.is_grad_enabled(),
     )  # fmt: skip
@@ -171,47 +171,49 @@ def logits_in_chunks(
         scratch: tensors as large as the logits that the caller makes of them; they count into the budget.
     """
     wide = torch.promote_types(hidden.dtype, torch.float32)
-    plan = plan_chunks([head], hidden.device, wide.itemsize, wide.itemsize * scratch, 0, memory_mb)
-    for rows in plan.chunks(len(hidden)):
+    chunk_plan = plan_chunks([head], hidden.device, wide.itemsize, wide.itemsize * scratch, 0, memory_mb)
+    for rows in chunk_plan.chunks(len(hidden)):
         logits = torch.empty(rows.stop - rows.start, len(head.weight), dtype=wide, device=hidden.device)
-        project(hidden[rows], head, logits, plan.tile)
+        project(hidden[rows], head, logits, chunk_plan.tile)
         yield rows, logits
 
 
-class FusedDivergence(torch.autograd.Function):
-    """Use `fused_divergence`."""
+class FusedHead(torch.autograd.Function):
+    """Use `fused_losses`."""
 
     @staticmethod
     def forward(
         ctx, hidden, weight, bias, weights, head, teacher_hidden, teacher_head, targets, objective, memory_mb, backend,
         with_gradient,
     ):  # fmt: skip
-        compute_rows, scratch = backend
-        wanted = [with_gradient and needed for needed in ctx.needs_input_grad[:4]]
-        backwards = any(wanted[:3])
+        fill_row_statistics, scratch = backend
+        needs_grad = [with_gradient and needed for needed in ctx.needs_input_grad[:4]]
+        backwards = any(needs_grad[:3])
         count, device = len(hidden), hidden.device
-        wide = torch.promote_types(hidden.dtype, torch.float32)
-        # Rounded to it once: after the soft cap, which needs the logits beside the gradient.
-        narrow, capped = operand_dtype(hidden), head.soft_cap is not None
-        written = wide if capped else narrow
-        own_gradient = backwards and (written != wide or capped)
-        own = own_gradient * written.itemsize + (backwards and written != narrow) * narrow.itemsize
+        logit_dtype = torch.promote_types(hidden.dtype, torch.float32)
+        # Rounded to it once: after the soft cap, which needs_grad the logits beside the gradient.
+        grad_dtype, capped = operand_dtype(hidden), head.soft_cap is not None
+        buffer_dtype = logit_dtype if capped else grad_dtype
+        separate_gradient = backwards and (buffer_dtype != logit_dtype or capped)
+        gradient_bytes = (
+            separate_gradient * buffer_dtype.itemsize + (backwards and buffer_dtype != grad_dtype) * grad_dtype.itemsize
+        )
         heads = [head] if teacher_head is None else [head, teacher_head]
-        plan = plan_chunks(heads, device, wide.itemsize, own, scratch, memory_mb)
-        chunks = plan.chunks(count)
+        chunk_plan = plan_chunks(heads, device, logit_dtype.itemsize, gradient_bytes, scratch, memory_mb)
+        chunks = chunk_plan.chunks(count)
         largest = max((rows.stop - rows.start for rows in chunks), default=0)
 
-        def buffer(width: int, dtype: torch.dtype = wide) -> Tensor:
+        def buffer(width: int, dtype: torch.dtype = logit_dtype) -> Tensor:
             return torch.empty(largest, width, dtype=dtype, device=device)
 
         logits, states = buffer(len(weight)), buffer(hidden.shape[1])
         teacher_logits = None if teacher_head is None else buffer(len(teacher_head.weight))
-        gradient = (buffer(len(weight), written) if own_gradient else logits) if backwards else None
-        d_hidden = torch.empty_like(hidden) if wanted[0] else None
-        d_weight = torch.zeros(weight.shape, dtype=wide, device=device) if wanted[1] else None
-        d_bias = torch.zeros(bias.shape, dtype=wide, device=device) if wanted[2] else None
+        gradient = (buffer(len(weight), buffer_dtype) if separate_gradient else logits) if backwards else None
+        d_hidden = torch.empty_like(hidden) if needs_grad[0] else None
+        d_weight = torch.zeros(weight.shape, dtype=logit_dtype, device=device) if needs_grad[1] else None
+        d_bias = torch.zeros(bias.shape, dtype=logit_dtype, device=device) if needs_grad[2] else None
         statistics = RowStatistics(
-            *(torch.zeros(count, dtype=wide, device=device) for _ in range(3)),
+            *(torch.zeros(count, dtype=logit_dtype, device=device) for _ in range(3)),
             torch.zeros(count, dtype=torch.long, device=device),
         )
         dropped = weights == 0
@@ -220,14 +222,14 @@ class FusedDivergence(torch.autograd.Function):
         for rows in chunks:
             n = rows.stop - rows.start
 
-            def kept(states: Tensor, rows: slice = rows) -> Tensor:
+            def without_skipped(states: Tensor, rows: slice = rows) -> Tensor:
                 return states[rows].masked_fill(dropped[rows, None], 0)
 
-            inputs = kept(hidden)
-            project(inputs, head, logits[:n], plan.tile)
+            inputs = without_skipped(hidden)
+            project(inputs, head, logits[:n], chunk_plan.tile)
             if teacher_head is not None:
-                project(kept(teacher_hidden), teacher_head, teacher_logits[:n], plan.tile)
-            compute_rows(
+                project(without_skipped(teacher_hidden), teacher_head, teacher_logits[:n], chunk_plan.tile)
+            fill_row_statistics(
                 logits[:n],
                 None if teacher_head is None else teacher_logits[:n],
                 None if targets is None else targets[rows],
@@ -240,18 +242,18 @@ class FusedDivergence(torch.autograd.Function):
                 continue
             d_logits = gradient[:n]
             if capped:  # d cap(z) / dz = 1 - (cap(z) / soft_cap)^2
-                d_logits = d_logits.mul_(logits[:n].div_(head.soft_cap).square_().neg_().add_(1)).to(narrow)
-            if wanted[0]:
-                pull_back(d_logits, head, states[:n], plan.tile)
+                d_logits = d_logits.mul_(logits[:n].div_(head.soft_cap).square_().neg_().add_(1)).to(grad_dtype)
+            if needs_grad[0]:
+                pull_back(d_logits, head, states[:n], chunk_plan.tile)
                 d_hidden[rows] = states[:n]
-            if wanted[1]:
+            if needs_grad[1]:
                 add_weight_gradient(d_logits, inputs, d_weight)
-            if wanted[2]:
-                d_bias += d_logits.sum(0, dtype=wide)
+            if needs_grad[2]:
+                d_bias += d_logits.sum(0, dtype=logit_dtype)
         for values in (statistics.kd, statistics.nll, statistics.entropy, statistics.argmax):
             values.masked_fill_(dropped, 0)
         per_row = objective.kd_weight * statistics.kd + objective.mle_weight * statistics.nll
-        ctx.save_for_backward(d_hidden, d_weight, d_bias, per_row if wanted[3] else None)
+        ctx.save_for_backward(d_hidden, d_weight, d_bias, per_row if needs_grad[3] else None)
         ctx.dtypes = [None if tensor is None else tensor.dtype for tensor in (hidden, weight, bias, weights)]
         ctx.mark_non_differentiable(statistics.kd, statistics.nll, statistics.entropy, statistics.argmax)
         return (per_row * weights).sum(), statistics.kd, statistics.nll, statistics.entropy, statistics.argmax

@@ -93,7 +93,7 @@ def softmax_parts(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return shifted, exponential, exponential.sum(-1, keepdim=True)
 
 
-def compute_rows(
+def fill_row_statistics(
     student: Tensor,
     teacher: Tensor | None,
     targets: Tensor | None,
@@ -113,7 +113,7 @@ def compute_rows(
     rows = max(1, BLOCK // student.shape[1]) if student.device.type == "cpu" else max(1, len(student))
     for at in range(0, len(student), rows):
         part = slice(at, at + rows)
-        compute_block(
+        fill_block_statistics(
             student[part],
             None if teacher is None else teacher[part],
             None if targets is None else targets[part],
@@ -124,10 +124,10 @@ def compute_rows(
         )
 
 
-def compute_block(
+def fill_block_statistics(
     student, teacher, targets, weights, objective: Objective, statistics: RowStatistics, gradient
 ) -> None:
-    """As `compute_rows`, all rows at once; weights [n, 1]."""
+    """As `fill_row_statistics`, all rows at once; weights [n, 1]."""
     statistics.argmax.copy_(student[:, : objective.vocabulary].argmax(-1))
     shifted, q, total = softmax_parts(student)
     statistics.entropy.copy_((total.log() - (q * shifted).sum(-1, keepdim=True) / total).squeeze(1))

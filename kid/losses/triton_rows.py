@@ -177,7 +177,7 @@ def row_kernel(
             tl.store(gradient_ptr + ids, gradient.to(gradient_ptr.dtype.element_ty), mask=inside)
 
 
-def compute_rows(
+def fill_row_statistics(
     student: Tensor,
     teacher: Tensor | None,
     targets: Tensor | None,
@@ -186,7 +186,7 @@ def compute_rows(
     statistics: RowStatistics,
     gradient: Tensor | None,
 ) -> None:
-    """As `kid.losses.torch_rows.compute_rows`; logits are fp32, their rows contiguous.
+    """As `kid.losses.torch_rows.fill_row_statistics`; logits are fp32, their rows contiguous.
 
     Raises:
         TypeError: logits of another dtype.

@@ -10,8 +10,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerFast
 
 from kid.config.run_config import RunConfig
+from kid.data.annotation import annotate_questions, tokenizer_corpus
 from kid.data.reading import data_options, load_split, read_schemas
-from kid.data.texts import annotate_questions, tokenizer_corpus
 
 EOS, PAD = "<|endoftext|>", "<|pad|>"
 # Each fixed phrase of the prompt is one piece, which halves the prompt's length. Other pieces are a word with the sign

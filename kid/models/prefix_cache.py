@@ -54,16 +54,16 @@ class PrefixCache:
         return cache
 
 
-def forward(model, *inputs, last: bool, **options) -> Tensor:
-    """A forward of an engine or a bare module; `last`: no other of its forwards follows in the micro-batch."""
+def forward(model, *inputs, last_forward: bool, **options) -> Tensor:
+    """A forward of an engine or a bare module; `last_forward`: no other of its forwards follows in the micro-batch."""
     states = model(*inputs, **options)
-    if not last:
+    if not last_forward:
         discard_zero3_trace(model)
     return states
 
 
 def extend(model, batch: Batch, prefix: PrefixCache, until: int, rows: Tensor | None = None) -> PrefixCache:
-    """The prefix longer by columns [prefix.width, until): a forward, with gradient where that is enabled.
+    """Run a forward that makes the prefix longer by columns [prefix.width, until), with gradient where that is enabled.
 
     Args:
         model: an engine, or a bare module.
@@ -75,7 +75,7 @@ def extend(model, batch: Batch, prefix: PrefixCache, until: int, rows: Tensor | 
     if rows is not None:
         ids, positions, mask = ids[rows], positions[rows], mask[rows]
     cache = prefix.new_cache(bare_module(model).causal_lm, EarlyExitCache)
-    forward(model, ids, mask, positions, batch.logit_rows[:0], cache, logits=False, last=False)
+    forward(model, ids, mask, positions, batch.logit_positions[:0], cache, logits=False, last_forward=False)
     layers = cache.layers
     return PrefixCache(until, tuple(layer.keys for layer in layers), tuple(layer.values for layer in layers))
 
@@ -149,8 +149,8 @@ def forward_outputs(
     batch: Batch,
     prefix: PrefixCache,
     completion_ids: Tensor,
-    chosen: Tensor | None = None,
-    last: bool = True,
+    token_mask: Tensor | None = None,
+    last_forward: bool = True,
 ) -> Tensor:
     """The model's states where output tokens are predicted: hidden states, or with `--fused off` logits.
 
@@ -158,13 +158,13 @@ def forward_outputs(
         model: an engine, or a bare module.
         prefix: of this model and batch.
         completion_ids: int64 [B, R], fed in place of the batch's own; padding stays as it is.
-        chosen: bool [B, R], only the states that predict these of its tokens.
-        last: whether this is the model's last forward of the micro-batch.
+        token_mask: bool [B, R], only the states that predict these output tokens; None: all.
+        last_forward: whether this is the model's last forward of the micro-batch.
 
     Returns:
         [N, H] or [N, V]; the rows in row-major order.
     """
-    rows = batch.logit_rows if chosen is None else batch.logit_rows[chosen[batch.completion_mask]]
+    rows = batch.logit_positions if token_mask is None else batch.logit_positions[token_mask[batch.completion_mask]]
     # Nothing is predicted after the last column.
     width, end = batch.input_ids.shape[1], batch.input_ids.shape[1] - 1
     rows = rows // width * (end - prefix.width) + rows % width - prefix.width
@@ -172,4 +172,4 @@ def forward_outputs(
     ids = with_completion(batch, completion_ids)[:, at]
     cache = prefix.new_cache(bare_module(model).causal_lm) if prefix.width else None
     mask, positions = batch.attention_mask[:, :end], batch.position_ids[:, at]
-    return forward(model, ids, mask, positions, rows, cache, logits=not config.fused, last=last)
+    return forward(model, ids, mask, positions, rows, cache, logits=not config.fused, last_forward=last_forward)

@@ -11,7 +11,7 @@ from kid.models.response_model import ResponseModel
 from kid.planning.engines import is_offloaded, persistent_parameters, reuse_limit, unique_parameters
 from kid.planning.rehearsal import Layout
 from kid.training.imperfect import mask_count
-from kid.training.passes import ENTROPIES, ITS_OWN, KD, PREDICTIONS, STUDENT, TEACHER, count_passes, passes
+from kid.training.passes import ENTROPIES, KD, OWN_TOKENS, PREDICTIONS, STUDENT, TEACHER, count_passes, passes
 
 # Bytes per second: decoding reads all weights for each token from an H100's memory; offloaded weights cross PCIe 4 x16.
 GPU_MEMORY_BANDWIDTH, PCIE_BANDWIDTH = 3.35e12, 25e9
@@ -142,7 +142,7 @@ def step_cost(
     accumulation: int,
 ) -> Cost:
     """The cost of a step whose outputs come from `source`, with every prompt and output as long as in the layout."""
-    step_passes = [this for this in passes(config, source) if this.reads != ITS_OWN]
+    step_passes = [this for this in passes(config, source) if this.reads != OWN_TOKENS]
     student_passes = [this for this in step_passes if this.model == STUDENT]
     # Decoding reuses the encoded prompts of training if there is one micro-batch (kid.training.step.train_step).
     separately = len(student_passes) > 1 or (source == ON_POLICY and accumulation == 1)

@@ -20,7 +20,7 @@ from kid.planning.costs import Cost, head_elements, step_cost
 from kid.planning.engines import MemoryItem, peak_gathered_elements, training_memory, weight_memory
 from kid.planning.rehearsal import Layout, MemoryUse, rehearse
 from kid.planning.shapes import Shape, build
-from kid.training.passes import ITS_OWN, KD, STUDENT, Pass, passes
+from kid.training.passes import KD, OWN_TOKENS, STUDENT, Pass, passes
 
 GIB = 2**30
 # On a GPU: CUDA's context, NCCL's buffers, fragmentation. On the host, for each rank: Python and its libraries.
@@ -114,7 +114,7 @@ def chunk_bytes(
     device: str,
     trains: bool = True,
 ) -> int:
-    """Bytes that the fused head (kid.losses.fused.FusedDivergence) allocates for its largest chunk of `rows` rows.
+    """Bytes that the fused head (kid.losses.fused.FusedHead) allocates for its largest chunk of `rows` rows.
 
     Args:
         teacher: None without a divergence.
@@ -123,16 +123,20 @@ def chunk_bytes(
     """
     heads = [model.head for model in (student, teacher) if model is not None]
     hidden = DTYPES[config.dtype]
-    wide = torch.promote_types(hidden, torch.float32)
-    narrow, capped = hidden if device == "cuda" else wide, heads[0].soft_cap is not None
-    written = wide if capped else narrow
-    own_gradient = trains and (written != wide or capped)
-    own = own_gradient * written.itemsize + (trains and written != narrow) * narrow.itemsize
+    logit_dtype = torch.promote_types(hidden, torch.float32)
+    grad_dtype, capped = hidden if device == "cuda" else logit_dtype, heads[0].soft_cap is not None
+    buffer_dtype = logit_dtype if capped else grad_dtype
+    separate_gradient = trains and (buffer_dtype != logit_dtype or capped)
+    gradient_bytes = (
+        separate_gradient * buffer_dtype.itemsize + (trains and buffer_dtype != grad_dtype) * grad_dtype.itemsize
+    )
     scratch = torch_rows.SCRATCH if device == "cpu" else 0
-    plan = plan_chunks(heads, torch.device(device), wide.itemsize, own, scratch, config.logit_memory_mb)
-    largest = max((chunk.stop - chunk.start for chunk in plan.chunks(rows)), default=0)
+    chunk_plan = plan_chunks(
+        heads, torch.device(device), logit_dtype.itemsize, gradient_bytes, scratch, config.logit_memory_mb
+    )
+    largest = max((chunk.stop - chunk.start for chunk in chunk_plan.chunks(rows)), default=0)
     elements = sum(len(head.weight) for head in heads) + heads[0].weight.shape[1]
-    return largest * (wide.itemsize * elements + own * len(heads[0].weight))
+    return largest * (logit_dtype.itemsize * elements + gradient_bytes * len(heads[0].weight))
 
 
 @cache
@@ -245,7 +249,7 @@ def step_phases(run: PlannedRun, source: str) -> Iterator[tuple[str, list[Memory
     """Yields (phase, memory it adds) in the order of `micro_batch_loss`, with every prompt and output at its limit."""
     config, student, teacher = run.config, run.student, run.teacher
     # Decoding reuses the encoded prompts of training only if there is one micro-batch (kid.training.step.train_step).
-    step_passes = [p for p in passes(config, source) if p.reads != ITS_OWN or run.accumulation == 1]
+    step_passes = [p for p in passes(config, source) if p.reads != OWN_TOKENS or run.accumulation == 1]
     transient = [*training_memory(student, run.student_deepspeed, config.dtype, run.machine.gpus, run.accumulation)]
     transient = [replace(line, name=f"student: {line.name}") for line in transient if not line.held]
     teacher_head_rows, teacher_use, states = None, MemoryUse(0, 0), []
@@ -264,7 +268,7 @@ def step_phases(run: PlannedRun, source: str) -> Iterator[tuple[str, list[Memory
     prefix = MemoryItem("teacher: keys and values of the prompts", teacher_use.prefix)
     if source == ON_POLICY:
         yield "decoding", decoding_memory(run, student_use.prefix if run.accumulation == 1 else 0)
-    elif any(not p.trains for p in step_passes if p.model == STUDENT):
+    elif any(not p.needs_gradient for p in step_passes if p.model == STUDENT):
         chunk = chunk_bytes(config, student, None, run.rows, "cuda", trains=False) if config.fused else 0
         evaluating = MemoryItem("student: prompts and passes without gradient", student_use.evaluating)
         yield "rewriting", [prefix, evaluating, MemoryItem(LOGITS_NAME, chunk)]

@@ -162,13 +162,13 @@ def rehearse_student(
         prefix = encode_prompts(config, module, batch, separately=len(student_passes) > 1)
         prefix_bytes = alive.live
         for this in student_passes:
-            if not this.trains:
+            if not this.needs_gradient:
                 with torch.no_grad():
                     forward_outputs(config, module, batch, prefix.detach(), batch.completion_ids)
         evaluating = alive.peak_since()
         roots: list[Tensor] = []
         for this in student_passes:
-            if this.trains:
+            if this.needs_gradient:
                 states = forward_outputs(config, module, batch, prefix, batch.completion_ids)
                 if not config.fused:
                     teacher_logits = KD in this.gives and torch.empty(

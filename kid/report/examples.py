@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kid.data.damage import Damage
+from kid.data.faults import Damage
 from kid.data.questions import Question, load_questions
 from kid.errors import InputError
 from kid.evaluation.failures import failure_examples, failure_table

@@ -15,9 +15,9 @@ from kid.report.examples import (
     scored_predictions,
     spaced_examples,
 )
+from kid.report.exposure_bias_table import mismatch_table
 from kid.report.figures import FIGURES
 from kid.report.groups import Group, group_runs, teachers_by_table
-from kid.report.mismatch import mismatch_table
 from kid.report.missing import missing_cells, missing_results, to_resume
 from kid.report.page import Bullets, Commands, Section
 from kid.report.runs import Run

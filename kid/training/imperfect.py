@@ -81,11 +81,11 @@ def select_by_entropy(strategy: str, lengths: Sequence[int], mask_ratio: float, 
     return torch.zeros_like(eligible).scatter(1, order, first)
 
 
-def mask_by_rule(work: MicroBatch, plan: list[Pass]) -> None:
-    """Before the first pass: choose what is masked, unless nothing is or a pass of the plan decides it."""
+def mask_by_rule(work: MicroBatch, step_passes: list[Pass]) -> None:
+    """Before the first pass: choose what is masked, unless nothing is or a pass of the step_passes decides it."""
     config, batch = work.config, work.batch
-    given = [name for this in plan for name in this.gives]
-    if Y_HAT in [this.reads for this in plan] and ENTROPIES not in given:
+    given = [name for this in step_passes for name in this.gives]
+    if Y_HAT in [this.reads for this in step_passes] and ENTROPIES not in given:
         masked = select_by_rule(
             config.mask_strategy,
             work.lengths,

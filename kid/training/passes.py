@@ -17,7 +17,7 @@ BY_ENTROPY = ("hard", "easy")
 
 # Which model runs, what it reads after the prompt, and what is taken from it.
 STUDENT, TEACHER = "student", "teacher"
-Y, MASKED_Y, Y_HAT, ITS_OWN = "y", "masked y", "y_hat", "its own tokens"
+Y, MASKED_Y, Y_HAT, OWN_TOKENS = "y", "masked y", "y_hat", "its own tokens"
 ENTROPIES, PREDICTIONS, HIDDEN_STATES, KD, MLE = "entropies", "predictions", "hidden states", "divergence", "likelihood"
 
 
@@ -30,8 +30,8 @@ class Pass:
     gives: tuple[str, ...]
 
     @property
-    def trains(self) -> bool:
-        """Whether it has a gradient."""
+    def needs_gradient(self) -> bool:
+        """Whether its states get a gradient: the passes that a loss is computed from."""
         return KD in self.gives or MLE in self.gives
 
 
@@ -42,7 +42,7 @@ def passes(config: RunConfig, source: str) -> list[Pass]:
     kd, mle = (KD,) if distils else (), (MLE,) if source in MLE_SOURCES else ()
     gold_mle = rewrites and config.mle_on == "gold"
     table = [
-        (source == ON_POLICY, STUDENT, ITS_OWN, (Y,)),
+        (source == ON_POLICY, STUDENT, OWN_TOKENS, (Y,)),
         (rewrites and config.mask_strategy in BY_ENTROPY, STUDENT, Y, (ENTROPIES,)),
         (rewrites and config.rewrite == "predict", STUDENT, MASKED_Y, (PREDICTIONS,)),
         (distils, TEACHER, y, (HIDDEN_STATES,)),
@@ -53,9 +53,9 @@ def passes(config: RunConfig, source: str) -> list[Pass]:
     return [Pass(*row) for wanted, *row in table if wanted]
 
 
-def count_passes(plan: list[Pass]) -> tuple[int, int]:
+def count_passes(step_passes: list[Pass]) -> tuple[int, int]:
     """(the student's passes that train, those that do not)."""
-    mine = [this.trains for this in plan if this.model == STUDENT]
+    mine = [this.needs_gradient for this in step_passes if this.model == STUDENT]
     return sum(mine), len(mine) - sum(mine)
 
 

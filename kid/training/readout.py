@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kid.config.run_config import RunConfig
 from kid.losses.divergence import divergence, entropy, negative_log_likelihood
-from kid.losses.fused import fused_divergence, logits_in_chunks
+from kid.losses.fused import fused_losses, logits_in_chunks
 from kid.models.pretrained import TokenIds
 from kid.models.zero3 import gathered_heads
 from kid.randomness import draw_tokens
@@ -52,7 +52,7 @@ def losses(
     if config.fused:
         with gathered_heads(*(model for model in (student, teacher) if model is not None)) as heads:
             teacher_head = None if teacher is None else heads[1]
-            found = fused_divergence(
+            found = fused_losses(
                 states, heads[0], teacher_states, teacher_head, targets, weights, divergence=name,
                 kd_weight=config.kd_weight, mle_weight=config.mle_weight, temperature=config.temperature,
                 mixture_weight=config.mixture_weight, memory_mb=config.logit_memory_mb,
@@ -73,7 +73,7 @@ def entropies(config: RunConfig, student, states: Tensor) -> Tensor:
     if not config.fused:
         return entropy(states)
     with gathered_heads(student) as (head,):
-        return fused_divergence(states, head, memory_mb=config.logit_memory_mb).entropy
+        return fused_losses(states, head, memory_mb=config.logit_memory_mb).entropy
 
 
 @torch.no_grad()
@@ -87,7 +87,7 @@ def predictions(config: RunConfig, student, states: Tensor, tokens: TokenIds, un
     memory = {"memory_mb": config.logit_memory_mb}
     with gathered_heads(student) as (head,):
         if uniforms is None:
-            return fused_divergence(states, head, vocabulary=tokens.count, **memory).argmax
+            return fused_losses(states, head, vocabulary=tokens.count, **memory).argmax
         drawn = torch.empty(len(states), dtype=torch.long, device=states.device)
         for rows, logits in logits_in_chunks(states, head, scratch=DRAW_SCRATCH, **memory):
             chosen = draw_tokens(logits[:, : tokens.count], uniforms[rows], config.sample_temperature, config.top_p)

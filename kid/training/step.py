@@ -24,9 +24,9 @@ from kid.training.imperfect import mask_by_entropy, mask_by_rule, write_predicti
 from kid.training.passes import (
     ENTROPIES,
     HIDDEN_STATES,
-    ITS_OWN,
     KD,
     MLE,
+    OWN_TOKENS,
     PREDICTIONS,
     TEACHER,
     MicroBatch,
@@ -99,10 +99,10 @@ def micro_batch_loss(
     Returns:
         (the loss, a scalar with gradient; float64 [len(TOTALS)] without).
     """
-    plan = [this for this in passes(config, source) if this.reads != ITS_OWN]
+    step_passes = [this for this in passes(config, source) if this.reads != OWN_TOKENS]
     work = MicroBatch(config, student, teacher, batch, step, tokens)
     with timed(timers, "rewrite"):
-        mask_by_rule(work, plan)
+        mask_by_rule(work, step_passes)
     teacher_prefix, device = PrefixCache(), batch.input_ids.device
     if teacher is not None:
         # A whole teacher's prompts can run beside the student's work.
@@ -110,42 +110,46 @@ def micro_batch_loss(
             teacher_prefix = encode_teacher_prompts(config, teacher, batch)
     with timed(timers, "prompt"):
         train_prefix, eval_prefix = prefixes or encode_student_prompts(
-            config, student, batch, step, *count_passes(plan)
+            config, student, batch, step, *count_passes(step_passes)
         )
-    for place, this in enumerate(plan):
-        model, prefix, running, handling = student, eval_prefix, "rewrite", "rewrite"
+    for place, this in enumerate(step_passes):
+        model, prefix, forward_part, handler_part = student, eval_prefix, "rewrite", "rewrite"
         if this.model == TEACHER:
-            model, prefix, running, handling = teacher, teacher_prefix, "teacher", "teacher"
+            model, prefix, forward_part, handler_part = teacher, teacher_prefix, "teacher", "teacher"
             wait_side_stream(device)
-        elif this.trains:
-            prefix, running, handling = train_prefix, "student", "loss"
+        elif this.needs_gradient:
+            prefix, forward_part, handler_part = train_prefix, "student", "loss"
             seed_dropout(config, step, batch, prefix.width)
-        with timed(timers, running), nullcontext() if this.trains else eval_no_grad(model):
+        with timed(timers, forward_part), nullcontext() if this.needs_gradient else eval_no_grad(model):
             states = forward_outputs(
                 config, model, batch, prefix, work.outputs[this.reads],
-                chosen=work.masked if PREDICTIONS in this.gives else None,
-                last=this.model not in [later.model for later in plan[place + 1 :]],
+                token_mask=work.masked if PREDICTIONS in this.gives else None,
+                last_forward=this.model not in [later.model for later in step_passes[place + 1 :]],
             )  # fmt: skip
-        with timed(timers, handling):
+        with timed(timers, handler_part):
             HANDLERS[this.gives[0]](work, this, states)
         del states  # of every output token, with `--fused off` logits
-    totals = [work.loss.detach(), work.kd, work.mle, work.changed, work.masked.sum(), sum(work.lengths)]
-    totals += [batch.tokens, batch.shared_tokens]
-    return work.loss, torch.stack([torch.as_tensor(t, dtype=torch.float64, device=work.loss.device) for t in totals])
+    totals = {
+        "loss": work.loss.detach(), "kd": work.kd, "mle": work.mle,
+        "changed": work.changed, "masked": work.masked.sum(), "output_tokens": sum(work.lengths),
+        "tokens": batch.tokens, "shared_tokens": batch.shared_tokens,
+    }  # fmt: skip
+    as_numbers = [torch.as_tensor(totals[name], dtype=torch.float64, device=work.loss.device) for name in TOTALS]
+    return work.loss, torch.stack(as_numbers)
 
 
 def train_step(
     config: RunConfig, source: str, student, teacher, batches: list[Batch], step: int, tokens: TokenIds, timers
 ) -> dict[str, float]:
     """One optimizer step on this rank's micro-batches; returns the global batch's sums (TOTALS), on every rank."""
-    plan, prefixes = passes(config, source), None
-    if plan[0].reads == ITS_OWN:
+    step_passes, prefixes = passes(config, source), None
+    if step_passes[0].reads == OWN_TOKENS:
         # With one micro-batch its prompts serve decoding and training. Those of several would have to be held together
         # with all their activations: then decoding, which is cheapest for all samples side by side, encodes its own.
         if len(batches) == 1:
             with timed(timers, "prompt"):
                 batch = batches[0].to(student.device)
-                prefixes = encode_student_prompts(config, student, batch, step, *count_passes(plan))
+                prefixes = encode_student_prompts(config, student, batch, step, *count_passes(step_passes))
         with timed(timers, "decode"):
             batches = on_policy(config, student, batches, step, tokens, prefixes[1] if prefixes else None)
     totals = torch.zeros(len(TOTALS), dtype=torch.float64, device=student.device)

@@ -118,7 +118,7 @@ def test_collate_pads_prompts_left_and_outputs_right():
     assert batch.attention_mask.tolist() == [[1, 1, 1, 1, 1, 0], [0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 0, 0]]
     assert batch.position_ids[1].tolist() == [0, 0, 0, 1, 2, 3]
     # Logits at a row predict the token after it: the last prompt token predicts the first output token.
-    following = batch.input_ids.flatten()[batch.logit_rows + 1]
+    following = batch.input_ids.flatten()[batch.logit_positions + 1]
     assert following.tolist() == [21, 1, 22, 23, 1] == batch.completion_ids[batch.completion_mask].tolist()
     assert batch.row_weights.tolist() == [0.25, 0.25, 0.5, 0.5, 0.5]
     assert batch.lengths == [2, 3, 0]
@@ -126,7 +126,7 @@ def test_collate_pads_prompts_left_and_outputs_right():
 
 def test_a_micro_batch_of_fillers_has_no_rows():
     batch = collate([None, None], [0.0, 0.0], [6, 7], pad_token_id=9)
-    assert batch.logit_rows.shape == (0,) and batch.attention_mask.sum() == 6
+    assert batch.logit_positions.shape == (0,) and batch.attention_mask.sum() == 6
 
 
 @pytest.mark.parametrize("step", [0, 1])

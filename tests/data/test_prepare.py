@@ -14,11 +14,11 @@ from helpers.launcher import ROOT
 from helpers.small_benchmark import edit, options, text_of
 
 import kid.data.prepare
+from kid.data.annotation import annotate_questions, tokenizer_corpus
 from kid.data.encoding import encode_texts
 from kid.data.prepare import prepare
 from kid.data.prompt import schema_part
 from kid.data.reading import load_split, read_schemas
-from kid.data.texts import annotate_questions, tokenizer_corpus
 from kid.errors import InputError
 from kid.models.pretrained import load_tokenizer
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from kid.config.benchmarks import BENCHMARKS
-from kid.data.damage import Damage
+from kid.data.faults import Damage
 from kid.data.questions import find_databases, find_tables, load_questions
 from kid.errors import InputError
 

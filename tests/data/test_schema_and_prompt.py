@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from kid.data.damage import Damage
+from kid.data.faults import Damage
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.questions import find_databases, find_tables
 from kid.data.schema import JOURNAL_MAGIC, DamagedDatabaseError, check_not_in_use, quote, read_database, read_tables

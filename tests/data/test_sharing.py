@@ -104,7 +104,7 @@ def test_collate_puts_what_is_shared_into_columns_of_its_own():
         [1, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 1, 0, 0], [1, 1, 1, 1, 1, 1, 1], [1, 1, 0, 1, 1, 1, 0],
     ]  # fmt: skip
     assert batch.position_ids[3].tolist() == [0, 1, 1, 2, 3, 4, 4]
-    following = batch.input_ids.flatten()[batch.logit_rows + 1]
+    following = batch.input_ids.flatten()[batch.logit_positions + 1]
     assert following.tolist() == [21, 1, 22, 1, 1] == batch.completion_ids[batch.completion_mask].tolist()
 
 

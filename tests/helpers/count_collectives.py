@@ -19,7 +19,7 @@ import kid.training.readout
 from kid.config.recipe import resolve_config
 from kid.data.batching import Sample, collate, sample_weights
 from kid.errors import run_script
-from kid.losses.fused import fused_divergence
+from kid.losses.fused import fused_losses
 from kid.models.engine import joined_ranks, student_engine, teacher_engine
 from kid.models.pretrained import Pretrained, TokenIds
 from kid.training.step import train_step
@@ -96,9 +96,7 @@ def main() -> None:
 def count(folder: Path) -> None:
     # One rank has so little memory that it works row by row.
     memory = 0.1 if torch.distributed.get_rank() == 1 else 100
-    kid.training.readout.fused_divergence = lambda *args, **options: fused_divergence(
-        *args, **{**options, "memory_mb": memory}
-    )
+    kid.training.readout.fused_losses = lambda *args, **options: fused_losses(*args, **{**options, "memory_mb": memory})
     found = {}
     for name, case in CASES.items():
         lines, weights = train(folder, *case, "on")

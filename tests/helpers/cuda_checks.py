@@ -5,7 +5,7 @@ import torch
 from helpers.fused_problems import near, plain, problem
 
 from kid.losses.divergence import DIVERGENCES
-from kid.losses.fused import fused_divergence
+from kid.losses.fused import fused_losses
 from kid.losses.head import Head
 
 BACKENDS = ("triton", "torch")
@@ -27,7 +27,7 @@ def moved(arguments: list) -> list:
 def check(arguments: list, name: str, backend: str, bound: float, **options) -> None:
     """Loss, divergence and every gradient against float64."""
     hidden, head, *rest = moved(arguments)
-    found = fused_divergence(hidden, head, *rest, divergence=name, backend=backend, **options)
+    found = fused_losses(hidden, head, *rest, divergence=name, backend=backend, **options)
     found.loss.backward()
     loss, kd, _, _, argmax, expected = plain(arguments, name, **options)
     torch.testing.assert_close(found.loss.cpu().double(), loss, rtol=1e-3, atol=1e-5)
@@ -65,11 +65,11 @@ def test_trainable_heads_with_bias(name, temperature, vocabularies, scale, soft_
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_host_never_waits(backend):
     on_gpu = moved(near(0.04, torch.bfloat16))
-    fused_divergence(*on_gpu, divergence="rkl", backend=backend).loss.backward()  # compiles
+    fused_losses(*on_gpu, divergence="rkl", backend=backend).loss.backward()  # compiles
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        fused_divergence(*on_gpu, divergence="rkl", backend=backend, memory_mb=1).loss.backward()
+        fused_losses(*on_gpu, divergence="rkl", backend=backend, memory_mb=1).loss.backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -77,10 +77,10 @@ def test_the_host_never_waits(backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_memory_stays_within_the_budget(backend):
     on_gpu = moved(near(0.04, torch.bfloat16, rows=4096, vocabulary=30000))
-    fused_divergence(*on_gpu, divergence="rkl", backend=backend, memory_mb=64).loss.backward()
+    fused_losses(*on_gpu, divergence="rkl", backend=backend, memory_mb=64).loss.backward()
     on_gpu[0].grad = None
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    fused_divergence(*on_gpu, divergence="rkl", backend=backend, memory_mb=64).loss.backward()
+    fused_losses(*on_gpu, divergence="rkl", backend=backend, memory_mb=64).loss.backward()
     gradient = 4 * on_gpu[0].numel() * on_gpu[0].itemsize
     assert torch.cuda.max_memory_allocated() - before <= 64 * 2**20 + gradient

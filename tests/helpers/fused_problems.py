@@ -3,7 +3,7 @@
 import torch
 
 from kid.losses.divergence import DIVERGENCES, divergence, entropy, negative_log_likelihood
-from kid.losses.fused import fused_divergence
+from kid.losses.fused import fused_losses
 from kid.losses.head import Head
 
 WEIGHT = 0.3  # JSD's beta, the skewed KLs' alpha
@@ -16,7 +16,7 @@ def draw(*shape, seed=0, scale=1.0, dtype=torch.float32):
 
 
 def problem(rows=7, student=(50, 5), teacher=(60, 9), bias=True, dtype=torch.float32, scale=1.0, soft_cap=None):
-    """Arguments of `fused_divergence`; of student and teacher: (vocabulary, hidden size), none a power of 2."""
+    """Arguments of `fused_losses`; of student and teacher: (vocabulary, hidden size), none a power of 2."""
     heads = [
         Head(
             draw(vocabulary, hidden, seed=seed, dtype=dtype).requires_grad_(seed == 1),
@@ -60,7 +60,7 @@ def fused(arguments, name, **options):
     """The same of the fused head, whose teacher is left out where there is no divergence."""
     hidden, head, teacher_hidden, teacher_head, targets, weights = arguments
     taught = (None, None) if name is None else (teacher_hidden, teacher_head)
-    found = fused_divergence(hidden, head, *taught, targets, weights, divergence=name, **options)
+    found = fused_losses(hidden, head, *taught, targets, weights, divergence=name, **options)
     leaves = {"hidden": hidden, "weight": head.weight, "bias": head.bias}
     leaves = {key: leaf for key, leaf in leaves.items() if leaf is not None and leaf.requires_grad}
     gradients = torch.autograd.grad(found.loss, list(leaves.values()))

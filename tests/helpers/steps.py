@@ -58,11 +58,11 @@ def batches_of(config, step: int, samples=SAMPLES, share: bool | None = None):
 
 def imperfect(config, student, batch, step: int, tokens=TOKENS, prefix=None):
     """(y_hat, what of y was masked) of a micro-batch of kid, by the passes that come before the teacher's."""
-    plan = passes(config, IMPERFECT)
+    step_passes = passes(config, IMPERFECT)
     work = MicroBatch(config, student, None, batch, step, tokens)
-    mask_by_rule(work, plan)
-    for this in plan:
-        if this.model == STUDENT and not this.trains:
+    mask_by_rule(work, step_passes)
+    for this in step_passes:
+        if this.model == STUDENT and not this.needs_gradient:
             chosen = work.masked if PREDICTIONS in this.gives else None
             with eval_no_grad(student):
                 states = forward_outputs(

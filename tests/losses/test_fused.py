@@ -8,7 +8,7 @@ from helpers.fused_problems import EVERY, WEIGHT, draw, fused, near, plain, prob
 
 from kid.losses import fused as fused_loss
 from kid.losses.divergence import DIVERGENCES
-from kid.losses.fused import fused_divergence
+from kid.losses.fused import fused_losses
 from kid.losses.head import Head
 
 BACKENDS = ("torch", "triton")
@@ -103,7 +103,7 @@ def test_a_row_of_weight_0_is_left_out_whatever_it_holds(name, backend):
 def test_by_hand():
     """Two ids; q = (3/4, 1/4), p = (1/4, 3/4), the gold id is the second."""
     hidden = torch.tensor([[math.log(3), 0.0]], requires_grad=True)
-    found = fused_divergence(
+    found = fused_losses(
         hidden, Head(torch.eye(2)), torch.tensor([[0.0, math.log(3)]]), Head(torch.eye(2)), torch.tensor([1]),
         divergence="rkl", kd_weight=2.0, mle_weight=3.0,
     )  # fmt: skip
@@ -196,7 +196,7 @@ def test_backward_scales_the_gradient_and_weights_have_theirs():
     arguments = problem()
     arguments[5].requires_grad_()
     found, gradients = fused(arguments, "rkl", kd_weight=0.7, mle_weight=0.3)
-    again = fused_divergence(*arguments, divergence="rkl", kd_weight=0.7, mle_weight=0.3)
+    again = fused_losses(*arguments, divergence="rkl", kd_weight=0.7, mle_weight=0.3)
     hidden, weights = torch.autograd.grad(3 * again.loss, (arguments[0], arguments[5]))
     torch.testing.assert_close(hidden, 3 * gradients["hidden"])
     torch.testing.assert_close(weights, 3 * (0.7 * found.kd + 0.3 * found.nll))
@@ -207,18 +207,18 @@ def test_backward_scales_the_gradient_and_weights_have_theirs():
 def test_argmax_is_the_first_of_equals_among_the_ids_that_count(backend):
     logits = torch.tensor([[0.0, 2, 1, 2, 9], [3, 3, 3, 3, 3], [-5, -4, -9, -4, -1]])
     for count, expected in ((5, [4, 0, 4]), (4, [1, 0, 1]), (1, [0, 0, 0])):
-        found = fused_divergence(logits, Head(torch.eye(5)), vocabulary=count, backend=backend)
+        found = fused_losses(logits, Head(torch.eye(5)), vocabulary=count, backend=backend)
         assert found.argmax.tolist() == expected
-    assert fused_divergence(logits, Head(torch.eye(5)), vocabulary=99, backend=backend).argmax.tolist() == [4, 0, 4]
+    assert fused_losses(logits, Head(torch.eye(5)), vocabulary=99, backend=backend).argmax.tolist() == [4, 0, 4]
 
 
 def test_arguments_that_do_not_go_together():
     hidden, head, teacher_hidden, teacher_head, targets, _ = problem()
     with pytest.raises(ValueError, match="go together"):
-        fused_divergence(hidden, head, divergence="rkl")
+        fused_losses(hidden, head, divergence="rkl")
     with pytest.raises(ValueError, match="go together"):
-        fused_divergence(hidden, head, teacher_hidden, teacher_head)
+        fused_losses(hidden, head, teacher_hidden, teacher_head)
     with pytest.raises(ValueError, match="unknown divergence 'kl'"):
-        fused_divergence(hidden, head, teacher_hidden, teacher_head, divergence="kl")
+        fused_losses(hidden, head, teacher_hidden, teacher_head, divergence="kl")
     with pytest.raises(ValueError, match=r"differ in rows: \[7, None, 6, None\]"):
-        fused_divergence(hidden, head, targets=targets[:6])
+        fused_losses(hidden, head, targets=targets[:6])

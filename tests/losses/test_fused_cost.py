@@ -9,7 +9,7 @@ from helpers.fused_problems import EVERY, fused, problem
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from kid.losses import fused as fused_loss
-from kid.losses.fused import ChunkPlan, fused_divergence, logits_in_chunks
+from kid.losses.fused import ChunkPlan, fused_losses, logits_in_chunks
 from kid.losses.head import Head
 from kid.models.pretrained import TokenIds
 from kid.randomness import draw_tokens
@@ -23,8 +23,10 @@ def test_the_budget_changes_nothing_but_the_chunks(name, dtype, monkeypatch):
     whole, expected = fused(arguments, name)
     calls = []
     monkeypatch.setattr(fused_loss.torch_rows, "BLOCK", 2000)
-    rows = fused_loss.torch_rows.compute_rows
-    monkeypatch.setattr(fused_loss.torch_rows, "compute_rows", lambda *args: calls.append(len(args[0])) or rows(*args))
+    rows = fused_loss.torch_rows.fill_row_statistics
+    monkeypatch.setattr(
+        fused_loss.torch_rows, "fill_row_statistics", lambda *args: calls.append(len(args[0])) or rows(*args)
+    )
     found, gradients = fused(arguments, name, memory_mb=0.5)
     assert sum(calls) == 30 and len(calls) >= 2 and max(calls) - min(calls) <= 1
     torch.testing.assert_close(found.loss, whole.loss)
@@ -126,11 +128,11 @@ def test_products():
     assert products(lambda: found.append(fused(arguments, "rkl"))) == 3
     assert products(lambda: fused(arguments, None)) == 2
     hidden, head, teacher_hidden, teacher_head, targets, _ = arguments
-    loss = fused_divergence(hidden, head, teacher_hidden, teacher_head, targets, divergence="rkl").loss
+    loss = fused_losses(hidden, head, teacher_hidden, teacher_head, targets, divergence="rkl").loss
     assert products(loss.backward) == 0
-    assert products(lambda: fused_divergence(hidden.detach(), head, targets=targets)) == 1
+    assert products(lambda: fused_losses(hidden.detach(), head, targets=targets)) == 1
     with torch.no_grad():
-        assert products(lambda: fused_divergence(hidden, head, targets=targets)) == 1
+        assert products(lambda: fused_losses(hidden, head, targets=targets)) == 1
     head.weight.requires_grad_()
     assert products(lambda: fused(arguments, "rkl")) == 4
 

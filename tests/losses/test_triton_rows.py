@@ -73,7 +73,7 @@ def test_a_gradient_rounded_once_to_bf16(rkl, mle_weight):
     statistics = RowStatistics(*(torch.zeros(count) for _ in range(3)), torch.zeros(count, dtype=torch.long))
     narrow, wide = (torch.empty(student.shape, dtype=dtype) for dtype in (torch.bfloat16, torch.float32))
     for gradient in (narrow, wide):
-        triton_rows.compute_rows(student, teacher, targets, weights, objective, statistics, gradient)
+        triton_rows.fill_row_statistics(student, teacher, targets, weights, objective, statistics, gradient)
     # The interpreter cuts digits off where a GPU rounds: the two differ by less than one in the last place.
     torch.testing.assert_close(narrow.float(), wide, rtol=2**-7, atol=0)
     rounded, exact = wide.bfloat16().double() @ head.weight.double(), wide.double() @ head.weight.double()
@@ -83,4 +83,4 @@ def test_a_gradient_rounded_once_to_bf16(rkl, mle_weight):
 def test_another_precision_is_refused():
     logits = torch.zeros(1, 4, dtype=torch.float64)
     with pytest.raises(TypeError, match=r"in fp32, not torch\.float64"):
-        triton_rows.compute_rows(logits, None, None, torch.ones(1), None, None, None)
+        triton_rows.fill_row_statistics(logits, None, None, torch.ones(1), None, None, None)

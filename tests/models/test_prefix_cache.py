@@ -31,7 +31,7 @@ from kid.models.prefix_cache import encode_prompts, encode_student_prompts, with
 from kid.models.pretrained import TokenIds
 from kid.models.response_model import ResponseModel
 from kid.randomness import DECODE, draw_tokens, sample_uniforms
-from kid.training.passes import ITS_OWN, STUDENT, count_passes, passes
+from kid.training.passes import OWN_TOKENS, STUDENT, count_passes, passes
 from kid.training.sources import on_policy
 from kid.training.step import micro_batch_loss
 from kid.training.trainer import can_share_prompts
@@ -153,12 +153,12 @@ def calls_of(config, source, student, teacher, samples=SAMPLES):
 @pytest.mark.parametrize(("method", "source", "changes"), CASES)
 def test_the_list_of_passes_is_what_runs(method, source, changes):
     config = configuration(method, **changes, prefix="off")
-    plan = passes(config, source)
+    step_passes = passes(config, source)
     calls, _ = calls_of(config, source, model(0, 16, 40), model(1, 24, 44))
-    assert [name for name, *_ in calls] == [run.model for run in plan if run.reads != ITS_OWN]
-    assert (ITS_OWN in [run.reads for run in plan]) == (source == ON_POLICY)
-    assert [run.model for run in plan if run.trains] == [STUDENT] * (1 + (config.mle_on == "gold"))
-    assert plan[-1].trains
+    assert [name for name, *_ in calls] == [run.model for run in step_passes if run.reads != OWN_TOKENS]
+    assert (OWN_TOKENS in [run.reads for run in step_passes]) == (source == ON_POLICY)
+    assert [run.model for run in step_passes if run.needs_gradient] == [STUDENT] * (1 + (config.mle_on == "gold"))
+    assert step_passes[-1].needs_gradient
 
 
 def test_only_output_tokens_run_after_the_prompts():
@@ -201,15 +201,15 @@ def test_with_dropout_what_does_not_train_reads_prompts_in_evaluation(how):
     student.train()
     config = configuration("kid", **how, micro_batch_size=4, mask_ratio=1.0)
     (batch,) = batches_of(config, 0, SAMPLES)
-    plan = passes(config, IMPERFECT)
-    trained, eval_prefix = encode_student_prompts(config, student, batch, 0, *count_passes(plan))
+    step_passes = passes(config, IMPERFECT)
+    trained, eval_prefix = encode_student_prompts(config, student, batch, 0, *count_passes(step_passes))
     state = torch.get_rng_state()
     written = imperfect(config, student, batch, 0, TOKENS, eval_prefix)[0]
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(written, imperfect(config, student, batch, 0, TOKENS)[0])  # from whole sequences
     assert student.training and any(keys.requires_grad for keys in trained.keys) == bool(trained.width)
-    again, _ = encode_student_prompts(config, student, batch, 0, *count_passes(plan))
-    other, _ = encode_student_prompts(config, student, batch, 1, *count_passes(plan))
+    again, _ = encode_student_prompts(config, student, batch, 0, *count_passes(step_passes))
+    other, _ = encode_student_prompts(config, student, batch, 1, *count_passes(step_passes))
     for one, same, another in zip(trained.keys[1:], again.keys[1:], other.keys[1:], strict=True):
         assert torch.equal(one, same) and not torch.equal(one, another)
     vanilla = step_of(configuration("kid", **how, mask_ratio=0.0), GOLD, student, teacher)

@@ -36,7 +36,7 @@ from kid.planning.engines import accumulated_elements, training_memory, weight_m
 from kid.planning.plan import chunk_bytes, memory_use
 from kid.planning.rehearsal import Layout, rehearse_student
 from kid.planning.shapes import build, find_shape
-from kid.training.passes import ITS_OWN, KD, passes
+from kid.training.passes import KD, OWN_TOKENS, passes
 from kid.training.step import micro_batch_loss
 
 
@@ -159,7 +159,7 @@ def test_saved_activations_and_chunks_of_logits_are_as_predicted(method, family,
     source = METHODS[method].sources[0]
     share = config.batching == "schema"
     layout = Layout(2, 48, 24, 128) if share else Layout(2, 0, 72, 128)
-    plan = [this for this in passes(config, source) if this.reads != ITS_OWN]
+    plan = [this for this in passes(config, source) if this.reads != OWN_TOKENS]
     counted = live_losses(config, source, family, layout, share, monkeypatch)
     teacher_head_rows = None if config.fused or method == "sft" else VOCABULARY
     mine = memory_use(
@@ -170,7 +170,7 @@ def test_saved_activations_and_chunks_of_logits_are_as_predicted(method, family,
         student = build(shape(family).config, "fp32", config.lora_rank, True)
         teacher = build(shape(family).config, "fp32", 0, False) if method != "sft" else None
         rows = layout.rows * layout.output
-        trained = [this for this in plan if this.trains]
+        trained = [this for this in plan if this.needs_gradient]
         for this in trained:
             predicted += 4 * rows * 64 + (4 * VOCABULARY * 64 if config.lora_rank == 0 else 0)
             predicted += chunk_bytes(config, student, teacher if KD in this.gives else None, rows, "cpu")

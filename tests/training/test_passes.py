@@ -4,7 +4,7 @@ from helpers.launcher import ROOT
 from helpers.steps import configuration
 
 from kid.config.methods import METHODS
-from kid.training.passes import ITS_OWN, STUDENT, TEACHER, count_passes, passes
+from kid.training.passes import OWN_TOKENS, STUDENT, TEACHER, count_passes, passes
 
 HEADER = "| method | y is | student, no gradient | teacher | student, with gradient |"
 # More flags of kid -> what they mean.
@@ -19,7 +19,7 @@ def cells(config, source: str) -> tuple[str, str, str]:
     """What runs: by the student without gradient, by the teacher, by the student with gradient."""
 
     def said(model: str, trains: bool) -> str:
-        mine = [this for this in passes(config, source) if this.model == model and this.trains == trains]
+        mine = [this for this in passes(config, source) if this.model == model and this.needs_gradient == trains]
         return "; ".join(f"{this.reads}: {' + '.join(this.gives)}" for this in mine)
 
     return said(STUDENT, False), said(TEACHER, False), said(STUDENT, True)
@@ -46,5 +46,5 @@ def test_the_table_in_the_docs_is_the_table_of_passes():
 def test_passes_are_counted_by_whether_they_train():
     assert count_passes(passes(configuration("kid", mask_strategy="hard", mle_on="gold"), "imperfect")) == (2, 2)
     assert count_passes(passes(configuration("gkd-rkl"), "on-policy")) == (1, 1)
-    assert passes(configuration("gkd-rkl"), "on-policy")[0].reads == ITS_OWN
+    assert passes(configuration("gkd-rkl"), "on-policy")[0].reads == OWN_TOKENS
     assert count_passes(passes(configuration("sft"), "gold")) == (1, 0)

@@ -119,7 +119,7 @@ def test_every_method_of_table_1_is_here():
 
 def token_losses(config, source, student, teacher, batch):
     """Each output token's loss: the loss is linear in the tokens' weights, so they are its gradient."""
-    weights = torch.ones(len(batch.logit_rows), requires_grad=True)
+    weights = torch.ones(len(batch.logit_positions), requires_grad=True)
     loss, _ = loss_of(config, source, student, teacher, replace(batch, row_weights=weights))
     return torch.autograd.grad(loss, weights)[0]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kid.data.damage import Damage
+from kid.data.faults import Damage
 from kid.data.questions import find_databases, find_tables, load_questions
 from kid.data.schema import read_database, read_tables, schema_from_tables_json
 from kid.evaluation.suites.database_plans import ForeignKey, read_plan

@@ -2,8 +2,8 @@
 
 from helpers.synthetic_runs import write_exposure, write_run, write_score
 
+from kid.report.exposure_bias_table import mismatch_table
 from kid.report.groups import group_runs
-from kid.report.mismatch import mismatch_table
 from kid.report.runs import load_runs
 
 BIG = "runs/big-4b/adapter"
