@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from running import end_with_children, evaluated, execute, launched
 
+from kid.console import Console
 from kid.errors import OneLineParser, run_script
-from kid.report.text import markdown_table, marked_predictions
+from kid.report.text import code_block, escape_markdown, markdown_table, marked_predictions
 
 SPLITS = {"seen": "new questions, training databases", "dev": "new databases"}
 STUDENT = {"hidden": 96, "layers": 2, "heads": 4}
@@ -259,8 +259,8 @@ def predictions_section(questions: Sequence, predictions: dict[str, list[str]], 
     for index, question in enumerate(questions):
         texts = {model: found[index] for model, found in predictions.items()}
         right = {model: found[index] for model, found in verdicts.items()}
-        lines += [f"**{question.question}** ({question.db_id})", "", "```sql"]
-        lines += [marked_predictions(question.query, texts, right), "```", ""]
+        lines += [f"**{escape_markdown(question.question)}** ({escape_markdown(question.db_id)})", ""]
+        lines += [code_block(marked_predictions(question.query, texts, right), "sql"), ""]
     return "\n".join(lines)
 
 

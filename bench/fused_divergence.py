@@ -21,11 +21,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 from tqdm import tqdm
 
+from kid.console import Console
 from kid.errors import InputError, OneLineParser, run_script
 from kid.losses.fused import MEMORY_MB, fused_losses
 from kid.losses.head import Head

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean
 
-from rich.console import Console
 from rich.table import Table
+
+from kid.console import Console
 
 # Seconds a step relative to fine-tuning with gold outputs, the paper's Table 3: teacher -> method.
 PAPER = {

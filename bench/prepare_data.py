@@ -12,9 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from kid.console import Console
 from kid.errors import InputError, OneLineParser, run_script
 
 EXAMPLE = """example:

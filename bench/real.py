@@ -17,7 +17,7 @@ from pathlib import Path
 
 from demo import console
 from real_jobs import SIZES, SPLITS, Job, Real
-from running import ROOT, differing, end_with_children, run_jobs
+from running import ROOT, differing, end_with_children, run_jobs, show_status
 
 from kid.config.methods import METHODS
 from kid.data.questions import find_databases, find_tables, load_questions
@@ -200,7 +200,7 @@ def play(real: Real, stages: list[str], run: Callable = run_jobs) -> None:
             nonlocal shown
             text = f"    {done} of {len(waiting)} done, {clock.left(time.time() - began)} left: {', '.join(running)}"
             if sys.stdout.isatty():
-                print(f"\r\033[K{text[:150]}" if running else "\r\033[K", end="", flush=True)
+                show_status(text[:150] if running else "")
             elif running and list(running) != shown:  # a log file needs no line a moment
                 shown = list(running)
                 print(text, flush=True)

@@ -25,6 +25,7 @@ from kid.report.page import Section, markdown_block
 from kid.report.runs import Run, load_runs
 from kid.report.sections import report_sections
 from kid.report.tables import Table
+from kid.report.text import inline_markdown
 
 FIGURES = ("figure-1", "figure-6")
 SMALL_FILES = ("environment.json", "metrics.jsonl", "predictions/**/*.sql")
@@ -71,7 +72,7 @@ def load_finished(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
 
 
 def paragraph(text: str) -> str:
-    return textwrap.fill(text, 120, break_on_hyphens=False, break_long_words=False)
+    return textwrap.fill(inline_markdown(text), 120, break_on_hyphens=False, break_long_words=False)
 
 
 def setting(rows: Rows, size: str) -> str:

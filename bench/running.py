@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from kid.errors import InputError
+from kid.terminal import printable, unescaped
 
 ROOT = Path(__file__).parent.parent
 DECODING = ["--batch-size", "64", "--max-completion-length", "60"]
@@ -131,7 +132,12 @@ def show_last_line(running: dict[str, Path], done: int) -> None:
     if sys.stdout.isatty():
         text = next(iter(running.values())).read_text(errors="replace") if running else ""
         last = re.split(r"[\r\n]", text.rstrip())[-1]
-        print(f"\r\033[K    {last[:100]}" if running else "\r\033[K", end="", flush=True)
+        show_status(f"    {last[:100]}" if running else "")
+
+
+def show_status(text: str) -> None:
+    """Put `text` in the place of the terminal's current line."""
+    print(f"\r\033[K{printable(text)}", end="", flush=True, file=unescaped(sys.stdout))
 
 
 def execute(log: Path, *commands: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from kid.errors import InputError
 
 
@@ -22,10 +24,10 @@ def with_section(text: str, name: str, new: str) -> str:
         InputError: one marker without the other.
     """
     begin, end = markers(name)
-    if begin not in text and end not in text:
+    # Lines of their own, the first and the last of them: what a question or query between them says is no marker.
+    starts, ends = (list(re.finditer(rf"^{re.escape(marker)}$", text, re.MULTILINE)) for marker in (begin, end))
+    if not starts and not ends:
         return f"{text.rstrip()}\n\n{new}" if text.strip() else new
-    before, found, rest = text.partition(begin)
-    _, ended, after = rest.partition(end)
-    if not found or not ended:
+    if not starts or not ends or ends[-1].start() < starts[0].end():
         raise InputError(f"the part {name} has one marker without the other; mend it: {begin} ... {end}")
-    return before + new.rstrip("\n") + after
+    return text[: starts[0].start()] + new.rstrip("\n") + text[ends[-1].end() :]

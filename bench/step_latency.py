@@ -44,12 +44,12 @@ from latency_models import (
 )
 from latency_peers import trainer_sft, trl_gkd
 from latency_report import draw_growth, draw_methods, show
-from rich.console import Console
 from tqdm import tqdm
 
 from kid.config.methods import METHODS
 from kid.config.recipe import resolve_config
 from kid.config.run_config import RunConfig
+from kid.console import Console
 from kid.data.batching import Batch, Sample
 from kid.errors import InputError, OneLineParser, run_script
 from kid.models.loading import add_lora

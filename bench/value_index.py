@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from kid.console import Console
 from kid.data.matching import build_value_index, match_values
 from kid.errors import InputError, OneLineParser, run_script
 

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 from cli import add_decoding_flags, check_decoding_flags
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kid.console import Console
 from kid.errors import InputError, OneLineParser, run_script
+from kid.terminal import printable
 
 EXAMPLE = """examples:
   python eval/ask.py --model runs/kid/adapter --database concert.sqlite "How many singers are from France?"
@@ -51,10 +52,10 @@ def show(names: list[str], rows: list[tuple]) -> None:
     table = Table()
     for place, name in enumerate(names):
         numbers = all(isinstance(row[place], (int, float)) for row in rows)
-        table.add_column(Text(name), justify="right" if numbers and rows else "left")
+        table.add_column(Text(printable(name)), justify="right" if numbers and rows else "left")
     for row in rows[:SHOWN]:
         # As text: a cell that looks like rich's markup is a cell all the same.
-        table.add_row(*[Text("NULL", style="dim") if value is None else Text(str(value)) for value in row])
+        table.add_row(*[Text("NULL", style="dim") if value is None else Text(printable(str(value))) for value in row])
     console.print(table)
     more = len(rows) > SHOWN
     console.print(f"the first {SHOWN} rows; there are more" if more else f"{len(rows)} rows", highlight=False)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from cli import add_data_flags, check_data_flags
-from rich.console import Console
 from rich.table import Table
 
+from kid.console import Console
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import check_writable, write_atomically
 from kid.report.text import one_decimal

@@ -7,16 +7,18 @@ from pathlib import Path
 
 from cli import add_question_flags
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from kid.console import Console
 from kid.data.faults import Damage
 from kid.data.questions import find_databases, find_tables, load_questions
-from kid.data.schema import Schema, check_not_in_use, read_database, read_tables
+from kid.data.schema import DamagedDatabaseError, Schema, check_not_in_use, read_database, read_tables
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers
-from kid.evaluation.suites.build import Options, make_suites
+from kid.evaluation.suites.build import Options, make_suites, read_suite
+from kid.evaluation.suites.folders import check_db_id
 from kid.files import check_writable
+from kid.run.lock import run_lock
 
 EXAMPLE = """\
 example:
@@ -28,7 +30,8 @@ example:
   kept if it tells a gold query apart from a neighbour that neither the original nor those kept before told apart; then,
   while there is room, one that tells apart what only the original did.
   suite/DB_ID/DB_ID_01.sqlite and on are the databases, suite/suite.json says how much they find. A run that was ended
-  goes on where it was; a finished database is made again only if its queries, its values or the options have changed.
+  goes on where it was; a finished database is made again only if its queries, its values or the options have changed,
+  or its files are no longer as suite.json says. Nothing that this script did not write is removed.
 """
 COLUMNS = {
     "gold_queries": "gold",
@@ -48,6 +51,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     add_question_flags(parser)
     parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="the suite's folder; new, or a suite")
+    damaged_help = "damaged questions and databases: error, or skip, and the suite leaves them out (default: error)"
+    parser.add_argument("--damaged", choices=("error", "skip"), default="error", help=damaged_help)
     numbers = {
         "max-databases": (Options.max_databases, "random databases kept of each schema at most"),
         "neighbours": (Options.neighbours, "neighbours of each gold query at most"),
@@ -66,17 +71,32 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> dict[str, Schema]:
-    """The schema of each database. Raises InputError, naming all that is damaged or missing."""
+def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple[dict[str, Schema], dict[str, str]]:
+    """The schema of each database, and with --damaged skip why a database is damaged, by db_id.
+
+    Raises:
+        InputError: some are damaged or missing; the message names all that are.
+    """
     tables, damage = find_tables(arguments.benchmark, arguments.split, arguments.data, arguments.tables), Damage()
     known = read_tables(tables, damage) if tables else {}
     missing = [db_id for db_id in paths if tables and known.get(db_id) is None]
-    if missing:
+    if missing and arguments.damaged == "error":
         reasons = "; ".join(["", *damage.lines()])
         raise InputError(f"{tables} has no sound schema of {', '.join(missing)}{reasons}; fetch the file again")
+    schemas: dict[str, Schema] = {}
+    damaged = {db_id: f"{tables} has no sound schema of it" for db_id in missing}
     for path in paths.values():
         check_not_in_use(path)
-    return {db_id: read_database(known.get(db_id), db_id, path) for db_id, path in paths.items()}
+    for db_id, path in paths.items():
+        if db_id not in damaged:
+            try:
+                schemas[db_id] = read_database(known.get(db_id), db_id, path)
+            except DamagedDatabaseError as error:
+                damaged[db_id] = str(error)
+    if damaged and arguments.damaged == "error":
+        what_to_do = "mend this, or go on without it with --damaged skip"
+        raise InputError(f"damaged database: {', '.join(damaged.values())}; {what_to_do}")
+    return schemas, damaged
 
 
 def show(content: dict) -> None:
@@ -99,6 +119,9 @@ def show(content: dict) -> None:
         for failure in record["failures"]:
             line = f"gold query that does not run ({db_id}): {failure['error']}: {failure['query']}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for db_id, value in content["left_out"].items():
+        line = f"damaged database, left out with its {value['questions']} questions ({db_id}): {value['reason']}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     total = content["total"]
     print(f"gold queries that cannot be parsed, and so have no neighbours: {total['gold_not_parsed']}")
     print(f"gold queries whose rows are left to chance (ties) on the original: {total['gold_left_to_chance']}")
@@ -108,15 +131,29 @@ def show(content: dict) -> None:
 def main() -> None:
     arguments = parse_arguments()
     check_writable(arguments.output, "--output")
-    questions = load_questions(arguments.benchmark, arguments.split, arguments.data, arguments.questions)
+    damage, output = Damage(arguments.damaged), arguments.output
+    questions = load_questions(arguments.benchmark, arguments.split, arguments.data, arguments.questions, damage)
+    damage.raise_unless_skipped()
+    questions = [question for question in questions if not question.fault]
+    if not questions:
+        raise InputError(f"no sound question is left; {'; '.join(damage.lines())}")
     db_ids = [question.db_id for question in questions]
     if "" in db_ids:
-        raise InputError(f"question {db_ids.index('')} brings its own prompt and no database; there is nothing to test")
+        index = questions[db_ids.index("")].index
+        raise InputError(f"question {index} brings its own prompt and no database; there is nothing to test")
+    for db_id in db_ids:
+        check_db_id(db_id)
     paths = find_databases(arguments.benchmark, arguments.split, arguments.data, db_ids, arguments.databases)
-    schemas = read_schemas(arguments, paths)
-    options = Options(arguments.neighbours, arguments.max_databases, arguments.rows, arguments.seed, arguments.timeout)
     head = {"benchmark": arguments.benchmark, "split": arguments.split}
-    show(make_suites(questions, schemas, paths, arguments.output, options, head, arguments.workers))
+    read_suite(output, head)  # a folder of something else is refused before a lock is put into it
+    schemas, damaged = read_schemas(arguments, paths)
+    options = Options(arguments.neighbours, arguments.max_databases, arguments.rows, arguments.seed, arguments.timeout)
+    left_out = damaged if arguments.damaged == "skip" else None
+    with run_lock(output):
+        content = make_suites(questions, schemas, paths, output, options, head, arguments.workers, left_out)
+    for line in damage.lines():
+        print(f"left out: {line}")
+    show(content)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
 """Write a model's SQL for every question of a split, one line each, in the benchmark's order."""
 
 import argparse
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from cli import add_data_flags, add_decoding_flags, check_data_flags, check_decoding_flags
 
@@ -44,21 +49,42 @@ def candidates_so_far(part: Path, made: dict) -> dict[int, list[str]]:
     """Place of the prompt -> candidates, of an attempt that was stopped; a line that was cut off does not count.
 
     Raises:
-        InputError: they were made otherwise.
+        InputError: they were made otherwise, or the file is damaged.
     """
     from kid.data.teacher_outputs import different_values
 
-    if not part.exists():
-        return {}
-    lines = [line for line in part.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
-    before = json.loads(lines[0]) if lines else made
-    differ = different_values(before, made, made)
+    try:
+        whole = part.read_bytes().split(b"\n")[:-1]  # without a line that was cut off
+        before, *lines = [json.loads(line) for line in whole] or [made]
+        candidates = {line["place"]: [str(text) for text in line["candidates"]] for line in lines}
+        differ = different_values(before, made, made)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{part} is damaged; remove it to start again, or choose another --output") from None
     if differ:
         raise InputError(
             f"{part} holds predictions made otherwise; these differ: {', '.join(differ)}; give the same values to go "
             "on, remove the file, or choose another --output"
         )
-    return {line["place"]: line["candidates"] for line in map(json.loads, lines[1:])}
+    return candidates
+
+
+@contextmanager
+def only_writer(part: Path, output: Path) -> Iterator[TextIO]:
+    """The file of unfinished predictions, opened to append; this process alone writes it until the end of the block.
+
+    Raises:
+        InputError: another process writes it, or has just finished.
+    """
+    with part.open("a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when the process ends, however it ends
+        except BlockingIOError:
+            raise InputError(
+                f"--output {output} is being written by another process; wait for it, or choose another"
+            ) from None
+        if not part.exists() or not os.path.samestat(part.stat(), os.fstat(file.fileno())):
+            raise InputError(f"--output {output} has just been written by another process; look at it, or run it again")
+        yield file
 
 
 def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> tuple[list[str], list[str]]:
@@ -115,33 +141,31 @@ def main() -> None:
     made |= {name: getattr(args, name) for name in ("max_completion_length", "beams", "batch_size")}
     made["device"] = device
     part = part_of(output)
-    candidates = candidates_so_far(part, made)
-    if candidates:
-        print(f"{part}: going on after {len(candidates)} of {len(prompts)} questions")
     part.parent.mkdir(parents=True, exist_ok=True)
-    drop_torn_line(part)
-    model = load_model(folder, device)
-    with (
-        part.open("a", encoding="utf-8") as file,
-        progress_bar(f"predict {args.split}", "question", len(prompts), len(candidates)) as bar,
-    ):
-        if not file.tell():
-            file.write(json.dumps(made) + "\n")
-        limit = args.max_completion_length
-        for batch in decode_candidates(model, tokenizer, prompts, limit, args.batch_size, args.beams, candidates):
-            file.write("".join(json.dumps({"place": p, "candidates": lines}) + "\n" for p, lines in batch))
-            file.flush()
-            bar.update(sum(place not in candidates for place, _ in batch))
-            candidates |= dict(batch)
-    found, remarks = [candidates[place][0] for place in range(len(prompts))], []
-    if args.beams > 1:
-        found, remarks = choose(args, prepared, [candidates[place] for place in range(len(prompts))])
-    lines = [""] * len(prepared.questions)
-    for index, line in zip(prepared.rows["index"], found, strict=True):
-        lines[index] = line
-    write_atomically(output, "".join(f"{line}\n" for line in lines))
-    write_atomically(provenance_path(output), json.dumps(made, indent=1) + "\n")
-    part.unlink()
+    with only_writer(part, output) as file:
+        candidates = candidates_so_far(part, made)
+        if candidates:
+            print(f"{part}: going on after {len(candidates)} of {len(prompts)} questions")
+        drop_torn_line(part)
+        model = load_model(folder, device)
+        with progress_bar(f"predict {args.split}", "question", len(prompts), len(candidates)) as bar:
+            if not part.stat().st_size:
+                file.write(json.dumps(made) + "\n")
+            limit = args.max_completion_length
+            for batch in decode_candidates(model, tokenizer, prompts, limit, args.batch_size, args.beams, candidates):
+                file.write("".join(json.dumps({"place": p, "candidates": lines}) + "\n" for p, lines in batch))
+                file.flush()
+                bar.update(sum(place not in candidates for place, _ in batch))
+                candidates |= dict(batch)
+        found, remarks = [candidates[place][0] for place in range(len(prompts))], []
+        if args.beams > 1:
+            found, remarks = choose(args, prepared, [candidates[place] for place in range(len(prompts))])
+        lines = [""] * len(prepared.questions)
+        for index, line in zip(prepared.rows["index"], found, strict=True):
+            lines[index] = line
+        write_atomically(output, "".join(f"{line}\n" for line in lines))
+        write_atomically(provenance_path(output), json.dumps(made, indent=1) + "\n")
+        part.unlink()
     print(f"{output}: {len(lines)} lines, {len(found)} predictions")
     for remark in remarks + long_prompt_remarks(prepared, args.max_prompt_length) + prepared.remarks():
         print(remark)

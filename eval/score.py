@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 from cli import add_question_flags
-from rich.console import Console
 from rich.table import Table
 
+from kid.console import Console
 from kid.data.faults import Damage
 from kid.data.questions import Question, find_databases, load_questions
 from kid.data.schema import check_not_in_use
@@ -17,10 +17,11 @@ from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers
 from kid.evaluation.execution_accuracy import COMPARISON_RULES, Verdict, gold_failures, score_predictions
 from kid.evaluation.failures import failure_examples, failure_table
+from kid.evaluation.gold_cache import depends_on_chance
 from kid.evaluation.scores import find_suites, read_predictions, recorded_evidence, score_record
 from kid.evaluation.worker import Limits
-from kid.files import write_atomically
-from kid.report.text import markdown_table
+from kid.files import check_writable, write_atomically
+from kid.report.text import code_block, escape_markdown, markdown_table
 
 EXAMPLES = 3  # of each class of misses
 console = Console()
@@ -74,6 +75,7 @@ def prepare_file(path: Path, flag: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{flag} {path}: cannot create its folder: {error.strerror}") from None
+    check_writable(path.parent, flag)
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], left: int) -> None:
@@ -122,9 +124,10 @@ def failures_page(lines: list[dict], questions: list[Question], predictions: lis
         if example["class"] != shown:
             shown = example["class"]
             page += [f"## {shown}", ""]
-        page += [f"**{example['question']}** ({example['db_id']}, question {example['index']})", "", "```sql"]
-        page += [f"gold       {example['gold']}", f"prediction {example['prediction']}", "```", ""]
-        page += [f"Error: {example['error']}", ""] if example["error"] else []
+        question, db_id = escape_markdown(example["question"]), escape_markdown(example["db_id"])
+        page += [f"**{question}** ({db_id}, question {example['index']})", ""]
+        page += [code_block(f"gold       {example['gold']}\nprediction {example['prediction']}", "sql"), ""]
+        page += [f"Error: {escape_markdown(example['error'])}", ""] if example["error"] else []
     return "\n".join(page)
 
 
@@ -168,6 +171,10 @@ def main() -> None:
     if arguments.json:
         write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
     show(record, ex, found)
+    chance = [str(question.index) for question in questions if not question.fault and depends_on_chance(question.query)]
+    if chance:
+        what = "the gold query reads the clock or random numbers, so that the verdict depends on when it is run"
+        print(f"question {', '.join(chance)}: {what}")
 
 
 if __name__ == "__main__":

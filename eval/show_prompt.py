@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 
 from cli import add_data_flags, check_data_flags
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kid.console import Console
 from kid.errors import InputError, OneLineParser, run_script
+from kid.terminal import printable
 
 EXAMPLE = """examples:
   python eval/show_prompt.py --benchmark spider --data spider --index 17 --model Qwen/Qwen1.5-0.5B
@@ -113,11 +114,12 @@ def show_prompt(arguments: argparse.Namespace) -> None:
     console.print(
         f"prompt: {len(ids)} tokens of at most {options.max_prompt_length} ({counts})"
         + ("; the schema is filtered" if row["filtered"] else "")
-        + (f"; {row['cut']} tokens cut from the left" if row["cut"] else "")
+        + (f"; {row['cut']} tokens cut from the left" if row["cut"] else ""),
+        markup=True,
     )
     console.print(f"output: {len(row['completion_ids'])} tokens with EOS\n")
     for name, part in parts.items():
-        console.print(Text(tokenizer.decode(part), style=COLOURS[name]), end="")
+        console.print(Text(printable(tokenizer.decode(part)), style=COLOURS[name]), end="")
     console.print()
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kid.terminal import escape_output, printable
+
 # How long a rank other than 0 waits before it prints an error. If rank 0 has the same error, it prints it and exits,
 # and the launcher ends the other ranks within a second or two. A rank still alive after that has an error of its own.
 OTHER_RANKS_WAIT_SECONDS = 10
@@ -79,7 +81,7 @@ def print_error(message: str) -> None:
     if rank:
         time.sleep(OTHER_RANKS_WAIT_SECONDS)
     start = f"\nerror (rank {rank})" if rank else "error"  # rank 0's progress bar may be on the current line
-    print(f"{start}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"{start}: {' '.join(printable(message).split())}", file=sys.stderr, flush=True)
 
 
 def exit_process(status: int, run_exit_hooks: bool = True) -> None:
@@ -98,9 +100,11 @@ def exit_process(status: int, run_exit_hooks: bool = True) -> None:
 def run_script(main: Callable[[], None]) -> None:
     """Run a script's `main` and turn its errors into one line on stderr and an exit status.
 
+    What it prints is escaped where it could act on a terminal (`kid.terminal`), its errors and tracebacks too.
     Status 2: the user's input is wrong. 1: the run cannot continue. 75: it was stopped and can be resumed. Under the
     DeepSpeed launcher only rank 0 prints errors, except for a rank that has an error of its own.
     """
+    escape_output()
     status, is_rank = 0, "RANK" in os.environ
     try:
         main()

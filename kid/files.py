@@ -3,16 +3,49 @@
 from __future__ import annotations
 
 import os
+import shutil
+import unicodedata
 from pathlib import Path
 
 from kid.errors import InputError, report_write_errors
 
+CONTROL_CATEGORIES = ("Cc", "Zl", "Zp")  # control characters, line and paragraph separators
+MAX_NAME_BYTES = 255  # of a file's name, on Linux's file systems
+
 
 def check_writable(path: Path, flag: str) -> None:
-    """Raise InputError unless `path`, or the nearest existing folder above it, is a writable folder."""
+    """Raise InputError unless `path`, or the nearest existing folder above it, is a writable folder, and its name holds
+    no line breaks and no other control characters: lines of output and job scripts carry it.
+    """
+    if any(unicodedata.category(character) in CONTROL_CATEGORIES for character in str(path)):
+        raise InputError(f"{flag} {str(path)!r} has a line break or another control character in it; choose another")
     existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise InputError(f"{flag} {path}: {existing} is not a folder one can write to; choose another")
+
+
+def name_fault(name: str) -> str | None:
+    """Why a name from a file cannot be that of one file or folder inside another; None if it can."""
+    if not name:
+        return "is empty"
+    if name in (".", ".."):
+        return f"is {name}"
+    if "/" in name or "\\" in name:
+        return "has a / or \\ in it"
+    if "\0" in name:
+        return "has a NUL in it"
+    if len(name.encode("utf-8", errors="surrogatepass")) > MAX_NAME_BYTES:
+        return f"is longer than {MAX_NAME_BYTES} bytes"
+    return None
+
+
+def check_name(name: str, what: str) -> None:
+    """Raise InputError unless `name` can be that of one file or folder inside another.
+
+    what: what it names and where it stands, for the message: "db_id of dev.json, item 3".
+    """
+    if fault := name_fault(name):
+        raise InputError(f"{what} {fault}; a name that becomes one of a file must be a single part of a path")
 
 
 def sync(path: Path) -> None:
@@ -45,3 +78,11 @@ def drop_torn_line(path: Path) -> None:
     """Cut off an incomplete last line that a killed run left, so that the next line can be appended."""
     if path.exists():
         os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder of our own if it is there. A link in its place is removed itself, not what it points to."""
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)

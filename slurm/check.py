@@ -12,6 +12,7 @@ from kid.config.run_config import RunConfig, accumulation_steps
 from kid.data.questions import load_questions
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import check_writable
+from kid.terminal import unescaped
 
 SPLITS = {"spider": ["dev", "dk", "realistic", "syn"]}  # of other benchmarks: dev
 
@@ -29,7 +30,7 @@ def check(config: RunConfig, arguments: argparse.Namespace) -> None:
         load_questions(config.benchmark, "train", config.data, config.questions)
         for split in splits:
             load_questions(config.benchmark, split, config.data)
-    print(f"{' '.join(splits)}\t{config.output}")
+    print(f"{' '.join(splits)}\t{config.output}", file=unescaped(sys.stdout))  # slurm/submit.sh reads it
 
 
 def main() -> None:

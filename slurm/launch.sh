@@ -12,6 +12,11 @@ in_job() {
     srun "${flags[@]}" "$@"
 }
 
+# operand PATH: the path as a file for awk, to which NAME=VALUE is an assignment.
+operand() {
+    [[ $1 = /* ]] && echo "$1" || echo "./$1"
+}
+
 # sizes: the lines of SIZES that are no comments.
 sizes() {
     grep -v -E '^[[:space:]]*(#|$)' "$SIZES"
@@ -46,6 +51,8 @@ train() {
     local name=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
     local hostfile=$LOGS/$name.hostfile stopped=$LOGS/$name.stopped restarts=${SLURM_RESTART_COUNT:-0}
     local start="$name: start $((restarts + 1))" master status=0
+    local logs
+    logs=$(operand "$LOGS/$name")
     mkdir -p "$LOGS"
     # shellcheck disable=SC2064 # where a job is cancelled, no variable of this function is left
     trap "rm -f ${hostfile@Q}" EXIT
@@ -79,13 +86,13 @@ train() {
     if [ $status != 0 ] && [ ! -e "$stopped" ]; then
         # The line of the rank that failed, if it had one to say; an earlier start of the job may have had others.
         awk -v start="$start" 'FNR == 1 {now = 0} $0 == start {now = 1}
-            now && /^error/ && !/another rank/ {print; exit}' "$LOGS/$name"-*.log >&2 || true
+            now && /^error/ && !/another rank/ {print; exit}' "$logs"-*.log >&2 || true
         give_up "$name failed with status $status and is not requeued; $LOGS/$name-*.log say why"
     fi
     if [ ! -e "$stopped" ]; then
         # The launcher also ends with 0 where the process that watches the ranks was killed.
         awk -v start="$start" '$0 == start {now = 1}
-            now && /holds the trained student/ {found = 1} END {exit !found}' "$LOGS/$name-0.log" ||
+            now && /holds the trained student/ {found = 1} END {exit !found}' "$logs-0.log" ||
             give_up "$name has ended without a trained student; submit it again to go on, $LOGS/$name-*.log say more"
         echo "$name: finished"
         exit 0

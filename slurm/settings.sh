@@ -38,3 +38,6 @@ done
 : "${BASELINES:=}"                    # finished runs that the report shows too: "runs/qwen1.5-0.5b/sft"
 : "${REPORT:=runs/report}"            # where the report goes
 : "${LOGS:=runs/slurm}"               # where every job's output goes
+for setting in SCRIPT RECIPE TEACHER_RECIPE SIZES DATA OUTPUT REPORT LOGS; do
+    [[ ${!setting} != *[$'\n\r\t']* ]] || fail "$setting holds a line break or a tab; name another"
+done

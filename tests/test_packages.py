@@ -15,7 +15,7 @@ PACKAGES = (
     "export", "planning", "report", "training", "run", "evaluation", "models", "minibench", "data", "sql", "losses",
     "config",
 )  # fmt: skip
-GROUND = ("errors", "files", "progress", "randomness", "build_lock")
+GROUND = ("errors", "files", "progress", "randomness", "build_lock", "terminal", "console")
 # At the top of a module; kid/models/zero3.py imports it where it meets a partitioned weight.
 WITH_DEEPSPEED = {"kid.models.engine", "kid.training.trainer"}
 MODULES = sorted(path for path in (ROOT / "kid").rglob("*.py"))

@@ -19,7 +19,8 @@ examples:
   The directory loads with transformers' AutoModelForCausalLM and AutoTokenizer, without PEFT and KID. The
   adapter is added to its base in fp32 and rounded once, to --dtype; it runs on a CPU and holds the weights once in
   memory. README.md, the model card, has method, settings, the prompt by example, and the scores that lie in
-  RUN/scores (for --step N in RUN/scores/step-N) by then: score first, export then.
+  RUN/scores (for --step N in RUN/scores/step-N) by then: score first, export then. An export that is there is checked
+  against its kid-hashes.json; a damaged one is made again, and kept beside it as NAME.damaged.
 """
 
 

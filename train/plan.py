@@ -7,12 +7,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from cli import build_parser, read_flags
-from rich.console import Console
 from rich.table import Table
 
 from kid.config.methods import METHODS
 from kid.config.recipe import merge_config, read_recipe, require_keys
 from kid.config.run_config import RunConfig
+from kid.console import Console
 from kid.errors import InputError, run_script
 from kid.files import check_writable, write_atomically
 from kid.progress import progress_bar, silence_libraries

@@ -41,9 +41,9 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     # After the flags are checked: importing torch takes seconds.
-    from rich.console import Console
     from rich.table import Table
 
+    from kid.console import Console
     from kid.export.pruning import prune
 
     warnings.filterwarnings("ignore", category=FutureWarning)

@@ -35,7 +35,7 @@ def read_deepspeed_config(path: str, flag: str) -> dict:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{flag} {path}: {error.strerror}; see ds_configs/ for some") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{flag} {path} is not valid JSON: {error}") from None
     sections = ("optimizer", "zero_optimization")
     if not isinstance(values, dict) or not all(isinstance(values.get(key, {}), dict) for key in sections):

@@ -10,8 +10,32 @@ from typing import Any
 import yaml
 
 from kid.config.methods import METHODS, TEACHER_OUTPUTS
-from kid.config.run_config import RunConfig, convert
+from kid.config.run_config import RunConfig, convert, shown
 from kid.errors import InputError
+
+
+class PlainLoader(yaml.SafeLoader):
+    """YAML without anchors and aliases: a few lines of them can stand for billions of items."""
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        event = self.peek_event()
+        if getattr(event, "anchor", None) is not None:
+            raise yaml.MarkedYAMLError(
+                problem=f"anchors (&) and aliases (*) are not read, and {shown(event.anchor)} is one",
+                problem_mark=event.start_mark,
+            )
+        return super().compose_node(parent, index)
+
+
+def load_yaml(text: str) -> Any:
+    """What YAML text holds, without aliases. Raises yaml.YAMLError for everything that cannot be read."""
+    try:
+        return yaml.load(text, PlainLoader)
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply") from None
+    # What the loader raises for a number of 5000 digits, 2001-02-30, !!int "", !!bool x.
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:
+        raise yaml.YAMLError(f"it has a value that cannot be read: {str(error).partition(';')[0]}") from None
 
 
 def suggest_key(name: str, known: list[str]) -> str:
@@ -31,24 +55,26 @@ def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]
         InputError: unreadable file, unknown key, wrong value, or a cycle of bases.
     """
     path = Path(path)
+    if "\0" in str(path):
+        raise InputError(f"recipe {shown(str(path))} has a NUL in its name; give an existing file")
     if path.resolve() in seen:
         raise InputError(f"{path}: recipes name one another as base in a circle; take one base out")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = load_yaml(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise InputError(f"recipe {path}: {error.strerror}; give an existing file with --config") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from None
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected lines of KEY: VALUE")
     base = values.pop("base", None)
     if base is not None and not isinstance(base, str):
-        raise InputError(f"{path}: base = {base!r} is not the name of a recipe")
+        raise InputError(f"{path}: base = {shown(base)} is not the name of a recipe")
     inherited = read_recipe(path.parent / base, (*seen, path.resolve())) if base else {}
     known = [f.name for f in fields(RunConfig)]
     for key in values:
         if key not in known:
-            raise InputError(f"{path}: unknown key {key!r}; {suggest_key(str(key), known)}")
+            raise InputError(f"{path}: unknown key {shown(key)}; {suggest_key(str(key)[:100], known)}")
     return inherited | {key: convert(key, value, str(path)) for key, value in values.items()}
 
 

@@ -208,7 +208,10 @@ class RunConfig:
         None, "validation loss on a fixed part of dev every so many steps", group=RUN, low=1
     )
     resume: bool = option(
-        False, "go on from the newest good checkpoint, on any number of ranks; or start if there is none", group=RUN
+        False,
+        "go on from the newest good checkpoint, on any number of ranks; or start if there is none. Refused where other "
+        "users can write the checkpoint, unless KID_TRUST_CHECKPOINTS=yes (docs/cluster.md)",
+        group=RUN,
     )
 
     @property
@@ -251,6 +254,15 @@ def help_text(name: str) -> str:
     return (meta["help"] + allowed + (f" [{shown}]" if shown not in ("", None, False, ()) else "")).replace("%", "%%")
 
 
+def shown(value: Any) -> str:
+    """`value` as Python writes it, for a message: its first 200 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write a number of thousands of digits
+        return "a number of too many digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 def convert(name: str, value: Any, where: str) -> Any:
     """`value` converted to the field's type. Text is parsed as a number for a numeric field: YAML reads 2e-4 as text.
 
@@ -264,7 +276,7 @@ def convert(name: str, value: Any, where: str) -> Any:
     expected = {int: "a whole number", float: "a number", bool: "yes or no", str: "text", tuple: "a list of texts"}[
         kind
     ]
-    wrong = InputError(f"{where}: {name} = {value!r} is not {expected}")
+    wrong = InputError(f"{where}: {name} = {shown(value)} is not {expected}")
     if kind is tuple:
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
@@ -277,7 +289,7 @@ def convert(name: str, value: Any, where: str) -> Any:
     if kind in (int, float):
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # too large to be a float
             raise wrong from None
         if not math.isfinite(number) or (kind is int and number != int(number)):
             raise wrong
@@ -285,7 +297,7 @@ def convert(name: str, value: Any, where: str) -> Any:
     elif not isinstance(value, kind):
         raise wrong
     if meta["choices"] and value not in meta["choices"]:
-        raise InputError(f"{where}: {name} = {value!r} is unknown; choose one of {', '.join(meta['choices'])}")
+        raise InputError(f"{where}: {name} = {shown(value)} is unknown; choose one of {', '.join(meta['choices'])}")
     low, high = meta["low"], meta["high"]
     if (low is not None and value < low) or (high is not None and value > high):
         allowed = f"from {low:g} to {high:g}" if high is not None else f"{low:g} or more"

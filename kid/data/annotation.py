@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 from kid.data.cache import cache_folder
-from kid.data.matching import build_value_index, match_values
+from kid.data.matching import build_value_index, left_out_columns, match_values
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.questions import Question
 from kid.data.reading import LoadedSplit
@@ -46,14 +47,19 @@ def question_with_evidence(question: Question, evidence: bool) -> str:
 
 def annotate_database_questions(
     schema: Schema, database: Path | None, questions: list[Question], evidence: bool
-) -> list[AnnotatedQuestion]:
-    """Annotate all questions on one database; without the file no values are matched."""
+) -> tuple[list[AnnotatedQuestion], list[str]]:
+    """Annotate all questions on one database; without the file no values are matched.
+
+    Also returns the columns whose values are not all matched, each with the reason.
+    """
+    left_out: list[str] = []
     matches: list[dict[tuple[str, str], list[str]]] = [{} for _ in questions]
     if database:
         texts = [question_with_evidence(question, evidence) for question in questions]
-        matches = match_values(build_value_index(database), texts)
+        index = build_value_index(database)
+        matches, left_out = match_values(index, texts), left_out_columns(index)
     normalised = [normalise_sql(question.query, schema.columns_by_table) for question in questions]
-    return [AnnotatedQuestion(q, m, *n) for q, m, n in zip(questions, matches, normalised, strict=True)]
+    return [AnnotatedQuestion(q, m, *n) for q, m, n in zip(questions, matches, normalised, strict=True)], left_out
 
 
 def start_worker(cache: Path) -> None:
@@ -93,15 +99,15 @@ def annotate_questions(
     # caller's threads.
     order = sorted(groups, key=lambda db_id: file_size(loaded.databases.get(db_id)), reverse=True)
     with bar, ProcessPoolExecutor(workers, get_context("forkserver"), start_worker, (cache_folder(),)) as pool:
-        running = [
+        running = {
             pool.submit(
                 annotate_database_questions, schemas[db_id], loaded.databases.get(db_id), groups[db_id], evidence
-            )
+            ): db_id
             for db_id in order
-        ]
+        }
         for future in as_completed(running):
             try:
-                done = future.result()
+                done, left_out = future.result()
             except DamagedDatabaseError as error:  # damage in rows that the schema's sample values do not come from
                 loaded.damage.add("damaged database", str(error))
                 continue
@@ -110,6 +116,10 @@ def annotate_questions(
                     "a process that matched values was killed, perhaps for want of memory; databases done so far are "
                     "kept, so start again, on fewer cores (taskset) or with more memory"
                 ) from None
+            if left_out:
+                line = f"values of {running[future]} not all looked for in questions: {', '.join(left_out)}"
+                loaded.notes.append(line)
+                print(f"note: {line}", file=sys.stderr)
             annotated |= {item.question.index: item for item in done}
             bar.update(len(done))
     loaded.damage.raise_unless_skipped()

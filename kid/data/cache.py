@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,13 @@ from typing import Any
 from filelock import FileLock
 
 from kid.errors import InputError
-from kid.files import write_atomically
+from kid.files import sync, write_atomically
 
 # Hashes of files from this size on are stored, and reused while path, size and modification time stay the same.
 MIN_MEMOISED_BYTES = 16 * 2**20
+HASH = re.compile(rb"[0-9a-f]{64}")
+MANIFEST = "manifest.json"
+CHECKED: dict[Path, list] = {}  # entries that were found whole in this process, with their `signature` then
 
 
 def cache_folder() -> Path:
@@ -39,12 +45,13 @@ def content_hash(path: Path) -> str:
 
 
 def hash_file(path: Path) -> str:
-    stat = path.stat()
+    file_stat = path.stat()
     memo = None
-    if stat.st_size >= MIN_MEMOISED_BYTES:
-        memo = cache_folder() / "hashes" / json_hash([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
-        if memo.is_file():
-            return memo.read_text()
+    if file_stat.st_size >= MIN_MEMOISED_BYTES:
+        parts = [str(path.resolve()), file_stat.st_size, file_stat.st_mtime_ns]
+        memo = cache_folder() / "hashes" / json_hash(parts)
+        if stored := read_memo(memo):
+            return stored
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if memo:
@@ -52,28 +59,147 @@ def hash_file(path: Path) -> str:
     return digest
 
 
-def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """`folder`, built by `build(partial folder)` if it does not exist. One process builds; others wait for it.
+def read_memo(path: Path) -> str | None:
+    """A stored hash; None if there is none, or what lies there is none. Then it is computed again."""
+    try:
+        content = path.read_bytes()
+    except IsADirectoryError:
+        remove_entry(path)
+        return None
+    except OSError:
+        return None
+    return content.decode() if HASH.fullmatch(content) else None
 
-    A build that fails or is killed leaves nothing at `folder`.
+
+def remove_entry(path: Path) -> None:
+    """Remove an entry of the cache if it is there: a folder, a file, or a link, but not what that points to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def files_of(folder: Path) -> tuple[list[Path], list[Path]]:
+    """(files, folders) anywhere under a folder, sorted; a link counts as a file."""
+    files, folders = [], []
+    for parent, names, others in os.walk(folder, onerror=raise_error):
+        for name in (*names, *others):
+            path = Path(parent, name)
+            (folders if name in names and not path.is_symlink() else files).append(path)
+    return sorted(files), sorted(folders)
+
+
+def raise_error(error: OSError) -> None:
+    raise error
+
+
+def sign(folder: Path) -> None:
+    """Write the sizes and SHA-256 of all files of a folder into its manifest, and wait until all of it is on disk."""
+    files, folders = files_of(folder)
+    listed = {}
+    for path in files:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        listed[str(path.relative_to(folder))] = [path.stat().st_size, digest]
+        sync(path)
+    manifest = folder / MANIFEST
+    names = [str(path.relative_to(folder)) for path in folders]
+    manifest.write_text(json.dumps({"files": listed, "folders": names}), encoding="utf-8")
+    for path in (manifest, *folders, folder):
+        sync(path)
+
+
+def find_damage(folder: Path) -> str | None:
+    """What is wrong with an entry of the cache, by its manifest; None if it is as it was written.
+
+    Files that the manifest does not list are ignored: the datasets library keeps its own beside ours.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return "is no folder"
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        listed, names = dict(manifest["files"]), list(manifest["folders"])
+    except OSError:
+        return f"has no {MANIFEST}"
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return f"has a damaged {MANIFEST}"
+    try:
+        folders = files_of(folder)[1]
+        if [str(path.relative_to(folder)) for path in folders] != names:
+            return "has other folders than it had"
+        for name, (size, digest) in listed.items():
+            path = folder / name
+            if not stat.S_ISREG(path.lstat().st_mode):
+                return f"has something else at {name}"
+            with path.open("rb") as file:
+                if path.stat().st_size != size or hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    return f"has another content in {name}"
+    except FileNotFoundError as error:
+        return f"lacks {Path(error.filename).name}"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except (ValueError, TypeError):
+        return f"has a damaged {MANIFEST}"
+    return None
+
+
+def signature(folder: Path) -> list:
+    """What changes when a file under a folder is replaced or written to. Raises OSError."""
+    files, folders = files_of(folder)
+    values = [(str(path), s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path in files for s in [path.lstat()]]
+    return [*map(str, folders), *values]
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether an entry of the cache is there and as it was written. Its content is read once in a process."""
+    return entry_fault(folder) is None
+
+
+def entry_fault(folder: Path) -> str | None:
+    """None for a whole entry; "" if there is none; what is wrong with a damaged one."""
+    if not os.path.lexists(folder):
+        return ""
+    try:
+        now = None if folder.is_symlink() else signature(folder)
+    except OSError:
+        now = None
+    if now is not None and CHECKED.get(folder) == now:
+        return None
+    fault = find_damage(folder)
+    if fault is None and now is not None:
+        CHECKED[folder] = now
+    return fault
+
+
+def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
+    """`folder`, built by `build(partial folder)` if it is not there or damaged. One process builds; others wait for it.
+
+    A build that fails or is killed leaves nothing at `folder`. A manifest with the hash of every file is written last,
+    and checked by the first use in a process; a damaged entry is made again, with one line on stderr.
 
     Raises:
         InputError: the cache cannot be written.
     """
-    if folder.is_dir():
+    if is_whole(folder):
         return folder
     partial = folder.with_name(f"{folder.name}.partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f"{folder.name}.lock")):
             try:
-                if not folder.is_dir():
-                    shutil.rmtree(partial, ignore_errors=True)
+                fault = entry_fault(folder)
+                if fault is not None:
+                    if fault:
+                        print(f"note: {folder} in the cache {fault}; it is made again", file=sys.stderr)
+                        remove_entry(folder)
+                    remove_entry(partial)
                     partial.mkdir()
                     build(partial)
+                    sign(partial)
                     partial.rename(folder)
+                    sync(folder.parent)
             finally:
-                shutil.rmtree(partial, ignore_errors=True)
+                remove_entry(partial)
     except OSError as error:
         what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror or error
         raise InputError(

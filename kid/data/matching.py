@@ -10,11 +10,12 @@ import json
 import logging
 import re
 import sqlite3
+import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 import bm25s
@@ -23,8 +24,11 @@ from bm25s.stopwords import STOPWORDS_EN_PLUS
 from rapidfuzz import fuzz, process
 
 from kid.data.cache import build_once, cache_folder, content_hash, json_hash
-from kid.data.schema import DamagedDatabaseError, database_error, open_database, quote, shadow_tables
+from kid.data.computed import read_apart
+from kid.data.database import TimeLimit, cells_query, open_database, shadow_tables, table_columns
+from kid.data.schema import DamagedDatabaseError, database_error, sqlite_error, stored_tables
 from kid.errors import InputError
+from kid.sql.normalise import lower
 
 SHARD_CELLS = 100_000
 MAX_CELL_CHARACTERS = 100
@@ -33,6 +37,10 @@ CANDIDATES = 10
 MIN_SIMILARITY = 90
 MIN_WORD_SIMILARITY = 80
 MAX_VALUES = 25
+# To read a database's texts, generously; a file whose pages form a circle would take for ever.
+READ_SECONDS, READ_SECONDS_PER_MB = 60.0, 2.0
+LEFT_OUT_FILE = "left_out.json"
+CODE = ("matching", "database", "computed", "computed_reader")  # what an index depends on
 VERSIONS = [bm25s.__version__, pa.__version__, unicodedata.unidata_version]
 
 REQUEST_WORDS = (
@@ -82,34 +90,73 @@ def skip_unsupported() -> Iterator[None]:
             raise
 
 
-def read_columns(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """(table, column) in the database's order, without views, SQLite's own tables and virtual tables' shadow tables."""
-    shadows = shadow_tables(connection)
+def read_columns(connection: sqlite3.Connection) -> list[tuple[str, str, bool]]:
+    """(table, column, whether SQLite computes its cells) in the database's order.
+
+    Without views, SQLite's own tables and virtual tables' shadow tables.
+    """
+    shadows, stored = shadow_tables(connection), stored_tables(connection)
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
     columns = []
     for (table,) in tables:
         if table not in shadows and not table.lower().startswith("sqlite_"):
             with skip_unsupported():
-                rows = connection.execute(f"PRAGMA table_xinfo({quote(table)})").fetchall()
-                # hidden = 1 is a column of a virtual table that means something to its module only.
-                columns += [(table, name) for _, name, *_, hidden in rows if hidden != 1]
+                rows = table_columns(connection, table)
+                virtual = lower(table) not in stored
+                columns += [(table, name, virtual or hidden == 2) for name, _, _, hidden in rows if hidden != 1]
     return columns
 
 
-def read_cells(connection: sqlite3.Connection, columns: list[tuple[str, str]]) -> Iterator[tuple[int, str]]:
-    """(number of the column, text) of each column's distinct texts, column by column."""
-    blanks = "' ' || char(9, 10, 11, 12, 13)"
-    for number, (table, column) in enumerate(columns):
-        name = f"{quote(table)}.{quote(column)}"
-        # GROUP BY sorts in bounded memory and then on disk; DISTINCT would fill a tree in random order.
-        # BINARY: the column's own collation may be unknown here, or treat different texts as equal.
-        query = (
-            f"SELECT {name} FROM {quote(table)} WHERE typeof({name}) = 'text' "
-            f"AND length(trim({name}, {blanks})) BETWEEN 1 AND {MAX_CELL_CHARACTERS} GROUP BY {name} COLLATE BINARY"
-        )
+def read_cells(
+    path: Path,
+    connection: sqlite3.Connection,
+    columns: list[tuple[str, str, bool]],
+    seconds: float,
+    left_out: list[str],
+) -> Iterator[tuple[int, str]]:
+    """(number of the column, text) of each column's distinct texts, column by column.
+
+    Args:
+        columns: as `read_columns` gives them.
+        seconds: limit for reading the whole database, without what the caller does between two texts.
+        left_out: gets an entry for each column that was not read to its end within the limits.
+    """
+    with TimeLimit(connection, seconds) as limit:
+        for computed, group in groupby(enumerate(columns), key=lambda item: item[1][2]):
+            members = list(group)
+            read = read_computed_cells(path, members, limit) if computed else read_stored_cells(connection, members)
+            for number, text, fault in read:
+                if fault:
+                    left_out.append(f"{'.'.join(columns[number][:2])} ({fault})")
+                else:
+                    started = time.monotonic()
+                    yield number, " ".join(text.split())
+                    limit.deadline += time.monotonic() - started
+
+
+def read_stored_cells(connection: sqlite3.Connection, columns: list) -> Iterator[tuple[int, str, str]]:
+    """(number of the column, text, "") of numbered columns; (number, "", reason) where the time is over."""
+    for number, (table, column, _) in columns:
         with skip_unsupported():
-            for (text,) in connection.execute(query):
-                yield number, " ".join(text.split())
+            try:
+                for (text,) in connection.execute(cells_query(table, column, MAX_CELL_CHARACTERS)):
+                    yield number, text, ""
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                yield number, "", "the time to read the database is over"
+
+
+def read_computed_cells(path: Path, columns: list, limit: TimeLimit) -> Iterator[tuple[int, str, str]]:
+    """The same for columns that SQLite computes, which are read in a process of their own."""
+    jobs = [("cells", table, column, MAX_CELL_CHARACTERS) for _, (table, column, _) in columns]
+    left = max(0.0, limit.deadline - time.monotonic())
+    for place, text, fault in read_apart(path, jobs, left, left):
+        reason, code = fault or ("", 0)
+        with skip_unsupported():
+            if code:
+                raise sqlite_error(reason, code)
+            yield columns[place][0], text, reason
 
 
 def write_shard(folder: Path, cells: list[tuple[int, str]]) -> None:
@@ -153,15 +200,19 @@ def build_value_index(database: Path) -> Path:
         with open_database(database) as connection:
             connection.executescript("PRAGMA cache_size = -65536; PRAGMA temp_store = FILE")  # 64 MiB to sort in
             columns = read_columns(connection)
-            (folder / "columns.json").write_text(json.dumps(columns))
-            cells = read_cells(connection, columns)
+            (folder / "columns.json").write_text(json.dumps([column[:2] for column in columns]))
+            left_out: list[str] = []
+            seconds = READ_SECONDS + READ_SECONDS_PER_MB * database.stat().st_size / 2**20
+            cells = read_cells(database, connection, columns, seconds, left_out)
             number = 0
             while shard := list(islice(cells, SHARD_CELLS)):
                 write_shard(folder / f"{number:06d}", shard)
                 number += 1
+            (folder / LEFT_OUT_FILE).write_text(json.dumps(left_out))
 
     try:
-        key = json_hash([content_hash(database), content_hash(Path(__file__)), SHARD_CELLS, VERSIONS])
+        code = [content_hash(Path(__file__).with_name(f"{name}.py")) for name in CODE]
+        key = json_hash([content_hash(database), code, SHARD_CELLS, VERSIONS])
         return build_once(cache_folder() / "values" / key, build)
     except sqlite3.Error as error:
         found = database_error(database, error)
@@ -318,6 +369,11 @@ def match_shard(
                         column, text = cell.split("\t")
                         if mentions := [span for span in spans if is_mention(value, text, question, span)]:
                             matches.setdefault(int(column), {})[text] = mentions
+
+
+def left_out_columns(index: Path) -> list[str]:
+    """The columns whose texts are not all in an index, each with the reason: reading them took too long."""
+    return json.loads((index / LEFT_OUT_FILE).read_text())
 
 
 def match_values(index: Path, texts: list[str]) -> list[dict[tuple[str, str], list[str]]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from kid.data.annotation import AnnotatedQuestion, annotate_questions, question_with_evidence
-from kid.data.cache import build_once, cache_folder, content_hash, json_hash
+from kid.data.cache import build_once, cache_folder, content_hash, is_whole, json_hash
 from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.questions import Question
@@ -221,6 +221,7 @@ def make_notes(loaded: LoadedSplit, schemas: dict[str, Schema], annotated: dict[
     for db_id, schema in schemas.items():
         if schema.skipped:
             notes.append(f"left out of the schema of {db_id}: {', '.join(schema.skipped)}")
+    notes += sorted(loaded.notes)
     kept: dict[str, list[str]] = {}
     for index, item in sorted(annotated.items()):
         if item.normalisation_error:
@@ -239,7 +240,7 @@ def prepare(options: DataOptions, split: str, tokenizer) -> Prepared:
     loaded = load_split(options, split)
     key = cache_key(options, split, loaded, tokenizer)
     folder = cache_folder() / "prepared" / key
-    cached = folder.is_dir()
+    cached = is_whole(folder)
     build_once(folder, lambda partial: build(loaded, options, split, tokenizer, partial))
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     rows = datasets.load_from_disk(folder / "rows")

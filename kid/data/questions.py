@@ -12,6 +12,7 @@ from pathlib import Path
 from kid.config.benchmarks import Split, find_split
 from kid.data.faults import Damage
 from kid.errors import InputError
+from kid.files import name_fault
 
 ITEM_SEPARATOR = re.compile(r"[\s,]*")
 DIFFICULTY_FIELD = "difficulty"  # of BIRD, and of a user's own files
@@ -154,7 +155,9 @@ def load_questions(
 
 
 def read_question(row: Split, index: int, item: dict, location: str, damage: Damage) -> Question:
-    """One item as a `Question`; if a field is missing or empty, its `fault` is set and added to `damage`."""
+    """One item as a `Question`; if a field is missing or empty, or its db_id cannot name a folder, its `fault` is set
+    and added to `damage`.
+    """
     if "prompt" in item:
         names = {"prompt": "prompt", "query": "completion"}
     else:
@@ -165,6 +168,12 @@ def read_question(row: Split, index: int, item: dict, location: str, damage: Dam
     if not is_text(evidence):
         missing_fields.append(f"text in {row.evidence_field}")
     fault = f"no {' and no '.join(missing_fields)}" if missing_fields else ""
+    db_id = values.get("db_id")
+    # Its files are looked for, and written, under this name; without one no path can be made of it.
+    unfit = name_fault(db_id) if is_text(db_id) and db_id.strip() else None
+    if unfit:
+        fault = f"{f'{fault} and ' if fault else ''}a db_id that {unfit}"
+        values["db_id"] = None
     if fault:
         damage.add(f"question with {fault}", location)
     difficulty = item.get(DIFFICULTY_FIELD)
@@ -199,6 +208,8 @@ def find_databases(
 ) -> dict[str, Path]:
     """Path of each database's SQLite file; the first root that holds a db_id wins.
 
+    A db_id is one name under a root, so nothing outside the roots is found, except what links in them point to.
+
     Args:
         databases: root folders to search instead of those in the benchmark table.
         missing_database: "error", or anything else: then a db_id that no root holds is not in the result.
@@ -214,6 +225,8 @@ def find_databases(
         roots = [root for root in roots if root.is_dir()] or roots
     found: dict[str, Path] = {}
     for db_id in dict.fromkeys(db_ids):
+        if name_fault(db_id):  # `..` is no database of a root, whatever lies there
+            continue
         for root in roots:
             path = root / db_id / f"{db_id}.sqlite"
             if os.path.isfile(path):  # Path.is_file raises where the name is too long

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from kid.data.faults import Damage
@@ -41,6 +41,7 @@ class LoadedSplit:
     schemas: by db_id, None for a damaged one; None if there is no tables.json.
     databases: path of each database that exists, by db_id.
     rankings: of the schema filter, one for each question; None unless they come from a file.
+    notes: lines on what was left out while the questions were annotated.
     """
 
     questions: list[Question]
@@ -49,6 +50,7 @@ class LoadedSplit:
     databases: dict[str, Path]
     rankings: list[Selection] | None
     damage: Damage
+    notes: list[str] = field(default_factory=list)
 
 
 def load_split(options: DataOptions, split: str, index: int | None = None) -> LoadedSplit:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
+import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from kid.data.computed import read_apart
+from kid.data.database import TimeLimit, open_database, sample_values, shadow_tables, table_columns
 from kid.data.faults import Damage
-from kid.data.questions import read_items
+from kid.data.questions import is_text, read_items
 from kid.errors import InputError
+from kid.files import name_fault
+from kid.sql.normalise import lower
 
-SAMPLE_VALUES = 2
-MAX_VALUE_CHARACTERS = 25
-SAMPLED_ROWS = 10_000  # sample values come from a table's first rows: reading all of a large one takes minutes
+STORED_SECONDS = 60.0  # for the sample values of a column that lies in the file
+COMPUTED_SECONDS = 5.0  # for those of a view, a virtual table or a table's generated columns
+COMPUTED_TOTAL_SECONDS = 20.0  # for all of a database
 MAX_COMMENT_CHARACTERS = 100
 REQUIRED_KEYS = (
     "table_names_original",
@@ -73,61 +77,29 @@ class Schema:
         return {table.name: [column.name for column in table.columns] for table in self.tables}
 
 
-def quote(name: str) -> str:
-    """`name` as a quoted SQLite identifier; it may hold any characters."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-@contextmanager
-def open_database(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database for reading; bytes of its cells that are not UTF-8 are dropped.
-
-    Nothing is written beside it, so it may lie on a read-only disk.
-    """
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
-    connection.text_factory = lambda raw: raw.decode("utf-8", errors="ignore")
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
 def check_not_in_use(path: Path) -> None:
     """Raise InputError if a writer has left part of the database in a log, which we would not read."""
-    log, journal = (path.with_name(f"{path.name}-{kind}") for kind in ("wal", "journal"))
-    if log.is_file() and log.stat().st_size:
-        raise InputError(f"{path} is in use: {log.name} holds part of it; end its writer, or PRAGMA wal_checkpoint")
-    if journal.is_file() and journal.read_bytes()[:4] == JOURNAL_MAGIC:
-        raise InputError(f"{path} is in use: {journal.name} is to be played back; open it once with sqlite3")
+    # SQLite keeps the logs of a database that is opened by a link beside the file itself.
+    for place in dict.fromkeys((path, path.resolve())):
+        log, journal = (place.with_name(f"{place.name}-{kind}") for kind in ("wal", "journal"))
+        shown = {file: file.name if place == path else file for file in (log, journal)}
+        if log.is_file() and log.stat().st_size:
+            raise InputError(
+                f"{path} is in use: {shown[log]} holds part of it; end its writer, or PRAGMA wal_checkpoint"
+            )
+        if journal.is_file() and first_bytes(journal, len(JOURNAL_MAGIC)) == JOURNAL_MAGIC:
+            raise InputError(f"{path} is in use: {shown[journal]} is to be played back; open it once with sqlite3")
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(count)
 
 
 def database_error(path: Path, error: sqlite3.Error) -> InputError:
     """The error for a file: DamagedDatabaseError if it is damaged, InputError otherwise (disk full, no permission)."""
     damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in CORRUPTION_CODES
     return (DamagedDatabaseError if damaged else InputError)(f"{path}: {error}")
-
-
-def shadow_tables(connection: sqlite3.Connection) -> set[str]:
-    """Tables in which virtual tables keep their own data. SQLite before 3.37 does not report them."""
-    return {name for _, name, kind, *_ in connection.execute("PRAGMA table_list") if kind == "shadow"}
-
-
-def sample_values(connection: sqlite3.Connection, table: str, column: str) -> tuple[str, ...]:
-    """Up to two distinct values of 1 to 25 characters, in the table's order; no NULLs, no blobs."""
-    name = f"{quote(table)}.{quote(column)}"  # a bare name that is no column would be read as a string
-    rows = connection.execute(
-        f"SELECT DISTINCT CAST(cell AS TEXT) FROM (SELECT {name} AS cell FROM {quote(table)} LIMIT {SAMPLED_ROWS}) "
-        f"WHERE typeof(cell) NOT IN ('null', 'blob') "
-        f"AND length(trim(CAST(cell AS TEXT))) BETWEEN 1 AND {MAX_VALUE_CHARACTERS}"
-    )
-    values: list[str] = []
-    for (value,) in rows:
-        value = " ".join(value.split())
-        if value and value not in values:
-            values.append(value)
-        if len(values) == SAMPLE_VALUES:
-            break
-    return tuple(values)
 
 
 def adds_information(comment: str, name: str) -> bool:
@@ -146,7 +118,7 @@ def schema_from_tables_json(item: dict) -> Schema:
     if lacking:
         raise ValueError(f"lacks {', '.join(lacking)}")
     tables, names = item["table_names_original"], item["column_names_original"]
-    if not tables or not all(isinstance(name, str) for name in tables):
+    if not tables or not all(map(is_text, tables)):
         raise ValueError("has no tables, or one whose name is no text")
     lowered = [name.lower() for name in tables]
     twice = sorted({name for name in lowered if lowered.count(name) > 1})
@@ -161,6 +133,8 @@ def schema_from_tables_json(item: dict) -> Schema:
         for index, ((table, name), (_, comment), kind) in enumerate(
             zip(names, item["column_names"], item["column_types"], strict=True)
         ):
+            if not all(map(is_text, (name, comment, kind))):
+                raise ValueError
             if table >= 0:  # the first entry is "*", of no table
                 comment = comment if adds_information(comment, name) else ""
                 columns[table].append(Column(name, comment.lower(), kind.lower(), index in primary))
@@ -180,23 +154,110 @@ def schema_from_tables_json(item: dict) -> Schema:
     return Schema(item["db_id"], tuple(map(Table, tables, map(tuple, columns))), tuple(keys), tuple(skipped))
 
 
-def schema_from_database(db_id: str, connection: sqlite3.Connection) -> Schema:
-    """The tables and views of a database, if there is no tables.json. Raises sqlite3.Error."""
+@dataclass
+class TableContents:
+    """What a SQLite file says of a table or view.
+
+    columns: as `table_columns` gives them; none if there is no such table.
+    values: sample values by the column's name as `lower` writes it.
+    fault: why columns or values were not read, and SQLite's error code, 0 for a limit of time or memory.
+    """
+
+    columns: list[tuple[str, str, int, int]] = field(default_factory=list)
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    fault: tuple[str, int] | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether SQLite cannot run it: a view of a missing table, a module that is not loaded."""
+        return self.fault is not None and self.fault[1] != 0
+
+
+def stored_tables(connection: sqlite3.Connection) -> set[str]:
+    """Names, as `lower` writes them, of the tables whose rows lie in the file: no views, no virtual tables."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+    return {lower(name) for name, sql in rows if (sql or "").upper().startswith("CREATE TABLE")}
+
+
+def table_names(connection: sqlite3.Connection) -> list[str]:
+    """The tables and views of a database, without those that virtual tables and SQLite keep for themselves."""
     shadows = shadow_tables(connection)
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY rowid")
-    tables, skipped = [], []
-    for (name,) in names.fetchall():
-        if name in shadows:
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY rowid")
+    return [name for (name,) in rows if name not in shadows and not name.lower().startswith("sqlite_")]
+
+
+def read_contents(
+    connection: sqlite3.Connection, path: Path, wanted: Mapping[str, list[str] | None]
+) -> dict[str, TableContents]:
+    """The columns and sample values of tables and views, by the name in `wanted`.
+
+    What lies in the file is read here, what SQLite computes (views, virtual tables, generated columns) in a process of
+    its own and within limits.
+
+    Args:
+        wanted: table -> the columns whose values are wanted; None: all of them.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    stored, contents, apart = stored_tables(connection), {}, []
+    for table, columns in wanted.items():
+        found = contents[table] = TableContents()
+        if lower(table) not in stored:
+            apart.append((table, columns))
             continue
         try:
-            # hidden = 1 is a column of a virtual table that means something to its module only.
-            rows = connection.execute(
-                "SELECT name, pk FROM pragma_table_xinfo(?) WHERE hidden != 1", (name,)
-            ).fetchall()
-        except sqlite3.OperationalError as error:  # a view of a missing table, a module that is not loaded
-            skipped.append(f"{name} ({error})")
-            continue
-        tables.append(Table(name, tuple(Column(column, "", "", bool(key)) for column, key in rows)))
+            found.columns = table_columns(connection, table)
+            # As columns are called here: a name that is no column of the table is the caller's fault to find.
+            names = {lower(name): hidden for name, _, _, hidden in found.columns if hidden != 1}
+            chosen = [name for name in (names if columns is None else columns) if lower(name) in names]
+            for name in (name for name in chosen if names[lower(name)] != 2):
+                with TimeLimit(connection, STORED_SECONDS):
+                    found.values[lower(name)] = sample_values(connection, table, name)
+            if generated := [name for name in chosen if names[lower(name)] == 2]:
+                apart.append((table, generated))
+        except sqlite3.OperationalError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_INTERRUPT):
+                raise
+            late = code == sqlite3.SQLITE_INTERRUPT
+            found.fault = (f"not read within {STORED_SECONDS:g} s", 0) if late else (str(error), code)
+    # All columns first, so that a table has them even if there is no time left for its values.
+    jobs = [("columns", table) for table, _ in apart if not contents[table].columns]
+    jobs += [("values", table, columns) for table, columns in apart]
+    for number, value, fault in read_apart(path, jobs, COMPUTED_SECONDS, COMPUTED_TOTAL_SECONDS):
+        kind, table, *_ = jobs[number]
+        found = contents[table]
+        if kind == "values" and not found.columns and not found.fault:
+            continue  # there is no such table
+        if fault and fault[1] & 0xFF not in (0, sqlite3.SQLITE_ERROR):
+            raise sqlite_error(*fault)
+        if fault:
+            found.fault = found.fault or fault
+        elif kind == "columns":
+            found.columns = [tuple(row) for row in value]
+        elif found.columns:
+            found.values |= {lower(name): tuple(texts) for name, texts in value.items()}
+    return contents
+
+
+def sqlite_error(message: str, code: int) -> sqlite3.Error:
+    """The error that another process has met."""
+    error = (sqlite3.OperationalError if code == sqlite3.SQLITE_ERROR else sqlite3.DatabaseError)(message)
+    error.sqlite_errorcode = code
+    return error
+
+
+def schema_from_contents(db_id: str, names: list[str], contents: Mapping[str, TableContents]) -> Schema:
+    """The tables and views of a database, if there is no tables.json, without sample values."""
+    tables, skipped = [], []
+    for name in names:
+        found = contents[name]
+        if found.fault and not found.columns:
+            skipped.append(f"{name} ({found.fault[0]})")
+        else:
+            shown = [(column, bool(key)) for column, _, key, hidden in found.columns if hidden != 1]
+            tables.append(Table(name, tuple(Column(column, "", "", key) for column, key in shown)))
     return Schema(db_id, tuple(tables), (), tuple(skipped))
 
 
@@ -255,33 +316,44 @@ def declared_foreign_keys(
     return keys, dangling
 
 
-def complete_schema(schema: Schema, connection: sqlite3.Connection, descriptions: dict[tuple[str, str], str]) -> Schema:
+def complete_schema(
+    schema: Schema,
+    connection: sqlite3.Connection,
+    contents: Mapping[str, TableContents],
+    descriptions: dict[tuple[str, str], str],
+) -> tuple[Schema, list[str]]:
     """Add what only the SQLite file has (declared types and keys, sample values), and BIRD's comments, to a schema.
+
+    Also returns lines on the tables whose sample values were not read for want of time or memory.
 
     Raises:
         ValueError: the database lacks a table or column that the schema names.
         sqlite3.Error: the file cannot be read.
     """
     tables, skipped = [], []
+    unread: dict[str, list[str]] = {}
     for table in schema.tables:
-        rows = connection.execute("SELECT name, type, pk FROM pragma_table_xinfo(?)", (table.name,)).fetchall()
-        declared = {name.lower(): (kind.split("(")[0].strip().lower(), bool(key)) for name, kind, key in rows}
-        if not declared:
+        found = contents[table.name]
+        declared = {
+            name.lower(): (kind.split("(")[0].strip().lower(), bool(key)) for name, kind, key, _ in found.columns
+        }
+        if not declared and found.refused:
+            raise sqlite_error(*found.fault)
+        if not declared and not found.fault:
             raise ValueError(f"no table {table.name}")
-        lacking = [column.name for column in table.columns if column.name.lower() not in declared]
+        lacking = [column.name for column in table.columns if declared and column.name.lower() not in declared]
         if lacking:
             raise ValueError(f"no column {table.name}.{f', {table.name}.'.join(lacking)}")
-        try:
-            samples = [sample_values(connection, table.name, column.name) for column in table.columns]
-        except sqlite3.OperationalError as error:  # a view that cannot be run
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_ERROR:
-                raise
-            skipped.append(f"{table.name} ({error})")
+        if found.refused:  # a view that cannot be run
+            skipped.append(f"{table.name} ({found.fault[0]})")
             continue
+        if found.fault:
+            unread.setdefault(found.fault[0], []).append(table.name)
         columns = []
-        for column, values in zip(table.columns, samples, strict=True):
-            kind, key = declared[column.name.lower()]
+        for column in table.columns:
+            kind, key = declared.get(column.name.lower(), ("", False))
             comment = column.comment or descriptions.get((table.name.lower(), column.name.lower()), "")
+            values = found.values.get(lower(column.name), ())
             columns.append(Column(column.name, comment, kind or column.type, column.primary_key or key, values))
         tables.append(Table(table.name, tuple(columns)))
     complete = replace(schema, tables=tuple(tables))
@@ -291,7 +363,9 @@ def complete_schema(schema: Schema, connection: sqlite3.Connection, descriptions
     for key in [*schema.foreign_keys, *declared_foreign]:
         if {key[0].lower(), key[2].lower()} <= shown:
             unique.setdefault(tuple(name.lower() for name in key), key)
-    return replace(complete, foreign_keys=tuple(unique.values()), skipped=(*schema.skipped, *skipped, *dangling))
+    lines = [f"sample values of {', '.join(names)} ({reason})" for reason, names in unread.items()]
+    skipped = (*schema.skipped, *skipped, *lines, *dangling)
+    return replace(complete, foreign_keys=tuple(unique.values()), skipped=skipped), lines
 
 
 def without_internal_tables(schema: Schema) -> Schema:
@@ -312,15 +386,23 @@ def read_database(schema: Schema | None, db_id: str, path: Path) -> Schema:
     """
     try:
         with open_database(path) as connection:
-            schema = without_internal_tables(schema or schema_from_database(db_id, connection))
+            if schema is None:
+                names = table_names(connection)
+                contents = read_contents(connection, path, dict.fromkeys(names))
+                schema = schema_from_contents(db_id, names, contents)
+            else:
+                schema = without_internal_tables(schema)
+                contents = read_contents(connection, path, schema.columns_by_table)
             descriptions, unreadable = read_descriptions(path)
-            complete = complete_schema(schema, connection, descriptions)
+            complete, unread = complete_schema(schema, connection, contents, descriptions)
     except sqlite3.Error as error:
         raise database_error(path, error) from None
     except ValueError as error:
         raise DamagedDatabaseError(f"{path}: {error}, which tables.json names") from None
     if not complete.tables:
         raise DamagedDatabaseError(f"{path}: no tables in it")
+    for line in unread:  # said at once, for it has taken time; `skipped` is said where all that is left out is
+        print(f"note: {path}: goes on without {line}", file=sys.stderr)
     return replace(complete, skipped=(*complete.skipped, *unreadable))
 
 
@@ -329,8 +411,10 @@ def read_tables(path: Path, damage: Damage) -> dict[str, Schema | None]:
     schemas: dict[str, Schema | None] = {}
     for position, item in read_items(path, damage):
         db_id = item.get("db_id")
-        if not isinstance(db_id, str):
+        if not is_text(db_id):
             damage.add("schema without db_id", f"{path}, item {position}")
+        elif fault := name_fault(db_id):
+            damage.add(f"schema with a db_id that {fault}", f"{path}, item {position}")
         elif db_id in schemas:
             damage.add("second schema of one db_id", f"{path}, {db_id}")
         else:

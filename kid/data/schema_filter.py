@@ -139,7 +139,7 @@ def read_rankings(path: Path, questions: int | None) -> list[Selection]:
         raise InputError(
             f"--schema-filter {path}: {error.strerror}; give none, lexical or a file of rankings"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"--schema-filter {path} is not valid JSON ({error})") from None
     valid = isinstance(rankings, list) and all(
         isinstance(ranking, dict)

@@ -60,7 +60,7 @@ def read_lines(path: Path) -> list[dict]:
                     raise ValueError("it is no output of a teacher")
     except OSError as error:
         raise InputError(f"--teacher-outputs {path}: {error.strerror}; make it with train/generate.py") from None
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"--teacher-outputs {path}, line {number}: {error}; make it anew") from None
     if not lines:
         raise InputError(f"--teacher-outputs {path} is empty; make it with train/generate.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,14 +11,17 @@ from kid.evaluation.execution import run_jobs
 from kid.evaluation.worker import Limits, QueryError, Sandbox
 
 LIMITS = Limits(seconds=30.0)  # for each candidate
+QUERY_START = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:select|with|values)\b", re.IGNORECASE | re.DOTALL)
 
 
 def first_accepted(sandbox: Sandbox, database: Path, candidates: Sequence[str]) -> int:
-    """The job of one question: the index of the first candidate that EXPLAIN QUERY PLAN accepts; 0 if there is none.
+    """The job of one question: the index of the first query that EXPLAIN QUERY PLAN accepts; 0 if there is none.
 
-    This is CodeS's test: it checks names and grammar, and runs nothing.
+    This is CodeS's test: it checks names and grammar, and runs nothing. A PRAGMA that it accepts is no answer.
     """
     for index, candidate in enumerate(candidates):
+        if not QUERY_START.match(candidate):
+            continue
         sandbox.begin_stage("candidate")
         with contextlib.suppress(QueryError):
             sandbox.rows(database, f"EXPLAIN QUERY PLAN {candidate}")

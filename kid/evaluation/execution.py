@@ -36,7 +36,8 @@ class _Worker:
         # A plain command instead of multiprocessing's spawn, which imports the caller's main script, and so torch.
         self.pipe, child_end = Pipe()
         # And no `-m`: the module would be imported twice, once as __main__, with two QueryError classes.
-        command = [sys.executable, "-c", f"from kid.evaluation.worker import serve; serve({child_end.fileno()})"]
+        serve = f"serve({child_end.fileno()}, {os.getpid()})"
+        command = [sys.executable, "-c", f"from kid.evaluation.worker import serve; {serve}"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[child_end.fileno()])
         child_end.close()
         self._send(self.limits)

@@ -5,24 +5,29 @@ EX and TS differ only in the databases. The benchmark decides which results are 
 
 from __future__ import annotations
 
-import contextlib
-import pickle
+import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from kid.data.cache import cache_folder, json_hash
+from kid.data.cache import cache_folder
 from kid.data.questions import Question
 from kid.evaluation.execution import Outcome, run_jobs
+from kid.evaluation.gold_cache import (
+    MAX_CACHED_BYTES,
+    cache_path,
+    estimated_bytes,
+    read_results,
+    remove_unfinished,
+    write_results,
+)
 from kid.evaluation.worker import Limits, QueryError, Sandbox
 from kid.sql.comparison import Row, bird_results_equal, normalize_query, order_matters, results_equal
 
 GOLD_FAILED = "gold failed: "
-MAX_CACHED_BYTES = 8 << 20  # bytes of a gold query's results; larger ones are computed each time
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,29 @@ class Verdict:
     error: str | None = None
 
 
+# A model that loops writes thousands of queries that never end: 10,000 of 60 s are 3.5 days on two workers.
+PATIENT_TIMEOUTS, LESS_PATIENT_SHARE, GOLD_TIMES = 10, 1 / 20, 10
+
+
+@dataclass
+class Patience:
+    """How long a prediction on one database may run; less after `PATIENT_TIMEOUTS` of them have timed out.
+
+    A job is sent to its worker when it starts, with the seconds of that moment.
+    """
+
+    seconds: float
+    timeouts: int = 0
+
+    def lose_some(self) -> bool:
+        """Count a time-out; whether it is the one that lowers the limit."""
+        self.timeouts += 1
+        if self.timeouts != PATIENT_TIMEOUTS:
+            return False
+        self.seconds *= LESS_PATIENT_SHARE
+        return True
+
+
 def score_predictions(
     questions: Sequence[Question],
     predictions: Sequence[str],
@@ -90,10 +118,24 @@ def score_predictions(
     """
     limits = limits or Limits(seconds=COMPARISON_RULES[benchmark].seconds)
     pairs = [pair for pair in zip(questions, predictions, strict=True) if not pair[0].fault]
-    jobs = [(benchmark, tuple(databases[q.db_id]), q.query, prediction, cache_folder()) for q, prediction in pairs]
-    outcomes = run_jobs(match_on_databases, jobs, workers, limits)
-    outcomes = tqdm(outcomes, total=len(jobs), desc=title, unit="query", disable=None)
-    by_question = {pairs[outcome.index][0].index: outcome for outcome in outcomes}
+    remove_unfinished(cache_folder())
+    patience = {q.db_id: Patience(limits.seconds) for q, _ in pairs}
+    jobs = [
+        (benchmark, tuple(databases[q.db_id]), q.query, prediction, cache_folder(), patience[q.db_id])
+        for q, prediction in pairs
+    ]
+    by_question: dict[int, Outcome] = {}
+    for outcome in tqdm(
+        run_jobs(match_on_databases, jobs, workers, limits), total=len(jobs), desc=title, unit="query", disable=None
+    ):
+        question = pairs[outcome.index][0]
+        by_question[question.index] = outcome
+        if outcome.error == "timeout" and outcome.stage != "gold" and patience[question.db_id].lose_some():
+            tqdm.write(
+                f"note: {PATIENT_TIMEOUTS} predictions on database {question.db_id} timed out; the next ones have "
+                f"{patience[question.db_id].seconds:g} s each, or {GOLD_TIMES} times what the gold query takes",
+                file=sys.stderr,
+            )
     return [
         Verdict(q.index, False, GOLD_FAILED + q.fault) if q.fault else _verdict(q.index, by_question[q.index])
         for q in questions
@@ -101,9 +143,18 @@ def score_predictions(
 
 
 def match_on_databases(
-    sandbox: Sandbox, benchmark: str, databases: Sequence[Path], gold: str, prediction: str, cache: Path
+    sandbox: Sandbox,
+    benchmark: str,
+    databases: Sequence[Path],
+    gold: str,
+    prediction: str,
+    cache: Path,
+    patience: Patience | None = None,
 ) -> bool:
     """The job of one question: whether both queries give the same result on every database.
+
+    Args:
+        patience: what predictions on this database may take by now; None: the limits' own seconds.
 
     Raises:
         QueryError: a query fails; the sandbox's stage tells which.
@@ -112,7 +163,10 @@ def match_on_databases(
     sandbox.begin_stage("gold")
     gold = rule.normalize(gold)
     for database, (expected, seconds) in zip(databases, gold_results(sandbox, databases, gold, cache), strict=True):
-        sandbox.begin_stage("prediction", sandbox.limits.seconds - seconds if rule.shared_time else None)
+        limit = sandbox.limits.seconds - seconds if rule.shared_time else sandbox.limits.seconds
+        if patience:
+            limit = min(limit, max(patience.seconds, GOLD_TIMES * seconds))
+        sandbox.begin_stage("prediction", limit)
         if not prediction.strip():
             raise QueryError("empty prediction")
         predicted = sandbox.rows(database, rule.normalize(prediction))
@@ -130,12 +184,8 @@ def gold_results(
     Raises:
         QueryError: the query fails on one of them.
     """
-    files = [[str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns] for path in databases]
-    cache_file = cache / "gold" / f"{json_hash([gold, sandbox.limits.rows, sandbox.limits.result_bytes, files])}.pickle"
-    results: list[tuple[list[Row], float]] = []
-    # Whatever is wrong with a cache file, its content can be computed again.
-    with contextlib.suppress(Exception):
-        results = pickle.loads(cache_file.read_bytes())
+    path = cache_path(cache, gold, databases, sandbox.limits)
+    results = (read_results(path, len(databases)) if path else None) or []
     if results:
         if max(seconds for _, seconds in results) > sandbox.limits.seconds:
             raise QueryError("timeout")
@@ -147,19 +197,11 @@ def gold_results(
         started = time.monotonic()
         result = sandbox.rows(database, gold), time.monotonic() - started
         # Only one result is held in memory at a time, plus those small enough to cache.
-        size += len(pickle.dumps(result)) if size <= MAX_CACHED_BYTES else 0
+        size += estimated_bytes(result[0])
         results = [*results, result] if size <= MAX_CACHED_BYTES else []
-        if len(results) == len(databases) == number + 1:
-            _write_cache(cache_file, pickle.dumps(results))
+        if path and len(results) == len(databases) == number + 1:
+            write_results(path, results)
         yield result
-
-
-def _write_cache(path: Path, content: bytes) -> None:
-    with contextlib.suppress(OSError):  # failing to write the cache only costs time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{uuid.uuid4().hex}")
-        partial.write_bytes(content)
-        partial.replace(path)
 
 
 def percent_correct(verdicts: Sequence[Verdict]) -> float:

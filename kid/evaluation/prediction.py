@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from kid.data.batching import pad_left
 from kid.errors import InputError
+from kid.models.hashes import check_hashes
 from kid.models.pretrained import find_model, padding_token
 
 
@@ -28,16 +29,21 @@ def load_model(folder: Path, device: str, flag: str = "--model") -> PreTrainedMo
         flag: the flag that named the folder, for error messages.
 
     Raises:
-        InputError: the folder holds neither of the two, or the adapter's base model cannot be found.
+        InputError: the folder holds neither of the two, a file is not what our scripts wrote, or the adapter's base
+            model cannot be found.
     """
+    check_hashes(folder)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
         if (folder / "adapter_config.json").is_file():
             base = find_model(PeftConfig.from_pretrained(folder).base_model_name_or_path, f"{flag} {folder}: its base")
+            check_hashes(base)
             model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
             model = PeftModel.from_pretrained(model, folder).merge_and_unload()
         else:
-            model = AutoModelForCausalLM.from_pretrained(find_model(str(folder), flag), dtype=dtype)
+            found = find_model(str(folder), flag)
+            check_hashes(found)
+            model = AutoModelForCausalLM.from_pretrained(found, dtype=dtype)
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from kid.data.schema import check_not_in_use
 from kid.errors import InputError
 from kid.evaluation.execution_accuracy import Verdict
 from kid.evaluation.failures import failure_classes, hardness_levels
+from kid.evaluation.suites.folders import check_db_id, check_record, find_fault
 from kid.sql.hardness import spider_hardness
 
 
@@ -19,6 +21,9 @@ def find_suites(
 ) -> dict[str, list[Path]] | None:
     """The SQLite files of each db_id's test suite; None if there is no suite.
 
+    What eval/make_test_suite.py made is compared with its suite.json; a line is printed for each database that it left
+    out. A suite without that file is another tool's.
+
     Args:
         test_suite: a folder with DB_ID/*.sqlite. Without it, each database's own folder is its suite if any of them
             holds more than the database (the layout of Spider's official test suites).
@@ -26,21 +31,65 @@ def find_suites(
         db_ids: those that need a suite.
 
     Raises:
-        InputError: `test_suite` has no databases for some of them, or a database is in use.
+        InputError: `test_suite` has no databases for some of them or is not as its suite.json says, or a database is in
+            use.
     """
-    folders = {db_id: test_suite / db_id if test_suite else databases[db_id].parent for db_id in dict.fromkeys(db_ids)}
+    db_ids = list(dict.fromkeys(db_ids))
+    for db_id in db_ids if test_suite else ():
+        check_db_id(db_id)
+    folders = {db_id: test_suite / db_id if test_suite else databases[db_id].parent for db_id in db_ids}
     suites = {db_id: sorted(folder.glob("*.sqlite")) for db_id, folder in folders.items()}
+    made, left_out = read_made_suite(test_suite) if test_suite else (None, {})
     # eval/make_test_suite.py may keep no random database for a db_id, which suite.json records.
-    made = read_json(test_suite / "suite.json").get("databases", {}) if test_suite else {}
-    missing = sorted(db_id for db_id, files in suites.items() if not files and db_id not in made)
+    missing = [db_id for db_id, files in suites.items() if not (files or db_id in left_out or db_id in (made or {}))]
     if missing:
         raise InputError(
             f"--test-suite {test_suite} has no DB_ID/*.sqlite for {len(missing)} of {len(suites)} db_ids: "
-            f"{', '.join(missing)}; eval/make_test_suite.py makes them"
+            f"{', '.join(sorted(missing))}; eval/make_test_suite.py makes them"
         )
+    if made is not None:
+        check_made_suite(test_suite, made, [db_id for db_id in db_ids if suites[db_id] or db_id in made])
     for path in (path for files in suites.values() for path in files):
         check_not_in_use(path)
+    for db_id in db_ids:
+        if db_id in left_out and not suites[db_id]:
+            print(f"the test suite leaves out {db_id}, which was damaged when it was made: {left_out[db_id]['reason']}")
     return suites if test_suite or any(len(files) > 1 for files in suites.values()) else None
+
+
+def read_made_suite(test_suite: Path) -> tuple[dict[str, dict] | None, dict[str, dict]]:
+    """What suite.json records of each db_id, and of those left out; (None, {}) if another tool made the suite.
+
+    Raises:
+        InputError: suite.json cannot be read.
+    """
+    path = test_suite / "suite.json"
+    if not os.path.lexists(path):
+        return None, {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        made, left_out = dict(content["databases"]), dict(content.get("left_out", {}))
+        for db_id, record in made.items():
+            check_record(db_id, record)
+        [value["reason"] for value in left_out.values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise InputError(f"{path} is damaged or no file of eval/make_test_suite.py; make the suite again") from None
+    return made, left_out
+
+
+def check_made_suite(test_suite: Path, made: Mapping[str, dict], db_ids: Sequence[str]) -> None:
+    """Raise InputError unless the databases of these db_ids are those that suite.json records."""
+    for db_id in db_ids:
+        if db_id not in made:
+            fault = f"{test_suite / db_id} is not recorded"
+        else:
+            try:
+                fault = find_fault(test_suite / db_id, db_id, made[db_id])
+            except OSError as error:
+                raise InputError(f"--test-suite: {error.filename} cannot be read: {error.strerror}") from None
+        if fault:
+            what_to_do = "move away what is not of the suite, and run eval/make_test_suite.py again"
+            raise InputError(f"--test-suite {test_suite} is not as its suite.json says: {fault}; {what_to_do}")
 
 
 def question_hardness(benchmark: str, question: Question) -> str | None:

@@ -8,19 +8,21 @@ that it also stops what SQLite cannot interrupt, such as a single long function 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 # The parent reports this exit status as "out of memory". The process is not reused: its heap may stay too full.
 EXIT_OUT_OF_MEMORY = 17
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 READ_ACTIONS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 # The PRAGMAs that change nothing, whatever their argument.
 READ_ONLY_PRAGMAS = {
@@ -157,8 +159,21 @@ def _allow_reading(action: int, first: str | None, second: str | None, *_: str |
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
-def serve(handle: int) -> None:
-    """Run the jobs that arrive on the pipe with this file descriptor until the parent closes it; see `run_jobs`."""
+def end_with_parent(parent: int) -> None:
+    """Have Linux kill this process when its parent ends, however that ends: the pipe is not read during a query."""
+    with suppress(OSError, AttributeError):  # elsewhere than on Linux the alarm ends the query
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the call
+        os._exit(1)
+
+
+def serve(handle: int, parent: int) -> None:
+    """Run the jobs that arrive on the pipe with this file descriptor until the parent closes it; see `run_jobs`.
+
+    Args:
+        parent: its process ID; this process ends with it.
+    """
+    end_with_parent(parent)
     connection = Connection(handle)
     limits: Limits = connection.recv()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers

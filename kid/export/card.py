@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
-from yaml import YAMLError
+from yaml import YAMLError, safe_dump
 
 from kid.config.methods import IMPERFECT, METHODS, ON_POLICY
 from kid.config.run_config import RunConfig
@@ -15,7 +15,7 @@ from kid.evaluation.failures import hardness_levels
 from kid.evaluation.scores import read_json
 from kid.report.names import short_name
 from kid.report.score_files import SCORE_COLUMNS, accuracy_percent, read_scores
-from kid.report.text import markdown_table
+from kid.report.text import inline_code, inline_markdown, markdown_table, one_line
 
 # Rows of the card's table of settings; those that a method does not use are skipped.
 SETTINGS = (
@@ -58,8 +58,8 @@ CARD = """\
 
 # {title}
 
-`{student}`, trained for text-to-SQL by KID's method `{method}`: {training}.
-Questions in the layout of {benchmark}, from `{data}`. {weights}, in {dtype}.
+{student}, trained for text-to-SQL by KID's method `{method}`: {training}.
+Questions in the layout of {benchmark}, from {data}. {weights}, in {dtype}.
 
 ## Use
 
@@ -84,7 +84,7 @@ KID's `eval/ask.py --model DIR --database x.sqlite "question"` writes the prompt
 
 {versions}
 
-Exported with `{command}`.
+Exported with {command}.
 """
 
 
@@ -119,7 +119,16 @@ def front_matter(config: RunConfig, student: str, base: Path | None) -> tuple[st
         datasets=[config.benchmark] if from_benchmark else None,
         **licence,
     )
-    return data.to_yaml() + "\n", missing
+    return safe_dump(plain(data.to_dict()), sort_keys=False, allow_unicode=True), missing
+
+
+def plain(value: object) -> object:
+    """The value of a card's metadata with texts on one line: neither a name nor another's card ends the metadata."""
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float) else one_line(str(value))
 
 
 def settings_table(config: RunConfig, step: int | None) -> str:
@@ -176,18 +185,18 @@ def model_card(
     scores, remarks = scores_table(run / "scores" / (f"step-{step}" if step else ""), config)
     training = f"{' and '.join(method.sources)} outputs"
     if method.needs_teacher:
-        training += f", {config.resolved_divergence} to the teacher `{public_name(config.teacher)[0]}`"
+        training += f", {config.resolved_divergence} to the teacher {inline_code(public_name(config.teacher)[0])}"
     weights = (
         "A LoRA adapter merged into its base, summed in fp32 and rounded once" if config.lora_rank else "All weights"
     )
     card = CARD.format(
         metadata=metadata,
-        title=run.resolve().name,
-        student=student,
+        title=inline_markdown(run.resolve().name),
+        student=inline_code(student),
         method=config.method,
         training=training,
         benchmark=config.benchmark,
-        data=Path(config.data).name,
+        data=inline_code(Path(config.data).name),
         weights=weights,
         dtype=dtype,
         evidence=" after its evidence, if any" if config.evidence else "",
@@ -195,6 +204,6 @@ def model_card(
         scores=scores,
         settings=settings_table(config, step),
         versions=versions_table(run),
-        command=command,
+        command=inline_code(command),
     )
     return card, missing + remarks

@@ -14,6 +14,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from kid.errors import InputError
 from kid.export.run import atomic_directory, copy_tokenizer
+from kid.files import check_writable
+from kid.models.hashes import check_hashes, write_hashes
 from kid.models.loading import stored_tensors
 from kid.models.pretrained import find_model
 
@@ -164,12 +166,14 @@ def prune(
         InputError: an unsupported model, no such layers, damaged weights or a missing layer, or `output` exists.
     """
     model = find_model(name, "--model")
+    check_hashes(model)
     config = read_config(model)
     trunk, count_key = FAMILIES[config["model_type"]]
     layer_count = config[count_key]
     kept = select_layers(layer_count, keep, layers, count)
     if output.exists():
         raise InputError(f"--output {output} exists; remove it or choose another")
+    check_writable(output, "--output")
     stored = stored_tensors(model)
     try:
         names = renamed_tensors(stored, trunk, kept)
@@ -186,4 +190,5 @@ def prune(
         if (model / "generation_config.json").is_file():
             shutil.copyfile(model / "generation_config.json", partial / "generation_config.json")
         after = parameter_count(partial)
+        write_hashes(partial)
     return kept, layer_count, parameter_count(model), after

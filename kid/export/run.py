@@ -22,6 +22,7 @@ from kid.config.run_config import RunConfig
 from kid.errors import InputError
 from kid.export.card import EXAMPLE_PROMPT, model_card
 from kid.files import check_writable
+from kid.models.hashes import check_hashes, write_hashes
 from kid.models.loading import DTYPES, add_adapter, load_causal_lm, stored_tensors
 from kid.models.pretrained import Pretrained, find_model, find_teacher, fingerprint, load_tokenizer, padding_token
 from kid.progress import progress_bar
@@ -56,7 +57,8 @@ def find_trained_student(run: Path, step: int | None) -> TrainedStudent:
     """The student to export.
 
     Raises:
-        InputError: not a run's directory, not finished, no such step, or the adapter's base is missing.
+        InputError: not a run's directory, not finished, no such step, the adapter's base is missing, or weights are not
+            what training wrote.
     """
     if not (run / "config.yaml").is_file():
         problem = "holds no config.yaml, so it is no run's directory" if run.is_dir() else "does not exist"
@@ -72,7 +74,9 @@ def find_trained_student(run: Path, step: int | None) -> TrainedStudent:
                 f"run {run} is not finished: it has no {kind}/; finish it with --resume, or give --step ({steps})"
             )
         raise InputError(f"--step {step}: {folder} does not exist; there are: {steps}")
+    check_hashes(folder)
     weights = find_teacher(str(folder), "run")
+    check_hashes(weights.base)
     if config.lora_rank:
         return TrainedStudent(run, config, step, weights, weights.base)
     try:
@@ -87,8 +91,8 @@ def export_record(trained: TrainedStudent, dtype: str) -> dict:
     return {"made_by": "kid", "weights": fingerprint(trained.weights), "step": trained.step, "dtype": dtype}
 
 
-def is_exported(output: Path, record: dict) -> bool:
-    """Whether `output` already is this export.
+def holds_export(output: Path, record: dict) -> bool:
+    """Whether `output` was written as this export, undamaged or not.
 
     Raises:
         InputError: it holds something else, or cannot be written.
@@ -104,6 +108,30 @@ def is_exported(output: Path, record: dict) -> bool:
         what = "an export of other weights, step or dtype" if isinstance(found, dict) else "something else"
         raise InputError(f"--output {output} holds {what}; remove it or choose another")
     return True
+
+
+def export_damage(output: Path) -> str | None:
+    """What is wrong with an export; None if nothing is. One without hashes, of an older version, is only opened."""
+    try:
+        check_hashes(output)
+        stored_tensors(output)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def is_exported(output: Path, record: dict) -> bool:
+    """Whether `output` already is this export, every file as it was written. A line says if it is, but damaged.
+
+    Raises:
+        InputError: as `holds_export`.
+    """
+    if not holds_export(output, record):
+        return False
+    damage = export_damage(output)
+    if damage:
+        print(f"{output} is this export, but damaged, and is made again: {damage}", flush=True)
+    return damage is None
 
 
 def check_space(trained: TrainedStudent, output: Path, dtype: str) -> None:
@@ -195,19 +223,31 @@ def sync_to_disk(folder: Path) -> None:
             os.close(descriptor)
 
 
+def free_name(folder: Path) -> Path:
+    """A name beside `folder` for a damaged one: NAME.damaged, or the first NAME.damaged-2, -3 ... that is not taken."""
+    names = (f"{folder.name}.damaged{suffix}" for suffix in ("", *map("-{}".format, range(2, 10_000))))
+    return next(path for path in map(folder.with_name, names) if not os.path.lexists(path))
+
+
 @contextmanager
-def atomic_directory(folder: Path) -> Iterator[Path]:
+def atomic_directory(folder: Path, aside: Path | None = None) -> Iterator[Path]:
     """Yields a temporary folder that is renamed to `folder` on success, once flushed to the disk.
 
-    Leftovers of a killed process are deleted first.
+    Leftovers of a killed process are deleted first; of a link in their place, only the link.
+
+    Args:
+        aside: `folder` is renamed to it first, on success.
 
     Raises:
         InputError: another process is writing it, or writing fails.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     try:
+        if partial.is_symlink():
+            partial.unlink()
         partial.mkdir(parents=True, exist_ok=True)
-        lock = os.open(partial, os.O_RDONLY)  # released when the process ends, however it ends
+        # Released when the process ends, however it ends.
+        lock = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
         raise InputError(f"--output {folder} cannot be written ({error.strerror}); choose another") from None
     try:
@@ -217,9 +257,12 @@ def atomic_directory(folder: Path) -> Iterator[Path]:
         raise InputError(f"--output {folder}: another export is writing it; wait for it or choose another") from None
     try:
         for leftover in partial.iterdir():
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            is_folder = leftover.is_dir() and not leftover.is_symlink()
+            shutil.rmtree(leftover) if is_folder else leftover.unlink()
         yield partial
         sync_to_disk(partial)
+        if aside:
+            folder.rename(aside)
         partial.replace(folder)
         descriptor = os.open(folder.parent, os.O_RDONLY)
         os.fsync(descriptor)
@@ -233,18 +276,21 @@ def atomic_directory(folder: Path) -> Iterator[Path]:
 
 
 def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: str) -> list[str]:
-    """Writes the merged student to `output` atomically.
+    """Writes the merged student to `output` atomically. A damaged export of the same student there is kept beside it.
 
     Args:
         dtype: "fp32" or "bf16".
         command: the command line of this export, for the model card.
 
     Returns:
-        Remarks about the tokenizer and about what the model card lacks.
+        Remarks about a damaged export, the tokenizer and what the model card lacks.
 
     Raises:
-        InputError: see `merged_model` and `atomic_directory`; the disk is too small; the tokenizer cannot be read.
+        InputError: see `holds_export`, `merged_model` and `atomic_directory`; the disk is too small; the tokenizer
+            cannot be read.
     """
+    record = export_record(trained, dtype)
+    aside = free_name(output) if holds_export(output, record) and export_damage(output) else None
     check_space(trained, output, dtype)
     # A run's own tokenizer files are the base's as rewritten by transformers.
     tokenizer_folder = trained.base if trained.base and trained.weights.adapter else trained.weights.tokenizer
@@ -253,8 +299,8 @@ def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: st
     model.generation_config = GenerationConfig(
         do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=padding_token(tokenizer)
     )
-    remarks: list[str] = []
-    with atomic_directory(output) as partial:
+    remarks = [f"the damaged export is now {aside}; remove it when you need nothing of it"] if aside else []
+    with atomic_directory(output, aside) as partial:
         model.save_pretrained(partial, max_shard_size=SHARD_SIZE)
         add_transformers4_keys(partial / "config.json")
         for path in partial.glob("*.safetensors"):  # safetensors makes them readable by their owner only
@@ -270,5 +316,6 @@ def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: st
         identity = (trained.run, trained.config, trained.step, trained.base)
         card, missing = model_card(*identity, dtype, tokenizer_class, command)
         (partial / "README.md").write_text(card, encoding="utf-8")
-        (partial / RECORD_FILE).write_text(json.dumps(export_record(trained, dtype), indent=2) + "\n", encoding="utf-8")
+        (partial / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_hashes(partial)
     return remarks + missing

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import atexit
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import deepspeed
+import psutil
 import torch
 from deepspeed.accelerator import get_accelerator
 from transformers import get_cosine_schedule_with_warmup
@@ -21,18 +24,80 @@ from kid.models.loading import add_adapter, add_lora, load_causal_lm
 from kid.models.pretrained import Pretrained
 from kid.models.response_model import ResponseModel
 
+LOOPBACK = "127.0.0.1"
+# The variables that choose the network interface on which a backend's ranks listen for one another.
+INTERFACE_VARIABLES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+
+
+def is_one_node() -> bool:
+    """Whether all ranks of the job run on this node; not if torchrun's agent has opened the port where they meet."""
+    local = os.environ.get("LOCAL_SIZE") or os.environ.get("LOCAL_WORLD_SIZE") or "1"  # DeepSpeed's or torchrun's
+    return local == os.environ["WORLD_SIZE"] and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+
+
+def meet_on_loopback(url: str, timeout: timedelta, **_) -> Iterator[tuple[torch.distributed.Store, int, int]]:
+    """torch's meeting of the ranks at MASTER_PORT, but listening on the loopback address only: torch's own listens on
+    all addresses, and whoever reaches it can read and change what ranks tell one another.
+
+    Yields:
+        (store, rank, number of ranks), once; as `torch.distributed.register_rendezvous_handler` wants it.
+
+    Raises:
+        RunError: the port is taken.
+    """
+    rank, ranks, port = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
+    listening = None
+    if rank == 0:
+        try:
+            listening = socket.create_server((LOOPBACK, port), backlog=max(128, ranks)).detach()  # the store closes it
+        except OSError as error:
+            raise RunError(
+                f"rank 0 cannot listen on port {port} of {LOOPBACK} ({error.strerror}); give deepspeed another "
+                "--master_port"
+            ) from None
+    store = torch.distributed.TCPStore(
+        LOOPBACK, port, ranks, rank == 0, timeout, multi_tenant=True, master_listen_fd=listening
+    )
+    yield store, rank, ranks
+
+
+torch.distributed.register_rendezvous_handler("kid-loopback", meet_on_loopback)
+
+
+def loopback_interface() -> str | None:
+    """The name of the network interface that has the loopback address: lo on Linux."""
+    interfaces = psutil.net_if_addrs().items()
+    return next((name for name, found in interfaces if any(each.address == LOOPBACK for each in found)), None)
+
+
+def join_group() -> None:
+    """Start torch.distributed through DeepSpeed. A job on one node listens on the loopback address only.
+
+    Raises:
+        RunError: the port of the job is taken.
+        torch.distributed.DistError: not all ranks have joined in time.
+    """
+    method = None
+    if is_one_node():
+        method, interface = "kid-loopback://", loopback_interface()
+        for variable in INTERFACE_VARIABLES if interface else ():
+            os.environ.setdefault(variable, interface)
+    backend = get_accelerator().communication_backend_name()
+    deepspeed.init_distributed(backend, verbose=False, init_method=method)
+
 
 @contextmanager
 def joined_ranks() -> Iterator[None]:
     """Join the launcher's job as a rank; leaves the process group on success, InputError or StoppedError.
 
     Raises:
-        RunError: not all ranks have joined within 10 minutes (DeepSpeed's default; DEEPSPEED_TIMEOUT changes it).
+        RunError: not all ranks have joined within 10 minutes (DeepSpeed's default; DEEPSPEED_TIMEOUT changes it), or
+            the port where they meet is taken.
     """
     get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     lock_builds()
     try:
-        deepspeed.init_distributed(get_accelerator().communication_backend_name(), verbose=False)
+        join_group()
     except torch.distributed.DistError as error:
         raise RunError(
             f"not all of {os.environ['WORLD_SIZE']} ranks have come ({str(error).splitlines()[0]}); see what became of "

@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from kid.errors import InputError
+from kid.models.hashes import check_hashes
 from kid.models.zero3 import partitioned_init
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -36,8 +37,10 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     """Every tensor of a model's or an adapter's checkpoint by name; files are opened, nothing is read yet.
 
     Raises:
-        InputError: no weights in the folder, or a file that its index names is missing or cut off.
+        InputError: no weights in the folder, a file that its index names is missing or cut off, or a file is not what
+            our scripts wrote.
     """
+    check_hashes(folder)
     files: list[Path] = []
     for pattern in ("model.safetensors", "pytorch_model.bin", "adapter_model.safetensors", "adapter_model.bin"):
         index = folder / f"{pattern}.index.json"
@@ -162,8 +165,9 @@ def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     """The model with the trained adapter of a PEFT directory, frozen; unmerged, since bf16 weights would round it.
 
     Raises:
-        InputError: the adapter cannot be read, or belongs to another model.
+        InputError: the adapter cannot be read, is not what our scripts wrote, or belongs to another model.
     """
+    check_hashes(folder)
     # Read on the CPU: by default every rank would open the first GPU.
     how = {"autocast_adapter_dtype": False, "torch_device": "cpu"}
     try:

@@ -11,6 +11,7 @@ from huggingface_hub import snapshot_download
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from kid.errors import InputError
+from kid.models.hashes import check_hashes
 
 MASK_TOKEN_ORDER = ("mask_token_id", "bos_token_id", "unk_token_id", "pad_token_id", "eos_token_id")
 # Of each file of weights, so many samples of so many bytes go into a fingerprint.
@@ -59,12 +60,13 @@ def find_teacher(name: str, flag: str) -> Pretrained:
     """A teacher: a model, or the adapter/ of a run, whose base is found by what the adapter says.
 
     Raises:
-        InputError: as `find_model`, for the adapter's base too.
+        InputError: as `find_model`, for the adapter's base too; or the adapter's files are not what our scripts wrote.
     """
     folder = Path(name)
     if not (folder / "adapter_config.json").is_file():
         base = find_model(name, flag)
         return Pretrained(base, None, base)
+    check_hashes(folder, weights=False)
     try:
         of = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
         if not of or not isinstance(of, str):
@@ -81,13 +83,19 @@ def fingerprint(model: Pretrained) -> str:
     """A hash that tells a model from another: configuration, names and sizes of the weights, and samples of them.
 
     Reading all of a large teacher would take minutes; fine-tuning changes weights everywhere.
+
+    Raises:
+        InputError: its configuration cannot be read.
     """
     digest = hashlib.sha256()
     for folder, settings in ((model.base, "config.json"), (model.adapter, "adapter_config.json")):
         if folder is None:
             continue
-        content = json.loads((folder / settings).read_text(encoding="utf-8"))
-        content.pop("base_model_name_or_path", None)  # where it lies says nothing about what it is
+        try:
+            content = json.loads((folder / settings).read_text(encoding="utf-8"))
+            content.pop("base_model_name_or_path", None)  # where it lies says nothing about what it is
+        except (ValueError, AttributeError, TypeError) as error:
+            raise InputError(f"{folder / settings} cannot be read ({error}); copy it again or restore it") from None
         digest.update(json.dumps(content, sort_keys=True).encode())
         for file in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]):
             size = file.stat().st_size
@@ -100,7 +108,12 @@ def fingerprint(model: Pretrained) -> str:
 
 
 def load_tokenizer(folder: Path, flag: str):
-    """The tokenizer in a model's folder. Raises InputError if it cannot be loaded or has no EOS token."""
+    """The tokenizer in a model's folder.
+
+    Raises:
+        InputError: it cannot be loaded, is not what our scripts wrote, or has no EOS token.
+    """
+    check_hashes(folder, weights=False)
     try:
         saved = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
         # AutoTokenizer takes the class of the model's family even where the folder says that its tokenizer is a generic

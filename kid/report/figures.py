@@ -13,12 +13,14 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.text import Text
 
 from kid.report.drawing import draw_bars, draw_line, draw_seeds, set_range
 from kid.report.groups import Group, compared_rows, teachers_by_table
 from kid.report.rows import METHOD_LABELS, Row, average, common_metrics, main_column, relative_latency
 from kid.report.score_files import SCORE_COLUMNS, ScoreColumn
 from kid.report.text import pluralize, standard_error
+from kid.terminal import printable
 
 # A method has the same colour in every figure.
 COLORS = {method: f"C{number}" for number, method in enumerate(METHOD_LABELS)}
@@ -49,7 +51,7 @@ def draw_figure(name: str, title: str, caption: str, panels: Sequence[Panel]) ->
         return None
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    settings = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10}
+    settings = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10, "text.parse_math": False}
     with matplotlib.rc_context(settings):
         size = (PANEL[0] * columns + (2 if columns == 1 else 0), PANEL[1] * rows)
         figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
@@ -59,6 +61,8 @@ def draw_figure(name: str, title: str, caption: str, panels: Sequence[Panel]) ->
             panel_axes.set_title(panel_title, fontsize=10)
         for panel_axes in axes.flat[len(panels) :]:
             panel_axes.set_visible(False)
+        for text in figure.findobj(Text):
+            text.set_text(printable(text.get_text()))
         png, svg = io.BytesIO(), io.StringIO()
         figure.savefig(png, format="png", dpi=130)
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -163,7 +167,7 @@ def latency_figure(groups: Sequence[Group]) -> Figure | None:
                     )  # fmt: skip
                     label = None  # a legend entry per method, not per bar
             axes.axhline(1, linestyle="--", color="black", linewidth=0.8, label="SFT")
-            axes.set_xticks(range(len(teachers)), teachers)
+            axes.set_xticks(range(len(teachers)), list(map(printable, teachers)))
             axes.set(xlabel="teacher", ylabel="seconds per step, relative to SFT")
             axes.set_ylim(top=1.35 * max(found.values()))
             axes.legend(fontsize=8, ncols=4, loc="upper center")

@@ -12,7 +12,8 @@ from kid.files import write_atomically
 from kid.report.examples import Example
 from kid.report.figures import Figure
 from kid.report.tables import Table
-from kid.report.text import markdown_table
+from kid.report.text import code_block, escape_markdown, inline_markdown, markdown_table
+from kid.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ li { overflow-wrap: anywhere; } .question { margin: 1rem 0 .2rem; font-weight: 6
 
 def to_markdown(title: str, sections: Sequence[Section]) -> str:
     """The report as Markdown; its figures are NAME.png in the same folder."""
-    parts = [f"# {title}"]
+    parts = [f"# {inline_markdown(title)}"]
     for section in sections:
-        parts.append(f"## {section.title}")
+        parts.append(f"## {inline_markdown(section.title)}")
         parts += [markdown_block(block) for block in section.blocks]
     return "\n\n".join(parts) + "\n"
 
@@ -98,35 +99,35 @@ def markdown_block(block: Block) -> str:
             empty = [""] * (len(block.header) - 1)
             rows = [[f"**{row}**", *empty] if isinstance(row, str) else row for row in block.rows]
             table = markdown_table(block.header, rows, block.left)
-            parts = [f"### {block.title}", table, block.caption, *block.numbered_notes()]
-            return "\n\n".join(parts)
+            heading = f"### {inline_markdown(block.title)}"
+            return "\n\n".join([heading, table, *map(inline_markdown, [block.caption, *block.numbered_notes()])])
         case Figure():
-            return f"### {block.title}\n\n![{escape_markdown(block.alt)}]({block.name}.png)\n\n{block.caption}"
+            picture = f"![{escape_markdown(block.alt)}]({block.name}.png)"
+            return f"### {inline_markdown(block.title)}\n\n{picture}\n\n{inline_markdown(block.caption)}"
         case Bullets():
             return "\n".join(f"- {escape_markdown(line)}" for line in block.lines)
         case Commands():
-            return "\n".join(["```sh", *block.lines, "```"])
+            return code_block("\n".join(block.lines), "sh")
         case Example():
-            return f"**{escape_markdown(block.title)}**\n\n```sql\n{block.text}\n```"
-    return block
-
-
-def escape_markdown(text: str) -> str:
-    """The text escaped for Markdown, on one line."""
-    return re.sub(r"([\\`*_<>\[\]#])", r"\\\1", " ".join(text.split()))
+            return f"**{escape_markdown(block.title)}**\n\n{code_block(block.text, 'sql')}"
+    return inline_markdown(block)
 
 
 def to_html(title: str, sections: Sequence[Section]) -> str:
     """The report as one HTML page: inline style and plots, no scripts, no external resources."""
-    body = [f"<h1>{html.escape(title)}</h1>", table_of_contents(sections)]
+    body = [f"<h1>{escape_html(title)}</h1>", table_of_contents(sections)]
     for section in sections:
-        body.append(f'<h2 id="{anchor(section.title)}">{html.escape(section.title)}</h2>')
+        body.append(f'<h2 id="{anchor(section.title)}">{escape_html(section.title)}</h2>')
         body += [html_block(block) for block in section.blocks]
     head = '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">'
     return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n<title>{html.escape(title)}</title>\n'
+        f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n<title>{escape_html(title)}</title>\n'
         f"<style>{STYLE}</style>\n</head>\n<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
     )
+
+
+def escape_html(text: str) -> str:
+    return html.escape(printable(text))
 
 
 def table_of_contents(sections: Sequence[Section]) -> str:
@@ -140,7 +141,7 @@ def table_of_contents(sections: Sequence[Section]) -> str:
 
 
 def link(title: str) -> str:
-    return f'<a href="#{anchor(title)}">{html.escape(title)}</a>'
+    return f'<a href="#{anchor(title)}">{escape_html(title)}</a>'
 
 
 def anchor(title: str) -> str:
@@ -148,7 +149,7 @@ def anchor(title: str) -> str:
 
 
 def subheading(title: str) -> str:
-    return f'<h3 id="{anchor(title)}">{html.escape(title)}</h3>'
+    return f'<h3 id="{anchor(title)}">{escape_html(title)}</h3>'
 
 
 def html_block(block: Block) -> str:
@@ -156,17 +157,17 @@ def html_block(block: Block) -> str:
         case Table():
             return html_table(block)
         case Figure():
-            svg = block.svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(block.alt)}"', 1)
+            svg = printable(block.svg).replace("<svg", f'<svg role="img" aria-label="{escape_html(block.alt)}"', 1)
             return (
                 f'{subheading(block.title)}\n<figure><div class="scroll">{svg}</div>'
                 f"<figcaption>{inline_html(block.caption)}</figcaption></figure>"
             )
         case Bullets():
-            return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in block.lines) + "</ul>"
+            return "<ul>" + "".join(f"<li>{escape_html(line)}</li>" for line in block.lines) + "</ul>"
         case Commands():
-            return f"<pre>{html.escape(chr(10).join(block.lines))}</pre>"
+            return f"<pre>{escape_html(chr(10).join(block.lines))}</pre>"
         case Example():
-            return f'<p class="question">{html.escape(block.title)}</p><pre>{html.escape(block.text)}</pre>'
+            return f'<p class="question">{escape_html(block.title)}</p><pre>{escape_html(block.text)}</pre>'
     return f"<p>{inline_html(block)}</p>"
 
 
@@ -183,7 +184,7 @@ def html_table(table: Table) -> str:
 
     width = len(table.header)
     rows = [
-        f'<tr class="block"><th colspan="{width}"><span>{html.escape(row)}</span></th></tr>'
+        f'<tr class="block"><th colspan="{width}"><span>{escape_html(row)}</span></th></tr>'
         if isinstance(row, str)
         else cells(row, False)
         for row in table.rows
@@ -200,7 +201,7 @@ def html_table(table: Table) -> str:
 
 def inline_html(text: str) -> str:
     """The text of a paragraph or cell as HTML, with its `code` and **bold**."""
-    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape_html(text))
     text = re.sub(r" (± [\d.]+)", r" <small>\1</small>", text)  # deviations are smaller than the numbers they follow
     return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text)
 

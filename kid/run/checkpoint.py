@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,11 +14,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from kid.data.cache import json_hash
 from kid.errors import InputError, RunError, report_write_errors
-from kid.files import sync, write_atomically
+from kid.files import remove_folder, sync, write_atomically
+from kid.models.hashes import file_digest, write_hashes
 from kid.models.zero3 import gathered
+from kid.run.trust import OWNER_ONLY_MODE, keep_to_owner
 
 CHECKPOINTS_KEPT = 2  # older checkpoints are removed; all exports under adapters/ stay
+MANIFEST_KEYS = {"step", "world_size", "identity", "files"}
 MANIFEST = "complete.json"  # the number of ranks that wrote it, the run's identity, each file's size and SHA-256
 
 
@@ -54,16 +56,13 @@ def newest_checkpoint(run: Path) -> Path | None:
     return next(reversed(list_checkpoints(run)), None)
 
 
-def file_digest(path: Path) -> list:
-    """[size in bytes, SHA-256] of a file."""
-    with path.open("rb") as file:
-        return [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
-
-
 def verify_checkpoint(checkpoint: Path, identity: dict[str, str]) -> tuple[str | None, dict]:
     """(what is wrong with a checkpoint for a run of this identity, or None; its manifest). Reads every file."""
     try:
         manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
+        checksum = manifest.pop("checksum", None)  # older checkpoints have none
+        if not set(manifest) <= MANIFEST_KEYS or checksum not in (None, json_hash(manifest)):
+            return f"{MANIFEST} is not what was written", {}
         files = manifest["files"]
         for name, expected in files.items():
             path = checkpoint / name
@@ -124,12 +123,14 @@ def save_checkpoint(engine, run: Path, step: int, identity: dict[str, str]) -> N
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
     with report_write_errors(folder / name):
         if rank == 0:
-            shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed while saving
+            remove_folder(partial)  # left by a run that was killed while saving
+            folder.mkdir(mode=OWNER_ONLY_MODE, parents=True, exist_ok=True)
         torch.distributed.barrier()
         engine.save_checkpoint(str(folder), tag=partial.name, save_latest=False, exclude_frozen_parameters=True)
         torch.distributed.barrier()
         digests = {}
         for path in files_written_by(partial, rank):
+            keep_to_owner(path)  # or a resume would refuse it
             sync(path)
             digests[path.name] = file_digest(path)
         per_rank: list = [None] * world_size
@@ -137,9 +138,12 @@ def save_checkpoint(engine, run: Path, step: int, identity: dict[str, str]) -> N
         if rank == 0:
             files = dict(sorted((name, digest) for own in per_rank for name, digest in own.items()))
             manifest = {"step": step, "world_size": world_size, "identity": identity, "files": files}
+            manifest["checksum"] = json_hash(manifest)
             write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+            keep_to_owner(partial / MANIFEST)
+            keep_to_owner(partial)
             sync(partial)
-            shutil.rmtree(folder / name, ignore_errors=True)  # a damaged one that was skipped
+            remove_folder(folder / name)  # a damaged one that was skipped
             partial.rename(folder / name)
             sync(folder)
             write_atomically(folder / "latest", name)  # for DeepSpeed's own tools
@@ -153,15 +157,16 @@ def remove_old_checkpoints(run: Path, step: int) -> None:
     for checkpoint in [*present[len(done) :], *done[:-CHECKPOINTS_KEPT]]:
         # Renamed first, so that a half-removed checkpoint is never taken for a complete one.
         partial = checkpoint.with_name(f"{checkpoint.name}.partial")
+        remove_folder(partial)
         checkpoint.rename(partial)
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_folder(partial)
 
 
 def remove_partial(run: Path) -> None:
     """Remove what killed runs were writing, converting or removing; called before this run writes."""
-    for pattern in ("checkpoints/*.partial", "checkpoints/universal-*", "*/step-*.tmp"):
+    for pattern in ("checkpoints/*.partial", "checkpoints/universal-*", "adapters/step-*.tmp", "models/step-*.tmp"):
         for folder in run.glob(pattern):
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
     for file in (run / "checkpoints").glob(".latest.*"):
         file.unlink()
 
@@ -226,12 +231,13 @@ def export_trained(model: nn.Module, tokenizer, folder: Path) -> None:
     if torch.distributed.get_rank() == 0:
         temporary = folder.with_name(folder.name + ".tmp")
         with report_write_errors(folder):
-            shutil.rmtree(temporary, ignore_errors=True)
+            remove_folder(temporary)
             model.save_pretrained(temporary, state_dict=state)
             tokenizer.save_pretrained(temporary)
+            write_hashes(temporary)
             for path in [*filter(Path.is_file, temporary.rglob("*")), temporary]:
                 sync(path)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
             temporary.replace(folder)
             sync(folder.parent)
     torch.distributed.barrier()

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from kid.config.recipe import load_yaml
 from kid.config.run_config import FREE_ON_RESUME, RunConfig, dump_config
 from kid.data.cache import json_hash
 from kid.errors import InputError, report_write_errors
@@ -51,10 +52,10 @@ def stored_config(folder: Path) -> dict | None:
     """The content of a run's config.yaml; None if there is none. Raises InputError if it cannot be read."""
     path = folder / "config.yaml"
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return load_yaml(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         return None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}); choose another --output") from None
 
 

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from kid.errors import InputError
 from kid.files import check_writable, write_atomically
+from kid.run.trust import OWNER_ONLY_MODE
 
 LEASE_SECONDS = 120
 
@@ -53,7 +54,7 @@ def run_lock(folder: Path, flag: str = "--output") -> Iterator[None]:
     lock = FileLock(folder / "lock", fallback_to_soft=False)  # a soft lock would outlive its owner
     job = os.environ.get("SLURM_JOB_ID")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=OWNER_ONLY_MODE, parents=True, exist_ok=True)
         # A network file system may hold a failed node's lock for a while after SLURM has restarted its job.
         lock.acquire(timeout=LEASE_SECONDS if job and job == read_owner(owner).get("job") else 0)
     except Timeout:

@@ -57,6 +57,7 @@ from kid.run.directory import (
 )
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_watcher
+from kid.run.trust import check_trusted
 from kid.training.readout import losses
 from kid.training.sources import step_source
 from kid.training.step import PARTS, train_step
@@ -185,13 +186,16 @@ def choose_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
     """The checkpoint that all ranks resume from, as rank 0 finds it; converted if another number of ranks wrote it.
 
     Raises:
-        InputError: on every rank; there are checkpoints, and none can be used.
+        InputError: on every rank; there are checkpoints, and none can be used, or another user can write the one found.
     """
     answer: list = [None]
     if torch.distributed.get_rank() == 0:
         try:
-            remove_partial(run)
             found = find_checkpoint(run, identity)
+            warning = check_trusted(run, found.checkpoint)
+            if warning:
+                print(warning, flush=True)
+            remove_partial(run)
             if found.checkpoint and found.world_size != torch.distributed.get_world_size():
                 print(f"{found.checkpoint} was written by {found.world_size} ranks and is converted", flush=True)
                 found = replace(found, universal=convert_checkpoint(found.checkpoint, found.world_size))

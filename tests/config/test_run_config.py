@@ -40,6 +40,39 @@ def test_dumped_config_reads_back(tmp_path):
     assert set(yaml.safe_load(path.read_text())) == {f.name for f in fields(RunConfig)}
 
 
+LAUGHS = "a: &a [x, x]\n" + "".join(f"b{n}: &b{n} [*a, *a]\n" for n in range(30))
+HOSTILE = {
+    LAUGHS: r"anchors \(&\) and aliases \(\*\) are not read",
+    "data: &x d": "anchors",
+    "data: *x": "anchors",
+    "base: [*x, *x]": "anchors",
+    "[" * 5000: "nested too deeply",
+    "lr: " + "[" * 5000 + "]" * 5000: "nested too deeply",
+    "{" * 5000: "nested too deeply",
+    "- " * 5000: "nested too deeply",
+    "epochs: " + "9" * 5000: "cannot be read: Exceeds the limit",
+    "epochs: " + "9" * 4000: "is not a whole number",
+    "epochs: 0x" + "f" * 5000: "a number of too many digits is not a whole number",
+    "lr: 0x" + "f" * 500: "is not a number",
+    "? 0x" + "f" * 900 + "\n: 1": "unknown key",
+    "seed: '" + "9" * 5000 + "'": "is not a whole number",
+    "epochs: 2001-02-30": "cannot be read: day is out of range",
+    "epochs: !!int ''": "cannot be read",
+    "evidence: !!bool x": "cannot be read",
+    "lr: !!timestamp x": "cannot be read",
+    "data: !!python/object/apply:os.system [x]": "could not determine a constructor",
+    'base: "a\\0b"': "has a NUL in its name",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_recipes_are_refused_in_one_line(tmp_path, text):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(InputError, match=HOSTILE[text]) as caught:
+        resolve_config(tmp_path / "r.yaml", GOOD)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1000
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -14,6 +14,7 @@ from helpers.launcher import ROOT
 from helpers.small_benchmark import edit, options, text_of
 
 import kid.data.prepare
+import kid.data.schema
 from kid.data.annotation import annotate_questions, tokenizer_corpus
 from kid.data.encoding import encode_texts
 from kid.data.prepare import prepare
@@ -169,6 +170,63 @@ def test_a_database_in_use_is_met_also_where_the_rows_are_cached(folder, tokeniz
     path.with_name(f"{path.name}-wal").write_bytes(b"rows")
     with pytest.raises(InputError, match="is in use"):
         prepare(options(folder, damaged="skip"), "dev", tokenizer)
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [flip, lambda path: os.truncate(path, path.stat().st_size // 2), os.unlink])
+@pytest.mark.parametrize("kind", ["prepared/*/rows/*.arrow", "prepared/*/report.json", "values/*/*/cells.arrow"])
+def test_damaged_rows_and_indexes_are_made_again(folder, tokenizer, monkeypatch, tmp_path, capfd, kind, damage):
+    monkeypatch.setenv("KID_CACHE", str(tmp_path / "cache"))
+    first = [dict(row) for row in prepare(options(folder), "dev", tokenizer).rows]
+    damaged = next((tmp_path / "cache").glob(kind))
+    good = damaged.read_bytes()
+    damage(damaged)
+    if kind.startswith("values"):
+        shutil.rmtree(tmp_path / "cache" / "prepared")
+    again = prepare(options(folder), "dev", tokenizer)
+    assert [dict(row) for row in again.rows] == first and not again.cached
+    if kind.startswith("values"):  # made, and said, by a process that has another stderr here
+        assert damaged.read_bytes() == good
+    else:
+        assert capfd.readouterr().err.count("; it is made again") == 1
+
+
+def test_gold_sql_of_nested_calls_is_kept_as_it_stands_in_time(folder, tokenizer):
+    edit(folder / "dev.json", lambda items: items[0].update(query=f"SELECT {'DATE(' * 30}1{')' * 30}"))
+    started = time.monotonic()
+    prepared = prepare(options(folder), "dev", tokenizer)
+    assert time.monotonic() - started < 5 and len(prepared.rows) == 6
+    assert [line for line in prepared.remarks() if line.startswith("1 gold queries kept as they stand, ")]
+
+
+def test_questions_whose_db_id_is_no_name_are_left_out_and_counted(folder, tokenizer):
+    edit(folder / "dev.json", lambda items: items[0].update(db_id="../d"))
+    with pytest.raises(InputError, match=r"question with a db_id that has a / or \\ in it: .*item 0; .*--damaged skip"):
+        prepare(options(folder), "dev", tokenizer)
+    assert prepare(options(folder, damaged="skip"), "dev", tokenizer).left_out == {
+        "a db_id that has a / or \\ in it": [0]
+    }
+
+
+def test_a_view_without_end_is_said_where_all_that_is_left_out_is(folder, tokenizer, monkeypatch):
+    monkeypatch.setattr(kid.data.schema, "COMPUTED_SECONDS", 0.3)
+    path = next((folder / "database").glob("*/*.sqlite"))
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE VIEW v AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
+                       "SELECT count(*) AS c FROM n")  # fmt: skip
+    connection.close()
+    (folder / "tables.json").unlink()
+    items = json.loads((folder / "dev.json").read_text())
+    (folder / "dev.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    prepared = prepare(options(folder, benchmark="jsonl"), "dev", tokenizer)
+    assert len(prepared.rows) == 6
+    (line,) = prepared.remarks()
+    assert line.startswith(f"left out of the schema of {path.parent.name}: sample values of v (not read within ")
 
 
 def test_no_question_left_is_an_error_with_its_reasons(folder, tokenizer):

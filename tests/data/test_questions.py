@@ -160,6 +160,48 @@ def test_a_db_id_too_long_for_a_file_name_has_no_database(folder):
         find_databases("spider", "dev", folder, ["d" * 300])
 
 
+BAD_NAMES = ["..", ".", "../d", "/etc", "a/b", "a\\b", "a\0b", "d" * 256]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_a_db_id_that_is_no_name_of_a_folder_is_a_fault_of_its_question(folder, name):
+    write(folder / "dev.json", [{**GOOD, "db_id": name}, GOOD])
+    with pytest.raises(InputError, match=r"^question with a db_id that [^\n]*item 0; .*--damaged skip$"):
+        load_questions("spider", "dev", folder)
+    damage = Damage("skip")
+    bad, good = load_questions("spider", "dev", folder, damage=damage)
+    assert bad.fault.startswith("a db_id that ") and bad.db_id == "" and good.fault == ""
+    assert len(damage.lines()) == 1
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_a_db_id_finds_no_database_outside_its_root(folder, tmp_path, name):
+    root = folder / "database"
+    root.mkdir()
+    for path in (tmp_path / "d" / "d.sqlite", folder / "...sqlite", root / "..sqlite", root / "a\\b" / "a\\b.sqlite"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert find_databases("spider", "dev", folder, [name], [str(root)], "skip") == {}
+
+
+def test_a_database_that_is_a_link_is_found(folder, tmp_path):
+    (folder / "database").mkdir()
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "d.sqlite").touch()
+    (folder / "database" / "d").symlink_to(tmp_path / "store")
+    assert list(find_databases("spider", "dev", folder, ["d"])) == ["d"]
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 5000, '[{"db_id": ' + "9" * 5000 + "}]", '{"a":' * 5000, "[" * 5000 + "]" * 5000]
+)
+@pytest.mark.parametrize("name", ["dev.json", "dev.jsonl"])
+def test_hostile_json_is_one_line(folder, text, name):
+    (folder / name).write_text(text)
+    with pytest.raises(InputError, match=r"^[^\n]{1,400}$"):
+        load_questions("spider" if name == "dev.json" else "jsonl", "dev", folder)
+
+
 @pytest.mark.parametrize("content", ['{"a": 1}', "[1, 2]", "[]", ""])
 def test_a_file_of_something_else(folder, content):
     (folder / "dev.json").write_text(content)

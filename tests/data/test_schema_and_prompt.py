@@ -6,10 +6,11 @@ import sqlite3
 
 import pytest
 
+from kid.data.database import quote
 from kid.data.faults import Damage
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.questions import find_databases, find_tables
-from kid.data.schema import JOURNAL_MAGIC, DamagedDatabaseError, check_not_in_use, quote, read_database, read_tables
+from kid.data.schema import JOURNAL_MAGIC, DamagedDatabaseError, check_not_in_use, read_database, read_tables
 from kid.errors import InputError
 
 ITEM = {
@@ -215,6 +216,56 @@ def test_a_database_that_is_being_written_is_refused(files):
     with pytest.raises(InputError, match="is to be played back"):
         check_not_in_use(database)
     assert "values : 1 , 7" in schema_part(read_database(read_tables(tables, Damage())["films"], "films", database))
+
+
+@pytest.mark.parametrize("by", ["the file", "its folder", "a link to a link"])
+def test_the_log_of_a_database_behind_a_link_is_seen(files, tmp_path, by):
+    _, database = files
+    (tmp_path / "there").mkdir()
+    database = database.rename(tmp_path / "there" / database.name)
+    links = {
+        "the file": lambda: (tmp_path / "link.sqlite").symlink_to(database),
+        "its folder": lambda: (tmp_path / "folder").symlink_to(database.parent),
+        "a link to a link": lambda: (
+            (tmp_path / "other.sqlite").symlink_to(database),
+            (tmp_path / "link.sqlite").symlink_to("other.sqlite"),
+        ),
+    }
+    links[by]()
+    link = tmp_path / "folder" / database.name if by == "its folder" else tmp_path / "link.sqlite"
+    connection = sqlite3.connect(link)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("INSERT INTO Movie VALUES (1, 'new', 'row')")
+    connection.commit()
+    with pytest.raises(InputError, match=rf"{link.name} is in use: .*films.sqlite-wal holds part of it"):
+        check_not_in_use(link)
+    connection.close()
+    check_not_in_use(link)
+    database.with_name("films.sqlite-journal").write_bytes(JOURNAL_MAGIC + bytes(512))
+    with pytest.raises(InputError, match=r"is in use: .*films.sqlite-journal is to be played back"):
+        check_not_in_use(link)
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "/etc", "a\\b", "a\0b", "d" * 256])
+def test_a_schema_whose_db_id_is_no_name_is_a_fault(files, name):
+    schemas, (line,) = tables_json(files[0], {**ITEM, "db_id": name}, ITEM)
+    assert list(schemas) == ["films"] and line.startswith("schema with a db_id that ") and line.endswith("item 0")
+
+
+def test_names_that_are_no_text_are_named(files):
+    names = [[-1, "*"], [0, "id"], [0, "\ud800"], [0, "c"], [1, "mid"], [1, "s"]]
+    schemas, lines = tables_json(files[0], {**ITEM, "column_names_original": names})
+    assert schemas == {"films": None} and "Spider's own format" in lines[0]
+
+
+def test_descriptions_are_read_from_their_folder_only(files):
+    """Files are listed, never opened by the name of a table, which could be a path."""
+    connection = sqlite3.connect(files[1])
+    connection.execute('CREATE TABLE "../secret" (id INT)')
+    connection.close()
+    (files[1].parent / "database_description").mkdir()
+    (files[1].parent / "secret.csv").write_text("original_column_name,column_description\nid,private words\n")
+    assert "private" not in schema_part(read_database(None, "films", files[1]))
 
 
 @pytest.mark.parametrize(

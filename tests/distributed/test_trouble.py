@@ -75,14 +75,15 @@ def test_a_rank_that_fails_ends_all_with_its_own_error_last(distil, launch, tmp_
     assert len(metrics(tmp_path / "run")) == 1
 
 
-def test_a_node_that_does_not_come_is_said(tmp_path):
+@pytest.mark.parametrize("more", [{}, {"LOCAL_SIZE": "2"}], ids=["of another node", "of this node"])
+def test_a_node_that_does_not_come_is_said(more, tmp_path):
     """One of two ranks; DeepSpeed's ten minutes are a second here."""
     code = "from datetime import timedelta; from functools import partial; import deepspeed; import kid.models.engine\n"
     code += "from kid.errors import run_script\n"
     code += "deepspeed.init_distributed = partial(deepspeed.init_distributed, timeout=timedelta(seconds=1))\n"
     code += "def main():\n    with kid.models.engine.joined_ranks(): pass\nrun_script(main)"
     ranks = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29671"}
-    environment = {**os.environ, **ranks}
+    environment = {**os.environ, **ranks, **more}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
     said = one_line(done, status=1)
     assert said.startswith("error: not all of 2 ranks have come (Timed out after ") and "127.0.0.1:29671" in said

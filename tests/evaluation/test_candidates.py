@@ -17,6 +17,8 @@ RUNS, OTHER = "SELECT name FROM singer", "SELECT age FROM singer"
         (["", "DROP TABLE singer", RUNS], 2),
         ([f"{ENDLESS} SELECT count(*) FROM n", RUNS], 0),  # nothing is run
         (["SELECT 1; SELECT 2", RUNS], 1),
+        (["PRAGMA table_info(singer)", "-- a query\n/* it is */ values (1)"], 1),
+        (["SELECTED", " with a as (select 1) select * from a", RUNS], 1),
         (["QUERY PLAN SELECT 1", "SELECT x FROM singer", "nothing"], 0),
         ([], 0),
     ],

@@ -3,11 +3,13 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import sys
+import time
 from contextlib import closing
 
 import pytest
 
 from kid.data.questions import Question
+from kid.evaluation import execution_accuracy
 from kid.evaluation.execution_accuracy import Verdict, gold_failures, percent_correct, score_predictions
 from kid.evaluation.worker import Limits
 
@@ -112,3 +114,24 @@ def test_progress_goes_to_stderr_of_a_terminal_only(database, capsys, monkeypatc
     score(database, ("SELECT 1", "SELECT 1"))
     out, err = capsys.readouterr()
     assert out == "" and ("scoring: 100%" in err) == terminal
+
+
+def test_repeated_time_outs_on_a_database_shorten_the_next_ones_and_are_said(database, capsys, monkeypatch):
+    """Twelve queries that never end; and one that takes a while, after them and alone."""
+    monkeypatch.setattr(execution_accuracy, "PATIENT_TIMEOUTS", 3)
+    monkeypatch.setattr(execution_accuracy, "LESS_PATIENT_SHARE", 0.1)
+    count = "SELECT count(*) FROM singer"
+    started = time.monotonic()
+    verdicts = score(database, *[(count, ENDLESS)] * 12, (count, "SELECT 4"), limits=Limits(seconds=1))
+    assert [verdict.error for verdict in verdicts] == ["timeout"] * 12 + [None]
+    assert time.monotonic() - started < 6
+    said = " ".join(capsys.readouterr().err.split())
+    assert "note: 3 predictions on database concert timed out; the next ones have 0.1 s each, or 10 times" in said
+
+
+def test_a_gold_query_that_takes_long_itself_keeps_time_for_its_predictions(database):
+    slow = f"{ENDLESS.split(' SELECT count')[0]} SELECT max(x) FROM (SELECT x FROM n LIMIT 600000)"
+    patience = execution_accuracy.Patience(0.001)
+    job = ("spider", (database,), slow, slow, database.parent / "cache", patience)
+    (outcome,) = execution_accuracy.run_jobs(execution_accuracy.match_on_databases, [job], 1, Limits(seconds=30))
+    assert outcome.value is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -54,6 +55,14 @@ def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
     part.write_text(json.dumps({**made, "beams": 3}) + "\n")
     refused = predict(model, data, output)
     assert refused.returncode == 2 and "these differ: beams (3 there, 1 here)" in refused.stderr
+    for damage in ("\0" * 9, "[1]", '{"place": 3}'):
+        part.write_text("\n".join([json.dumps(made), damage, ""]))
+        refused = predict(model, data, output)
+        assert refused.returncode == 2 and f"{part} is damaged; remove it" in refused.stderr
+    with part.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        refused = predict(model, data, output)
+    assert refused.returncode == 2 and f"--output {output} is being written by another process" in refused.stderr
 
 
 def test_beams_take_the_first_accepted(tiny_models, data, tmp_path):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
 import sqlite3
 import subprocess
@@ -11,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from kid.evaluation.gold_cache import write_results
 
 SCRIPT = Path(__file__).parents[2] / "eval" / "score.py"
 GOLD = ["SELECT name FROM singer", "SELECT count(*) FROM singer", "SELECT x FROM singer", "SELECT max(age) FROM singer"]
@@ -202,8 +203,13 @@ def test_gold_results_are_computed_once(benchmark, tmp_path):
     kept = sorted((cache / "gold").iterdir())
     assert len(kept) == 3  # of the four, one does not run
     for file in kept:
-        file.write_bytes(pickle.dumps([([("another result",)], 0.1)]))
+        write_results(file, [([("another result",)], 0.1)])
     assert verdicts() == [False] * 4  # they are read
+    for file in kept:
+        content = bytearray(file.read_bytes())
+        content[content.index(b"another")] ^= 1
+        file.write_bytes(content)
+    assert verdicts() == [True, False, False, False]  # and no bit of them may be another
     kept[0].write_bytes(b"torn")
     os.utime(database, ns=(1, 1))
     assert verdicts() == [True, False, False, False]
@@ -304,3 +310,12 @@ def test_verdicts_of_bird_are_the_official_ones(real_data, tmp_path):
     scored = json.loads((tmp_path / "new/dev.json").read_text())
     assert [verdict["ex"] for verdict in scored["verdicts"]] == [verdict == 1 for verdict in reference["verdicts"]]
     assert scored["ex"] == reference["ex"]
+
+
+def test_a_gold_query_that_depends_on_chance_is_said_and_not_kept(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setenv("KID_CACHE", str(tmp_path / "cache"))
+    items = [{"db_id": "concert", "question": "?", "query": query} for query in ("SELECT date('now')", *GOLD[1:])]
+    (benchmark / "dev.json").write_text(json.dumps(items))
+    result = score(benchmark)
+    assert result.returncode == 0 and "question 0: the gold query reads the clock or random numbers" in result.stdout
+    assert len(list((tmp_path / "cache" / "gold").iterdir())) == 2

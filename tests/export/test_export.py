@@ -25,6 +25,7 @@ from kid.export import run as export
 from kid.export.card import EXAMPLE_PROMPT
 from kid.export.run import atomic_directory, export_merged, export_record, find_trained_student, is_exported
 from kid.minibench.tiny_models import train_tokenizer, write_tiny_model
+from kid.models.hashes import HASHES_FILE, write_hashes
 from kid.models.loading import add_adapter, add_lora, load_causal_lm
 from kid.models.pretrained import load_tokenizer
 
@@ -249,6 +250,77 @@ def test_an_output_is_this_export_or_refused(base, tmp_path):
         is_exported(run / "merged", export_record(find_trained_student(run, None), "fp32"))
     with pytest.raises(InputError, match="adapter holds something else; remove it or choose another"):
         is_exported(run / "adapter", record)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "generation_config.json"])
+@pytest.mark.parametrize("spoil", [cut, flip, Path.unlink])
+def test_a_damaged_export_is_made_again_and_kept_beside(name, spoil, base, tmp_path, capsys):
+    run = write_run(tmp_path / "run", base)
+    folder = exported(run)
+    record = export_record(find_trained_student(run, None), "fp32")
+    whole = {key: value.clone() for key, value in stored(folder).items()}  # not mapped from the file
+    (folder / "README.md").write_text("edited")
+    (folder / "mine.gguf").write_text("x")
+    assert is_exported(folder, record)
+    for aside in ("merged.damaged", "merged.damaged-2"):
+        capsys.readouterr()
+        spoil(folder / name)
+        assert not is_exported(folder, record)
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith(f"{folder} is this export, but damaged, and is made again: {folder / name} is ")
+        remarks = export_merged(find_trained_student(run, None), folder, "fp32", "command")
+        assert f"the damaged export is now {run / aside}; remove it when you need nothing of it" in remarks
+        assert is_exported(folder, record)
+    assert all(torch.equal(value, whole[key]) for key, value in stored(folder).items())
+    assert (run / "merged.damaged" / "mine.gguf").exists()
+    assert (run / "merged.damaged" / "README.md").read_text() == "edited"
+    with pytest.raises(InputError, match=r"cannot be written"):  # whole ones are not replaced
+        export_merged(find_trained_student(run, None), folder, "fp32", "command")
+
+
+def test_a_truncated_export_of_an_older_version_is_made_again(base, tmp_path):
+    """It has no hashes."""
+    run = write_run(tmp_path / "run", base)
+    folder = exported(run)
+    record = export_record(find_trained_student(run, None), "fp32")
+    (folder / HASHES_FILE).unlink()
+    assert is_exported(folder, record)
+    cut(folder / "model.safetensors")
+    assert not is_exported(folder, record)
+
+
+def test_an_adapter_that_is_not_what_training_wrote_is_not_exported(base, tmp_path):
+    run = write_run(tmp_path / "run", base)
+    write_hashes(run / "adapter")
+    find_trained_student(run, None)
+    flip(run / "adapter" / "adapter_model.safetensors")
+    with pytest.raises(InputError, match=r"adapter_model.safetensors is not what was written; copy it again"):
+        find_trained_student(run, None)
+
+
+def test_a_link_where_a_folder_is_prepared_is_not_followed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("x")
+    (tmp_path / ".out.partial").symlink_to(tmp_path / "mine")
+    with atomic_directory(tmp_path / "out") as partial:
+        (partial / "written").write_text("x")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["file"]
+    assert not (tmp_path / "out").is_symlink() and (tmp_path / "out" / "written").exists()
+    (tmp_path / ".other.partial").mkdir()
+    (tmp_path / ".other.partial" / "link").symlink_to(tmp_path / "mine")
+    with atomic_directory(tmp_path / "other") as partial:
+        assert not list(partial.iterdir())
+    assert (tmp_path / "mine" / "file").exists()
 
 
 def test_weights_that_are_not_numbers_are_refused(base, tmp_path):

@@ -16,6 +16,7 @@ from kid.export import pruning
 from kid.export.card import EXAMPLE_PROMPT
 from kid.export.pruning import FAMILIES, prune, pruned_config
 from kid.minibench.tiny_models import train_tokenizer, write_tiny_model
+from kid.models.hashes import check_hashes
 from kid.models.loading import load_causal_lm
 from kid.models.pretrained import load_tokenizer
 
@@ -176,6 +177,18 @@ def test_models_that_cannot_be_pruned(whole, tokenizer, tmp_path):
     with pytest.raises(InputError, match="is an adapter; merge it into its base first"):
         prune(str(adapter), "every-second", tmp_path / "small")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "model", "there"]
+
+
+def test_a_pruned_model_is_hashed_and_a_damaged_one_is_not_pruned(whole, tmp_path):
+    prune(str(whole["llama"]), "every-second", tmp_path / "small")
+    check_hashes(tmp_path / "small")
+    file = tmp_path / "small" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match=r"model.safetensors is not what was written"):
+        prune(str(tmp_path / "small"), "first", tmp_path / "smaller", count=1)
+    with pytest.raises(InputError, match=r"has a line break"):
+        prune(str(whole["llama"]), "every-second", tmp_path / "a\nb")
+    assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
 def test_script(whole, tmp_path):

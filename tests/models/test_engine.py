@@ -1,13 +1,17 @@
-"""What an engine refuses before it is made."""
+"""What an engine refuses before it is made, and where ranks of one node meet."""
 
+import socket
+from datetime import timedelta
+
+import psutil
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from kid.config.recipe import resolve_config
-from kid.errors import InputError
-from kid.models.engine import teacher_engine, with_fitting_bucket
+from kid.errors import InputError, RunError
+from kid.models.engine import is_one_node, loopback_interface, meet_on_loopback, teacher_engine, with_fitting_bucket
 from kid.models.loading import add_lora
 from kid.models.pretrained import Pretrained
 from kid.models.response_model import ResponseModel
@@ -55,3 +59,49 @@ def test_the_reduce_bucket_is_no_larger_than_the_trained_weights(given, bucket):
         "zero_optimization": {"stage": 2, "reduce_bucket_size": bucket}, "other": 1
     }  # fmt: skip
     assert config["zero_optimization"] == {"stage": 2, **given}
+
+
+@pytest.fixture
+def rank_0_of_two(monkeypatch):
+    """The environment that a launcher gives, with a free port, which is returned."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}.items():
+        monkeypatch.setenv(name, value)
+    return port
+
+
+@pytest.mark.parametrize(
+    ("environment", "one"),
+    [
+        ({"WORLD_SIZE": "2", "LOCAL_SIZE": "2"}, True),
+        ({"WORLD_SIZE": "4", "LOCAL_SIZE": "2"}, False),
+        ({"WORLD_SIZE": "1"}, True),
+        ({"WORLD_SIZE": "2"}, False),
+        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, True),
+        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True"}, False),
+    ],
+)
+def test_whether_a_job_is_on_one_node(environment, one, monkeypatch):
+    for name in ("LOCAL_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_USE_AGENT_STORE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert is_one_node() == one
+
+
+def test_ranks_of_one_node_meet_on_the_loopback_address_in_time(rank_0_of_two, monkeypatch):
+    with pytest.raises(torch.distributed.DistError, match="1/2 clients joined"):
+        next(meet_on_loopback("", timedelta(seconds=1)))
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    store, rank, ranks = next(meet_on_loopback("", timedelta(seconds=1)))
+    assert (store.port, rank, ranks) == (rank_0_of_two, 0, 1)
+    listening = [each.laddr for each in psutil.Process().net_connections() if each.status == psutil.CONN_LISTEN]
+    assert ("127.0.0.1", rank_0_of_two) in listening
+    assert "127.0.0.1" in [address.address for address in psutil.net_if_addrs()[loopback_interface()]]
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(
+        RunError, match=rf"port {rank_0_of_two} of 127.0.0.1 \(.*\); give deepspeed another --master_port"
+    ):
+        next(meet_on_loopback("", timedelta(seconds=1)))
+    del store

@@ -3,8 +3,11 @@
 import re
 from html.parser import HTMLParser
 
+import pytest
+from helpers.markdown import BREAKOUTS, kinds
+
 from kid.report.examples import Example
-from kid.report.figures import draw_figure
+from kid.report.figures import Figure, draw_figure
 from kid.report.page import Bullets, Commands, Section, to_html, to_markdown, write_report
 from kid.report.tables import Table
 
@@ -84,3 +87,29 @@ def test_report_is_written(tmp_path):
     paths = write_report(tmp_path / "new", "Report", sections())
     assert [path.name for path in paths] == ["report.html", "report.md", "figure-9.png"]
     assert sorted(tmp_path.joinpath("new").iterdir()) == sorted(paths)
+
+
+@pytest.mark.parametrize("text", BREAKOUTS)
+def test_no_text_leaves_its_place(text):
+    """Names, questions and queries in every part of a report."""
+
+    def made(name: str) -> list[Section]:
+        table = Table(f"Failures of {name}", f"By {name}.", ["method", f"on {name}"], [f"Teacher: {name}", [name, "1"]])
+        table.rows.append(["-", f"-{table.footnote_mark(name)}"])
+        figure = Figure("figure-1", f"Figure 1: {name}", f"Of {name}.", name, b"", "<svg></svg>")
+        blocks = [f"Of `{name}`, {name}.", table, figure, Bullets([name]), Commands([name]), Example(name, name)]
+        return [Section(f"Of {name}", blocks)]
+
+    markdown, page = to_markdown("Report", made(text)), to_html("Report", made(text))
+    assert kinds(markdown) == kinds(to_markdown("Report", made("name")))
+    tags = [re.findall(r"<[a-z/!][^ >]*", one) for one in (page, to_html("Report", made("name")))]
+    assert [tag for tag in tags[0] if tag not in ("<code", "</code")] == [
+        tag for tag in tags[1] if tag not in ("<code", "</code")
+    ]
+    assert not {*"\x1b\x07\x9b\u202e\u2066\ufeff"} & {*markdown, *page}
+
+
+def test_names_in_a_figure_are_no_formulas_and_act_on_nothing():
+    figure = draw_figure("figure-9", "t", "c", [("a$b_{c$ \x1b[31m\u202e", lambda axes: axes.plot([1]) and "\x1b[31m")])
+    page = to_html("Report", [Section("First", [figure])])
+    assert r"a$b_{c$ \x1b[31m\u202e" in page and not {*"\x1b\u202e"} & {*page}

@@ -1,17 +1,22 @@
 """Which checkpoint a run goes on from: the newest that is whole and its own; each thing that can be wrong is named."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+import torch
 from helpers.launcher import ROOT
 
+from kid.data.cache import json_hash
 from kid.errors import InputError
+from kid.models.hashes import check_hashes
 from kid.run.checkpoint import (
     MANIFEST,
     convert_checkpoint,
+    export_trained,
     file_digest,
     files_written_by,
     find_checkpoint,
@@ -19,6 +24,7 @@ from kid.run.checkpoint import (
     newest_checkpoint,
     remove_old_checkpoints,
     remove_partial,
+    save_checkpoint,
     verify_checkpoint,
 )
 
@@ -112,6 +118,19 @@ def test_one_that_cannot_be_used_is_passed_over(run, spoil, said):
     assert remark.startswith(f"{newest} is passed over: {said}")
 
 
+def test_any_flipped_bit_of_a_manifest_is_noticed_or_harmless(run):
+    """Its checksum covers what the manifest says; blanks between that may be others."""
+    file = run / "checkpoints" / "step-100" / MANIFEST
+    manifest = json.loads(file.read_text())
+    whole = json.dumps({**manifest, "checksum": json_hash(manifest)}).encode()
+    file.write_bytes(whole)
+    assert verify_checkpoint(file.parent, IDENTITY) == (None, manifest)
+    for place in range(len(whole)):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        reason, found = verify_checkpoint(file.parent, IDENTITY)
+        assert reason or found == manifest
+
+
 def test_where_none_can_be_used_nothing_is_begun_anew(run):
     for folder in (run / "checkpoints").glob("step-*"):
         cut(folder)
@@ -156,3 +175,70 @@ def test_what_was_passed_over_goes_before_anything_good(run):
     write_checkpoint(run, 30)
     remove_old_checkpoints(run, 30)
     assert [path.name for path in list_checkpoints(run)] == ["step-20", "step-30"]
+
+
+@pytest.mark.parametrize("name", ["checkpoints/step-7.partial", "checkpoints/universal-n1-7/x", "adapters/step-7.tmp"])
+def test_links_among_what_is_removed_are_not_followed(name, tmp_path):
+    """And folders of other names, or behind other links, are nobody's to remove."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "step-8.tmp").mkdir(parents=True)
+    (elsewhere / "mine").write_text("x")
+    link = (tmp_path / "run" / name).parent if "universal" in name else tmp_path / "run" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(elsewhere)
+    (tmp_path / "run" / "notes").symlink_to(elsewhere)
+    remove_partial(tmp_path / "run")
+    assert not link.is_symlink() and (elsewhere / "mine").exists() and (elsewhere / "step-8.tmp").exists()
+
+
+class Engine:
+    """Writes one file, as DeepSpeed does."""
+
+    def save_checkpoint(self, folder: str, tag: str, **_) -> None:
+        os.makedirs(os.path.join(folder, tag))
+        with open(os.path.join(folder, tag, STATES.replace("rank_1", "rank_0")), "w") as file:
+            file.write("states")
+
+
+class Trained(torch.nn.Linear):
+    """A model that writes one file of weights; its tokenizer too."""
+
+    def save_pretrained(self, folder, **_):
+        folder.mkdir(exist_ok=True)
+        (folder / "model.safetensors").write_bytes(b"weights")
+
+
+def test_a_save_replaces_links_by_what_it_writes(tmp_path, one_rank):
+    """In the place of a checkpoint, of an export, and of what both are called while they are written."""
+    elsewhere, run = tmp_path / "elsewhere", tmp_path / "run"
+    elsewhere.mkdir()
+    (elsewhere / "mine").write_text("x")
+    for name in ("checkpoints/step-7", "checkpoints/step-7.partial", "adapters/step-7", "adapters/step-7.tmp"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).symlink_to(elsewhere)
+    model = Trained(2, 2)
+    export_trained(model, model, run / "adapters" / "step-7")
+    save_checkpoint(Engine(), run, 7, IDENTITY)
+    assert [path.name for path in elsewhere.iterdir()] == ["mine"]
+    assert not any(path.is_symlink() for path in run.rglob("*"))
+    assert verify_checkpoint(run / "checkpoints" / "step-7", IDENTITY)[0] is None
+    assert sorted(path.name for path in (run / "adapters" / "step-7").iterdir()) == [
+        "kid-hashes.json", "model.safetensors"
+    ]  # fmt: skip
+
+
+def test_a_link_among_old_checkpoints_goes_without_what_it_points_to(run, tmp_path):
+    (run / "checkpoints" / "step-3").rename(tmp_path / "kept")
+    (run / "checkpoints" / "step-3").symlink_to(tmp_path / "kept")
+    remove_old_checkpoints(run, 100)
+    assert [path.name for path in list_checkpoints(run)] == ["step-20", "step-100"]
+    assert (tmp_path / "kept" / MANIFEST).exists() and not (run / "checkpoints" / "step-3.partial").is_symlink()
+
+
+def test_an_export_is_hashed(tmp_path, one_rank):
+    model = Trained(2, 2)
+    export_trained(model, model, tmp_path / "model")
+    check_hashes(tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"weighty")
+    with pytest.raises(InputError, match=r"model.safetensors is not what was written"):
+        check_hashes(tmp_path / "model")

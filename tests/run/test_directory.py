@@ -14,6 +14,7 @@ from kid.data.cache import json_hash
 from kid.errors import InputError
 from kid.run import directory
 from kid.run.directory import Metrics, check_run_directory, create_run_directory, run_identity, save_nonfinite_batch
+from kid.run.lock import run_lock
 
 
 class Monitor:
@@ -47,6 +48,17 @@ def test_a_run_may_be_resumed_under_the_same_config_only(tmp_path):
     (folder / "config.yaml").write_text("a: [")
     with pytest.raises(InputError, match="cannot be read"):
         check_run_directory(config(folder, resume=True))
+
+
+@pytest.mark.parametrize("break_", ["\n", "\r\n", "\v", "\x1b[2J", "\x85", "\u2028", "\0"])
+def test_an_output_with_line_breaks_is_refused_before_it_is_made(break_, tmp_path):
+    name = f"{tmp_path}/a{break_}b"
+    for refuse in (lambda: check_run_directory(config(name)), lambda: run_lock(Path(name)).__enter__()):
+        with pytest.raises(InputError, match=r"--output '.*' has a line break or another control character") as error:
+            refuse()
+        assert len(str(error.value).splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+    check_run_directory(config(tmp_path / "Läufe 1\u3000ok"))
 
 
 def test_a_key_that_came_after_a_run_has_its_default_in_it(tmp_path, monkeypatch):

@@ -4,19 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kid.data.questions import Question
-from kid.data.schema import Schema
-from kid.errors import InputError
+from kid.data.schema import DamagedDatabaseError, Schema
+from kid.errors import InputError, RunError, report_write_errors
 from kid.evaluation.suites.database_plans import DatabasePlan, read_plan
-from kid.evaluation.suites.search import Gold, Screening, SearchResult, read_gold, run_with_retries, screen, search
+from kid.evaluation.suites.folders import (
+    REMAINS,
+    check_db_id,
+    check_record,
+    describe_files,
+    find_fault,
+    finished_files,
+    make_working_folder,
+    name_kept,
+    remove_working_folder,
+    working_folder,
+)
+from kid.evaluation.suites.machine_errors import machine_reason
+from kid.evaluation.suites.search import (
+    RUN_AGAIN,
+    Fault,
+    Gold,
+    Screening,
+    SearchResult,
+    read_gold,
+    run_with_retries,
+    screen,
+    search,
+)
 from kid.evaluation.worker import Limits
 from kid.files import write_atomically
 from kid.progress import progress_bar
+from kid.terminal import printable
 
 # The counts of each database; the total sums them.
 COUNTS = (
@@ -65,73 +90,127 @@ def make_suites(
     options: Options,
     identity: dict,
     workers: int,
+    damaged: Mapping[str, str] | None = None,
 ) -> dict:
     """Make the missing ones of a benchmark's test suites; the files do not depend on the number of workers.
+
+    Only one process at a time may do this in one folder: hold its lock.
 
     Args:
         questions: of one split; a gold query that occurs twice counts once.
         schemas, databases: by db_id.
         output: the suite's folder.
         identity: keys and values of suite.json that identify the benchmark; a suite of another one is refused.
+        damaged: leave damaged databases out instead of raising, and those already known to be damaged, with reasons by
+            db_id, which need no schema.
 
     Returns:
         The content of suite.json.
 
     Raises:
-        InputError: `output` holds something else.
+        InputError: `output` holds something else, or a database is damaged and `damaged` is None.
+        RunError: the disk is full or fails.
     """
     content = read_suite(output, identity)
-    content |= {"options": asdict(options)}
     queries: dict[str, dict[str, None]] = {}
     for question in questions:
         queries.setdefault(question.db_id, {})[question.query] = None
+    for db_id in queries:
+        check_db_id(db_id)
+    write_suite(output, content)  # so that a run stopped before its first database recognises its own folder
+    left_out = dict(damaged or {})
+
+    def leave_out(db_id: str, reason: str) -> None:
+        if damaged is None:
+            what_to_do = "mend it, or go on without it with --damaged skip"
+            raise InputError(f"database {db_id} is damaged: {reason}; {what_to_do}")
+        left_out.setdefault(db_id, reason)
+
     tasks = []
     with progress_bar("neighbours", "query", sum(map(len, queries.values()))) as bar:
         for db_id, golds in queries.items():
-            tasks.append(make_task(db_id, list(golds), schemas[db_id], databases[db_id], options))
+            if db_id not in left_out:
+                try:
+                    tasks.append(make_task(db_id, list(golds), schemas[db_id], databases[db_id], options))
+                except DamagedDatabaseError as error:
+                    leave_out(db_id, str(error))
             bar.update(len(golds))
-    tasks = [task for task in tasks if not is_finished(task, output, content["databases"].get(task.db_id))]
+    with report_write_errors(output):
+        tasks = [task for task in tasks if not is_finished(task, output, content["databases"].get(task.db_id))]
+        for db_id in queries:
+            remove_working_folder(db_id, output)
+        for task in tasks:  # refuse before the work, not after
+            finished_files(task.db_id, output, content["databases"].get(task.db_id))
+    content["options"] = asdict(options)
     limits = Limits(seconds=options.seconds)
-    screenings = screen_all(tasks, workers, limits)
-    write_suite(output, content)  # so that a run stopped before its first database recognises its own folder
+    screenings = screen_all(tasks, workers, limits, leave_out)
+    tasks = [task for task in tasks if task.db_id not in left_out]
+    content["left_out"] = {db_id: value for db_id, value in content["left_out"].items() if db_id not in queries}
+    for db_id, reason in left_out.items():
+        number = sum(question.db_id == db_id for question in questions)
+        content["left_out"][db_id] = {"questions": number, "reason": printable(reason)}
     total = sum(len(task.golds) for task in tasks)
     with progress_bar("random databases", "query", total) as bar:
         jobs = [search_job(task, screenings[task.db_id], output, options) for task in tasks]
-        for job, found in run_with_retries(search, jobs, workers, limits):
-            task = tasks[job]
-            move_into_place(task.db_id, found.kept, output)
-            content["databases"][task.db_id] = suite_record(task, screenings[task.db_id], found)
-            write_suite(output, content)
-            bar.update(len(task.golds))
+        with closing(run_with_retries(search, jobs, workers, limits)) as results:
+            for job, found in results:
+                task = tasks[job]
+                record = suite_record(task, screenings[task.db_id], found)
+                with report_write_errors(output / task.db_id):
+                    replace_suite(task.db_id, found.kept, record, output, content)
+                bar.update(len(task.golds))
     write_suite(output, content)
     return content
 
 
 def make_task(db_id: str, queries: list[str], schema: Schema, path: Path, options: Options) -> SuiteTask:
-    """The plan, gold queries and neighbours of one database."""
-    plan = read_plan(schema, path)
+    """The plan, gold queries and neighbours of one database.
+
+    Raises:
+        DamagedDatabaseError: it cannot be read.
+        RunError: the machine fails.
+    """
+    try:
+        plan = read_plan(schema, path)
+    except (sqlite3.Error, OSError) as error:
+        if reason := machine_reason(error):
+            raise RunError(f"{path} cannot be read ({reason}); {RUN_AGAIN}") from None
+        raise DamagedDatabaseError(f"{path}: {error}") from None
     golds = [read_gold(query, schema, plan.columns, options.neighbours, options.seed) for query in queries]
     settings = hashlib.sha256(repr((plan, golds, options)).encode(errors="backslashreplace")).hexdigest()
     return SuiteTask(db_id, path, plan, golds, settings)
 
 
-def screen_all(tasks: Sequence[SuiteTask], workers: int, limits: Limits) -> dict[str, list[Screening]]:
-    """Screen every gold query and its neighbours on the original databases; results by db_id."""
+def screen_all(
+    tasks: Sequence[SuiteTask], workers: int, limits: Limits, leave_out: Callable[[str, str], None]
+) -> dict[str, list[Screening]]:
+    """Screen every gold query and its neighbours on the original databases; results by db_id.
+
+    leave_out: is called with the db_id of a damaged database and the reason; its results are incomplete.
+    """
     jobs = [(task.path, gold) for task in tasks for gold in task.golds]
+    owners = [task.db_id for task in tasks for _ in task.golds]
     found: dict[int, Screening] = {}
-    with progress_bar("original databases", "query", len(jobs)) as bar:
-        for job, screening in run_with_retries(screen, jobs, workers, limits):
-            found[job] = screening
+    with (
+        progress_bar("original databases", "query", len(jobs)) as bar,
+        closing(run_with_retries(screen, jobs, workers, limits)) as results,
+    ):
+        for job, screening in results:
+            if isinstance(screening, Fault):
+                leave_out(owners[job], screening.reason)
+            else:
+                found[job] = screening
             bar.update()
-    in_order = iter([found[job] for job in range(len(jobs))])
-    return {task.db_id: [next(in_order) for _ in task.golds] for task in tasks}
+    by_database: dict[str, list[Screening]] = {}
+    for job in sorted(found):
+        by_database.setdefault(owners[job], []).append(found[job])
+    return by_database
 
 
 def search_job(task: SuiteTask, screenings: Sequence[Screening], output: Path, options: Options) -> tuple:
     """Create the folder that `search` works in, and return its arguments."""
-    folder = working_folder(task.db_id, output)
-    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was stopped
-    folder.mkdir(parents=True)
+    with report_write_errors(working_folder(task.db_id, output)):
+        folder = make_working_folder(task.db_id, output)
     running = [index for index, screening in enumerate(screenings) if screening.error is None]
     pairs: dict[str, list[tuple[int, int]]] = {"same": [], "differs": []}
     for number, index in enumerate(running):
@@ -144,21 +223,24 @@ def search_job(task: SuiteTask, screenings: Sequence[Screening], output: Path, o
     return task.plan, golds, deterministic, list(pairs.values()), task.db_id, folder, *numbers
 
 
-def working_folder(db_id: str, output: Path) -> Path:
-    return output / f".{db_id}.partial"
+def replace_suite(db_id: str, kept: Sequence[int], record: dict, output: Path, content: dict) -> None:
+    """Move the databases kept, given by their numbers, to where scoring looks for them, and write suite.json.
 
-
-def suite_files(db_id: str, output: Path, count: int) -> list[Path]:
-    return [output / db_id / f"{db_id}_{number:02d}.sqlite" for number in range(1, count + 1)]
-
-
-def move_into_place(db_id: str, kept: Sequence[int], output: Path) -> None:
-    """Move the databases kept, given by their numbers, to where scoring looks for them."""
-    folder = working_folder(db_id, output)
-    for number, path in zip(kept, suite_files(db_id, output, len(kept)), strict=True):
-        (folder / f"{number}.sqlite").rename(folder / path.name)
-    shutil.rmtree(output / db_id, ignore_errors=True)
-    folder.rename(output / db_id)
+    The old databases are removed while suite.json still has their record, and the new ones are moved in once it has
+    theirs. So whenever a run is killed, suite.json names every file in the folder, and has one that is not there
+    until all is done.
+    """
+    folder = output / db_id
+    paths = name_kept(db_id, kept, output)
+    record["files"] = describe_files(paths)
+    for path in finished_files(db_id, output, content["databases"].get(db_id)):
+        path.unlink()
+    content["databases"][db_id] = record
+    write_suite(output, content)
+    folder.mkdir(exist_ok=True)
+    for path in paths:
+        path.rename(folder / path.name)
+    remove_working_folder(db_id, output)
 
 
 def suite_record(task: SuiteTask, screenings: Sequence[Screening], found: SearchResult) -> dict:
@@ -194,38 +276,42 @@ def suite_record(task: SuiteTask, screenings: Sequence[Screening], found: Search
 
 def is_finished(task: SuiteTask, output: Path, record: dict | None) -> bool:
     """Whether a database's suite exists and was made from the same queries and values with the same options."""
-    if record is None or record["settings"] != task.settings:
+    if record is None or record["settings"] != task.settings or (output / task.db_id).is_symlink():
         return False
-    return all(path.is_file() for path in suite_files(task.db_id, output, record["databases_kept"]))
+    return find_fault(output / task.db_id, task.db_id, record) is None
 
 
 def read_suite(output: Path, identity: dict) -> dict:
     """The content of suite.json, or of a new one. Raises InputError if the folder holds something else."""
     path = output / "suite.json"
     if not path.is_file():
-        # Partial folders were left by a stopped run of this script.
         if output.exists() and (
-            not output.is_dir() or [p for p in output.iterdir() if not p.name.endswith(".partial")]
+            not output.is_dir() or [entry for entry in output.iterdir() if not REMAINS.fullmatch(entry.name)]
         ):
             raise InputError(f"--output {output} is not empty and holds no suite.json; name a new folder")
-        return identity | {"databases": {}}
+        return identity | {"options": {}, "databases": {}, "left_out": {}}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        known = {key: content[key] for key in identity}
-        # A missing count raises KeyError: another version wrote this file.
-        [record[key] for record in content["databases"].values() for key in (*COUNTS, "failures", "settings")]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        known = {key: str(content[key]) for key in identity}
+        options, left_out = dict(content.get("options", {})), dict(content.get("left_out", {}))
+        [(value["questions"], value["reason"]) for value in left_out.values()]
+        for db_id, record in content["databases"].items():
+            check_record(db_id, record)
+            # A missing count raises KeyError: another version wrote this file.
+            sum(record[key] for key in COUNTS)
+            [record[key] for key in ("failures", "settings")]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{path} is damaged or old; remove it, or name a new folder with --output") from None
     if known != identity:
         raise InputError(f"{path} is a suite for {' '.join(known.values())}; name another folder with --output")
-    return identity | {"databases": content["databases"]}
+    return identity | {"options": options, "databases": content["databases"], "left_out": left_out}
 
 
 def write_suite(output: Path, content: dict) -> None:
     """Write suite.json, with the totals."""
     records = dict(sorted(content["databases"].items()))
     content["total"] = {key: sum(record[key] for record in records.values()) for key in COUNTS}
-    order = ("benchmark", "split", "options", "total")
+    order = ("benchmark", "split", "options", "total", "left_out")
     content["databases"] = records
     text = json.dumps({key: content[key] for key in (*order, "databases")}, indent=1, ensure_ascii=False)
     write_atomically(output / "suite.json", text + "\n")

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kid.data.schema import Schema, open_database, quote, shadow_tables
+from kid.data.database import TimeLimit, open_database, quote, shadow_tables
+from kid.data.schema import Schema
 from kid.sql.normalise import lower
 
 VALUES_PER_COLUMN = 300  # taken from the original; they are sent to every worker
 ROWS_READ = 20_000  # values are taken from a table's first rows
+SECONDS_READ = 60.0  # they may take; a virtual table may read an endless view
 FRACTIONS = 4  # reals are multiples of 1/4: their sums are exact, so an average does not depend on the order of rows
 MAX_EXACT = 2.0**50
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -94,9 +96,14 @@ def read_table(schema: Schema, name: str, connection: sqlite3.Connection) -> Tab
     information = connection.execute(
         'SELECT name, type, "notnull", pk FROM pragma_table_xinfo(?) WHERE hidden = 0', (name,)
     ).fetchall()
-    rows = connection.execute(
-        f"SELECT {', '.join(quote(column) for column, *_ in information)} FROM {quote(name)} LIMIT {ROWS_READ}"
-    ).fetchall()
+    names = ", ".join(quote(column) for column, *_ in information)
+    try:
+        with TimeLimit(connection, SECONDS_READ):
+            rows = connection.execute(f"SELECT {names} FROM {quote(name)} LIMIT {ROWS_READ}").fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_INTERRUPT:
+            raise
+        raise sqlite3.OperationalError(f"values of {name} were not read within {SECONDS_READ:g} s") from None
     cells = dict(zip((lower(column) for column, *_ in information), zip(*rows, strict=True), strict=False))
     cells = {lower(column): cells.get(lower(column), ()) for column, *_ in information}
     keys = [tuple(lower(column) for column, _, _, position in sorted(information, key=lambda row: row[3]) if position)]

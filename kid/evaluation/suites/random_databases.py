@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from kid.data.schema import quote
+from kid.data.database import quote
 from kid.evaluation.suites.database_plans import FRACTIONS, NUMBER, ColumnPlan, DatabasePlan, ForeignKey, TablePlan
 from kid.sql.normalise import lower
 

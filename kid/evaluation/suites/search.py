@@ -8,16 +8,21 @@ not on the original (ties under ORDER BY, bare columns of a group), because it w
 
 from __future__ import annotations
 
+import functools
 import random
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from kid.data.schema import Schema
-from kid.evaluation.execution import Outcome, run_jobs
+from kid.data.schema import CORRUPTION_CODES, DamagedDatabaseError, Schema
+from kid.errors import RunError
+from kid.evaluation.execution import run_jobs
 from kid.evaluation.suites.chance import extreme_queries
 from kid.evaluation.suites.database_plans import DatabasePlan
+from kid.evaluation.suites.machine_errors import MachineError, machine_reason
 from kid.evaluation.suites.neighbours import (
     Columns,
     find_constants,
@@ -32,7 +37,12 @@ from kid.sql.comparison import normalize_query, order_matters, results_equal
 PATIENCE = 25  # this many random databases in a row without gain end a phase of the search
 MAX_ATTEMPTS = 400  # random databases generated for one schema, including those discarded
 QUERIES_PER_DATABASE = (1, 2, 4, 8)  # choices for the number of gold queries whose constants one random database uses
-
+# How a worker ends that something outside of it has ended: an operator, or a machine short of memory.
+ENDED_FROM_OUTSIDE = tuple(
+    f"worker died (status {-number})"
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGBUS, signal.SIGXCPU, signal.SIGXFSZ)
+)
+RUN_AGAIN = "mend that and run it again; finished databases are kept"
 
 # (index of a gold query, index of one of its neighbours).
 Pair = tuple[int, int]
@@ -71,6 +81,14 @@ class Screening:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """What a job returns if it could not do its work: the machine failed, or the original database is damaged."""
+
+    reason: str
+    damaged: bool
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """The random databases of a search.
 
@@ -97,6 +115,21 @@ def read_gold(query: str, schema: Schema, columns: Columns, count: int, seed: in
     return Gold(sql, True, extremes, tuple(map(normalize_query, neighbours)), tuple(constants), tuple(ordering))
 
 
+def returns_faults(job: Callable) -> Callable:
+    """A job that returns a `Fault` where it would raise one: of an exception, only the message survives the pipe."""
+
+    @functools.wraps(job)
+    def run(*arguments: object) -> object:
+        try:
+            return job(*arguments)
+        except DamagedDatabaseError as error:
+            return Fault(str(error), True)
+        except (MachineError, OSError) as error:
+            return Fault(str(error), False)
+
+    return run
+
+
 def run_with_retries(
     function: Callable, jobs: Sequence[tuple], workers: int, limits: Limits
 ) -> Iterator[tuple[int, object]]:
@@ -105,32 +138,39 @@ def run_with_retries(
     `function` gets, as its last argument after the job's own, the list of stages to skip.
 
     Yields:
-        (index of the job, its value) in any order.
+        (index of the job, its value) in any order; the value is a `Fault` if the original database is damaged.
 
     Raises:
+        RunError: the machine failed, or something outside ended a worker.
         RuntimeError: a job failed twice in the same stage.
     """
     skipped_stages: list[list[str]] = [[] for _ in jobs]
     waiting = list(range(len(jobs)))
     while waiting:
-        outcomes: Iterator[Outcome] = run_jobs(
-            function, [(*jobs[job], skipped_stages[job]) for job in waiting], workers, limits
-        )
+        arguments = [(*jobs[job], skipped_stages[job]) for job in waiting]
         failed = []
-        for outcome in outcomes:
-            job = waiting[outcome.index]
-            if outcome.error is None:
-                yield job, outcome.value
-            elif outcome.stage is None or outcome.stage in skipped_stages[job]:
-                raise RuntimeError(f"{function.__name__}: {outcome.error} in stage {outcome.stage}")
-            else:
-                skipped_stages[job].append(outcome.stage)
-                failed.append(job)
+        # Closed at once if this raises: no worker may write to a folder that is no longer locked.
+        with closing(run_jobs(function, arguments, workers, limits)) as outcomes:
+            for outcome in outcomes:
+                job = waiting[outcome.index]
+                if isinstance(outcome.value, Fault) and not outcome.value.damaged:
+                    raise RunError(f"{outcome.value.reason}; {RUN_AGAIN}")
+                if outcome.error in ENDED_FROM_OUTSIDE:
+                    reason = f"a worker process was ended from outside ({outcome.error}); is the machine out of memory?"
+                    raise RunError(f"{reason} {RUN_AGAIN}")
+                if outcome.error is None:
+                    yield job, outcome.value
+                elif outcome.stage is None or outcome.stage in skipped_stages[job]:
+                    raise RuntimeError(f"{function.__name__}: {outcome.error} in stage {outcome.stage}")
+                else:
+                    skipped_stages[job].append(outcome.stage)
+                    failed.append(job)
         waiting = sorted(failed)
 
 
+@returns_faults
 def screen(sandbox: Sandbox, database: Path, gold: Gold, skipped_stages: Sequence[str]) -> Screening:
-    """The job of one gold query: it and its neighbours on the original database."""
+    """The job of one gold query: it and its neighbours on the original database. It returns a `Fault` if that fails."""
     try:
         expected = run_query(sandbox, database, gold.sql, "gold", skipped_stages)
     except QueryError as error:
@@ -148,11 +188,26 @@ def screen(sandbox: Sandbox, database: Path, gold: Gold, skipped_stages: Sequenc
 
 
 def run_query(sandbox: Sandbox, database: Path, sql: str, stage: str, skipped_stages: Sequence[str]) -> list[tuple]:
-    """The rows of a query. Raises QueryError, also for a query that ended its worker before."""
+    """The rows of a query.
+
+    Raises:
+        QueryError: the query fails, or ended its worker before.
+        DamagedDatabaseError: the file is damaged.
+        MachineError: the file cannot be read.
+    """
     if stage in skipped_stages:
         raise QueryError("takes too long")
     sandbox.begin_stage(stage)
-    return sandbox.rows(database, sql)
+    try:
+        return sandbox.rows(database, sql)
+    except QueryError as error:
+        code = getattr(error.__cause__, "sqlite_errorcode", 0)
+        if code & 0xFF in CORRUPTION_CODES:
+            raise DamagedDatabaseError(f"{database}: {error}") from None
+        # A query that needs more memory than it may have says nothing about the machine.
+        if machine_reason(error.__cause__) and code != sqlite3.SQLITE_IOERR_NOMEM:
+            raise MachineError(f"{database} cannot be read ({error})") from None
+        raise
 
 
 def is_deterministic(sandbox: Sandbox, database: Path, gold: Gold, stage: str, skipped_stages: Sequence[str]) -> bool:
@@ -166,6 +221,7 @@ def is_deterministic(sandbox: Sandbox, database: Path, gold: Gold, stage: str, s
     return results_equal(smallest, largest, order_matters(gold.sql))
 
 
+@returns_faults
 def search(
     sandbox: Sandbox,
     plan: DatabasePlan,
@@ -187,6 +243,9 @@ def search(
         pairs: the pairs that the original does not tell apart, then those that it does. The latter matter less and are
             searched second: a random database that tells them apart too has rows that their gold query returns.
         name: the database's name; it and the seed determine the random numbers.
+
+    Returns:
+        What it found; a `Fault` if the databases cannot be written.
     """
     kept: list[int] = []
     left: list[list[Pair]] = [list(pairs[0]), list(pairs[1])]
@@ -206,7 +265,10 @@ def search(
         path.unlink(missing_ok=True)  # left by a worker that died
         try:
             write_database(plan, draw_rows(plan, constants, ordered, max_rows, generator), path)
-        except sqlite3.Error:  # a CHECK, a STRICT type or a generated column rejects the values drawn
+        except (sqlite3.Error, MemoryError) as error:
+            if reason := machine_reason(error):
+                raise MachineError(f"{path} cannot be written ({reason})") from None
+            # A CHECK, a STRICT type or a generated column rejects the values drawn.
             path.unlink(missing_ok=True)
             idle += 1
             continue
@@ -256,11 +318,12 @@ def gold_rows(
     stages = [f"database {number} gold {i}" for i in range(len(golds))]
     try:
         results = [run_query(sandbox, database, gold.sql, stages[i], skipped_stages) for i, gold in enumerate(golds)]
-    except QueryError:
+        for i, gold in enumerate(golds):
+            stage = f"{stages[i]} extremes"
+            if deterministic[i] and not is_deterministic(sandbox, database, gold, stage, skipped_stages):
+                return None
+    except (QueryError, DamagedDatabaseError):  # the latter: random values make no sense to a virtual table
         return None
-    for i, gold in enumerate(golds):
-        if deterministic[i] and not is_deterministic(sandbox, database, gold, f"{stages[i]} extremes", skipped_stages):
-            return None
     return results
 
 
@@ -278,6 +341,6 @@ def tells_apart(
     try:
         stage = f"database {number} gold {pair[0]} neighbour {pair[1]}"
         rows = run_query(sandbox, database, neighbour, stage, skipped_stages)
-    except QueryError:
+    except (QueryError, DamagedDatabaseError):
         return False
     return not results_equal(results[pair[0]], rows, order_matters(gold.sql))

@@ -11,6 +11,7 @@ import pytest
 
 from kid.data.schema import read_database
 from kid.evaluation.suites.chance import extreme_queries
+from kid.evaluation.suites.folders import MARKER_TEXT
 from kid.evaluation.suites.neighbours import parse_with_schema
 from kid.evaluation.suites.search import Gold, run_with_retries, screen
 from kid.evaluation.worker import Limits
@@ -129,7 +130,7 @@ def test_record(suite):
     assert record["neighbours"] == sum(record[key] for key in parts)
     assert record["never_told_apart"] == len(record["left"]) < record["told_apart_by_suite_alone"]
     assert content["total"] == {key: record[key] for key in content["total"]}
-    assert sorted(path.name for path in suite.iterdir()) == ["concert", "suite.json"]
+    assert sorted(path.name for path in suite.iterdir()) == ["concert", "lock", "suite.json"]
 
 
 def test_each_database_is_there_for_something(benchmark, suite):
@@ -142,7 +143,7 @@ def test_each_database_is_there_for_something(benchmark, suite):
 def test_the_same_whatever_the_number_of_workers(benchmark, suite, tmp_path):
     result = make(benchmark, tmp_path / "other", workers=3)
     assert result.returncode == 0, result.stderr
-    paths = sorted(path.relative_to(suite) for path in suite.rglob("*") if path.is_file())
+    paths = sorted(path.relative_to(suite) for path in suite.rglob("*.*") if path.is_file())
     assert paths == sorted(path.relative_to(tmp_path / "other") for path in (tmp_path / "other").rglob("*.*"))
     assert all((suite / path).read_bytes() == (tmp_path / "other" / path).read_bytes() for path in paths)
 
@@ -152,12 +153,13 @@ def test_only_what_is_missing_or_different_is_made_again(benchmark, tmp_path):
     output = tmp_path / "suite"
     output.mkdir()
     (output / ".concert.partial").mkdir()  # of a run that was killed
+    (output / ".concert.partial" / ".kid-suite").write_text(MARKER_TEXT)
     (output / ".concert.partial" / "1.sqlite").write_bytes(b"half a database")
 
     def times(**changed: object) -> list[int]:
         result = make(benchmark, output, **(flags | changed))
         assert result.returncode == 0, result.stderr
-        assert sorted(path.name for path in output.iterdir()) == ["concert", "suite.json"]
+        assert sorted(path.name for path in output.iterdir()) == ["concert", "lock", "suite.json"]
         return [path.stat().st_mtime_ns for path in sorted((output / "concert").iterdir())]
 
     first = times()

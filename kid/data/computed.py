@@ -1,0 +1,80 @@
+"""Read what a database computes while it is read: views, virtual tables and generated columns.
+
+Each may take for ever or any amount of memory, and a single call of a function cannot be interrupted inside SQLite. So
+they are read by a process of its own, kid/data/computed_reader.py, which its own alarm ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+GRACE_SECONDS = 1.0  # a statement that SQLite can interrupt ends by itself at its limit; the alarm comes later
+START_SECONDS = 60.0  # for the process to start, on a busy machine
+LIMIT_STATUSES = (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL)
+
+
+def read_apart(
+    path: Path, jobs: list[tuple], seconds: float, total: float
+) -> Iterator[tuple[int, object, tuple[str, int] | None]]:
+    """What the jobs give, in order: (number of the job, value, None), and where one fails (number, None, fault).
+
+    Args:
+        path: the SQLite file.
+        jobs: a key of `kid.data.computed_reader.READERS`, and the arguments of a call of it.
+        seconds: limit for each job; total: for all of them together.
+
+    A fault is (reason, SQLite's error code), the code 0 if a limit of time or memory ended the job.
+    """
+    first, deadline = 0, time.monotonic() + total
+    while first < len(jobs) and (left := deadline - time.monotonic()) > 0:
+        # To a file, not a pipe: it may be much, and what a killed process has written is still there.
+        with (
+            tempfile.TemporaryFile("w+", encoding="utf-8") as output,
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+        ):
+            status = run_reader([str(path), jobs[first:], seconds, left], output, errors)
+            output.seek(0)
+            done = first
+            for line in output:
+                if not line.endswith("\n"):  # it was killed while it wrote
+                    break
+                offset, value, fault, last = json.loads(line)
+                if last:
+                    done = first + offset + 1
+                if fault or not last:
+                    yield first + offset, value, tuple(fault) if fault else None
+            if status and done < len(jobs):
+                errors.seek(0)
+                said = errors.read().strip().rpartition("\n")[2]
+                late = status in LIMIT_STATUSES
+                reason = f"not read within {round(seconds, 1):g} s" if late else f"its reader ended: {said or status}"
+                yield done, None, (reason, 0)
+                done += 1
+        first = done
+    for number in range(first, len(jobs)):
+        yield number, None, (f"not reached within {round(total, 1):g} s", 0)
+
+
+def run_reader(job: list, output: IO[str], errors: IO[str]) -> int:
+    """Run the reader to its end. Returns its status, minus the signal's number if one ended it."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "kid.data.computed_reader"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=output, stderr=errors, env=environment, text=True
+    ) as process:
+        try:
+            process.communicate(json.dumps(job), timeout=job[-1] + START_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            process.kill()
+    return process.returncode

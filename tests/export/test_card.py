@@ -1,0 +1,54 @@
+"""The model card of names that nobody has checked: its metadata is whole, and no name becomes Markdown or HTML."""
+
+import json
+
+import pytest
+from helpers.markdown import BREAKOUTS, kinds
+from huggingface_hub import ModelCard
+from yaml import safe_dump, safe_load
+
+from kid.config.run_config import RunConfig
+from kid.export.card import model_card
+from kid.terminal import printable
+
+YAML_BREAKOUTS = (
+    "x\n---\nlicense: mit",
+    "a: b",
+    "'x\"",
+    "!!python/object/apply:os.system [ls]",
+    "{a: [",
+    "x # y",
+    "- z",
+    "&a *a",
+)
+
+
+def card(tmp_path, name: str) -> str:
+    """The card of a run whose teacher, data, environment, scores and base model's licence are all called `name`."""
+    run, base = tmp_path / "run", tmp_path / "base"
+    (run / "scores").mkdir(parents=True)
+    base.mkdir()
+    licence = {"license": "other", "license_name": name, "license_link": [name]}
+    (base / "README.md").write_text(f"---\n{safe_dump(licence)}---\n# A base\n", encoding="utf-8")
+    (run / "environment.json").write_text(json.dumps({"python": name, "packages": {name: name}, "git_commit": name}))
+    verdict = {"index": 0, "ex": True, "ts": None, "error": None, "hardness": name, "differs": []}
+    score = {"benchmark": "jsonl", "split": "dev", "evidence": None, "n": 1, "ex": 100.0, "ts": None}
+    score |= {"hardness": {name: {"n": 1, "ex": 100.0, "ts": None}}, "verdicts": [verdict]}
+    (run / "scores" / "dev.json").write_text(json.dumps(score))
+    flat = name.replace("/", "\u2215")
+    config = RunConfig(
+        method="kid", benchmark="jsonl", student=f"org/{flat}", teacher=f"org/{flat}", data=f"data/{flat}", output="run"
+    )
+    return model_card(run, config, None, base, "bf16", "AutoTokenizer", f"python train/export.py {name}")[0]
+
+
+@pytest.mark.parametrize("name", [*BREAKOUTS, *YAML_BREAKOUTS])
+def test_no_name_leaves_its_place(tmp_path, name):
+    text, ordinary = card(tmp_path / "hostile", name), card(tmp_path / "ordinary", "name")
+    assert not {*"\x1b\x07\x9b\u202e\u2066\ufeff"} & {*text}
+    bodies = [one.split("\n---\n", 1)[1] for one in (text, ordinary)]
+    assert kinds(bodies[0]) == kinds(bodies[1])
+    found = ModelCard(text).data.to_dict()
+    assert found.keys() == ModelCard(ordinary).data.to_dict().keys() and found["license"] == "other"
+    assert found["license_name"].split() == printable(name).split() and len(found["license_link"]) == 1
+    assert found == safe_load(text.split("\n---\n", 1)[0].removeprefix("---"))
