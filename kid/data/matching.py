@@ -28,7 +28,7 @@ from kid.data.computed import read_apart
 from kid.data.database import TimeLimit, cells_query, open_database, shadow_tables, table_columns
 from kid.data.schema import DamagedDatabaseError, database_error, sqlite_error, stored_tables
 from kid.errors import InputError
-from kid.sql.normalise import lower
+from kid.sql.parsing import lower
 
 SHARD_CELLS = 100_000
 MAX_CELL_CHARACTERS = 100

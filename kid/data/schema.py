@@ -17,7 +17,7 @@ from kid.data.faults import Damage
 from kid.data.questions import is_text, read_items
 from kid.errors import InputError
 from kid.files import name_fault
-from kid.sql.normalise import lower
+from kid.sql.parsing import lower
 
 STORED_SECONDS = 60.0  # for the sample values of a column that lies in the file
 COMPUTED_SECONDS = 5.0  # for those of a view, a virtual table or a table's generated columns

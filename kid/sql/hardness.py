@@ -14,7 +14,7 @@ from sqlglot.dialects.sqlite import SQLite
 from sqlglot.tokens import TokenType
 
 from kid.errors import InputError
-from kid.sql.normalise import SPECIAL, PlainParser
+from kid.sql.parsing import PlainParser, join_operators
 
 LEVELS = ("easy", "medium", "hard", "extra")
 AGGREGATES = frozenset(("AVG", "COUNT", "MAX", "MIN", "SUM"))
@@ -34,7 +34,7 @@ def parse_query(sql: str) -> exp.Query:
     """
     if len(sql) > MAX_CHARACTERS:
         raise InputError(f"has {len(sql)} characters; more than {MAX_CHARACTERS} are not read")
-    sql = SPECIAL.sub(lambda match: match["operator"] + "=" if match["operator"] else match[0], sql)
+    sql = join_operators(sql)
     try:
         tokens = list(takewhile(lambda token: token.token_type != TokenType.SEMICOLON, SQLite().tokenize(sql)))
         tree = (

@@ -13,10 +13,10 @@ from itertools import pairwise
 
 from sqlglot import ParseError, TokenError, exp
 from sqlglot.dialects.sqlite import SQLite
-from sqlglot.parsers.sqlite import SQLiteParser
 from sqlglot.tokens import Token, TokenType
 
 from kid.errors import InputError
+from kid.sql.parsing import SPECIAL, PlainParser, join_operators, lower
 
 # Words that SQLite, or sqlglot when it reads the result again, does not accept as a bare name everywhere.
 KEYWORDS = """add all alter and any as autoincrement between case cast check collate commit constraint create cross
@@ -31,33 +31,6 @@ NOT_FUNCTIONS = RESERVED - {"cast", "if", "raise"} | {"by", "filter", "match", "
 OPERANDS = frozenset(("END", "NULL", "TRUE", "FALSE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP"))
 ROW_IDS = ("rowid", "oid", "_rowid_")
 OPERATOR_SPELLINGS = {"<>": "!=", "==": "="}
-ASCII_LOWERCASE = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
-SPECIAL = re.compile(
-    r"""(?s)'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]"""
-    r"|(?P<blank>(?:\s|--[^\n]*|/\*.*?\*/)+)|(?P<operator>[<>!])\s+="
-)
-
-
-# Steps of the parser from one token to another. Spider's and BIRD's gold queries take up to 4.4 per token.
-FREE_STEPS, STEPS_PER_TOKEN = 2_000, 50
-
-
-class PlainParser(SQLiteParser):
-    """Keeps functions as written, and reads no name in them as a unit, nor `list < 1` as a type `list<...>`."""
-
-    FUNCTIONS, NESTED_TYPE_TOKENS, STRUCT_TYPE_TOKENS = {}, frozenset(), frozenset()
-
-    def parse(self, raw_tokens: list[Token], sql: str) -> list[exp.Expr | None]:
-        """The statements' trees. Raises ParseError also where sqlglot backtracks too often: each DATE( in another one
-        doubles its work twice, and a looping model writes dozens."""
-        self.steps_left = FREE_STEPS + STEPS_PER_TOKEN * len(raw_tokens)
-        return super().parse(raw_tokens, sql)
-
-    def _advance(self, times: int = 1) -> None:
-        self.steps_left -= 1
-        if self.steps_left < 0:
-            raise ParseError("too deeply nested to be read")
-        super()._advance(times)
 
 
 @dataclass(eq=False)
@@ -111,11 +84,6 @@ class NameResolution:
     problems: list[str] = field(default_factory=list)
 
 
-def lower(name: str) -> str:
-    """`name` lower-cased as SQLite compares names: ASCII letters only."""
-    return name.translate(ASCII_LOWERCASE)
-
-
 def written_name(name: str) -> str:
     """A name in the canonical form: lower-cased, in backticks where it needs them."""
     name = lower(name)
@@ -131,7 +99,7 @@ def position(node: exp.Expr) -> int:
 
 def analyse(query: str, tables: Mapping[str, Sequence[str]]) -> tuple[list[Token], exp.Query, NameResolution]:
     """Correct Spider's `> =` and similar, parse, and resolve the names. Raises InputError."""
-    query = SPECIAL.sub(lambda match: match["operator"] + "=" if match["operator"] else match[0], query)
+    query = join_operators(query)
     try:
         tokens = SQLite().tokenize(query)
         trees = PlainParser(dialect=SQLite).parse(tokens, query)

@@ -14,7 +14,7 @@ from itertools import chain
 from sqlglot import exp
 
 from kid.sql.hardness import parse_query
-from kid.sql.normalise import lower
+from kid.sql.parsing import lower
 
 # Each comparison operator, and the equivalent one after exchanging its sides.
 MIRRORED = {exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE}

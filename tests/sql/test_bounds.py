@@ -8,7 +8,8 @@ import pytest
 from kid.evaluation.failures import failure_classes
 from kid.evaluation.suites.neighbours import parse_with_schema
 from kid.sql.hardness import parse_query, spider_hardness
-from kid.sql.normalise import FREE_STEPS, STEPS_PER_TOKEN, PlainParser, gold_schema_items, normalise_sql
+from kid.sql.normalise import gold_schema_items, normalise_sql
+from kid.sql.parsing import FREE_STEPS, STEPS_PER_TOKEN, PlainParser
 
 
 def nested(start: str, depth: int, end: str = ")", middle: str = "1") -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kid.data.database import TimeLimit, open_database, quote, shadow_tables
 from kid.data.schema import Schema
-from kid.sql.normalise import lower
+from kid.sql.parsing import lower
 
 VALUES_PER_COLUMN = 300  # taken from the original; they are sent to every worker
 ROWS_READ = 20_000  # values are taken from a table's first rows

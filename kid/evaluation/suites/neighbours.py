@@ -16,7 +16,8 @@ from sqlglot.dialects.sqlite import SQLite
 
 from kid.data.schema import Schema
 from kid.sql.comparison import normalize_query
-from kid.sql.normalise import PlainParser, lower, normalise_sql
+from kid.sql.normalise import normalise_sql
+from kid.sql.parsing import PlainParser, lower
 
 # The operators that each operator is replaced by.
 COMPARISONS = {

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kid.data.database import quote
 from kid.evaluation.suites.database_plans import FRACTIONS, NUMBER, ColumnPlan, DatabasePlan, ForeignKey, TablePlan
-from kid.sql.normalise import lower
+from kid.sql.parsing import lower
 
 NULL_SHARE = 0.12
 EXACT_WEIGHT = 3  # a constant is this many times as likely as each of its neighbouring values
