@@ -74,6 +74,7 @@ def readers(folder: Path) -> dict[str, tuple[list[Path], Callable[[Path], object
     from kid.evaluation.gold_cache import read_results
     from kid.evaluation.scores import find_suites
     from kid.models.hashes import check_hashes
+    from kid.models.pretrained import find_teacher
     from kid.run.checkpoint import verify_checkpoint
 
     caches, run, suite = folder / "cache", folder / "run", folder / "suite"
@@ -96,6 +97,8 @@ def readers(folder: Path) -> dict[str, tuple[list[Path], Callable[[Path], object
     def read_weights(file: Path) -> object:
         top = next(parent for parent in file.parents if (parent / "kid-hashes.json").exists())
         check_hashes(top)
+        if (top / "adapter_config.json").exists():
+            find_teacher(str(top), "--model")  # the place of its base may change, and then there must be one
         return {path: path.read_bytes() for path in files_under(top) if path.name not in ("README.md", top.name)}
 
     def read_checkpoint(file: Path) -> object:

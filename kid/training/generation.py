@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -54,6 +53,14 @@ def outputs_so_far(folder: Path, first: dict) -> dict[str, dict]:
                 output = json.loads(line)
                 found[output["prompt"]] = output
     return found
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what this module and the lock have written into the folder, and the folder if it is empty then."""
+    for file in [*folder.glob("rank-*.jsonl"), *(folder / name for name in ("header.json", "owner.json", "lock"))]:
+        file.unlink(missing_ok=True)
+    if not folder.is_symlink() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def batches_of_ranks(
@@ -137,7 +144,7 @@ def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
             found = outputs_so_far(parts_folder(path), first)
             lines = [first, *(found[name] for name in prompts)]
             write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
-            shutil.rmtree(parts_folder(path))
+            remove_parts(parts_folder(path))
             ended = sum(line["ids"][-1] == tokenizer.eos_token_id for line in lines[1:])
             print(f"{path}: {len(prompts)} outputs, {ended} of them ended by EOS", flush=True)
 

@@ -6,7 +6,7 @@ import pytest
 
 from kid.config.recipe import merge_config
 from kid.errors import InputError
-from kid.training.generation import batches_of_ranks, drop_torn_line, generate, outputs_so_far
+from kid.training.generation import batches_of_ranks, drop_torn_line, generate, outputs_so_far, remove_parts
 
 FIRST = {"teacher": "T", "sample_temperature": 1.0, "top_p": 1.0, "max_new_tokens": 9, "seed": 0}
 
@@ -33,6 +33,20 @@ def test_what_earlier_attempts_wrote_counts_whatever_their_ranks(tmp_path):
     assert (tmp_path / "rank-0.jsonl").read_text() == '{"prompt": "a", "ids": [1]}\n'
     drop_torn_line(tmp_path / "rank-1.jsonl")
     assert not (tmp_path / "rank-1.jsonl").exists()
+
+
+def test_only_our_own_files_are_removed(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "F.parts").symlink_to(tmp_path / "real")
+    for name in ("header.json", "rank-0.jsonl", "rank-11.jsonl", "lock", "owner.json", "thesis.txt"):
+        (tmp_path / "real" / name).touch()
+    remove_parts(tmp_path / "F.parts")
+    assert [path.name for path in (tmp_path / "real").iterdir()] == ["thesis.txt"]
+    (tmp_path / "real" / "thesis.txt").unlink()
+    remove_parts(tmp_path / "F.parts")
+    assert (tmp_path / "F.parts").is_symlink()
+    remove_parts(tmp_path / "real")
+    assert not (tmp_path / "real").exists()
 
 
 @pytest.mark.parametrize("changes", [{"teacher": "U"}, {"top_p": 0.5}, {"max_new_tokens": 3}, {"seed": 1}])
