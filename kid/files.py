@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import unicodedata
@@ -46,6 +47,12 @@ def check_name(name: str, what: str) -> None:
     """
     if fault := name_fault(name):
         raise InputError(f"{what} {fault}; a name that becomes one of a file must be a single part of a path")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:

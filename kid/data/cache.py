@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from kid.errors import InputError
-from kid.files import sync, write_atomically
+from kid.files import file_sha256, sync, write_atomically
 
 # Hashes of files from this size on are stored, and reused while path, size and modification time stay the same.
 MIN_MEMOISED_BYTES = 16 * 2**20
@@ -52,8 +52,7 @@ def hash_file(path: Path) -> str:
         memo = cache_folder() / "hashes" / json_hash(parts)
         if stored := read_memo(memo):
             return stored
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(path)
     if memo:
         write_atomically(memo, digest)
     return digest
@@ -98,9 +97,7 @@ def sign(folder: Path) -> None:
     files, folders = files_of(folder)
     listed = {}
     for path in files:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        listed[str(path.relative_to(folder))] = [path.stat().st_size, digest]
+        listed[str(path.relative_to(folder))] = [path.stat().st_size, file_sha256(path)]
         sync(path)
     manifest = folder / MANIFEST
     names = [str(path.relative_to(folder)) for path in folders]
@@ -131,9 +128,8 @@ def find_damage(folder: Path) -> str | None:
             path = folder / name
             if not stat.S_ISREG(path.lstat().st_mode):
                 return f"has something else at {name}"
-            with path.open("rb") as file:
-                if path.stat().st_size != size or hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                    return f"has another content in {name}"
+            if path.stat().st_size != size or file_sha256(path) != digest:
+                return f"has another content in {name}"
     except FileNotFoundError as error:
         return f"lacks {Path(error.filename).name}"
     except OSError as error:

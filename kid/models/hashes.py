@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from kid.errors import InputError
+from kid.files import file_sha256
 
 HASHES_FILE = "kid-hashes.json"  # path in the folder -> [size in bytes, SHA-256]
 WEIGHTS = (".safetensors", ".bin")
@@ -27,8 +28,7 @@ _verified: dict[Path, list] = {}
 
 def file_digest(path: Path) -> list:
     """[size in bytes, SHA-256] of a file."""
-    with path.open("rb") as file:
-        return [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
+    return [path.stat().st_size, file_sha256(path)]
 
 
 def model_file_digest(path: Path) -> list:

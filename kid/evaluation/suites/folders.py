@@ -6,14 +6,13 @@ databases are tried; it holds a marker. Only files that the one or the other nam
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kid.errors import InputError
-from kid.files import check_name, sync
+from kid.files import check_name, file_sha256, sync
 
 SCRIPT = "eval/make_test_suite.py"
 MARKER = ".kid-suite"
@@ -39,17 +38,12 @@ def database_names(db_id: str, count: int) -> list[str]:
     return [f"{db_id}_{number:02d}.sqlite" for number in range(1, count + 1)]
 
 
-def file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def describe_files(paths: Iterable[Path]) -> list[dict]:
     """What suite.json records of each file; waits until the files are on disk. Raises OSError."""
     described = []
     for path in paths:
         sync(path)
-        described.append({"name": path.name, "bytes": path.stat().st_size, "sha256": file_hash(path)})
+        described.append({"name": path.name, "bytes": path.stat().st_size, "sha256": file_sha256(path)})
     return described
 
 
@@ -93,7 +87,7 @@ def find_fault(folder: Path, db_id: str, record: dict) -> str | None:
         if size != file["bytes"]:
             return f"{found[file['name']]} has {size} bytes instead of {file['bytes']}"
     for file in record["files"]:
-        if file_hash(found[file["name"]]) != file["sha256"]:
+        if file_sha256(found[file["name"]]) != file["sha256"]:
             return f"{found[file['name']]} has another SHA-256"
     return None
 
