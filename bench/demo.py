@@ -155,6 +155,7 @@ class Demo:
         from plots import plot_runs
 
         from kid.data.questions import load_questions
+        from kid.evaluation.predictions_file import read_predictions
         from kid.report.runs import median_seconds, read_metrics
 
         first = self.seeds[0]
@@ -193,7 +194,7 @@ class Demo:
             questions += chosen
             for name in shown:
                 predictions_file, scores_file = self.paths(name, split)
-                lines = predictions_file.read_text().splitlines()
+                lines = read_predictions(predictions_file, len(everything)).queries
                 found = json.loads(scores_file.read_text())["verdicts"]
                 predictions[name] += [lines[question.index] for question in chosen]
                 verdicts[name] += [found[question.index]["ex"] for question in chosen]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from kid.config.benchmarks import BENCHMARKS
 from kid.data.faults import Damage
-from kid.data.questions import find_tables, question_files, read_items, split_folders
+from kid.data.items import read_items
+from kid.data.questions import find_tables, question_files, split_folders
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
 

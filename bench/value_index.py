@@ -18,7 +18,8 @@ from pathlib import Path
 from rich.table import Table
 
 from kid.console import Console
-from kid.data.matching import build_value_index, match_values
+from kid.data.matching import match_values
+from kid.data.value_index import build_value_index
 from kid.errors import InputError, OneLineParser, run_script
 
 QUESTIONS = 100

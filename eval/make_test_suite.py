@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from cli import add_question_flags
 from rich import box
 from rich.table import Table
 
+from kid.config.benchmarks import find_split
 from kid.console import Console
+from kid.data.database import DamagedDatabaseError, check_not_in_use
 from kid.data.faults import Damage
 from kid.data.questions import find_databases, find_tables, load_questions
-from kid.data.schema import DamagedDatabaseError, Schema, check_not_in_use, read_database, read_tables
+from kid.data.reading import lacks_schema
+from kid.data.schema import Schema, read_tables
+from kid.data.sqlite_schema import completion_note, read_database
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers
 from kid.evaluation.suites.build import Options, make_suites, read_suite
@@ -78,8 +83,9 @@ def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple
         InputError: some are damaged or missing; the message names all that are.
     """
     tables, damage = find_tables(arguments.benchmark, arguments.split, arguments.data, arguments.tables), Damage()
-    known = read_tables(tables, damage) if tables else {}
-    missing = [db_id for db_id in paths if tables and known.get(db_id) is None]
+    partial = not find_split(arguments.benchmark, arguments.split).tables_required
+    known = read_tables(tables, damage, partial) if tables else None
+    missing = [db_id for db_id in paths if lacks_schema(known, db_id, partial)]
     if missing and arguments.damaged == "error":
         reasons = "; ".join(["", *damage.lines()])
         raise InputError(f"{tables} has no sound schema of {', '.join(missing)}{reasons}; fetch the file again")
@@ -90,12 +96,14 @@ def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple
     for db_id, path in paths.items():
         if db_id not in damaged:
             try:
-                schemas[db_id] = read_database(known.get(db_id), db_id, path)
+                schemas[db_id] = read_database((known or {}).get(db_id), db_id, path, partial)
             except DamagedDatabaseError as error:
                 damaged[db_id] = str(error)
     if damaged and arguments.damaged == "error":
         what_to_do = "mend this, or go on without it with --damaged skip"
         raise InputError(f"damaged database: {', '.join(damaged.values())}; {what_to_do}")
+    if partial and (note := completion_note(tables, known or {}, schemas)):
+        print(f"note: {note}", file=sys.stderr)
     return schemas, damaged
 
 

@@ -89,8 +89,8 @@ def only_writer(part: Path, output: Path) -> Iterator[TextIO]:
 
 def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> tuple[list[str], list[str]]:
     """One candidate of each question that has a prompt; and lines on how they were chosen."""
+    from kid.data.database import check_not_in_use
     from kid.data.questions import find_databases
-    from kid.data.schema import check_not_in_use
     from kid.evaluation.candidates import choose_accepted
     from kid.progress import progress_bar
 

@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from cli import add_question_flags
 from rich.table import Table
 
 from kid.console import Console
+from kid.data.database import check_not_in_use
 from kid.data.faults import Damage
 from kid.data.questions import Question, find_databases, load_questions
-from kid.data.schema import check_not_in_use
 from kid.errors import InputError, OneLineParser, run_script
-from kid.evaluation.execution import default_workers
-from kid.evaluation.execution_accuracy import COMPARISON_RULES, Verdict, gold_failures, score_predictions
+from kid.evaluation.execution import ENDED_FROM_OUTSIDE, default_workers
+from kid.evaluation.execution_accuracy import (
+    COMPARISON_RULES,
+    GOLD_TIMES,
+    LESS_PATIENT_SHARE,
+    PATIENT_TIMEOUTS,
+    Verdict,
+    gold_failures,
+    score_predictions,
+    worst_case_seconds,
+)
 from kid.evaluation.failures import failure_examples, failure_table
 from kid.evaluation.gold_cache import depends_on_chance
-from kid.evaluation.scores import find_suites, read_predictions, recorded_evidence, score_record
-from kid.evaluation.worker import Limits
+from kid.evaluation.predictions_file import read_predictions
+from kid.evaluation.scores import find_suites, recorded_evidence, score_record, with_faults
+from kid.evaluation.worker import DAMAGED, Limits
 from kid.files import check_writable, write_atomically
 from kid.report.text import code_block, escape_markdown, markdown_table
 
 EXAMPLES = 3  # of each class of misses
+LONG_SECONDS = 3600  # a run that may take longer says so first
+# What an error may hold that is not the prediction's own fault -> what to do.
+DOUBTFUL = {DAMAGED: "mend the file", ENDED_FROM_OUTSIDE: "score again with fewer --workers"}
 console = Console()
 EXAMPLE = """\
 examples:
@@ -32,10 +46,11 @@ examples:
   python eval/score.py --benchmark bird --data bird/ --predictions preds.sql --failures failures.md
 
   preds.sql holds one SQL query a line, in the order of the benchmark's questions; what follows a tab is ignored, and
-  an empty line is a wrong prediction. By Spider's rule a prediction is right (EX) if its result equals the gold
-  query's: rows in any order unless the gold query has ORDER BY, columns in any order, DISTINCT ignored. TS asks for
-  the same on every database of a test suite (eval/make_test_suite.py makes one). By BIRD's rule results are equal as
-  sets of rows, columns in order. Queries run read-only; docs/evaluation.md has the rules, the limits, the JSON.
+  an empty line is a wrong prediction. The JSON object of BIRD's evaluator is read too. By Spider's rule a prediction is
+  right (EX) if its result equals the gold query's: rows in any order unless the gold query has ORDER BY, columns in any
+  order, DISTINCT ignored. TS asks for the same on every database of a test suite (eval/make_test_suite.py makes one).
+  By BIRD's rule results are equal as sets of rows, columns in order. Queries run read-only; docs/evaluation.md has the
+  rules, the limits, the JSON.
 """
 
 
@@ -44,7 +59,9 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_question_flags(parser)
-    parser.add_argument("--predictions", required=True, metavar="FILE", type=Path, help="one SQL query a line")
+    parser.add_argument(
+        "--predictions", required=True, metavar="FILE", type=Path, help="one SQL query a line, or BIRD's JSON"
+    )
     damaged_help = "damaged questions: error, or skip, and they count as wrong (default: error)"
     parser.add_argument("--damaged", choices=("error", "skip"), default="error", help=damaged_help)
     suite_help = "also TS, on DIR/DB_ID/*.sqlite; default: the folders of the databases, if they hold several files"
@@ -54,6 +71,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--workers", metavar="N", type=int, default=default_workers(), help="default: number of cores")
     timeout_help = "seconds each query may take (default: 60); of bird, gold and prediction in sum (default: 30)"
     parser.add_argument("--timeout", metavar="S", type=float, help=timeout_help)
+    distinct_help = "compare with DISTINCT, as the official code's --keep_distinct does (default: DISTINCT is dropped)"
+    parser.add_argument("--keep-distinct", action="store_true", help=distinct_help)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures and every verdict to this file")
     failures_help = f"write the misses by class and hardness, and {EXAMPLES} examples of each class, to this file"
     parser.add_argument("--failures", metavar="F.md", type=Path, help=failures_help)
@@ -64,6 +83,8 @@ def parse_arguments() -> argparse.Namespace:
         value = getattr(arguments, name)
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"--{name} {getattr(arguments, name)} is out of range; give a number above 0")
+    if arguments.keep_distinct and arguments.benchmark == "bird":
+        raise InputError("--keep-distinct is for Spider's rule; BIRD's keeps DISTINCT anyway: leave the flag out")
     return arguments
 
 
@@ -115,6 +136,28 @@ def show(record: dict, ex: list[Verdict], ts: list[Verdict] | None) -> None:
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def show_doubtful(verdicts: list[Verdict]) -> None:
+    """Name the predictions that count as wrong by an error that need not be theirs."""
+    for sign, what_to_do in DOUBTFUL.items():
+        found = [str(verdict.index) for verdict in verdicts if sign in (verdict.error or "")]
+        if found:
+            print(f"question {', '.join(found)}: wrong because {sign.split(':')[0].split(';')[0]}; {what_to_do}")
+
+
+def show_worst_case(questions: list[Question], databases: list[dict], limits: Limits, workers: int) -> None:
+    """Say first how long scoring may take, if that is long. `databases`: the files of each db_id, for EX and for TS."""
+    cases = [worst_case_seconds(questions, files, limits.seconds, workers) for files in databases]
+    count, seconds = (sum(case[place] for case in cases) for place in (0, 1))
+    if seconds > LONG_SECONDS:
+        less = f"{limits.seconds * LESS_PATIENT_SHARE:g} s, or {GOLD_TIMES} times what the gold query takes"
+        print(
+            f"note: at worst {seconds / 3600:.1f} h, if every prediction runs into its time limit ({count} queries of "
+            f"{limits.seconds:g} s on {workers} workers; after {PATIENT_TIMEOUTS} time-outs on a database the limit "
+            f"there falls to {less})",
+            file=sys.stderr,
+        )
+
+
 def failures_page(lines: list[dict], questions: list[Question], predictions: list[str]) -> str:
     """Markdown: the table of misses, and examples of each class."""
     page = ["# Misses of EX by what differs from the gold query", "", markdown_table(*failure_table(lines)), ""]
@@ -147,30 +190,41 @@ def main() -> None:
     for path in databases.values():
         check_not_in_use(path)
     suites = find_suites(arguments.test_suite, databases, db_ids)
-    predictions = read_predictions(arguments.predictions, len(questions))
+    read = read_predictions(arguments.predictions, len(questions), [question.db_id for question in questions])
+    predictions = read.queries
     for flag in ("json", "failures"):
         if path := getattr(arguments, flag):
             prepare_file(path, f"--{flag}")
     limits = Limits(seconds=arguments.timeout)
     files = {db_id: [path] for db_id, path in databases.items()}
-    ex = score_predictions(questions, predictions, files, arguments.workers, limits, benchmark, "EX")
-    found = ts = None
+    if read.faults:
+        print(f"warning: {arguments.predictions}: {read.warning()}", file=sys.stderr)
+    show_worst_case(questions, [files, suites] if suites else [files], limits, arguments.workers)
+    keep = arguments.keep_distinct
+    ex = score_predictions(questions, read.runnable(), files, arguments.workers, limits, benchmark, "EX", keep)
+    ex = with_faults(ex, read.faults)
+    found, ts, without_suite = None, None, []
     if suites:
         # Whoever is wrong on the database itself is wrong on the suite.
         right = [place for place, verdict in enumerate(ex) if verdict.correct]
         chosen, lines = [questions[place] for place in right], [predictions[place] for place in right]
-        found = score_predictions(chosen, lines, suites, arguments.workers, limits, benchmark, "TS")
+        found = score_predictions(chosen, lines, suites, arguments.workers, limits, benchmark, "TS", keep)
         ts = {verdict.index: verdict for verdict in found}
-        empty = sorted(db_id for db_id, files in suites.items() if not files)
-        if empty:
-            print(f"the test suite has no database for {', '.join(empty)}: there TS is EX")
+        without_suite = sorted(db_id for db_id, files in suites.items() if not files)
+        if without_suite:
+            print(f"the test suite has no database for {', '.join(without_suite)}: there TS is EX")
     evidence = arguments.evidence == "yes" if arguments.evidence else recorded_evidence(arguments.predictions)
     record = score_record(benchmark, split, evidence, questions, predictions, ex, ts)
+    if keep:
+        record["keep_distinct"] = True
+    if without_suite:
+        record["ts_is_ex"] = without_suite
     if arguments.failures:
         write_atomically(arguments.failures, failures_page(record["verdicts"], questions, predictions))
     if arguments.json:
         write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
     show(record, ex, found)
+    show_doubtful([*ex, *(found or [])])
     chance = [str(question.index) for question in questions if not question.fault and depends_on_chance(question.query)]
     if chance:
         what = "the gold query reads the clock or random numbers, so that the verdict depends on when it is run"

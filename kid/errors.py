@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import difflib
+import itertools
 import os
 import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +23,10 @@ OTHER_RANKS_WAIT_SECONDS = 10
 STOPPED_STATUS = 75  # "try again later" (EX_TEMPFAIL): stopped cleanly and can be resumed
 # What torch's backends report when another rank no longer answers; they raise several kinds of RuntimeError.
 LOST_PEER_MESSAGES = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
+
+
+# A flag's first characters: hyphens, or what word processors make of them.
+DASHES = "-\u2010-\u2015\u2212"
 
 
 class InputError(ValueError):
@@ -36,10 +42,51 @@ class StoppedError(Exception):
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An ArgumentParser that raises a wrong flag as a one-line InputError."""
+    """An ArgumentParser that raises a wrong flag as a one-line InputError, with the flag that was probably meant.
+
+    foreign: flags of other scripts, which do not belong to this one.
+    given: the words of the command line.
+    """
+
+    foreign: Collection[str] = ()
+    given: Collection[str] = ()
+
+    def parse_known_args(self, args=None, namespace=None):
+        self.given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> None:
-        raise InputError(f"{message}; see --help")
+        hints = {flag: self.hint(flag) for flag in self.unknown_flags()}
+        found = [hint if len(hints) == 1 else f"{flag}: {hint}" for flag, hint in hints.items() if hint]
+        raise InputError(f"{message}; see --help" + (f" ({'; '.join(found)})" if found else ""))
+
+    def flags(self) -> list[str]:
+        """The flags that this parser's help names."""
+        shown = (action for action in self._actions if action.help != argparse.SUPPRESS)
+        return [flag for action in shown for flag in action.option_strings]
+
+    def unknown_flags(self) -> list[str]:
+        """What was given as a flag and is none, without its value, in the order given."""
+        known = [flag for action in self._actions for flag in action.option_strings]
+        names = [word.partition("=")[0] for word in itertools.takewhile(lambda word: word != "--", self.given)]
+        return [
+            name
+            for name in dict.fromkeys(names)
+            if re.match(rf"[{DASHES}]+[^\W\d]", name)
+            and " " not in name
+            and name not in known
+            and not (self.allow_abbrev and any(flag.startswith(name) for flag in known))
+        ]
+
+    def hint(self, given: str) -> str:
+        """Which flag was probably meant, or that it belongs to another script; empty if it is like none."""
+        name = "--" + given.lstrip(DASHES).replace("_", "-").lower()
+        flags = self.flags()
+        longer = [flag for flag in flags if flag.startswith(name)]
+        if name not in flags and name in self.foreign:
+            return f"{name} does not belong to {'/'.join(Path(sys.argv[0]).parts[-2:])}; leave it out"
+        near = [name] if name in flags else longer or difflib.get_close_matches(name, flags, n=1, cutoff=0.75)
+        return f"did you mean {' or '.join(near)}?" if 0 < len(near) <= 3 else ""
 
 
 @contextmanager

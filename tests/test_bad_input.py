@@ -167,7 +167,10 @@ def test_deepspeed_keys_that_the_run_sets(flags, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--mask-ration", "0.2"], "unrecognized arguments: --mask-ration 0.2; see --help"),
+        (
+            ["--mask-ration", "0.2"],
+            "unrecognized arguments: --mask-ration 0.2; see --help (did you mean --mask-ratio?)",
+        ),
         (["--method", "kd"], "--method: method = 'kd' is unknown; choose one of sft, fkd, rkd,"),
         (["--mask-ratio", "1.5"], "--mask-ratio: mask_ratio = 1.5 is out of range; it must be from 0 to 1"),
         (["--config", "gone.yaml"], "recipe gone.yaml: No such file or directory"),
@@ -214,3 +217,11 @@ def test_sft_has_no_flags_of_a_teacher():
         [sys.executable, "train/sft.py", "--teacher", "t"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2 and "unrecognized arguments: --teacher t" in done.stderr
+    assert "(--teacher does not belong to train/sft.py; leave it out)" in done.stderr
+
+
+def test_generate_names_the_flag_that_does_not_belong_to_it():
+    command = [sys.executable, "train/generate.py", "--teacher", "t", "--data", "d", "--mask_ratio", "0.3"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "(--mask-ratio does not belong to train/generate.py; leave it out)" in done.stderr

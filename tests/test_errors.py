@@ -11,7 +11,7 @@ import torch
 from helpers.launcher import ROOT
 from safetensors import SafetensorError
 
-from kid.errors import RunError, is_lost_peer_error, report_write_errors, write_error_reason
+from kid.errors import InputError, OneLineParser, RunError, is_lost_peer_error, report_write_errors, write_error_reason
 
 
 def script(raises: str, **environment: str) -> subprocess.CompletedProcess:
@@ -79,3 +79,43 @@ def test_what_libraries_raise_on_a_full_disk_is_known():
 def test_a_peer_that_is_gone_is_told_from_an_error_of_ones_own():
     assert is_lost_peer_error(RuntimeError("[gloo/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"))
     assert not is_lost_peer_error(RuntimeError("shape mismatch")) and not is_lost_peer_error(ValueError("Broken pipe"))
+
+
+def parser(**options) -> OneLineParser:
+    parser = OneLineParser(**options)
+    for flag in ("--mask-ratio", "--mask-token", "--lr", "--batch-size", "-n"):
+        parser.add_argument(flag)
+    parser.add_argument("-r", "--required", required=True)
+    parser.foreign = {"--teacher-outputs", "--mask-strategy"}
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("-r r --mask_ratio 1", "unrecognized arguments: --mask_ratio 1; see --help (did you mean --mask-ratio?)"),
+        ("-r r --mask_ratio=0.3", "(did you mean --mask-ratio?)"),
+        ("-r r --Mask-Ratio 0.3", "(did you mean --mask-ratio?)"),
+        ("-r r \u2014mask-ratio 0.3", "(did you mean --mask-ratio?)"),
+        ("-r r \u2013\u2013lr 0.3", "(did you mean --lr?)"),
+        ("-r r -mask-ratio 0.3", "(did you mean --mask-ratio?)"),
+        ("-r r --batch_sise 3", "(did you mean --batch-size?)"),
+        ("-r r --mask 3", "(did you mean --mask-ratio or --mask-token?)"),
+        ("-r r --batch_size --learn --lrr", "(--batch_size: did you mean --batch-size?; --lrr: did you mean --lr?)"),
+        ("--requird r", "the following arguments are required: -r/--required; see --help (did you mean --required?)"),
+        ("-r r --teacher_outputs f", "(--teacher-outputs does not belong to train/some.py; leave it out)"),
+        ("-r r --nothing-like-it x", "unrecognized arguments: --nothing-like-it x; see --help"),
+        ("-r r --lr", "argument --lr: expected one argument; see --help"),
+    ],
+)  # fmt: skip
+def test_a_wrong_flag_is_answered_by_the_one_that_was_meant(words, said, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/project/train/some.py"])
+    with pytest.raises(InputError) as caught:
+        parser(allow_abbrev=False).parse_args(words.split())
+    assert str(caught.value) == said or str(caught.value).endswith(f"; see --help {said}")
+
+
+def test_what_argparse_takes_is_not_called_wrong():
+    """Abbreviations, negative numbers, values with their flag in one word."""
+    with pytest.raises(InputError, match=r"^unrecognized arguments: x; see --help$"):
+        parser().parse_args(["--required", "r", "--batch", "3", "--lr", "-1", "-n5", "--mask-token=--lr", "x"])

@@ -56,6 +56,7 @@ def build_parser(
 ) -> argparse.ArgumentParser:
     """Flags for these keys of RunConfig, in its order and groups; see `TrainingParser`."""
     parser = TrainingParser(description, example, keep)
+    parser.foreign = {f"--{field.name.replace('_', '-')}" for field in fields(RunConfig) if field.name not in names}
     parser.add_argument("--config", metavar="R.yaml", help="a recipe; flags override its keys")
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # the launcher adds it
     groups: dict[str, argparse._ArgumentGroup] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -263,6 +264,19 @@ def shown(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
+def check_text(name: str, text: str, where: str) -> None:
+    """Raise InputError if a text holds what neither a file's name nor a token can hold: NUL, or half of a character.
+
+    Bytes of a file's name that are not UTF-8 pass; Python has characters of its own for them.
+    """
+    try:
+        valid = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        valid = False
+    if not valid:
+        raise InputError(f"{where}: {name} = {shown(text)} has a NUL or half of a surrogate pair; write it without")
+
+
 def convert(name: str, value: Any, where: str) -> Any:
     """`value` converted to the field's type. Text is parsed as a number for a numeric field: YAML reads 2e-4 as text.
 
@@ -281,6 +295,7 @@ def convert(name: str, value: Any, where: str) -> Any:
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
             raise wrong
+        check_text(name, "".join(texts), where)
         return tuple(texts)
     if kind is bool and value in ("yes", "no", "on", "off"):  # flags arrive as text; YAML has parsed them already
         value = value in ("yes", "on")
@@ -296,6 +311,8 @@ def convert(name: str, value: Any, where: str) -> Any:
         value = int(value) if kind is int and isinstance(value, str) and value.strip().isdigit() else kind(number)
     elif not isinstance(value, kind):
         raise wrong
+    elif kind is str:
+        check_text(name, value, where)
     if meta["choices"] and value not in meta["choices"]:
         raise InputError(f"{where}: {name} = {shown(value)} is unknown; choose one of {', '.join(meta['choices'])}")
     low, high = meta["low"], meta["high"]

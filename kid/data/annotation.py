@@ -13,11 +13,13 @@ from pathlib import Path
 from threading import Thread
 
 from kid.data.cache import cache_folder
-from kid.data.matching import build_value_index, left_out_columns, match_values
+from kid.data.database import DamagedDatabaseError
+from kid.data.matching import match_values
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.questions import Question
 from kid.data.reading import LoadedSplit
-from kid.data.schema import DamagedDatabaseError, Schema
+from kid.data.schema import Schema
+from kid.data.value_index import build_value_index, left_out_columns
 from kid.errors import InputError
 from kid.progress import progress_bar
 from kid.sql.normalise import normalise_sql
@@ -58,8 +60,11 @@ def annotate_database_questions(
         texts = [question_with_evidence(question, evidence) for question in questions]
         index = build_value_index(database)
         matches, left_out = match_values(index, texts), left_out_columns(index)
-    normalised = [normalise_sql(question.query, schema.columns_by_table) for question in questions]
-    return [AnnotatedQuestion(q, m, *n) for q, m, n in zip(questions, matches, normalised, strict=True)], left_out
+    tables = schema.columns_by_table
+    # Many questions ask the same in other words.
+    normalised = {query: normalise_sql(query, tables) for query in {question.query for question in questions}}
+    annotated = [AnnotatedQuestion(q, m, *normalised[q.query]) for q, m in zip(questions, matches, strict=True)]
+    return annotated, left_out
 
 
 def start_worker(cache: Path) -> None:
@@ -72,6 +77,17 @@ def start_worker(cache: Path) -> None:
         os._exit(1)
 
     Thread(target=watch, daemon=True).start()
+
+
+def check_workers_start(pool: ProcessPoolExecutor) -> None:
+    """Run nothing in a worker. Raises InputError where none starts, as under a script that runs when it is imported."""
+    try:
+        pool.submit(bool).result()
+    except BrokenProcessPool:
+        raise InputError(
+            "no worker process for the values in questions starts (its message is above): a script that prepares data "
+            'must do it below `if __name__ == "__main__":` and be a file, as every worker imports it'
+        ) from None
 
 
 def annotate_questions(
@@ -99,6 +115,7 @@ def annotate_questions(
     # caller's threads.
     order = sorted(groups, key=lambda db_id: file_size(loaded.databases.get(db_id)), reverse=True)
     with bar, ProcessPoolExecutor(workers, get_context("forkserver"), start_worker, (cache_folder(),)) as pool:
+        check_workers_start(pool)
         running = {
             pool.submit(
                 annotate_database_questions, schemas[db_id], loaded.databases.get(db_id), groups[db_id], evidence

@@ -1,224 +1,35 @@
-"""Find the database cells that a question mentions, with an on-disk index of the database's texts.
+"""Find the database cells that a question mentions, with the index of `kid.data.value_index`.
 
 BM25 finds cells that share words with a part of the question; of these, a cell matches if it is also nearly equal to a
-phrase of the question.
+phrase of the question. Cells in scripts without blanks between words match as parts of the question.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import re
-import sqlite3
-import time
-import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby, islice
 from pathlib import Path
 
 import bm25s
 import pyarrow as pa
-from bm25s.stopwords import STOPWORDS_EN_PLUS
 from rapidfuzz import fuzz, process
 
-from kid.data.cache import build_once, cache_folder, content_hash, json_hash
-from kid.data.computed import read_apart
-from kid.data.database import TimeLimit, cells_query, open_database, shadow_tables, table_columns
-from kid.data.schema import DamagedDatabaseError, database_error, sqlite_error, stored_tables
-from kid.errors import InputError
-from kid.sql.parsing import lower
+from kid.data.unspaced import find_parts, is_unspaced, lengths_by_beginning, stands_by_chance
+from kid.data.value_index import CELLS_FILE, COLUMNS_FILE, FORMS_FILE, WORDS_FOLDER
+from kid.data.words import LETTER, OUTER_PUNCTUATION, QUOTES, STOP_WORDS, UNSPACED, WORD, fold, stem
 
-SHARD_CELLS = 100_000
-MAX_CELL_CHARACTERS = 100
 MAX_GRAM_WORDS = 4
 CANDIDATES = 10
 MIN_SIMILARITY = 90
 MIN_WORD_SIMILARITY = 80
 MAX_VALUES = 25
-# To read a database's texts, generously; a file whose pages form a circle would take for ever.
-READ_SECONDS, READ_SECONDS_PER_MB = 60.0, 2.0
-LEFT_OUT_FILE = "left_out.json"
-CODE = ("matching", "database", "computed", "computed_reader")  # what an index depends on
-VERSIONS = [bm25s.__version__, pa.__version__, unicodedata.unidata_version]
-
-REQUEST_WORDS = (
-    "count date end find first give go id ids last least list many much name names number numbers one per please show "
-    "tell three top total two"
-)
-# These match values only in quotes or in capitals.
-STOP_WORDS = frozenset(STOPWORDS_EN_PLUS) | frozenset(REQUEST_WORDS.split())
-# A number with its decimals or minutes is one word, so that 3 is not found in 3.5; the s after an apostrophe and other
-# such endings are no words.
-WORD = re.compile(r"\d+(?:[.,:]\d+)+|(?!(?<=[^\W_]')(?:s|t|d|m|re|ll|ve)\b)[^\W_]+", re.IGNORECASE)
+TOKEN_END = re.compile(f"[ {UNSPACED}]")
 DIGITS = re.compile(r"\d+")
-LETTER = re.compile(r"[^\W\d_]")
-WORD_JOINER = re.compile(r"(?<=[^\W_])[-_/]+(?=[^\W_])")  # not the minus of -5 and of the grade B-
-QUOTES = ("'", '"', "`")
-OUTER_PUNCTUATION = "'\"`.,;:?!()[]{} "
-PLAIN_PUNCTUATION = str.maketrans("\u2018\u2019\u00b4\u201c\u201d\u2010\u2011\u2012\u2013\u2014", "'''\"\"-----")
 
 ScoredSpan = tuple[float, int, int]  # similarity, start and end of a span of a question
-
-logging.getLogger("bm25s").setLevel(logging.WARNING)
-
-
-def fold(text: str) -> str:
-    """`text` without accents, dashes inside words and repeated blanks; letter case is kept."""
-    if not text.isascii():
-        # NFKD turns a lone acute accent into a blank and an accent, so quotes are replaced first.
-        decomposed = unicodedata.normalize("NFKD", text.translate(PLAIN_PUNCTUATION))
-        text = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return " ".join(WORD_JOINER.sub(" ", text).split())
-
-
-def stem(word: str) -> str:
-    """`word` without a plural s. Only used to find candidates, which are then compared in full."""
-    if len(word) > 3 and word[-1] == "s" and word[-2] not in "sui":
-        return word[:-3] + "y" if word.endswith("ies") else word[:-1]
-    return word
-
-
-@contextmanager
-def skip_unsupported() -> Iterator[None]:
-    """Skip what this SQLite cannot run because it lacks a virtual table's module or a column's function."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
-            raise
-
-
-def read_columns(connection: sqlite3.Connection) -> list[tuple[str, str, bool]]:
-    """(table, column, whether SQLite computes its cells) in the database's order.
-
-    Without views, SQLite's own tables and virtual tables' shadow tables.
-    """
-    shadows, stored = shadow_tables(connection), stored_tables(connection)
-    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
-    columns = []
-    for (table,) in tables:
-        if table not in shadows and not table.lower().startswith("sqlite_"):
-            with skip_unsupported():
-                rows = table_columns(connection, table)
-                virtual = lower(table) not in stored
-                columns += [(table, name, virtual or hidden == 2) for name, _, _, hidden in rows if hidden != 1]
-    return columns
-
-
-def read_cells(
-    path: Path,
-    connection: sqlite3.Connection,
-    columns: list[tuple[str, str, bool]],
-    seconds: float,
-    left_out: list[str],
-) -> Iterator[tuple[int, str]]:
-    """(number of the column, text) of each column's distinct texts, column by column.
-
-    Args:
-        columns: as `read_columns` gives them.
-        seconds: limit for reading the whole database, without what the caller does between two texts.
-        left_out: gets an entry for each column that was not read to its end within the limits.
-    """
-    with TimeLimit(connection, seconds) as limit:
-        for computed, group in groupby(enumerate(columns), key=lambda item: item[1][2]):
-            members = list(group)
-            read = read_computed_cells(path, members, limit) if computed else read_stored_cells(connection, members)
-            for number, text, fault in read:
-                if fault:
-                    left_out.append(f"{'.'.join(columns[number][:2])} ({fault})")
-                else:
-                    started = time.monotonic()
-                    yield number, " ".join(text.split())
-                    limit.deadline += time.monotonic() - started
-
-
-def read_stored_cells(connection: sqlite3.Connection, columns: list) -> Iterator[tuple[int, str, str]]:
-    """(number of the column, text, "") of numbered columns; (number, "", reason) where the time is over."""
-    for number, (table, column, _) in columns:
-        with skip_unsupported():
-            try:
-                for (text,) in connection.execute(cells_query(table, column, MAX_CELL_CHARACTERS)):
-                    yield number, text, ""
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_INTERRUPT:
-                    raise
-                yield number, "", "the time to read the database is over"
-
-
-def read_computed_cells(path: Path, columns: list, limit: TimeLimit) -> Iterator[tuple[int, str, str]]:
-    """The same for columns that SQLite computes, which are read in a process of their own."""
-    jobs = [("cells", table, column, MAX_CELL_CHARACTERS) for _, (table, column, _) in columns]
-    left = max(0.0, limit.deadline - time.monotonic())
-    for place, text, fault in read_apart(path, jobs, left, left):
-        reason, code = fault or ("", 0)
-        with skip_unsupported():
-            if code:
-                raise sqlite_error(reason, code)
-            yield columns[place][0], text, reason
-
-
-def write_shard(folder: Path, cells: list[tuple[int, str]]) -> None:
-    """Write a BM25 index whose documents are the distinct folded texts of `cells`, and the cells of each document."""
-    # Cells that differ only in column, case or accents are one document, so that one text cannot fill the list of best
-    # candidates.
-    documents: dict[str, list[str]] = {}
-    words: list[list[int]] = []
-    vocabulary: dict[str, int] = {}
-    for number, text in cells:
-        folded = fold(text).strip(OUTER_PUNCTUATION).casefold()
-        if folded not in documents:
-            stems = [stem(word) for word in WORD.findall(folded)]
-            if not stems:
-                continue
-            words.append([vocabulary.setdefault(word, len(vocabulary)) for word in stems])
-            documents[folded] = []
-        cell = f"{number}\t{text}"
-        if cell not in documents[folded]:
-            documents[folded].append(cell)
-    if documents:
-        retriever = bm25s.BM25()
-        retriever.index((words, vocabulary), create_empty_token=False, show_progress=False)
-        retriever.save(folder, show_progress=False)
-        table = pa.table({"folded": list(documents), "cells": list(documents.values())})
-        with pa.OSFile(str(folder / "cells.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table)
-
-
-def build_value_index(database: Path) -> Path:
-    """The folder with the index of a SQLite file's texts, built if it is not in the cache.
-
-    Memory does not grow with the database: SQLite sorts in temporary files (in `SQLITE_TMPDIR`), and every
-    `SHARD_CELLS` texts have an index of their own.
-
-    Raises:
-        InputError: the file cannot be read or is damaged, or the cache cannot be written.
-    """
-
-    def build(folder: Path) -> None:
-        with open_database(database) as connection:
-            connection.executescript("PRAGMA cache_size = -65536; PRAGMA temp_store = FILE")  # 64 MiB to sort in
-            columns = read_columns(connection)
-            (folder / "columns.json").write_text(json.dumps([column[:2] for column in columns]))
-            left_out: list[str] = []
-            seconds = READ_SECONDS + READ_SECONDS_PER_MB * database.stat().st_size / 2**20
-            cells = read_cells(database, connection, columns, seconds, left_out)
-            number = 0
-            while shard := list(islice(cells, SHARD_CELLS)):
-                write_shard(folder / f"{number:06d}", shard)
-                number += 1
-            (folder / LEFT_OUT_FILE).write_text(json.dumps(left_out))
-
-    try:
-        code = [content_hash(Path(__file__).with_name(f"{name}.py")) for name in CODE]
-        key = json_hash([content_hash(database), code, SHARD_CELLS, VERSIONS])
-        return build_once(cache_folder() / "values" / key, build)
-    except sqlite3.Error as error:
-        found = database_error(database, error)
-        if isinstance(found, DamagedDatabaseError):
-            raise found from None
-        raise InputError(f"{found}; SQLITE_TMPDIR must have room to sort it") from None
+Matches = dict[int, dict[str, list[ScoredSpan]]]  # number of the column -> cell -> its spans
 
 
 @dataclass
@@ -238,9 +49,14 @@ class FoldedQuestion:
     phrases_by_width: dict[int, tuple[list[str], list[tuple[int, int]]]] = field(default_factory=dict)
 
     def token_around(self, start: int, end: int) -> str:
-        """A span extended to the blanks around it, without outer quotes, brackets and punctuation."""
-        right = self.text.find(" ", end)
-        return self.text[self.text.rfind(" ", 0, start) + 1 : right if right >= 0 else None].strip(OUTER_PUNCTUATION)
+        """A span extended to the blanks around it, without outer quotes, brackets and punctuation.
+
+        Characters of scripts without blanks end it too.
+        """
+        while start > 0 and not TOKEN_END.match(self.text, start - 1):
+            start -= 1
+        right = TOKEN_END.search(self.text, end)
+        return self.text[start : right.start() if right else None].strip(OUTER_PUNCTUATION)
 
     def is_quoted(self, start: int, end: int) -> bool:
         """Whether a span stands between quotes."""
@@ -352,28 +168,54 @@ def best_values(matches: dict[str, list[ScoredSpan]], taken: set[ScoredSpan]) ->
     return [text for *_, text in sorted(ranked)[:MAX_VALUES]]
 
 
-def match_shard(
-    shard: Path, questions: list[FoldedQuestion], found: list[dict[int, dict[str, list[ScoredSpan]]]]
-) -> None:
-    """Add the matches in a shard to `found`, for each question: number of the column -> cell -> spans."""
-    retriever = bm25s.BM25.load(shard, mmap=True, show_progress=False)
+def cells_of(table: pa.Table, document: int) -> Iterator[tuple[int, str]]:
+    """(number of the column, text) of each cell of a document."""
+    for cell in table["cells"][document].as_py():
+        column, _, text = cell.partition("\t")
+        yield int(column), text
+
+
+def match_words(shard: Path, table: pa.Table, questions: list[FoldedQuestion], found: list[Matches]) -> None:
+    """Add the cells of a shard that are nearly equal to some words of a question."""
+    retriever = bm25s.BM25.load(shard / WORDS_FOLDER, mmap=True, show_progress=False)
     grams = [indexed_ngrams(question, retriever.vocab_dict) for question in questions]
     best = {gram: best_documents(retriever, gram) for gram in set().union(*grams)}
-    with pa.memory_map(str(shard / "cells.arrow")) as file:
+    for question, wanted, matches in zip(questions, grams, found, strict=True):
+        for document in {document for gram in wanted for document in best[gram]}:
+            value = table["folded"][document].as_py()
+            if spans := find_spans(value, question):
+                for column, text in cells_of(table, document):
+                    if mentions := [span for span in spans if is_mention(value, text, question, span)]:
+                        matches.setdefault(column, {})[text] = mentions
+
+
+def match_parts(shard: Path, table: pa.Table, questions: list[FoldedQuestion], found: list[Matches]) -> None:
+    """Add the cells of a shard in scripts without blanks between words that are part of a question."""
+    documents: dict[str, list[int]] = {}
+    with pa.memory_map(str(shard / FORMS_FILE)) as file:
+        forms = pa.ipc.open_file(file).read_all()
+        for form, document in zip(forms["form"].to_pylist(), forms["document"].to_pylist(), strict=True):
+            documents.setdefault(form, []).append(document)
+    lengths = lengths_by_beginning(documents)
+    for question, matches in zip(questions, found, strict=True):
+        spans: dict[int, list[ScoredSpan]] = {}
+        for form, start, end in find_parts(question.text, documents, lengths):
+            if question.is_quoted(start, end) or not stands_by_chance(question.text, start, end):
+                for document in documents[form]:
+                    spans.setdefault(document, []).append((100.0, start, end))
+        for document, mentions in spans.items():
+            for column, text in cells_of(table, document):
+                matches.setdefault(column, {})[text] = mentions
+
+
+def match_shard(shard: Path, questions: list[FoldedQuestion], found: list[Matches]) -> None:
+    """Add the matches in a shard to `found`, for each question."""
+    with pa.memory_map(str(shard / CELLS_FILE)) as file:
         table = pa.ipc.open_file(file).read_all()
-        for question, wanted, matches in zip(questions, grams, found, strict=True):
-            for document in {document for gram in wanted for document in best[gram]}:
-                value = table["folded"][document].as_py()
-                if spans := find_spans(value, question):
-                    for cell in table["cells"][document].as_py():
-                        column, text = cell.split("\t")
-                        if mentions := [span for span in spans if is_mention(value, text, question, span)]:
-                            matches.setdefault(int(column), {})[text] = mentions
-
-
-def left_out_columns(index: Path) -> list[str]:
-    """The columns whose texts are not all in an index, each with the reason: reading them took too long."""
-    return json.loads((index / LEFT_OUT_FILE).read_text())
+        if (shard / WORDS_FOLDER).is_dir():
+            match_words(shard, table, questions, found)
+        if (shard / FORMS_FILE).is_file() and any(is_unspaced(question.text) for question in questions):
+            match_parts(shard, table, questions, found)
 
 
 def match_values(index: Path, texts: list[str]) -> list[dict[tuple[str, str], list[str]]]:
@@ -385,9 +227,9 @@ def match_values(index: Path, texts: list[str]) -> list[dict[tuple[str, str], li
         index: the folder of `build_value_index`.
         texts: questions on that database, with their evidence if there is some.
     """
-    columns = [tuple(column) for column in json.loads((index / "columns.json").read_text())]
+    columns = [tuple(column) for column in json.loads((index / COLUMNS_FILE).read_text())]
     questions = [fold_question(text) for text in texts]
-    found: list[dict[int, dict[str, list[ScoredSpan]]]] = [{} for _ in texts]
+    found: list[Matches] = [{} for _ in texts]
     # The best candidates of every shard are compared. Merging them by score could lose correct ones, because word
     # frequencies, and so scores, differ between shards.
     for shard in sorted(path for path in index.iterdir() if path.is_dir()):

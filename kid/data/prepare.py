@@ -28,7 +28,7 @@ from kid.data.schema_filter import (
     training_selection,
 )
 from kid.errors import InputError
-from kid.sql.normalise import gold_schema_items
+from kid.sql.analysis import gold_schema_items
 
 # Libraries whose results are in the cache; their versions are part of its key, as is a hash of the project's code.
 LIBRARIES = ("bm25s", "rapidfuzz", "sqlglot", "tokenizers", "transformers", "datasets")
@@ -127,14 +127,17 @@ def filtered_schemas(
 def encode_given_prompt(item: AnnotatedQuestion, limit: int, tokenizer) -> tuple:
     """The row of a question that brings its own prompt, which is not shared, filtered or normalised.
 
-    Special tokens spelt in the prompt (those of a chat format) become special tokens.
+    Special tokens spelt in the prompt (those of a chat format) become special tokens. A prompt that begins with the
+    text of BOS has one BOS, as any other, and it is never cut.
     """
-    prompt = item.question.prompt
+    prompt, bos = item.question.prompt, bos_ids(tokenizer)
     ids = tokenizer(prompt, add_special_tokens=False).input_ids
+    if ids[: len(bos)] == bos:  # a chat template has written it already
+        ids = ids[len(bos) :]
     # After a line break the output is tokenised as the continuation of the prompt.
     encode = encode_continuations if prompt.endswith("\n") else encode_texts
     (query,) = encode(tokenizer, [item.query])
-    joined = join_prompt(bos_ids(tokenizer), [], ids, [], limit)
+    joined = join_prompt(bos, [], ids, [], limit)
     return (item.question.index, "", joined.ids, 0, [*query, tokenizer.eos_token_id], False, joined.cut)
 
 

@@ -1,12 +1,27 @@
 """The prompt of the paper's Figure 7 (the format of CodeS) in three parts: schema, matched contents, question.
 
-Names are written as the normalised gold SQL writes them, so that a model can copy them.
+Names are written as the normalised gold SQL writes them, and values as they are in the database, so that a model can
+copy them.
 """
 
 from __future__ import annotations
 
+import re
+
 from kid.data.schema import Column, Schema
 from kid.sql.normalise import written_name
+from kid.sql.parsing import lower
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def written_value(value: str) -> str:
+    """A value on one line: as it is, but for line breaks and control characters other than tabs.
+
+    These stand as SQL writes them on one line: a copy of `one'||char(10)||'two`, put between quotes, is an expression
+    equal to the value with a line feed.
+    """
+    return CONTROL_CHARACTERS.sub(lambda match: f"'||char({','.join(str(ord(c)) for c in match[0])})||'", value)
 
 
 def describe_column(table: str, column: Column) -> str:
@@ -16,7 +31,7 @@ def describe_column(table: str, column: Column) -> str:
     if column.comment:
         parts.append(f"comment : {column.comment}")
     if column.values:
-        parts.append(f"values : {' , '.join(column.values)}")
+        parts.append(f"values : {' , '.join(map(written_value, column.values))}")
     name = f"{table}.{written_name(column.name)}"
     return f"{name} ( {' | '.join(parts)} )" if parts else name
 
@@ -40,13 +55,14 @@ def matched_part(schema: Schema, matches: dict[tuple[str, str], list[str]]) -> s
     Args:
         matches: (table, column) -> values, names as in the database.
     """
-    matches = {(table.lower(), column.lower()): values for (table, column), values in matches.items()}
+    matches = {(lower(table), lower(column)): values for (table, column), values in matches.items()}
     lines = []
     for table in schema.tables:
         for column in table.columns:
-            values = matches.get((table.name.lower(), column.name.lower()))
+            values = matches.get((lower(table.name), lower(column.name)))
             if values:
-                lines.append(f"{written_name(table.name)}.{written_name(column.name)} ( {' , '.join(values)} )")
+                shown = " , ".join(map(written_value, values))
+                lines.append(f"{written_name(table.name)}.{written_name(column.name)} ( {shown} )")
     return "\n".join(["matched contents :", *lines] if lines else ["matched contents : None"]) + "\n"
 
 

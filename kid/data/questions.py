@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from kid.config.benchmarks import Split, find_split
 from kid.data.faults import Damage
+from kid.data.items import location_of, read_items
 from kid.errors import InputError
 from kid.files import name_fault
 
-ITEM_SEPARATOR = re.compile(r"[\s,]*")
 DIFFICULTY_FIELD = "difficulty"  # of BIRD, and of a user's own files
 
 
@@ -42,64 +40,6 @@ def split_folders(row: Split, data: Path | str) -> list[Path]:
     data = Path(data)
     folders = [place / name for name in row.folders for place in ((data, data.absolute().parent) if name else (data,))]
     return list(dict.fromkeys(folders))
-
-
-def read_items(path: Path, damage: Damage) -> list[tuple[int, dict]]:
-    """(position, object) of each object in a JSON list, or of each line of a .jsonl file.
-
-    Of a file that is cut off, the complete items are returned.
-
-    Raises:
-        InputError: the file is missing or has another format.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give the benchmark's folder with --data") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error}); fetch the file again") from None
-    items: list[tuple[int, object]] = []
-    if path.suffix == ".jsonl":
-        for position, line in enumerate(text.split("\n")):
-            try:
-                if line.strip():
-                    items.append((position, json.loads(line)))
-            except (ValueError, RecursionError):
-                damage.add("no valid JSON", location_of(path, position))
-    else:
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            values = complete_items(text)
-            what = f"line {error.lineno}, after {len(values)} complete items: it may be cut off"
-            damage.add("no valid JSON", f"{path}, {what}")
-        except (ValueError, RecursionError) as error:  # a number of 5000 digits, brackets 10,000 deep
-            raise InputError(f"{path} is not valid JSON: {error}") from None
-        if not isinstance(values, list):
-            raise InputError(f"{path} is not a list of objects; expected the benchmark's own format")
-        items = list(enumerate(values))
-    for position, item in items:
-        if not isinstance(item, dict):
-            damage.add("no object", location_of(path, position))
-    return [(position, item) for position, item in items if isinstance(item, dict)]
-
-
-def location_of(path: Path, position: int) -> str:
-    """The location of an item in a file, for messages."""
-    return f"{path}, " + (f"line {position + 1}" if path.suffix == ".jsonl" else f"item {position}")
-
-
-def complete_items(text: str) -> list:
-    """The complete items of a JSON list whose text is cut off."""
-    decoder, items = json.JSONDecoder(), []
-    at = text.find("[") + 1
-    while at:
-        try:
-            item, at = decoder.raw_decode(text, ITEM_SEPARATOR.match(text, at).end())
-        except (ValueError, RecursionError):
-            break
-        items.append(item)
-    return items
 
 
 def question_files(row: Split, split: str, data: Path | str, questions: Path | str | None) -> list[Path]:
@@ -150,7 +90,7 @@ def load_questions(
     if not damage:
         faults.raise_unless_skipped()
     if not loaded:
-        raise InputError(f"{', '.join(map(str, paths))}: no questions in it")
+        raise InputError("; ".join([*faults.lines(), f"{', '.join(map(str, paths))}: no questions in it"]))
     return loaded
 
 

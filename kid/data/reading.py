@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from kid.config.benchmarks import find_split
+from kid.data.database import DamagedDatabaseError, check_not_in_use
 from kid.data.faults import Damage
 from kid.data.questions import Question, find_databases, find_tables, load_questions
-from kid.data.schema import DamagedDatabaseError, Schema, check_not_in_use, read_database, read_tables
+from kid.data.schema import Schema, read_tables
 from kid.data.schema_filter import Selection, read_rankings, select_top
+from kid.data.sqlite_schema import completion_note, read_database
 from kid.errors import InputError
 
 
@@ -41,7 +45,8 @@ class LoadedSplit:
     schemas: by db_id, None for a damaged one; None if there is no tables.json.
     databases: path of each database that exists, by db_id.
     rankings: of the schema filter, one for each question; None unless they come from a file.
-    notes: lines on what was left out while the questions were annotated.
+    notes: lines on what was left out or added while the schemas were read and the questions annotated.
+    partial: whether the SQLite files give what tables.json lacks (JSONL), or it says what is shown (other benchmarks).
     """
 
     questions: list[Question]
@@ -51,6 +56,7 @@ class LoadedSplit:
     rankings: list[Selection] | None
     damage: Damage
     notes: list[str] = field(default_factory=list)
+    partial: bool = False
 
 
 def load_split(options: DataOptions, split: str, index: int | None = None) -> LoadedSplit:
@@ -71,8 +77,9 @@ def load_split(options: DataOptions, split: str, index: int | None = None) -> Lo
         questions = [questions[index]]
     db_ids = [question.db_id for question in questions if question.db_id and not question.fault]
     tables = find_tables(options.benchmark, split, options.data, options.tables) if db_ids else None
-    schemas = read_tables(tables, damage) if tables else None
-    if schemas is not None:
+    partial = not find_split(options.benchmark, split).tables_required
+    schemas = read_tables(tables, damage, partial) if tables else None
+    if schemas is not None and not partial:
         for db_id in sorted(set(db_ids) - set(schemas)):
             damage.add(f"db_id without schema in {tables}", db_id)
     try:
@@ -85,20 +92,30 @@ def load_split(options: DataOptions, split: str, index: int | None = None) -> Lo
         raise InputError("; ".join([*found, without])) from None
     for path in databases.values():
         check_not_in_use(path)
-    if schemas is None and options.missing_database == "schema-only" and set(db_ids) - set(databases):
-        missing = ", ".join(sorted(set(db_ids) - set(databases)))
+    missing = set(db_ids) - set(databases) - set(schemas or ())
+    if missing and (schemas is None or partial) and options.missing_database == "schema-only":
+        missing = ", ".join(sorted(missing))
         raise InputError(f"--missing-database schema-only needs a tables.json; there is none that describes {missing}")
     rankings = None
     if options.schema_filter not in ("none", "lexical"):
         # In training, gold SQL tells what is needed; the rankings in the file are for the split to be predicted.
         rankings = read_rankings(Path(options.schema_filter), None if split == "train" else count)
-    if rankings and schemas and split != "train":
+    if rankings and schemas and not partial and split != "train":
         known = [question for question in questions if schemas.get(question.db_id)]
         unranked = [q.index for q in known if not select_top(rankings[q.index], schemas[q.db_id])]
         if unranked:
             what = f"names no table of the database of question {', '.join(map(str, unranked))}"
             raise InputError(f"--schema-filter {options.schema_filter} {what}; it must be made for this split")
-    return LoadedSplit(questions, schemas, tables, databases, rankings, damage)
+    return LoadedSplit(questions, schemas, tables, databases, rankings, damage, partial=partial)
+
+
+def lacks_schema(known: dict[str, Schema | None] | None, db_id: str, partial: bool) -> bool:
+    """Whether the schema of a database is damaged in tables.json, or not there though it must be (not `partial`).
+
+    Args:
+        known: the schemas in tables.json; None if there is none.
+    """
+    return known is not None and known.get(db_id) is None and not (partial and db_id not in known)
 
 
 def read_schemas(loaded: LoadedSplit, missing_database: str) -> tuple[dict[str, Schema], dict[str, str]]:
@@ -107,22 +124,24 @@ def read_schemas(loaded: LoadedSplit, missing_database: str) -> tuple[dict[str, 
     Raises:
         InputError: there are faults in the split or its databases and they are not to be skipped; one line names all.
     """
+    known = loaded.schemas or {}
     schemas: dict[str, Schema] = {}
     reasons: dict[str, str] = {}
     for db_id in dict.fromkeys(q.db_id for q in loaded.questions if q.db_id and not q.fault):
-        known = loaded.schemas is None or loaded.schemas.get(db_id) is not None
-        if not known:
+        if lacks_schema(loaded.schemas, db_id, loaded.partial):
             reasons[db_id] = "no schema of its database"
         elif db_id in loaded.databases:
             try:
-                schema = loaded.schemas[db_id] if loaded.schemas else None
-                schemas[db_id] = read_database(schema, db_id, loaded.databases[db_id])
+                schemas[db_id] = read_database(known.get(db_id), db_id, loaded.databases[db_id], loaded.partial)
             except DamagedDatabaseError as error:
                 loaded.damage.add("damaged database", str(error))
                 reasons[db_id] = "damaged database"
         elif missing_database == "schema-only":
-            schemas[db_id] = loaded.schemas[db_id]
+            schemas[db_id] = known[db_id]
         else:
             reasons[db_id] = "no database"
     loaded.damage.raise_unless_skipped()
+    if loaded.partial and (note := completion_note(loaded.tables, known, schemas)):
+        loaded.notes.append(note)
+        print(f"note: {note}", file=sys.stderr)
     return schemas, reasons

@@ -93,7 +93,7 @@ def training_selection(
     """Everything the gold SQL uses, filled up to `size` with random other tables and columns, and shuffled.
 
     Args:
-        gold: table -> columns, as `kid.sql.normalise.gold_schema_items` finds them.
+        gold: table -> columns, as `kid.sql.analysis.gold_schema_items` finds them.
         generator: makes the random choices.
         size: number of tables, and of columns of each.
     """

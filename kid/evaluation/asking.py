@@ -7,11 +7,11 @@ from pathlib import Path
 from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
 from kid.data.annotation import annotate_questions
+from kid.data.database import check_not_in_use
 from kid.data.faults import Damage
 from kid.data.prepare import row_encoder
 from kid.data.questions import Question
 from kid.data.reading import DataOptions, LoadedSplit, data_options, read_schemas
-from kid.data.schema import check_not_in_use
 from kid.errors import InputError
 
 SPLIT = "dev"  # prompts as in evaluation, not as in training

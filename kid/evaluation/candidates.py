@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kid.evaluation.execution import run_jobs
 from kid.evaluation.worker import Limits, QueryError, Sandbox
+from kid.sql.tokens import first_statement
 
 LIMITS = Limits(seconds=30.0)  # for each candidate
-QUERY_START = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:select|with|values)\b", re.IGNORECASE | re.DOTALL)
+QUERY_STARTS = ("select", "with", "values")
 
 
 def first_accepted(sandbox: Sandbox, database: Path, candidates: Sequence[str]) -> int:
     """The job of one question: the index of the first query that EXPLAIN QUERY PLAN accepts; 0 if there is none.
 
-    This is CodeS's test: it checks names and grammar, and runs nothing. A PRAGMA that it accepts is no answer.
+    This is CodeS's test: it checks names and grammar, and runs nothing. A PRAGMA that it accepts is no answer. What
+    follows the first statement is dropped, as in scoring.
     """
     for index, candidate in enumerate(candidates):
-        if not QUERY_START.match(candidate):
-            continue
         sandbox.begin_stage("candidate")
+        tokens = first_statement(candidate)
+        if not tokens or tokens[0].text.lower() not in QUERY_STARTS:
+            continue
         with contextlib.suppress(QueryError):
-            sandbox.rows(database, f"EXPLAIN QUERY PLAN {candidate}")
+            sandbox.rows(database, "EXPLAIN QUERY PLAN " + "".join(token.text for token in tokens))
             return index
     return 0
 
@@ -32,7 +34,7 @@ def first_accepted(sandbox: Sandbox, database: Path, candidates: Sequence[str]) 
 def query_table(sandbox: Sandbox, database: Path, sql: str, max_rows: int) -> tuple[list[str], list[tuple]]:
     """The job of showing a result: the names of its columns, and its first `max_rows` rows."""
     sandbox.begin_stage("query")
-    return sandbox.table(database, sql, max_rows)
+    return sandbox.table(database, "".join(token.text for token in first_statement(sql)), max_rows)
 
 
 def choose_accepted(

@@ -11,7 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import Pipe, connection
 
+from kid.errors import RunError
 from kid.evaluation.worker import EXIT_OUT_OF_MEMORY, Limits
+
+ENDED_FROM_OUTSIDE = "ended from outside; is memory short?"
+# Signals by which a process ends itself; any other comes from another process or from the system.
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS)
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ def run_jobs(
         limits: what each job may use (default: `Limits()`).
 
     Raises:
-        RuntimeError: a worker did not start.
+        RunError: the machine failed: a database cannot be read any more.
+        RuntimeError: a worker did not start, or cannot import the function.
     """
     waiting = list(enumerate(jobs))[::-1]
     limits = limits or Limits()
@@ -100,6 +106,11 @@ def run_jobs(
                     yield Outcome(worker.job, value=content)
                 elif kind == "error":
                     yield Outcome(worker.job, error=content, stage=worker.stage)
+                elif kind == "machine":
+                    raise RunError(f"{content}; mend that and run it again")
+                elif kind == "unknown job":
+                    what_to_do = "put it into a module that can be imported, not into the script that is run"
+                    raise RuntimeError(f"a worker process cannot import a job's function ({content}); {what_to_do}")
                 if waiting:
                     index, arguments = waiting.pop()
                     worker.assign(index, function, arguments)
@@ -117,5 +128,19 @@ def _outcome_of_dead_worker(worker: _Worker) -> Outcome:
     status = worker.kill()
     if worker.job is None:
         raise RuntimeError(f"a worker process for SQL did not start (exit status {status}); see its message above")
-    reasons = {-signal.SIGALRM: "timeout", EXIT_OUT_OF_MEMORY: "out of memory"}
-    return Outcome(worker.job, error=reasons.get(status, f"worker died (status {status})"), stage=worker.stage)
+    return Outcome(worker.job, error=death_reason(status), stage=worker.stage)
+
+
+def death_reason(status: int) -> str:
+    """Why a worker ended in the middle of a job, by its exit status; minus the number of the signal that ended it."""
+    if status == -signal.SIGALRM:
+        return "timeout"
+    if status == EXIT_OUT_OF_MEMORY:
+        return "out of memory"
+    if status >= 0:
+        return f"worker died (status {status}: an error of its own, printed above)"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return f"worker died ({name}: {'SQLite or Python crashed' if -status in CRASHES else ENDED_FROM_OUTSIDE})"

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -25,7 +27,7 @@ from kid.evaluation.gold_cache import (
     write_results,
 )
 from kid.evaluation.worker import Limits, QueryError, Sandbox
-from kid.sql.comparison import Row, bird_results_equal, normalize_query, order_matters, results_equal
+from kid.sql.comparison import Row, bird_results_equal, first_query, normalize_query, order_matters, results_equal
 
 GOLD_FAILED = "gold failed: "
 
@@ -56,9 +58,17 @@ def _bird_equal(_: str, expected: Sequence[Row], predicted: Sequence[Row]) -> bo
 SPIDER = ComparisonRule(normalize_query, _spider_equal, 60.0, shared_time=False)
 COMPARISON_RULES = {
     "spider": SPIDER,
-    "bird": ComparisonRule(str.strip, _bird_equal, 30.0, shared_time=True),
+    "bird": ComparisonRule(first_query, _bird_equal, 30.0, shared_time=True),
     "jsonl": SPIDER,
 }
+
+
+def comparison_rule(benchmark: str, keep_distinct: bool) -> ComparisonRule:
+    """A benchmark's rule; one that keeps DISTINCT, as the official code's option of this name does, if asked to."""
+    rule = COMPARISON_RULES[benchmark]
+    if keep_distinct and rule.normalize is normalize_query:
+        return replace(rule, normalize=partial(normalize_query, keep_distinct=True))
+    return rule
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,21 @@ class Patience:
         return True
 
 
+def worst_case_seconds(
+    questions: Sequence[Question], databases: Mapping[str, Sequence[Path]], seconds: float, workers: int
+) -> tuple[int, float]:
+    """How many queries `score_predictions` may run for predictions, and its duration if each runs into its limit."""
+    count, total = 0, 0.0
+    by_database = Counter(question.db_id for question in questions if not question.fault)
+    for db_id, predictions in by_database.items():
+        files = len(databases[db_id])
+        # The others that run when the limit falls keep the one they began with.
+        patient = min(predictions, PATIENT_TIMEOUTS + workers - 1)
+        count += files * predictions
+        total += files * seconds * (patient + (predictions - patient) * LESS_PATIENT_SHARE)
+    return count, total / workers
+
+
 def score_predictions(
     questions: Sequence[Question],
     predictions: Sequence[str],
@@ -101,6 +126,7 @@ def score_predictions(
     limits: Limits | None = None,
     benchmark: str = "spider",
     title: str = "scoring",
+    keep_distinct: bool = False,
 ) -> list[Verdict]:
     """Compare each prediction with its question's gold query; shows a progress bar on stderr.
 
@@ -112,16 +138,20 @@ def score_predictions(
         limits: what each query may use (default: the time limit of the benchmark's rule).
         benchmark: a key of `COMPARISON_RULES`.
         title: the progress bar's title.
+        keep_distinct: see `comparison_rule`.
 
     Returns:
         n verdicts, in order.
+
+    Raises:
+        RunError: a database cannot be read any more; no prediction is wrong for that.
     """
     limits = limits or Limits(seconds=COMPARISON_RULES[benchmark].seconds)
     pairs = [pair for pair in zip(questions, predictions, strict=True) if not pair[0].fault]
     remove_unfinished(cache_folder())
     patience = {q.db_id: Patience(limits.seconds) for q, _ in pairs}
     jobs = [
-        (benchmark, tuple(databases[q.db_id]), q.query, prediction, cache_folder(), patience[q.db_id])
+        (benchmark, tuple(databases[q.db_id]), q.query, prediction, cache_folder(), patience[q.db_id], keep_distinct)
         for q, prediction in pairs
     ]
     by_question: dict[int, Outcome] = {}
@@ -150,16 +180,18 @@ def match_on_databases(
     prediction: str,
     cache: Path,
     patience: Patience | None = None,
+    keep_distinct: bool = False,
 ) -> bool:
     """The job of one question: whether both queries give the same result on every database.
 
     Args:
         patience: what predictions on this database may take by now; None: the limits' own seconds.
+        keep_distinct: see `comparison_rule`.
 
     Raises:
         QueryError: a query fails; the sandbox's stage tells which.
     """
-    rule = COMPARISON_RULES[benchmark]
+    rule = comparison_rule(benchmark, keep_distinct)
     sandbox.begin_stage("gold")
     gold = rule.normalize(gold)
     for database, (expected, seconds) in zip(databases, gold_results(sandbox, databases, gold, cache), strict=True):

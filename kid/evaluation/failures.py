@@ -36,7 +36,7 @@ CLASSES = (
     "set operation",
     "other",  # what none of these shows, such as SELECT DISTINCT
 )
-SYNTAX_ERRORS = re.compile("syntax error|incomplete input|unrecognized token|empty prediction")
+SYNTAX_ERRORS = re.compile("syntax error|incomplete input|unrecognized token|empty prediction|is not UTF-8")
 PARSE_ERRORS = (InputError, RecursionError, SqlglotError)
 HARDNESS_ORDER = (*hardness.LEVELS, "simple", "moderate", "challenging")  # Spider's, then BIRD's
 

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from kid.data.cache import content_hash, json_hash
-from kid.evaluation import worker
+from kid.evaluation import virtual_tables, worker
 from kid.sql.comparison import Row
 
 MAX_CACHED_BYTES = 8 << 20  # of one gold query's results; larger ones are computed each time
@@ -46,7 +46,8 @@ def depends_on_chance(query: str) -> bool:
 @cache
 def code_version() -> list[str]:
     """What the rows of a query depend on besides query and database: SQLite, and the code that runs it."""
-    return [sqlite3.sqlite_version, content_hash(Path(worker.__file__)), content_hash(Path(__file__))]
+    modules = (worker.__file__, virtual_tables.__file__, __file__)
+    return [sqlite3.sqlite_version, *(content_hash(Path(module)) for module in modules)]
 
 
 def cache_path(folder: Path, query: str, databases: Sequence[Path], limits: worker.Limits) -> Path | None:

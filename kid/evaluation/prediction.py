@@ -14,6 +14,7 @@ from kid.data.batching import pad_left
 from kid.errors import InputError
 from kid.models.hashes import check_hashes
 from kid.models.pretrained import find_model, padding_token
+from kid.sql.one_line import one_line
 
 
 def default_device() -> str:
@@ -84,7 +85,7 @@ def decode_candidates(
 
     Yields:
         (index of the prompt, its candidates, the most probable first) for each prompt of a batch. A candidate is one
-        line of SQL: runs of whitespace and line breaks become one space.
+        line of SQL: the first statement of the output, as `kid.sql.one_line` writes it.
     """
     pad = padding_token(tokenizer)
     settings = GenerationConfig(
@@ -101,6 +102,8 @@ def decode_candidates(
             continue
         ids, mask = pad_left([prompts[index] for index in chosen], pad)
         output = model.generate(ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings)
-        texts = tokenizer.batch_decode(output[:, ids.shape[1] :].tolist(), skip_special_tokens=True)
-        lines = [" ".join(text.split()) for text in texts]
+        outputs = output[:, ids.shape[1] :].tolist()
+        # Without `clean_up...` some tokenizers take blanks away before commas and full stops, in literals too.
+        texts = tokenizer.batch_decode(outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        lines = [one_line(text) for text in texts]
         yield [(index, lines[row * beams : (row + 1) * beams]) for row, index in enumerate(chosen)]

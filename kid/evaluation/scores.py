@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from kid.data.database import check_not_in_use
 from kid.data.questions import Question
-from kid.data.schema import check_not_in_use
 from kid.errors import InputError
-from kid.evaluation.execution_accuracy import Verdict
+from kid.evaluation.execution_accuracy import Verdict, gold_failures
 from kid.evaluation.failures import failure_classes, hardness_levels
 from kid.evaluation.suites.folders import check_db_id, check_record, find_fault
 from kid.sql.hardness import spider_hardness
@@ -99,6 +100,15 @@ def question_hardness(benchmark: str, question: Question) -> str | None:
     return spider_hardness(question.query)
 
 
+def with_faults(verdicts: Sequence[Verdict], faults: Mapping[int, str]) -> list[Verdict]:
+    """The verdicts with the reasons why predictions could not be run (by place), unless the gold query failed."""
+    failed = {verdict.index for verdict in gold_failures(verdicts)}
+    return [
+        replace(verdict, error=faults[place]) if place in faults and verdict.index not in failed else verdict
+        for place, verdict in enumerate(verdicts)
+    ]
+
+
 def score_record(
     benchmark: str,
     split: str,
@@ -162,20 +172,3 @@ def read_json(path: Path) -> dict:
 def provenance_path(predictions: Path) -> Path:
     """The file in which eval/predict.py records how the predictions were made."""
     return predictions.with_name(f"{predictions.name}.made.json")
-
-
-def read_predictions(path: Path, expected: int) -> list[str]:
-    """One query per line, up to the first tab, stripped. Raises InputError unless there are `expected` lines."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read predictions {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"predictions {path} are not UTF-8 ({error}); write them again as UTF-8") from None
-    # Only \n ends a line: str.splitlines also splits at characters that may occur inside a string literal.
-    lines = text.removesuffix("\n").split("\n") if text else []
-    if len(lines) != expected:
-        raise InputError(
-            f"{path} has {len(lines)} lines but the split has {expected} questions; give one prediction a line"
-        )
-    return [line.split("\t")[0].strip() for line in lines]

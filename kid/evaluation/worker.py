@@ -20,16 +20,16 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from kid.evaluation.machine_errors import MachineError, is_damage, is_out_of_memory, machine_reason, reading_reason
+from kid.evaluation.virtual_tables import connect_virtual_tables, is_reading_pragma
+
 # The parent reports this exit status as "out of memory". The process is not reused: its heap may stay too full.
 EXIT_OUT_OF_MEMORY = 17
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 READ_ACTIONS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-# The PRAGMAs that change nothing, whatever their argument.
-READ_ONLY_PRAGMAS = {
-    "table_info", "table_xinfo", "table_list", "foreign_key_list", "index_list", "index_info", "index_xinfo",
-}  # fmt: skip
 # Functions that load code or access files, in builds of SQLite that have them.
 REFUSED_FUNCTIONS = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"}
+DAMAGED = "the database is damaged: "  # begins the error of a query that met the damage
 ALARM_DELAY_SECONDS = 0.5  # from a query's time limit, which the progress handler enforces, to the alarm
 OPERATIONS_PER_CLOCK_CHECK = 20_000  # of SQLite's virtual machine: some tenths of a millisecond
 ROWS_PER_FETCH = 1000  # a result's size is checked after each fetch
@@ -105,7 +105,9 @@ def fetch_table(
         The names of its columns, and its rows.
 
     Raises:
-        QueryError: the query fails, gives no result set, or more rows or bytes than `limits` allow.
+        QueryError: the query fails, gives no result set, or more rows or bytes than `limits` allow; or the database is
+            damaged where the query reads it.
+        MachineError: the file cannot be opened or read, whatever the query.
         MemoryError: SQLite or Python ran out of memory.
     """
     late = False
@@ -121,12 +123,11 @@ def fetch_table(
             connection.text_factory = lambda raw: raw.decode(errors="ignore")
             # Sort in memory, which is limited, instead of on disk.
             connection.execute("PRAGMA temp_store = MEMORY")
-            # A table-valued function declares its columns on first use, which the authorizer would refuse as a write.
-            connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limits.result_bytes)
             connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, MAX_SQL_BYTES)
-            connection.set_authorizer(_allow_reading)
             connection.set_progress_handler(is_late, OPERATIONS_PER_CLOCK_CHECK)
+            connect_virtual_tables(connection, sql)
+            connection.set_authorizer(_allow_reading)
             cursor = connection.execute(sql)
             if cursor.description is None:
                 raise QueryError("not a query: it gives no result set")
@@ -135,7 +136,12 @@ def fetch_table(
     except (MemoryError, QueryError):
         raise
     except Exception as error:  # odd text (NUL, surrogates, parameters) raises more than sqlite3.Error
-        raise QueryError("timeout" if late else str(error)) from error
+        if is_out_of_memory(error):
+            raise MemoryError from error
+        if reason := reading_reason(error):
+            raise MachineError(f"{database} cannot be read ({reason})") from error
+        reason = f"{DAMAGED}{error}" if is_damage(error) else str(error)
+        raise QueryError("timeout" if late else reason) from error
 
 
 def _fetch_within(cursor: sqlite3.Cursor, limits: Limits) -> list[tuple]:
@@ -153,7 +159,7 @@ def _fetch_within(cursor: sqlite3.Cursor, limits: Limits) -> list[tuple]:
 
 def _allow_reading(action: int, first: str | None, second: str | None, *_: str | None) -> int:
     if action == sqlite3.SQLITE_PRAGMA:
-        allowed = (first or "").lower() in READ_ONLY_PRAGMAS
+        allowed = is_reading_pragma(first or "", second)
     else:
         allowed = action in READ_ACTIONS and not (action == sqlite3.SQLITE_FUNCTION and second in REFUSED_FUNCTIONS)
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
@@ -189,7 +195,13 @@ def serve(handle: int, parent: int) -> None:
             function, arguments = connection.recv()
         except EOFError:
             return
-        connection.send(_run(function, sandbox, arguments))
+        except (AttributeError, ImportError) as error:
+            connection.send(("unknown job", str(error)))
+            return
+        try:
+            connection.send(_run(function, sandbox, arguments))
+        except MemoryError:
+            os._exit(EXIT_OUT_OF_MEMORY)
 
 
 def _run(function: Callable, sandbox: Sandbox, arguments: tuple) -> tuple[str, object]:
@@ -197,7 +209,9 @@ def _run(function: Callable, sandbox: Sandbox, arguments: tuple) -> tuple[str, o
         return "value", function(sandbox, *arguments)
     except QueryError as error:
         return "error", " ".join(str(error).split())
-    except MemoryError:
-        os._exit(EXIT_OUT_OF_MEMORY)
+    except MachineError as error:
+        return "machine", str(error)
+    except OSError as error:  # a database is gone
+        return "machine", f"{error.filename or 'a file'} cannot be read ({machine_reason(error)})"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -50,7 +50,7 @@ prompt = """\\
 {prompt}"""
 ids = tokenizer(prompt, return_tensors="pt").input_ids
 output = model.generate(ids, max_new_tokens={limit})
-print(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))
+print(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True, clean_up_tokenization_spaces=False))
 '''
 CARD = """\
 ---

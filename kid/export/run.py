@@ -22,7 +22,8 @@ from kid.config.run_config import RunConfig
 from kid.errors import InputError
 from kid.export.card import EXAMPLE_PROMPT, model_card
 from kid.files import check_writable
-from kid.models.hashes import check_hashes, write_hashes
+from kid.models.dropout import keep_dropout_of
+from kid.models.hashes import check_hashes, file_digest, read_hashes, write_hashes
 from kid.models.loading import DTYPES, add_adapter, load_causal_lm, stored_tensors
 from kid.models.pretrained import Pretrained, find_model, find_teacher, fingerprint, load_tokenizer, padding_token
 from kid.progress import progress_bar
@@ -95,18 +96,27 @@ def holds_export(output: Path, record: dict) -> bool:
     """Whether `output` was written as this export, undamaged or not.
 
     Raises:
-        InputError: it holds something else, or cannot be written.
+        InputError: it holds something else, what it holds cannot be told for damage, or it cannot be written.
     """
     check_writable(output, "--output")
     if not output.exists() or not any(output.iterdir()):
         return False
+    path = output / RECORD_FILE
+    if not path.exists():
+        raise InputError(f"--output {output} holds something else; remove it or choose another")
     try:
-        found = json.loads((output / RECORD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         found = None
     if found != record:
-        what = "an export of other weights, step or dtype" if isinstance(found, dict) else "something else"
-        raise InputError(f"--output {output} holds {what}; remove it or choose another")
+        if not isinstance(found, dict) or read_hashes(output).get(RECORD_FILE) not in (None, file_digest(path)):
+            raise InputError(
+                f"--output {output}: its {RECORD_FILE}, which says what was exported, is damaged; remove the folder to "
+                "export again, or choose another"
+            )
+        raise InputError(
+            f"--output {output} holds an export of other weights, step or dtype; remove it or choose another"
+        )
     return True
 
 
@@ -167,7 +177,14 @@ def merge_adapter(adapted: PeftModel, dtype: torch.dtype) -> PreTrainedModel:
                     f"the merged weight of {name} is not finite: training has diverged; give an earlier --step"
                 )
             bar.update()
-    return adapted.unload().to(dtype)
+    return cast_parameters(adapted.unload(), dtype)
+
+
+def cast_parameters(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """The model with its parameters in `dtype`; its buffers keep the dtype, and so every digit, they were loaded in."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return model
 
 
 def merged_model(trained: TrainedStudent, dtype: str) -> PreTrainedModel:
@@ -179,7 +196,7 @@ def merged_model(trained: TrainedStudent, dtype: str) -> PreTrainedModel:
     # The model is not run, and every architecture supports this attention.
     model = load_causal_lm(trained.weights.base, trained.config.dtype, "eager")
     if trained.weights.adapter is None:
-        return model.to(DTYPES[dtype])
+        return cast_parameters(model, DTYPES[dtype])
     return merge_adapter(add_adapter(model, trained.weights.adapter), DTYPES[dtype])
 
 
@@ -190,8 +207,8 @@ def add_transformers4_keys(path: Path) -> None:
     """
     config = json.loads(path.read_text(encoding="utf-8"))
     config["torch_dtype"] = config["dtype"]
-    rope = config.get("rope_parameters")
-    if rope:
+    rope = config.get("rope_parameters") or {}
+    if "rope_theta" in rope:  # not of Gemma 3 and 4, which have one RoPE for each kind of layer
         config["rope_theta"] = rope["rope_theta"]
         if rope["rope_type"] != "default":
             config["rope_scaling"] = {name: value for name, value in rope.items() if name != "rope_theta"}
@@ -302,6 +319,7 @@ def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: st
     remarks = [f"the damaged export is now {aside}; remove it when you need nothing of it"] if aside else []
     with atomic_directory(output, aside) as partial:
         model.save_pretrained(partial, max_shard_size=SHARD_SIZE)
+        keep_dropout_of(trained.weights.base, partial)
         add_transformers4_keys(partial / "config.json")
         for path in partial.glob("*.safetensors"):  # safetensors makes them readable by their owner only
             path.chmod((partial / "config.json").stat().st_mode)

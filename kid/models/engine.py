@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import socket
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import deepspeed
 import psutil
 import torch
 from deepspeed.accelerator import get_accelerator
-from transformers import get_cosine_schedule_with_warmup
+from torch.optim.lr_scheduler import LambdaLR
 
 from kid.build_lock import lock_builds
 from kid.config.deepspeed_config import complete_deepspeed_config
@@ -131,6 +132,22 @@ def with_fitting_bucket(ds_config: dict, trained: list[torch.nn.Parameter]) -> d
     return {**ds_config, "zero_optimization": {**zero, "reduce_bucket_size": bucket}}
 
 
+def learning_rate_share(step: int, warmup: int, total: int) -> float:
+    """The learning rate of an optimizer step, as a share of the peak: above 0 in every step.
+
+    It rises along a line to the peak in step `warmup` (in the first step without warm-up), then falls along half a
+    cosine, which would reach 0 one step after the last.
+
+    Args:
+        step: the optimizer step, from 1 to `total`.
+        warmup: steps of warm-up, 0 to `total`.
+    """
+    peak = max(1, warmup)
+    if step <= peak:
+        return step / peak
+    return 0.5 * (1 + math.cos(math.pi * (step - peak) / (total - peak + 1)))
+
+
 def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: int):
     """The student with its optimizer and its warm-up and cosine schedule, in an engine of its own."""
     ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=True)
@@ -148,7 +165,9 @@ def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: i
         model=ResponseModel(model),
         model_parameters=trained,
         config=with_fitting_bucket(ds_config, trained),
-        lr_scheduler=lambda optimizer: get_cosine_schedule_with_warmup(optimizer, warmup, total_steps),
+        lr_scheduler=lambda optimizer: LambdaLR(
+            optimizer, lambda done: learning_rate_share(done + 1, warmup, total_steps)
+        ),
     )
     return engine
 

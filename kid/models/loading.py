@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from kid.errors import InputError
+from kid.models.dropout import turn_off_dropout, turn_off_module_dropout
 from kid.models.hashes import check_hashes
 from kid.models.zero3 import partitioned_init
 
@@ -70,8 +72,9 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
 
 
 @torch.no_grad()
-def fill_parameter(param: nn.Parameter, stored: StoredTensor, name: str) -> None:
-    """Copy a checkpoint's tensor into a parameter; under ZeRO-3 only the rows that hold this rank's partition are read.
+def fill_parameter(param: Tensor, stored: StoredTensor, name: str) -> None:
+    """Copy a checkpoint's tensor into a parameter or a buffer; of a parameter partitioned by ZeRO-3 only the rows that
+    hold this rank's partition are read.
 
     Raises:
         InputError: the checkpoint's shape is another.
@@ -92,10 +95,25 @@ def fill_parameter(param: nn.Parameter, stored: StoredTensor, name: str) -> None
         partition[: end - start].copy_(tensor[start - first * row : end - first * row])
 
 
+def persistent_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Name -> buffer, of those that belong to a model's checkpoint as its weights do: Gemma 4's `layer_scalar`."""
+    saved = model.state_dict().keys()
+    return {name: buffer for name, buffer in model.named_buffers() if name in saved}
+
+
+def set_buffer_dtypes(model: PreTrainedModel, dtypes: dict[str, torch.dtype]) -> None:
+    """Give persistent buffers, by name, the dtypes that they have without `zero.Init`, which makes all of one dtype."""
+    for name, buffer in persistent_buffers(model).items():
+        module, _, own_name = name.rpartition(".")
+        setattr(model.get_submodule(module), own_name, buffer.to(dtypes[name]))
+
+
 def restore_buffers(model: PreTrainedModel) -> None:
     """Compute rotary frequencies again: `zero.Init` rounds everything that is computed under it to its dtype."""
+    saved = {id(buffer) for buffer in persistent_buffers(model).values()}  # read from the checkpoint, not computed
     for module in model.modules():
-        rounded = [name for name, buffer in module.named_buffers(recurse=False) if buffer.is_floating_point()]
+        own = module.named_buffers(recurse=False)
+        rounded = [name for name, buffer in own if buffer.is_floating_point() and id(buffer) not in saved]
         if rounded and not list(module.parameters(recurse=False)):
             for name in rounded:
                 setattr(module, name, getattr(module, name).float())
@@ -111,7 +129,9 @@ def choose_attention(attention: str, dtype: str) -> str | None:
 
 
 def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None = None) -> PreTrainedModel:
-    """A causal language model with its weights, each rank reading only the part it will hold.
+    """A causal language model with its weights and persistent buffers, each rank reading only the part it will hold.
+
+    Dropout that its own configuration sets is off.
 
     Args:
         folder: config.json and weights.
@@ -121,7 +141,7 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
             rank holds all of them.
 
     Raises:
-        InputError: missing weights, or weights of another shape.
+        InputError: missing weights or persistent buffers, or some of another shape.
     """
     partitioned = zero is not None and zero["zero_optimization"]["stage"] == 3
     stored = stored_tensors(folder)
@@ -129,22 +149,29 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
         config = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}/config.json: {str(error).splitlines()[0]}") from None
-    implementation = choose_attention(attention, dtype)
+    turn_off_dropout(config)
+    how = {"dtype": DTYPES[dtype], "attn_implementation": choose_attention(attention, dtype)}
     try:
         with partitioned_init(zero) if partitioned else nullcontext(), no_init_weights():
-            model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype], attn_implementation=implementation)
+            model = AutoModelForCausalLM.from_config(config, **how)
     except (ImportError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder} with --attention {attention}: {reason}; try --attention auto") from None
+    turn_off_module_dropout(model)
     model.tie_weights()  # left out with the initialisation
     restore_buffers(model)
+    if partitioned and persistent_buffers(model):
+        with torch.device("meta"), no_init_weights():
+            unpartitioned = AutoModelForCausalLM.from_config(config, **how)
+        set_buffer_dtypes(model, {name: buffer.dtype for name, buffer in unpartitioned.named_buffers()})
+    optional = re.compile("|".join(model._keys_to_ignore_on_load_missing or ()) or r"(?!)")
     missing = []
-    for name, param in model.named_parameters():
+    for name, tensor in [*model.named_parameters(), *persistent_buffers(model).items()]:
         # A checkpoint of the bare trunk lacks the trunk's prefix.
         key = name if name in stored else name.removeprefix(f"{model.base_model_prefix}.")
         if key in stored:
-            fill_parameter(param, stored[key], name)
-        else:
+            fill_parameter(tensor, stored[key], name)
+        elif isinstance(tensor, nn.Parameter) or not optional.search(name):  # some buffers keep their initial value
             missing.append(name)
     if missing:
         raise InputError(f"{folder}: its weights lack {len(missing)} of the model's, first {missing[0]}")

@@ -10,7 +10,7 @@ from kid.data.faults import Damage
 from kid.data.questions import Question, load_questions
 from kid.errors import InputError
 from kid.evaluation.failures import failure_examples, failure_table
-from kid.evaluation.scores import read_predictions
+from kid.evaluation.predictions_file import read_predictions
 from kid.report.groups import Group
 from kid.report.rows import METHOD_LABELS
 from kid.report.runs import Run
@@ -108,7 +108,7 @@ def hardness_table(run: Run, score: Score) -> Table:
 def scored_predictions(score: Score, remarks: list[str]) -> list[str] | None:
     """The scored predictions, one per verdict; None, with a remark, if they cannot be read."""
     try:
-        return read_predictions(score.predictions, score.n)
+        return read_predictions(score.predictions, score.n).queries
     except InputError as error:
         remarks.append(f"no example shows the predictions of {score.path}: {error}")
         return None

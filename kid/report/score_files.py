@@ -48,10 +48,12 @@ class Score:
 
     @property
     def predictions(self) -> Path:
-        """The file of the scored predictions, one SQL query per line, where a run keeps it."""
+        """The file of the scored predictions where a run keeps it: one SQL query per line, or BIRD's JSON."""
         parts = list(self.path.parts)
         index = len(parts) - 1 - parts[::-1].index("scores")
-        return Path(*parts[:index], "predictions", *parts[index + 1 :]).with_suffix(".sql")
+        path = Path(*parts[:index], "predictions", *parts[index + 1 :])
+        lines = path.with_suffix(".sql")
+        return path if path.is_file() and not lines.is_file() else lines
 
 
 def is_number(value: object) -> bool:
@@ -131,6 +133,8 @@ def parse_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | N
         or (benchmark, split, evidence) not in SCORE_COLUMNS
     ):
         return None, f"the report has no column for {benchmark} {split}"
+    if content.get("keep_distinct"):
+        return None, "scored with --keep-distinct, by another rule than the published figures"
     if benchmark != config.benchmark:
         return None, f"scored on {benchmark}, trained on {config.benchmark}"
     if evidence is not None and evidence != config.evidence:

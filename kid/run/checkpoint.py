@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from peft import PeftModel
 from torch import nn
 
 from kid.data.cache import json_hash
 from kid.errors import InputError, RunError, report_write_errors
 from kid.files import remove_folder, sync, write_atomically
+from kid.models.dropout import keep_dropout_of
 from kid.models.hashes import file_digest, write_hashes
+from kid.models.loading import persistent_buffers
 from kid.models.zero3 import gathered
 from kid.run.trust import OWNER_ONLY_MODE, keep_to_owner
 
@@ -200,10 +203,21 @@ def convert_checkpoint(checkpoint: Path, world_size: int) -> Path:
 
 
 def load_checkpoint(engine, checkpoint: Path) -> None:
-    """Restore the engine's state. Frozen weights are not in a checkpoint and stay as loaded."""
+    """Restore the engine's state. Frozen weights are not in a checkpoint and stay as loaded; so do persistent buffers,
+    which nothing trains: older versions did not read them from the base, and wrote others into their checkpoints.
+    """
+    buffers = persistent_buffers(engine.module)
+    before = {name: buffer.clone() for name, buffer in buffers.items()}
     loaded, _ = engine.load_checkpoint(str(checkpoint.parent), tag=checkpoint.name, load_module_strict=False)
     if loaded is None:
         raise RunError(f"{checkpoint} cannot be loaded by DeepSpeed; remove it to go on from an earlier one")
+    for name, buffer in buffers.items():
+        buffer.copy_(before[name])
+    # The optimizer's state brings the learning rate of the schedule under which the checkpoint was written.
+    schedule = engine.lr_scheduler
+    groups = schedule.optimizer.param_groups
+    for group, peak, share in zip(groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
+        group["lr"] = peak * share(schedule.last_epoch)
 
 
 def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -217,12 +231,14 @@ def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:
     return state
 
 
-def export_trained(model: nn.Module, tokenizer, folder: Path) -> None:
-    """Write what was trained in a form other tools load: a PEFT directory (LoRA) or a model folder (all weights).
+def export_trained(model: nn.Module, tokenizer, folder: Path, base: Path | None = None) -> None:
+    """Write what was trained in a form other tools load: a PEFT directory (LoRA) or a model folder (all weights, with
+    the base's persistent buffers).
 
     Args:
         model: the PEFT model or the causal language model inside the engine.
         folder: replaced as a whole, so it is never half written.
+        base: the folder of the student's base: a model folder's config.json keeps its rates of dropout.
 
     Raises:
         RunError: the disk is full, or cannot be written to.
@@ -232,7 +248,10 @@ def export_trained(model: nn.Module, tokenizer, folder: Path) -> None:
         temporary = folder.with_name(folder.name + ".tmp")
         with report_write_errors(folder):
             remove_folder(temporary)
-            model.save_pretrained(temporary, state_dict=state)
+            whole = not isinstance(model, PeftModel)
+            model.save_pretrained(temporary, state_dict=state | persistent_buffers(model) if whole else state)
+            if whole and base:
+                keep_dropout_of(base, temporary)
             tokenizer.save_pretrained(temporary)
             write_hashes(temporary)
             for path in [*filter(Path.is_file, temporary.rglob("*")), temporary]:

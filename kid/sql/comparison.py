@@ -1,7 +1,8 @@
 """Decide whether two query results are equal: Spider's execution match (taoyds/test-suite-sql-eval), and BIRD's.
 
-Verdicts agree with the official code (for Spider: no plugged values, DISTINCT not kept), quirks included, because
-published figures were made with it.
+Verdicts agree with the official code (for Spider: no plugged values), quirks included, because published figures were
+made with it. But what is a literal, a comment or the end of a statement is decided as SQLite decides it. The official
+code uses sqlparse, which errs where a literal ends in a backslash: the query then fails or means something else.
 """
 
 from __future__ import annotations
@@ -11,25 +12,44 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from sqlparse.engine import FilterStack
+from kid.sql.tokens import SqlToken, first_statement
 
 Row = tuple
 CURRENT_YEAR = re.compile(r"YEAR\s*\(\s*CURDATE\s*\(\s*\)\s*\)\s*", re.IGNORECASE)
 
 
 @lru_cache(maxsize=16)  # called again for every database of a test suite
-def normalize_query(sql: str) -> str:
+def normalize_query(sql: str, keep_distinct: bool = False) -> str:
     """The query to run in place of `sql`, for gold and prediction alike.
 
-    Operators broken by a space are joined (also in string literals, as officially), every statement after the
-    first is dropped, every DISTINCT is removed, and the MySQL idiom for the current year becomes 2020.
+    Operators broken by a space are joined and the MySQL idiom for the current year becomes 2020 (both also in string
+    literals, as officially), every statement after the first is dropped, and so is every DISTINCT but that of IS [NOT]
+    DISTINCT FROM, unless `keep_distinct`.
     """
     for broken in ("> =", "< =", "! ="):
         sql = sql.replace(broken, broken.replace(" ", ""))
-    # Only tokens are needed; sqlparse.parse would also group them, at three times the cost and with a depth limit.
-    statement = next(FilterStack().run(sql), None)
-    tokens = [token.value for token in statement.tokens] if statement else []
-    return CURRENT_YEAR.sub("2020", "".join(token for token in tokens if token.lower() != "distinct"))
+    tokens = first_statement(sql)
+    if not keep_distinct:
+        tokens = without_distinct(tokens)
+    return CURRENT_YEAR.sub("2020", "".join(token.text for token in tokens))
+
+
+def first_query(sql: str) -> str:
+    """The first statement without the blanks and comments around it: what is run by BIRD's rule."""
+    return "".join(token.text for token in first_statement(sql))
+
+
+def without_distinct(tokens: Sequence[SqlToken]) -> list[SqlToken]:
+    """The tokens without the DISTINCT of results and aggregates; that of IS [NOT] DISTINCT FROM is a comparison."""
+    kept: list[SqlToken] = []
+    before = ("", "")  # the two words or signs before, in lower case
+    for token in tokens:
+        text = token.text.lower()
+        if token.kind != "word" or text != "distinct" or before[1] == "is" or before == ("is", "not"):
+            kept.append(token)
+        if not token.is_blank:
+            before = (before[1], text)
+    return kept
 
 
 def order_matters(gold: str) -> bool:

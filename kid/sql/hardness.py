@@ -7,14 +7,15 @@ by the official levels.
 
 from __future__ import annotations
 
-from itertools import chain, takewhile
+from itertools import chain
 
 from sqlglot import ParseError, TokenError, exp
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.tokens import TokenType
 
 from kid.errors import InputError
-from kid.sql.parsing import PlainParser, join_operators
+from kid.sql.parsing import PlainParser, join_operators, plain_text
+from kid.sql.tokens import first_statement
 
 LEVELS = ("easy", "medium", "hard", "extra")
 AGGREGATES = frozenset(("AVG", "COUNT", "MAX", "MIN", "SUM"))
@@ -34,9 +35,9 @@ def parse_query(sql: str) -> exp.Query:
     """
     if len(sql) > MAX_CHARACTERS:
         raise InputError(f"has {len(sql)} characters; more than {MAX_CHARACTERS} are not read")
-    sql = join_operators(sql)
+    sql = plain_text(first_statement(join_operators(sql)))
     try:
-        tokens = list(takewhile(lambda token: token.token_type != TokenType.SEMICOLON, SQLite().tokenize(sql)))
+        tokens = SQLite().tokenize(sql)
         tree = (
             PlainParser(dialect=SQLite).parse(tokens, sql)[0]
             if tokens and tokens[0].token_type in QUERY_OPENERS

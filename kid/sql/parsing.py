@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterable
 
 from sqlglot import ParseError, exp
 from sqlglot.parsers.sqlite import SQLiteParser
 from sqlglot.tokens import Token
 
+from kid.sql.tokens import SqlToken, sql_tokens
+
 ASCII_LOWERCASE = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
-# Literals and quoted names, which stay as they are; blanks with comments; an operator that a blank has broken.
-SPECIAL = re.compile(
-    r"""(?s)'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]"""
-    r"|(?P<blank>(?:\s|--[^\n]*|/\*.*?\*/)+)|(?P<operator>[<>!])\s+="
-)
+ASCII_UPPERCASE = {ord(small): chr(capital) for capital, small in ASCII_LOWERCASE.items()}
+BROKEN_OPERATOR = re.compile(r"[<>!]\s+=")
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of every operand of -> that is no path
 # Steps of the parser from one token to another. The gold queries of Spider and BIRD take at most 2.7 per token.
 FREE_STEPS, STEPS_PER_TOKEN = 2_000, 50
 
@@ -42,9 +44,34 @@ class PlainParser(SQLiteParser):
 
 def join_operators(sql: str) -> str:
     """The text with `> =` and its like, as Spider has them, in one piece; literals and names stay as they are."""
-    return SPECIAL.sub(lambda match: match["operator"] + "=" if match["operator"] else match[0], sql)
+    if not BROKEN_OPERATOR.search(sql):
+        return sql
+    tokens = list(sql_tokens(sql))
+    broken = {
+        blank.start
+        for before, blank, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
+        if before.text in ("<", ">", "!") and blank.kind == "blank" and after.text == "="
+    }
+    return "".join(token.text for token in tokens if token.start not in broken)
+
+
+def plain_text(tokens: Iterable[SqlToken]) -> str:
+    """The tokens' text for sqlglot, which reads some comments otherwise: each is written as blanks of its length."""
+    return "".join(" " * len(token.text) if token.is_blank else token.text for token in tokens)
 
 
 def lower(name: str) -> str:
     """`name` lower-cased as SQLite compares names: ASCII letters only."""
     return name.translate(ASCII_LOWERCASE)
+
+
+def upper(word: str) -> str:
+    """`word` in capitals, its ASCII letters only."""
+    return word.translate(ASCII_UPPERCASE)
+
+
+def unquoted(token: str) -> str:
+    """The name or string that a token stands for, without its quotes."""
+    if token[0] == "[":
+        return token[1:-1]
+    return token[1:-1].replace(token[0] * 2, token[0]) if token[0] in "'\"`" else token

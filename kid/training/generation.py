@@ -48,10 +48,9 @@ def outputs_so_far(folder: Path, first: dict) -> dict[str, dict]:
         )
     found = {}
     for part in sorted(folder.glob("rank-*.jsonl")):
-        for line in part.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n"):
-                output = json.loads(line)
-                found[output["prompt"]] = output
+        for line in part.read_bytes().split(b"\n")[:-1]:  # without a line that was cut off
+            output = json.loads(line)
+            found[output["prompt"]] = output
     return found
 
 
@@ -183,7 +182,7 @@ def write_outputs(
                 together=together,
             )
             for (_, prompt), ids in zip(batches[rank], outputs, strict=False):
-                text = tokenizer.decode(ids, skip_special_tokens=True)
+                text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
                 file.write(json.dumps({"prompt": prompt_hash(prompt), "ids": ids, "text": text}) + "\n")
             file.flush()
             bar.update(sum(map(len, batches)))

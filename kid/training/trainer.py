@@ -242,7 +242,7 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
         bar.close()  # so that the error begins a line; after other errors another rank speaks last
         raise
     bar.close()
-    export_trained(student.module.model, inputs.tokenizer, run / kind)
+    export_trained(student.module.model, inputs.tokenizer, run / kind, inputs.student)
     stop_watcher().finished = True
     if is_main:
         print(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student", flush=True)
@@ -287,7 +287,8 @@ def run_steps(
         reason = None if last else stop_reason(student.device)
         if saves:
             # Export first: a run that is killed in between repeats the step and misses no export.
-            export_trained(student.module.model, inputs.tokenizer, run / f"{kind}s" / f"step-{step + 1}")
+            folder = run / f"{kind}s" / f"step-{step + 1}"
+            export_trained(student.module.model, inputs.tokenizer, folder, inputs.student)
         if saves or reason:
             if is_main:
                 sync(metrics.path)  # a checkpoint is never ahead of its lines
@@ -321,9 +322,19 @@ def can_share_prompts(config: RunConfig, student, teacher, is_main: bool) -> boo
     return config.prefix and config.batching == "schema" and not any(whole.values())
 
 
+def describe_end(max_steps: int, epochs: int, in_epochs: int) -> str:
+    """Which of --max-steps and --epochs ends a run; `in_epochs` is the number of steps in all epochs."""
+    if max_steps > in_epochs:
+        return f"--epochs {epochs} ends the run after {in_epochs} steps, before --max-steps {max_steps}"
+    return f"--max-steps {max_steps} ends the run; --epochs {epochs} would be {in_epochs} steps"
+
+
 def print_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint) -> None:
     """Print how much will be trained on, and everything that was cut or skipped."""
     print(f"{config.benchmark}: {len(inputs.train.samples)} training samples, {inputs.total_steps} steps", flush=True)
+    in_epochs = config.epochs * steps_per_epoch(len(inputs.train.samples), config.batch_size)
+    if config.max_steps:
+        print(describe_end(config.max_steps, config.epochs, in_epochs), flush=True)
     for split, data in (("train", inputs.train), ("dev", inputs.validation)):
         for remark in data.remarks if data else ():
             print(f"{split}: {remark}", flush=True)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from kid.config.methods import METHODS
-from kid.config.recipe import resolve_config
+from kid.config.recipe import merge_config, resolve_config
 from kid.config.run_config import DIVERGENCE_NAMES, RunConfig, accumulation_steps, dump_config
 from kid.errors import InputError
 from kid.losses.divergence import DIVERGENCES
@@ -165,3 +165,17 @@ def test_decoding_stops_at_the_completions_limit_unless_told_otherwise():
 
 def test_the_configs_divergences_are_those_there_are():
     assert set(DIVERGENCE_NAMES) == set(DIVERGENCES)
+
+
+@pytest.mark.parametrize("text", ["runs/a\ud800b", "runs/\0a"])
+@pytest.mark.parametrize("key", ["student", "data", "databases", "mask_token"])
+def test_text_that_cannot_be_written_is_refused(key, text, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({key: [text] if key == "databases" else text}))
+    with pytest.raises(InputError, match=rf"config.yaml: {key} = 'runs/.* has a NUL or half of a surrogate pair"):
+        merge_config(path, {})
+
+
+def test_a_file_name_that_is_not_utf8_is_text(tmp_path):
+    """As Python gives it: byte 0xe9 is one half of a pair."""
+    assert merge_config(None, {"student": "runs/caf\udce9"}).student == "runs/caf\udce9"

@@ -5,10 +5,11 @@ import time
 
 import pytest
 
-from kid.data import matching, schema
-from kid.data.matching import build_value_index, left_out_columns, match_values
+from kid.data import contents, value_index
+from kid.data.matching import match_values
 from kid.data.prompt import schema_part
-from kid.data.schema import read_database
+from kid.data.sqlite_schema import read_database
+from kid.data.value_index import build_value_index, left_out_columns
 
 NUMBERS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
 LONG = "instr(hex(zeroblob(30000000)), hex(zeroblob(15000000)) || '1')"  # hours, in a single call
@@ -17,8 +18,8 @@ LONG = "instr(hex(zeroblob(30000000)), hex(zeroblob(15000000)) || '1')"  # hours
 @pytest.fixture
 def database(tmp_path, monkeypatch):
     """database(statements) -> a file with a table t, and what the statements add. The limits are short."""
-    monkeypatch.setattr(schema, "COMPUTED_SECONDS", 0.5)
-    monkeypatch.setattr(schema, "COMPUTED_TOTAL_SECONDS", 3.0)
+    monkeypatch.setattr(contents, "COMPUTED_SECONDS", 0.5)
+    monkeypatch.setattr(contents, "COMPUTED_TOTAL_SECONDS", 3.0)
     monkeypatch.setenv("KID_CACHE", str(tmp_path / "cache"))
 
     def make(statements: str):
@@ -79,7 +80,7 @@ def test_views_and_generated_columns_that_end_lose_nothing(database):
 
 
 def test_an_endless_column_is_left_out_of_the_index_and_said(database, monkeypatch):
-    monkeypatch.setattr(matching, "READ_SECONDS", 1.0)
+    monkeypatch.setattr(value_index, "READ_SECONDS", 1.0)
     path = database(
         f"CREATE TABLE g (a TEXT); INSERT INTO g VALUES ('Rome'); ALTER TABLE g ADD COLUMN b TEXT AS ({LONG} || a);"
         f"CREATE VIEW w AS {NUMBERS} SELECT x AS rowid, 'x' || x AS body FROM n;"
@@ -99,8 +100,8 @@ def test_the_time_to_read_a_database_is_bounded_and_said(database, monkeypatch):
     connection.execute(f"INSERT INTO t {NUMBERS} SELECT x, 'x' || x FROM n LIMIT 20000")
     connection.commit()
     connection.close()
-    monkeypatch.setattr(matching, "READ_SECONDS", -1.0)
-    monkeypatch.setattr(matching, "READ_SECONDS_PER_MB", 0.0)
+    monkeypatch.setattr(value_index, "READ_SECONDS", -1.0)
+    monkeypatch.setattr(value_index, "READ_SECONDS_PER_MB", 0.0)
     assert left_out_columns(build_value_index(path)) == [
         f"t.{name} (the time to read the database is over)" for name in "ab"
     ]

@@ -6,7 +6,10 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CodeGenTokenizer, LlamaTokenizer, Qwen2Tokenizer
 
+from kid.data.annotation import AnnotatedQuestion
 from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
+from kid.data.prepare import encode_given_prompt
+from kid.data.questions import Question
 
 PARTS = [
     "database schema :\ntable singer , columns = [ singer.name ( text | values : Joe ) ]\nforeign keys : None\n",
@@ -73,3 +76,17 @@ def test_nothing_is_encoded_as_nothing(tokenizer):
 def test_what_is_too_much_is_cut_from_the_left_but_never_the_question(limit, ids, shared, cut):
     prompt = join_prompt([0], [1, 2, 3], [4, 5], [6, 7], limit)
     assert (prompt.ids, prompt.shared, prompt.cut) == (ids, shared, cut)
+
+
+@pytest.mark.parametrize("limit", [100, 6])
+def test_a_given_prompt_has_one_bos(tokenizer, limit):
+    """Where the tokenizer puts one: whether the prompt spells it or not, and however much of it is cut."""
+    bos, found = bos_ids(tokenizer), []
+    for start in ("", tokenizer.bos_token or ""):
+        question = Question(0, "", "", "SELECT 1", prompt=f"{start}How old is Joe, and how old is the singer?\n")
+        row = encode_given_prompt(AnnotatedQuestion(question, {}, "SELECT 1", None), limit, tokenizer)
+        found.append(row[2])
+    for ids in found:
+        assert ids[: len(bos)] == bos and len(ids) <= limit
+        assert not bos or ids.count(*bos) == 1
+    assert found[0][-4:] == found[1][-4:]

@@ -13,8 +13,8 @@ import pytest
 from helpers.launcher import ROOT
 from helpers.small_benchmark import edit, options, text_of
 
+import kid.data.contents
 import kid.data.prepare
-import kid.data.schema
 from kid.data.annotation import annotate_questions, tokenizer_corpus
 from kid.data.encoding import encode_texts
 from kid.data.prepare import prepare
@@ -214,7 +214,7 @@ def test_questions_whose_db_id_is_no_name_are_left_out_and_counted(folder, token
 
 
 def test_a_view_without_end_is_said_where_all_that_is_left_out_is(folder, tokenizer, monkeypatch):
-    monkeypatch.setattr(kid.data.schema, "COMPUTED_SECONDS", 0.3)
+    monkeypatch.setattr(kid.data.contents, "COMPUTED_SECONDS", 0.3)
     path = next((folder / "database").glob("*/*.sqlite"))
     connection = sqlite3.connect(path)
     connection.execute("CREATE VIEW v AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "

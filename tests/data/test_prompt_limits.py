@@ -1,6 +1,7 @@
 """Prompts and outputs over their limits: what the schema filter keeps, what is cut, what is counted."""
 
 import json
+import shutil
 import sqlite3
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from kid.data.batching import load_dataset
 from kid.data.prepare import prepare
 from kid.data.reading import data_options, load_split
 from kid.errors import InputError
-from kid.sql.normalise import gold_schema_items
+from kid.sql.analysis import gold_schema_items
 
 
 def test_over_the_limit_training_keeps_what_the_gold_sql_needs(folder, tokenizer):
@@ -56,6 +57,35 @@ def test_over_the_limit_training_keeps_what_the_gold_sql_needs(folder, tokenizer
             question.query, loaded.schemas[question.db_id].columns_by_table
         ).items():
             assert all(f"{table}.{column} (" in text for column in columns)
+
+
+def test_over_the_limit_training_keeps_what_a_gold_query_names_though_nothing_resolves_it(folder, tokenizer):
+    edit(folder / "tables.json", add_tables)
+    shutil.rmtree(folder / "database")
+    tables = {
+        item["db_id"]: item["table_names_original"][1] for item in json.loads((folder / "tables.json").read_text())
+    }
+
+    def ask_a_table_function(items):
+        for item in items:
+            item["query"] = f"SELECT value FROM [{tables[item['db_id']].upper()}], json_each('[1]')"
+
+    edit(folder / "train_spider.json", ask_a_table_function)
+    for seed in range(4):
+        shown = options(folder, max_prompt_length=100, missing_database="schema-only", seed=seed)
+        split = prepare(shown, "train", tokenizer)
+        for question, row in zip(split.questions, split.rows, strict=True):
+            assert row["filtered"] and f"table {tables[question.db_id]} , columns" in text_of(tokenizer, row)
+
+
+def add_tables(items):
+    for item in items:
+        for n in range(40):
+            item["column_names"].append([len(item["table_names"]), "id"])
+            item["column_names_original"].append([len(item["table_names"]), "id"])
+            item["column_types"].append("number")
+            item["table_names"].append(f"filler {n}")
+            item["table_names_original"].append(f"filler_{n}")
 
 
 def widen(items):

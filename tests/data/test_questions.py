@@ -146,7 +146,8 @@ def test_items_that_are_no_questions_are_named(folder):
     with pytest.raises(InputError) as caught:
         load_questions("spider", "dev", folder)
     message = str(caught.value)
-    assert "no object (2 times): " in message and "item 0, " in message and "item 2;" in message
+    assert "no object but null: " in message and "no object but a number: " in message
+    assert "item 0;" in message and "item 2;" in message
     assert "question with no question: " in message and "question with no text in evidence: " in message
     questions = load_questions("spider", "dev", folder, damage=Damage("skip"))
     assert [question.fault for question in questions] == ["", "no question", "no text in evidence"]
@@ -205,7 +206,15 @@ def test_hostile_json_is_one_line(folder, text, name):
 @pytest.mark.parametrize("content", ['{"a": 1}', "[1, 2]", "[]", ""])
 def test_a_file_of_something_else(folder, content):
     (folder / "dev.json").write_text(content)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="expected one JSON list" if content[:1] != "[" else "no questions in it"):
+        load_questions("spider", "dev", folder, damage=Damage("skip"))
+
+
+def test_a_file_without_a_question_says_what_it_has_instead(folder):
+    write(folder / "dev.json", [5])
+    with pytest.raises(
+        InputError, match=r"^no object but a number: .*dev.json, item 0; .*dev.json: no questions in it$"
+    ):
         load_questions("spider", "dev", folder, damage=Damage("skip"))
 
 

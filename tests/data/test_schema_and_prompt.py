@@ -6,11 +6,12 @@ import sqlite3
 
 import pytest
 
-from kid.data.database import quote
+from kid.data.database import JOURNAL_MAGIC, DamagedDatabaseError, check_not_in_use, quote
 from kid.data.faults import Damage
-from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.prompt import matched_part, question_part, schema_part, written_value
 from kid.data.questions import find_databases, find_tables
-from kid.data.schema import JOURNAL_MAGIC, DamagedDatabaseError, check_not_in_use, read_database, read_tables
+from kid.data.schema import read_tables
+from kid.data.sqlite_schema import read_database
 from kid.errors import InputError
 
 ITEM = {
@@ -45,7 +46,7 @@ ODD = """\
 database schema :
 table `order` , columns = [ `order`.`group by` ( integer | primary key | values : 1 ) , \
 `order`.`a.b` ( text | values : x ) , \
-`order`.`tab\tname` ( text | values : a b ) , `order`.`quote"d` ( values : 2.5 ) , `order`.`[x]` ( text ) , \
+`order`.`tab\tname` ( text | values : a\tb ) , `order`.`quote"d` ( values : 2.5 ) , `order`.`[x]` ( text ) , \
 `order`.`2nd` ( text | values : z ) , `order`.`back``tick` ( blob ) ]
 table empty , columns = [ empty.id ( integer | primary key ) , empty.ref ( integer ) ]
 table lines , columns = [ lines.no ( int ) , lines.`order` ( int ) ]
@@ -128,7 +129,11 @@ def test_a_declared_key_of_a_column_that_is_not_shown_is_left_out(files):
     more = {"column_names": columns, "column_names_original": columns, "column_types": ["text", "number", "number"]}
     schemas, _ = tables_json(tables, {**ITEM, **names, **more, "primary_keys": [1]})
     schema = read_database(schemas["films"], "films", database)
-    assert schema.foreign_keys == () and schema.skipped == ("foreign key more.film to Movie.id",)
+    assert schema.foreign_keys == () and schema.skipped == (
+        "foreign key more.film to Movie.id",
+        "tables that tables.json lacks: Movie-Rating",
+        "columns that tables.json lacks: Movie.title, Movie.Director, more.film",
+    )
 
 
 def test_a_database_without_tables_is_damaged(tmp_path):
@@ -174,6 +179,26 @@ def test_matched_contents_in_the_schemas_order(files):
     expected = "matched contents :\nmovie.title ( Up , It )\n`movie-rating`.`stars (0-5)` ( 5 )\n"
     assert matched_part(schema, matches) == expected
     assert matched_part(schema, {}) == "matched contents : None\n"
+
+
+def test_values_stand_as_they_are_and_on_one_line(tmp_path):
+    """What SQL can hold on one line is not changed; a copy of the rest, put between quotes, is equal to the value."""
+    plain = ["HPV  quad", "flu\u3000shot", "a\u00a0b", " lead", "trail  ", "tab\tbed", "O'Neil", "a\u200bb"]
+    broken = ["one\ntwo", "\r\none", "end\x85", "zero\0byte", "\u2028", "bell\a\x1b[0m"]
+    connection = sqlite3.connect(tmp_path / "d.sqlite")
+    connection.execute("CREATE TABLE t (" + ", ".join(f"c{n} TEXT" for n in range(len(plain + broken))) + ")")
+    connection.execute(f"INSERT INTO t VALUES ({', '.join('?' * len(plain + broken))})", plain + broken)
+    connection.commit()
+    schema = read_database(None, "d", tmp_path / "d.sqlite")
+    text = schema_part(schema) + matched_part(schema, {("t", "c0"): plain + broken})
+    assert all(f" {value} " in text for value in plain)
+    assert "one'||char(10)||'two" in text and "'||char(13,10)||'one" in text
+    assert len(text.splitlines()) == len(text.split("\n")) - 1 == 5
+    for value in broken:
+        if value.strip():
+            (same,) = connection.execute(f"SELECT '{written_value(value)}'").fetchone()
+            assert same == value and f" {written_value(value)} " in text
+    connection.close()
 
 
 def test_question_and_evidence_stand_on_one_line():

@@ -25,8 +25,8 @@ def test_run_directory(kid_run):
     assert sum(row["masked_error_rate"] for row in rows) / len(rows) > 0.5
     assert [row["epoch"] for row in rows] == [pytest.approx(step / 3) for step in range(1, STEPS + 1)]
     assert [row["step"] for row in rows if "validation_loss" in row] == [3, 6]
-    # Two steps of warm-up, then half a cosine over the other four.
-    expected = [0.0, 0.5, *[0.5 * (1 + math.cos(math.pi * step / 4)) for step in range(4)]]
+    # Two steps of warm-up, then half a cosine over the other four, which would end in the one after.
+    expected = [0.5, 1, *[0.5 * (1 + math.cos(math.pi * step / 5)) for step in range(1, 5)]]
     assert [row["lr"] for row in rows] == pytest.approx([1e-2 * ratio for ratio in expected])
     assert rows[-1]["mle"] < rows[0]["mle"]
     assert {path.name for path in (kid_run / "adapters").iterdir()} == {"step-2", "step-4", "step-6"}

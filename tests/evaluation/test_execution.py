@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kid.errors import RunError
 from kid.evaluation.execution import Outcome, run_jobs
 from kid.evaluation.worker import Limits, Sandbox
 
@@ -41,6 +42,24 @@ def die(sandbox: Sandbox) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def end_by(sandbox: Sandbox, number: int) -> None:
+    """A job whose process gets a signal."""
+    sandbox.begin_stage("query")
+    os.kill(os.getpid(), number)
+
+
+def fail(sandbox: Sandbox) -> None:
+    """A job with a fault of its own."""
+    sandbox.begin_stage("query")
+    raise ZeroDivisionError
+
+
+def answer_at_length(sandbox: Sandbox) -> bytes:
+    """A job with an answer that fits into memory once, but not while it is sent."""
+    sandbox.begin_stage("query")
+    return b"x" * (200 << 20)
+
+
 @pytest.fixture(autouse=True)
 def importable_jobs(monkeypatch):
     """Workers find this module's jobs by name."""
@@ -53,26 +72,27 @@ def run(function, jobs, workers=2, limits=None) -> list[Outcome]:
 
 
 @pytest.mark.parametrize(
-    ("sql", "error"),
+    ("sql", "error", "seconds"),
     [
-        (ENDLESS, "timeout"),
-        (ONE_LONG_CALL, "timeout"),
-        (MEMORY_HOG_IN_SQLITE, "out of memory"),
-        (MEMORY_HOG_IN_PYTHON, "out of memory"),
-        (TOO_LONG_A_VALUE, "string or blob too big"),
-        (FLOOD, "more than 1000 rows"),
-        ("DROP TABLE singer", "not authorized"),
-        ("INSERT INTO singer SELECT * FROM singer", "not authorized"),
-        ("ATTACH 'other.sqlite' AS other", "not authorized"),
-        ("PRAGMA writable_schema = 1", "not authorized"),
+        (ENDLESS, "timeout", 1.5),
+        (ONE_LONG_CALL, "timeout", 1.5),
+        # What ends by another limit than time has time enough for it on a busy machine.
+        (MEMORY_HOG_IN_SQLITE, "out of memory", 60),
+        (MEMORY_HOG_IN_PYTHON, "out of memory", 60),
+        (TOO_LONG_A_VALUE, "string or blob too big", 60),
+        (FLOOD, "more than 1000 rows", 60),
+        ("DROP TABLE singer", "not authorized", 60),
+        ("INSERT INTO singer SELECT * FROM singer", "not authorized", 60),
+        ("ATTACH 'other.sqlite' AS other", "not authorized", 60),
+        ("PRAGMA writable_schema = 1", "not authorized", 60),
     ],
 )
-def test_hostile_query_fails_alone(database, sql, error):
+def test_hostile_query_fails_alone(database, sql, error, seconds):
     before = database.read_bytes()
     jobs = [(database, text) for text in (sql, "SELECT max(id) FROM singer", sql, "SELECT min(id) FROM singer")]
     start = time.monotonic()
-    outcomes = run(query, jobs, workers=1, limits=Limits(seconds=1.5, rows=1000, memory=500 << 20))
-    assert time.monotonic() - start < 10
+    outcomes = run(query, jobs, workers=1, limits=Limits(seconds=seconds, rows=1000, memory=500 << 20))
+    assert time.monotonic() - start < 2 * seconds + 10
     failed = {"error": error, "stage": "query"}
     assert outcomes == [
         Outcome(0, **failed), Outcome(1, value=[(4,)]), Outcome(2, **failed), Outcome(3, value=[(1,)])
@@ -87,15 +107,58 @@ def test_hanging_python_is_ended_too():
 
 def test_crash_of_a_worker_is_an_outcome():
     assert run(die, [(), ()]) == [
-        Outcome(i, error=f"worker died (status {-signal.SIGSEGV})", stage="query") for i in range(2)
+        Outcome(i, error="worker died (SIGSEGV: SQLite or Python crashed)", stage="query") for i in range(2)
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGKILL, "ended from outside; is memory short?"), (signal.SIGABRT, "SQLite or Python crashed")],
+)
+def test_how_a_worker_ended_is_told(number, said):
+    (outcome,) = run(end_by, [(number,)])
+    assert outcome.error == f"worker died ({number.name}: {said})"
+
+
+def test_an_error_in_a_job_is_told_from_a_crash(capfd):
+    (outcome,) = run(fail, [()])
+    assert outcome.error == "worker died (status 1: an error of its own, printed above)"
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_memory_that_ends_with_the_answer_is_short_memory(capfd):
+    (outcome,) = run(answer_at_length, [()], limits=Limits(seconds=20, memory=400 << 20))
+    assert outcome.error == "out of memory" and capfd.readouterr().err == ""
+
+
+def test_a_job_of_the_script_itself_is_told_from_a_worker_that_died(tmp_path):
+    """Workers do not import the script: neither this nor the lack of a guard for its main part looks like a death."""
+    (tmp_path / "script.py").write_text(
+        "from kid.evaluation.execution import run_jobs\n"
+        "def job(sandbox):\n    return 1\n"
+        "print([outcome.error for outcome in run_jobs(job, [()])])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert "cannot import a job's function" in done.stderr and "can be imported, not into the script" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"), [("gone.sqlite", "unable to open database file"), ("/proc/self/mem", "disk I/O error")]
+)
+def test_a_database_that_cannot_be_read_is_no_outcome(tmp_path, place, reason):
+    """Reading a process's memory at 0 fails as a broken disk does."""
+    with pytest.raises(RunError, match=rf"{Path(place).name} cannot be read \({reason}\); mend that and run it again"):
+        run(query, [(tmp_path / place, "SELECT 1")])
 
 
 def test_workers_work_at_the_same_time(database):
     start = time.monotonic()
-    outcomes = run(query, [(database, ENDLESS)] * 4, workers=4, limits=Limits(seconds=1.5))
+    outcomes = run(query, [(database, ENDLESS)] * 4, workers=4, limits=Limits(seconds=3))
     assert [outcome.error for outcome in outcomes] == ["timeout"] * 4
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
 
 
 def test_more_jobs_than_workers(database):

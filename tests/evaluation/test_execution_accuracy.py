@@ -9,8 +9,15 @@ from contextlib import closing
 import pytest
 
 from kid.data.questions import Question
+from kid.errors import RunError
 from kid.evaluation import execution_accuracy
-from kid.evaluation.execution_accuracy import Verdict, gold_failures, percent_correct, score_predictions
+from kid.evaluation.execution_accuracy import (
+    Verdict,
+    gold_failures,
+    percent_correct,
+    score_predictions,
+    worst_case_seconds,
+)
 from kid.evaluation.worker import Limits
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
@@ -37,6 +44,15 @@ def score(database, *pairs, databases=None, limits=None):
         ("SELECT name FROM singer WHERE id = 4", "SELECT 'Jo'", True),
         ("SELECT 2020", "SELECT YEAR(CURDATE())", True),
         ("SELECT 1; DROP TABLE singer", "SELECT 1; SELECT 2", True),
+        (
+            "SELECT id FROM singer WHERE age IS DISTINCT FROM 32",
+            "SELECT id FROM singer WHERE age = 52 OR age IS NULL",
+            True,
+        ),
+        ("SELECT id FROM singer WHERE age IS NOT DISTINCT FROM NULL", "SELECT 4", True),
+        ("SELECT count(DISTINCT age) FROM singer WHERE age IS NOT distinct FROM 32", "SELECT 2", True),
+        (r"SELECT id FROM singer WHERE name = 'Joe\' OR country = 'a; b' OR id = 2", "SELECT 2", True),
+        (r"SELECT id FROM singer WHERE name LIKE '%e' ESCAPE '\' OR name = 'so distinct'", "SELECT 1", True),
     ],
 )
 def test_verdict(database, gold, prediction, correct):
@@ -69,6 +85,43 @@ def test_errors_are_wrong_and_said(database):
     ]
     assert [verdict.index for verdict in gold_failures(verdicts)] == [3, 4, 5]
     assert percent_correct(verdicts) == 12.5
+
+
+def test_distinct_counts_where_it_is_kept(database):
+    pairs = [
+        ("SELECT DISTINCT age FROM singer", "SELECT age FROM singer"),
+        ("SELECT count(DISTINCT age) FROM singer", "SELECT 2"),
+    ]
+    questions = [Question(place, "concert", "?", gold) for place, (gold, _) in enumerate(pairs)]
+    predictions = [prediction for _, prediction in pairs]
+
+    def correct(keep: bool, benchmark: str = "spider") -> list[bool]:
+        found = score_predictions(
+            questions, predictions, {"concert": [database]}, 1, benchmark=benchmark, keep_distinct=keep
+        )
+        return [verdict.correct for verdict in found]
+
+    # With a cache that the other rule has filled.
+    assert [correct(keep) for keep in (False, True, False)] == [[True, False], [False, True], [True, False]]
+    assert correct(True, "bird") == correct(False, "bird") == [True, True]  # BIRD's own rule: sets of rows
+
+
+def test_a_database_that_is_gone_makes_no_prediction_wrong(database):
+    """Whether the rows of the gold query are kept or not."""
+    database.unlink()
+    for gold in ("SELECT 1", "SELECT date('now')"):
+        with pytest.raises(RunError, match=r"concert\.sqlite cannot be read \(.+\); mend that and run it again"):
+            score(database, (gold, "SELECT 1"))
+
+
+def test_the_worst_case_is_all_time_outs(database, monkeypatch):
+    monkeypatch.setattr(execution_accuracy, "PATIENT_TIMEOUTS", 3)
+    monkeypatch.setattr(execution_accuracy, "LESS_PATIENT_SHARE", 0.1)
+    questions = [Question(place, "ab"[place > 1], "?", "SELECT 1") for place in range(12)]
+    questions.append(Question(12, "c", "?", "SELECT 1", fault="no query"))
+    files = {"a": [database], "b": [database] * 3}
+    # On `a` 2 predictions of 10 s; on each file of `b`, 3 and the other worker's one have 10 s, the other 6 have 1 s.
+    assert worst_case_seconds(questions, files, 10, 2) == (32, (20 + 3 * (40 + 6)) / 2)
 
 
 def test_results_must_agree_on_every_database(database):

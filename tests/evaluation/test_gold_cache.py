@@ -16,6 +16,7 @@ from kid.evaluation.gold_cache import (
     write_results,
 )
 from kid.evaluation.worker import Limits
+from kid.sql.comparison import normalize_query
 
 RESULTS = [
     ([(1, 1.0, "1", None, b"\x00\xff", -0.0, 2**63 - 1, "a\nb\u2028\x1b"), (math.inf, 0.1, "", b"", 0, 1, 2, 3)], 0.25),
@@ -95,6 +96,14 @@ def test_the_name_depends_on_all_that_the_rows_depend_on(tmp_path, monkeypatch):
     database.write_bytes(b"x")
     names |= {cache_path(tmp_path, "SELECT 1", [database], Limits())}
     assert len(names) == 5
+
+
+def test_with_distinct_kept_a_query_has_a_result_of_its_own(tmp_path):
+    database = tmp_path / "d.sqlite"
+    database.touch()
+    for query, count in (("SELECT DISTINCT a FROM t", 2), ("SELECT a FROM t", 1)):
+        normalised = {normalize_query(query, keep_distinct=keep) for keep in (True, False)}
+        assert len({cache_path(tmp_path, text, [database], Limits()) for text in normalised}) == count
 
 
 def test_unfinished_files_of_killed_runs_are_removed_after_a_while(tmp_path):

@@ -47,10 +47,10 @@ def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
     part.write_text("\n".join([json.dumps(made), *by_place[:9], by_place[9][:-4]]))
     done = predict(model, data, output)
     assert done.returncode == 0 and "going on after 9 of 10 questions" in done.stdout, done.stderr
-    again = output.read_text().splitlines()
+    again = output.read_text().split("\n")
     anew = [place for place in range(10) if again[place] != f"kept {place}"]
     assert (
-        9 in anew and len(anew) in (2, 4) and [again[place] for place in anew] == [lines.splitlines()[p] for p in anew]
+        9 in anew and len(anew) in (2, 4) and [again[place] for place in anew] == [lines.split("\n")[p] for p in anew]
     )
     part.write_text(json.dumps({**made, "beams": 3}) + "\n")
     refused = predict(model, data, output)
@@ -92,7 +92,7 @@ def test_ask_shows_sql_and_the_reason_it_does_not_run(tiny_models, data):
     database = next((data / "database").glob("*/*.sqlite"))
     flags = ["--model", tiny_models / "teacher", "--database", database, "--max-completion-length", LIMIT]
     done = run("ask.py", *flags, "How many are there?")
-    assert done.returncode == 1 and len(done.stdout.splitlines()) == 1
+    assert done.returncode == 1 and done.stdout.count("\n") == 1
     assert "note: no config.yaml beside" in done.stderr and "error: the query does not run: " in done.stderr
 
 

@@ -7,6 +7,7 @@ from kid.errors import InputError
 from kid.evaluation.prediction import decode_candidates, load_model
 from kid.models.loading import add_lora
 from kid.models.pretrained import load_tokenizer
+from kid.sql.one_line import one_line
 
 PROMPTS = [
     "table zoo",
@@ -24,7 +25,7 @@ def naive(model, tokenizer, prompt: list[int], limit: int) -> str:
         if token == tokenizer.eos_token_id:
             break
         ids = torch.cat([ids, token[None, None]], 1)
-    return " ".join(tokenizer.decode(ids[0, len(prompt) :], skip_special_tokens=True).split())
+    return one_line(tokenizer.decode(ids[0, len(prompt) :], skip_special_tokens=True))
 
 
 def test_predictions_equal_the_plain_loop_in_order(tiny_models):
@@ -34,6 +35,37 @@ def test_predictions_equal_the_plain_loop_in_order(tiny_models):
     assert [len(batch) for batch in batches] == [2, 2, 1]
     found = {place: lines for batch in batches for place, lines in batch}
     assert found == {place: [naive(model, tokenizer, prompt, 12)] for place, prompt in enumerate(prompts)}
+
+
+class Saying:
+    """A model that says what it is told: one text for each sequence, beams counted."""
+
+    device = "cpu"
+
+    def __init__(self, tokenizer, texts: list[str]):
+        self.outputs, self.eos = tokenizer(texts, add_special_tokens=False).input_ids, tokenizer.eos_token_id
+
+    def generate(self, ids, generation_config, **_) -> torch.Tensor:
+        count, rows = generation_config.num_return_sequences, []
+        for row, prompt in enumerate(ids.repeat_interleave(count, 0).tolist()):
+            rows.append(torch.tensor(prompt + self.outputs[row] + [self.eos]))
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.eos)
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_an_output_becomes_one_line_that_means_the_same(tiny_models, beams):
+    said = {
+        "SELECT 'two  blanks , \u00a0 and a\u3000wide one'": "SELECT 'two  blanks , \u00a0 and a\u3000wide one'",
+        "SELECT a -- every one\nFROM  t": "SELECT a FROM t",
+        "SELECT a FROM t;\n\nThis lists all.": "SELECT a FROM t",
+        "SELECT 'two\nlines'": "SELECT ('two' || char(10) || 'lines')",
+    }
+    tokenizer = load_tokenizer(tiny_models / "teacher", "--model")
+    tokenizer.clean_up_tokenization_spaces = True  # as old tokenizers have it
+    model = Saying(tokenizer, list(said))
+    prompts = [tokenizer("x").input_ids] * (len(said) // beams)
+    (batch,) = decode_candidates(model, tokenizer, prompts, 99, batch_size=len(said), beams=beams)
+    assert [line for _, lines in batch for line in lines] == list(said.values())
 
 
 def test_batches_that_are_done_are_left_out_whole(tiny_models):
@@ -62,7 +94,7 @@ def test_beams_are_the_most_probable_outputs_in_order(tiny_models):
     joint[tokenizer.eos_token_id] = -torch.inf  # an output that ends after a token competes by its mean: not here
     wanted = [divmod(place.item(), count) for place in joint.flatten().topk(3).indices]
     (((_, found),),) = decode_candidates(model, tokenizer, [prompt], 2, batch_size=1, beams=count // 2)
-    texts = [" ".join(tokenizer.decode(pair, skip_special_tokens=True).split()) for pair in wanted]
+    texts = [one_line(tokenizer.decode(pair, skip_special_tokens=True)) for pair in wanted]
     assert log_probability(model, prompt, list(wanted[0])) == pytest.approx(joint.max().item(), rel=1e-5)
     assert found[:3] == texts
 

@@ -118,6 +118,7 @@ def test_suite_tells_luck_from_skill(benchmark, database):
         file.unlink()
     result = score(benchmark, "--test-suite", benchmark / "suite")
     assert result.returncode == 0 and "no database for concert: there TS is EX" in result.stdout
+    assert json.loads((benchmark / "new/dev.json").read_text())["ts_is_ex"] == ["concert"]
 
 
 def test_gold_that_fails_on_a_suite_is_listed(benchmark, database):
@@ -265,9 +266,32 @@ def test_number_of_predictions_must_fit(benchmark):
     assert_refused(benchmark, score(benchmark), "has 0 lines but the split has 4 questions")
 
 
-def test_predictions_must_be_utf8(benchmark):
-    (benchmark / "preds.sql").write_bytes(b"SELECT '\xff'\n" * 4)
-    assert_refused(benchmark, score(benchmark), "are not UTF-8")
+def test_bytes_that_are_not_utf8_cost_their_prediction(benchmark):
+    """Also where the rest of it is right, and they are shown as U+FFFD; a gold query that fails is said first."""
+    (benchmark / "preds.sql").write_bytes(b"SELECT name FROM singer -- \xff\nSELECT '\xe9'\n\xff\nSELECT 52\n")
+    result = score(benchmark, failures=benchmark / "new/failures.md")
+    assert result.returncode == 0, result.stderr
+    assert f"warning: {benchmark}/preds.sql: 3 of 4 predictions count as wrong: line 1 is not UTF-8, " in result.stderr
+    verdicts = json.loads((benchmark / "new/dev.json").read_text())["verdicts"]
+    errors = ["line 1 is not UTF-8", "line 2 is not UTF-8", "gold failed: no such column: x", None]
+    assert [(verdict["ex"], verdict["error"]) for verdict in verdicts] == [(error is None, error) for error in errors]
+    assert "does not parse" in verdicts[0]["differs"]
+    assert "prediction SELECT '\ufffd'" in (benchmark / "new/failures.md").read_text()
+
+
+def test_birds_object_of_predictions(benchmark):
+    """Scored as its queries are as lines; of another database's questions it is refused."""
+    queries = [line.strip().removesuffix("\tconcert") for line in PREDICTIONS]
+    values = {place: f"{query}\t----- bird -----\tconcert" for place, query in enumerate(queries)}
+    (benchmark / "preds.sql").write_text(json.dumps(values))
+    result = score(benchmark)
+    assert result.returncode == 0, result.stderr
+    verdicts = json.loads((benchmark / "new/dev.json").read_text())["verdicts"]
+    assert [verdict["ex"] for verdict in verdicts] == [True, False, False, False]
+    assert verdicts[3]["error"] == "empty prediction"
+    shutil.rmtree(benchmark / "new")
+    (benchmark / "preds.sql").write_text(json.dumps(values).replace("concert", "concerts"))
+    assert_refused(benchmark, score(benchmark), "4 of 4 predictions name another database than their question")
 
 
 def test_folder_of_json_that_cannot_be(benchmark):
@@ -319,3 +343,42 @@ def test_a_gold_query_that_depends_on_chance_is_said_and_not_kept(benchmark, tmp
     result = score(benchmark)
     assert result.returncode == 0 and "question 0: the gold query reads the clock or random numbers" in result.stdout
     assert len(list((tmp_path / "cache" / "gold").iterdir())) == 2
+
+
+def test_distinct_is_kept_if_asked_and_the_json_says_so(benchmark):
+    items = [{"db_id": "concert", "question": "?", "query": "SELECT DISTINCT age FROM singer"}]
+    (benchmark / "dev.json").write_text(json.dumps(items))
+    (benchmark / "preds.sql").write_text("SELECT age FROM singer\n")
+    for flags, ex in (((), 100.0), (("--keep-distinct",), 0.0)):
+        result = score(benchmark, *flags)
+        assert result.returncode == 0, result.stderr
+        record = json.loads((benchmark / "new/dev.json").read_text())
+        assert record["ex"] == ex and record.get("keep_distinct", False) == bool(flags)
+    result = score(benchmark, "--keep-distinct", benchmark="bird")
+    assert result.returncode == 2 and "BIRD's keeps DISTINCT anyway" in result.stderr
+
+
+def test_the_worst_case_is_said_first_if_it_is_long(benchmark, database):
+    said = "note: at worst 2.0 h, if every prediction runs into its time limit (4 queries of 3600 s on 2 workers;"
+    assert said in score(benchmark, workers=2, timeout=3600).stderr
+    assert "at worst" not in score(benchmark, workers=2, timeout=1800).stderr
+    add_rows(database, benchmark / "suite/concert/1.sqlite", "(9, 'Eve', 70, 'US')")
+    add_rows(database, benchmark / "suite/concert/2.sqlite", "(9, 'Eve', 10, 'US')")
+    assert (
+        "(12 queries of 1800 s" in score(benchmark, "--test-suite", benchmark / "suite", workers=2, timeout=1800).stderr
+    )
+
+
+def test_damage_that_only_a_prediction_meets_is_said(benchmark, database):
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE stray AS SELECT 1 AS x")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'stray'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.commit()
+    content = bytearray(database.read_bytes())
+    content[(page - 1) * size : page * size] = b"\xff" * size
+    database.write_bytes(content)
+    (benchmark / "preds.sql").write_text("SELECT x FROM stray\n" + "".join(PREDICTIONS[1:]))
+    result = score(benchmark)
+    assert result.returncode == 0, result.stderr
+    assert "question 0: wrong because the database is damaged; mend the file" in result.stdout

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from kid.evaluation import worker
+from kid.evaluation.machine_errors import MachineError
 from kid.evaluation.worker import Limits, QueryError, fetch_table
 
 
@@ -24,6 +25,12 @@ from kid.evaluation.worker import Limits, QueryError, fetch_table
         ("VACUUM INTO 'new.sqlite'", "authorization denied"),
         ("PRAGMA writable_schema = ON", "not authorized"),
         ("PRAGMA journal_mode = WAL", "not authorized"),
+        ("PRAGMA user_version = 7", "not authorized"),
+        ("PRAGMA optimize", "not authorized"),
+        ("SELECT * FROM pragma_optimize", "not authorized"),
+        ("SELECT * FROM pragma_optimize(-1)", "not authorized"),
+        ("SELECT * FROM dbstat", "not authorized|no such table|constructor failed"),
+        ("SELECT * FROM sqlite_stmt", "not authorized|no such table|constructor failed"),
         ("BEGIN", "not authorized"),
         ("SELECT load_extension('x')", "not authorized"),
         ("SELECT absent FROM singer", "no such column: absent"),
@@ -49,7 +56,7 @@ def test_database_is_read_only_even_without_the_authorizer(database, monkeypatch
 
 
 def test_missing_database_is_not_created(tmp_path):
-    with pytest.raises(QueryError, match="unable to open"):
+    with pytest.raises(MachineError, match=r"none\.sqlite cannot be read \(unable to open database file\)"):
         fetch_table(tmp_path / "none.sqlite", "SELECT 1", Limits(rows=10))
     assert not list(tmp_path.iterdir())
 
@@ -71,6 +78,42 @@ def test_reading_is_allowed(database):
         FROM numbers JOIN singer ON n = id GROUP BY n
     """
     assert fetch_table(database, sql, Limits(rows=10))[1] == [(1, 52, 7, 1), (2, 32, 7, 2), (3, 32, 7, 3)]
+
+
+def test_damage_is_said(database):
+    content = database.read_bytes()
+    database.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
+    with pytest.raises(QueryError, match=r"the database is damaged: (malformed|database disk image)"):
+        fetch_table(database, "SELECT * FROM singer", Limits())
+    database.write_bytes(b"no database" * 1000)
+    with pytest.raises(QueryError, match="the database is damaged: file is not a database"):
+        fetch_table(database, "SELECT 1", Limits())
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"),
+    [
+        (sqlite3.SQLITE_IOERR_READ, MachineError),
+        (sqlite3.SQLITE_CANTOPEN, MachineError),
+        (sqlite3.SQLITE_BUSY, MachineError),
+        (sqlite3.SQLITE_IOERR_NOMEM, MemoryError),
+        # A query may bring these about.
+        (sqlite3.SQLITE_FULL, QueryError),
+        (sqlite3.SQLITE_READONLY, QueryError),
+        (sqlite3.SQLITE_CORRUPT, QueryError),
+        (sqlite3.SQLITE_ERROR, QueryError),
+    ],
+)
+def test_what_no_query_can_bring_about_is_an_error_of_the_machine(database, monkeypatch, code, raised):
+    error = sqlite3.OperationalError("why")
+    error.sqlite_errorcode = code
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(worker, "_fetch_within", fail)
+    with pytest.raises(raised):
+        fetch_table(database, "SELECT 1", Limits())
 
 
 def test_too_many_rows_are_an_error_and_not_cut(database):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.launcher import ROOT
+from helpers.tiny_configs import SCALARS, write_buffered
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
@@ -28,6 +29,7 @@ from kid.minibench.tiny_models import train_tokenizer, write_tiny_model
 from kid.models.hashes import HASHES_FILE, write_hashes
 from kid.models.loading import add_adapter, add_lora, load_causal_lm
 from kid.models.pretrained import load_tokenizer
+from kid.sql.one_line import one_line
 
 BASE_CARD = "---\nlicense: other\nlicense_name: a-research-license\nlicense_link: LICENSE\n---\n# A base\n"
 SCALE = 32.0 / 4
@@ -123,6 +125,28 @@ def test_a_run_of_all_weights_is_copied(base, tmp_path):
     assert "All weights, in fp32" in (run / "merged" / "README.md").read_text()
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("lora_rank", [0, 4])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_persistent_buffers_are_exported_with_every_digit(dtype, lora_rank, tokenizer, tmp_path):
+    write_buffered(tmp_path / "base", vocab_size=len(tokenizer), vocab_size_per_layer_input=len(tokenizer))
+    tokenizer.save_pretrained(tmp_path / "base")
+    run = write_run(tmp_path / "run", tmp_path / "base", lora_rank=lora_rank)
+    merged = stored(exported(run, dtype))
+    assert {name: merged[name].item() for name in SCALARS} == pytest.approx(SCALARS, rel=1e-6)
+    assert merged.keys() == stored(tmp_path / "base").keys()
+    read = AutoModelForCausalLM.from_pretrained(run / "merged").get_parameter("model.norm.weight")
+    assert read.dtype == export.DTYPES[dtype]
+
+
+def test_an_export_has_the_dropout_of_its_base(base, tmp_path):
+    """It was off in training, but who trains the export should find what the base says."""
+    settings = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**settings, "attention_dropout": 0.25}))
+    merged = exported(write_run(tmp_path / "run", base))
+    assert json.loads((merged / "config.json").read_text())["attention_dropout"] == 0.25
+
+
 def test_shards_and_their_index(base, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "SHARD_SIZE", "50KB")
     run = write_run(tmp_path / "run", base)
@@ -213,7 +237,7 @@ def test_the_cards_code_answers_as_predict_does(family, reader, tokenizer, tmp_p
     ids = tokenizer(EXAMPLE_PROMPT).input_ids
     (((_, (wanted,)),),) = decode_candidates(model, tokenizer, [ids], 128, batch_size=1)
     assert wanted
-    assert " ".join(printed.getvalue().split()) == wanted
+    assert one_line(printed.getvalue()) == wanted
 
 
 def test_a_step_on_the_way(base, tmp_path):
@@ -286,6 +310,20 @@ def test_a_damaged_export_is_made_again_and_kept_beside(name, spoil, base, tmp_p
     assert (run / "merged.damaged" / "README.md").read_text() == "edited"
     with pytest.raises(InputError, match=r"cannot be written"):  # whole ones are not replaced
         export_merged(find_trained_student(run, None), folder, "fp32", "command")
+
+
+def change_a_letter(path: Path) -> None:
+    path.write_text(path.read_text().replace('"fp32"', '"fp3x"'))
+
+
+@pytest.mark.parametrize("spoil", [cut, flip, change_a_letter, lambda path: path.write_text("[" * 10**5)])
+def test_a_damaged_record_of_an_export_is_called_damaged(spoil, base, tmp_path):
+    """Nothing else tells which export the folder holds, so it is left alone."""
+    run = write_run(tmp_path / "run", base)
+    folder = exported(run)
+    spoil(folder / export.RECORD_FILE)
+    with pytest.raises(InputError, match=r"its kid_export.json, .*, is damaged; remove the folder to export again"):
+        is_exported(folder, export_record(find_trained_student(run, None), "fp32"))
 
 
 def test_a_truncated_export_of_an_older_version_is_made_again(base, tmp_path):

@@ -1,6 +1,7 @@
 """Depth pruning: kept layers as they were, the same outputs where the others did nothing, and bad input."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from helpers.launcher import ROOT
 from helpers.run_files import one_line
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from kid.errors import InputError
@@ -88,6 +89,18 @@ def test_what_is_kept_is_kept_to_the_byte(family, whole, tmp_path):
     assert "77" in (tmp_path / "small" / "generation_config.json").read_text()
     load_tokenizer(tmp_path / "small", "--model")
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+def test_persistent_buffers_go_with_their_layers(whole, tmp_path):
+    """Those of the kept layers under their new numbers, those outside as they are."""
+    shutil.copytree(whole["qwen2"], tmp_path / "model")
+    buffers = {f"model.layers.{number}.scale": torch.tensor([number / 7]) for number in range(LAYERS)}
+    tensors = {**weights(whole["qwen2"]), **buffers, "model.scale": torch.tensor(0.3)}
+    save_file(tensors, tmp_path / "model" / "model.safetensors")
+    prune(str(tmp_path / "model"), "listed", tmp_path / "small", layers=[0, 3, 5])
+    after = {name: value for name, value in weights(tmp_path / "small").items() if name.endswith("scale")}
+    expected = {f"model.layers.{new}.scale": torch.tensor([old / 7]) for new, old in enumerate((0, 3, 5))}
+    torch.testing.assert_close(after, {**expected, "model.scale": torch.tensor(0.3)}, rtol=0, atol=0)
 
 
 def test_config_says_of_each_kept_layer_what_it_said_before(whole, tmp_path):

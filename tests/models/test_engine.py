@@ -7,11 +7,18 @@ import psutil
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, get_cosine_schedule_with_warmup
 
 from kid.config.recipe import resolve_config
 from kid.errors import InputError, RunError
-from kid.models.engine import is_one_node, loopback_interface, meet_on_loopback, teacher_engine, with_fitting_bucket
+from kid.models.engine import (
+    is_one_node,
+    learning_rate_share,
+    loopback_interface,
+    meet_on_loopback,
+    teacher_engine,
+    with_fitting_bucket,
+)
 from kid.models.loading import add_lora
 from kid.models.pretrained import Pretrained
 from kid.models.response_model import ResponseModel
@@ -42,6 +49,38 @@ def test_a_teacher_whose_adapter_changes_the_head_is_refused(how, tmp_path, one_
     teacher = Pretrained(tmp_path / "base", tmp_path / "adapter", tmp_path / "base")
     with pytest.raises(InputError, match=r"adapter .* changes the output head"):
         teacher_engine(resolve_config(None, flags), teacher, {"zero_optimization": {"stage": 0}})
+
+
+# (steps of warm-up, steps) -> the share of the peak in each step, as docs/how-it-works.md gives the formula.
+SCHEDULES = {
+    (0, 1): [1],
+    (1, 1): [1],
+    (0, 2): [1, 0.5],
+    (1, 2): [1, 0.5],
+    (2, 2): [0.5, 1],
+    (0, 4): [1, 0.8535534, 0.5, 0.1464466],
+    (2, 4): [0.5, 1, 0.75, 0.25],
+    (3, 6): [1 / 3, 2 / 3, 1, 0.8535534, 0.5, 0.1464466],
+    (4, 4): [0.25, 0.5, 0.75, 1],
+}
+
+
+@pytest.mark.parametrize(("warmup", "total"), SCHEDULES)
+def test_the_documented_schedule(warmup, total):
+    found = [learning_rate_share(step, warmup, total) for step in range(1, total + 1)]
+    assert found == pytest.approx(SCHEDULES[warmup, total])
+    assert learning_rate_share(total + 1, warmup, total) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("total", [1, 2, 7, 500])
+def test_every_step_changes_something(total):
+    for warmup in {0, 1, total // 3, total}:
+        shares = [learning_rate_share(step, warmup, total) for step in range(1, total + 1)]
+        assert min(shares) > 0 and max(shares) == 1 == shares[max(0, warmup - 1)]
+        # transformers' schedule of one step more, without its first step at 0.
+        optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+        theirs = get_cosine_schedule_with_warmup(optimizer, max(1, warmup), total + 1).lr_lambdas[0]
+        assert shares == pytest.approx([theirs(step) for step in range(1, total + 1)])
 
 
 def test_whether_the_head_is_trained():

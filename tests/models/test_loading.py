@@ -8,11 +8,9 @@ import sys
 
 import pytest
 import torch
-from helpers.tiny_configs import FAMILIES, TRANSFORMED
+from helpers.tiny_configs import FAMILIES, SCALARS, TRANSFORMED, write_buffered
 from safetensors.torch import load_file, save_file
-from transformers import (
-    AutoModelForCausalLM,
-)
+from transformers import AutoModelForCausalLM, Gemma4ForCausalLM
 
 from kid.errors import InputError
 from kid.losses.head import project
@@ -23,6 +21,7 @@ from kid.models.loading import (
     add_lora,
     fill_parameter,
     load_causal_lm,
+    persistent_buffers,
     stored_tensors,
 )
 from kid.models.response_model import ResponseModel
@@ -30,6 +29,9 @@ from kid.models.response_model import ResponseModel
 
 @pytest.fixture(params=FAMILIES)
 def saved(request, tmp_path):
+    if request.param == "buffered":
+        write_buffered(tmp_path)
+        return tmp_path, AutoModelForCausalLM.from_pretrained(tmp_path)
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(FAMILIES[request.param]).eval()
     model.save_pretrained(tmp_path)
@@ -199,8 +201,44 @@ def test_sharded_and_bin_checkpoints_read_like_one_file(saved):
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_zero_init_changes_neither_weights_nor_rotary_frequencies(saved, dtype):
-    """In a process of its own, since it starts torch.distributed. Without care, bf16 rounds the frequencies."""
+def test_persistent_buffers_are_read(dtype, tmp_path):
+    write_buffered(tmp_path)
+    loaded = load_causal_lm(tmp_path, dtype, "auto")
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=DTYPES[dtype])
+    buffers = dict(loaded.named_buffers())
+    for name, value in SCALARS.items():
+        assert buffers[name].dtype == DTYPES[dtype] and buffers[name].item() == pytest.approx(value, rel=4e-3)
+    for name, buffer in theirs.named_buffers():
+        assert buffers[name].dtype == buffer.dtype and torch.equal(buffers[name], buffer), name
+    ids = torch.arange(3, 12)[None]
+    assert torch.equal(loaded.eval()(ids).logits, theirs.eval()(ids).logits)
+    assert set(persistent_buffers(loaded)) == set(SCALARS)
+
+
+def test_a_persistent_buffer_that_is_missing_or_of_another_shape_is_named(tmp_path):
+    write_buffered(tmp_path)
+    file, name = tmp_path / "model.safetensors", "model.layers.1.layer_scalar"
+    tensors = load_file(file)
+    save_file({**tensors, name: torch.ones(2)}, file)
+    with pytest.raises(InputError, match=rf"weight {name} has shape \(2,\), the model's config says \(1,\)"):
+        load_causal_lm(tmp_path, "fp32", "auto")
+    save_file({other: tensor for other, tensor in tensors.items() if other != name}, file)
+    with pytest.raises(InputError, match=f"its weights lack 1 of the model's, first {name}"):
+        load_causal_lm(tmp_path, "fp32", "auto")
+
+
+def test_a_buffer_that_the_family_lets_files_lack(tmp_path, monkeypatch):
+    write_buffered(tmp_path)
+    file, name = tmp_path / "model.safetensors", "model.layers.1.layer_scalar"
+    save_file({other: tensor for other, tensor in load_file(file).items() if other != name}, file)
+    monkeypatch.setattr(Gemma4ForCausalLM, "_keys_to_ignore_on_load_missing", ["layer_scalar"])
+    assert dict(load_causal_lm(tmp_path, "fp32", "auto").named_buffers())[name].item() == 1
+
+
+@pytest.mark.parametrize("saved", [*FAMILIES, "buffered"], indirect=True)
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_zero_init_changes_neither_weights_nor_buffers(saved, dtype):
+    """In a process of its own, since it starts torch.distributed. Without care, bf16 rounds rotary frequencies."""
     folder, _ = saved
     script = f"""
 import sys, torch, deepspeed

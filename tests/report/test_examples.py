@@ -152,7 +152,7 @@ def test_ten_predictions_beside_gold_sft_and_teacher_of_the_same_seed(tmp_path):
     ("change", "reason"),
     [
         (lambda path: path.write_text("SELECT 1\n"), "has 1 lines but"),
-        (lambda path: path.write_bytes(b"\xff\n\n"), "are not UTF-8"),
+        (lambda path: path.write_bytes(b"\xff\xfe\n\0\n\0"), "are UTF-16"),
         (lambda path: path.unlink(), "cannot read predictions"),
     ],
 )
@@ -172,3 +172,20 @@ def test_only_a_line_feed_ends_a_prediction(tmp_path):
     (folder / "predictions" / "dev.sql").write_bytes(b"SELECT 'a\rb'\nSELECT 2\n")
     score = load_runs([folder])[0][0].scores[DEV]
     assert scored_predictions(score, []) == ["SELECT 'a\rb'", "SELECT 2"]
+
+
+def test_bytes_that_are_not_utf8_cost_their_prediction(tmp_path):
+    folder = one_run(tmp_path / "run", [R, W])
+    (folder / "predictions" / "dev.sql").write_bytes(b"SELECT 1\nSELECT '\xff'\n")
+    score = load_runs([folder])[0][0].scores[DEV]
+    assert scored_predictions(score, []) == ["SELECT 1", "SELECT '\ufffd'"]
+
+
+def test_birds_object_is_read_where_there_are_no_lines(tmp_path):
+    folder = one_run(tmp_path / "run", [R, W])
+    lines = folder / "predictions" / "dev.sql"
+    lines.with_suffix(".json").write_text('{"1": "SELECT 2\\t----- bird -----\\tzoo", "0": "SELECT 1"}')
+    score = load_runs([folder])[0][0].scores[DEV]
+    assert scored_predictions(score, []) == ["SELECT 0 FROM run", "SELECT 1 FROM run"]
+    lines.unlink()
+    assert scored_predictions(score, []) == ["SELECT 1", "SELECT 2"]

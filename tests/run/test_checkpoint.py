@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 from helpers.launcher import ROOT
+from transformers import get_cosine_schedule_with_warmup
 
 from kid.data.cache import json_hash
 from kid.errors import InputError
@@ -21,6 +22,7 @@ from kid.run.checkpoint import (
     files_written_by,
     find_checkpoint,
     list_checkpoints,
+    load_checkpoint,
     newest_checkpoint,
     remove_old_checkpoints,
     remove_partial,
@@ -225,6 +227,40 @@ def test_a_save_replaces_links_by_what_it_writes(tmp_path, one_rank):
     assert sorted(path.name for path in (run / "adapters" / "step-7").iterdir()) == [
         "kid-hashes.json", "model.safetensors"
     ]  # fmt: skip
+
+
+class Resumed:
+    """An engine with a persistent buffer, whose checkpoint an older version wrote: under another schedule, and with a
+    buffer that was not the base's."""
+
+    def __init__(self):
+        self.module = torch.nn.Linear(1, 1, bias=False)
+        self.module.scale = torch.nn.Buffer(torch.tensor([0.5]))
+        self.optimizer = torch.optim.SGD(self.module.parameters(), lr=0.1)
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda done: (done + 1) / 10)
+
+    def load_checkpoint(self, folder: str, tag: str, load_module_strict: bool):
+        older = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+        before = get_cosine_schedule_with_warmup(older, 10, 20)
+        for _ in range(3):
+            older.step()
+            before.step()
+        self.optimizer.load_state_dict(older.state_dict())
+        self.lr_scheduler.load_state_dict(before.state_dict())
+        self.module.load_state_dict({"weight": torch.ones(1, 1), "scale": torch.ones(1)}, strict=load_module_strict)
+        return folder, {}
+
+
+def test_a_resumed_run_follows_the_schedule_and_keeps_the_buffers_of_its_base(tmp_path):
+    engine = Resumed()
+    load_checkpoint(engine, tmp_path / "checkpoints" / "step-3")
+    assert engine.module.weight.item() == 1 and engine.module.scale.item() == 0.5
+    rates = []
+    for _ in range(4, 7):
+        rates.append(engine.optimizer.param_groups[0]["lr"])
+        engine.optimizer.step()
+        engine.lr_scheduler.step()
+    assert rates == pytest.approx([0.04, 0.05, 0.06])  # steps 4, 5 and 6 of 10
 
 
 def test_a_link_among_old_checkpoints_goes_without_what_it_points_to(run, tmp_path):

@@ -7,8 +7,9 @@ import pytest
 
 from kid.evaluation.failures import failure_classes
 from kid.evaluation.suites.neighbours import parse_with_schema
+from kid.sql.analysis import gold_schema_items
 from kid.sql.hardness import parse_query, spider_hardness
-from kid.sql.normalise import gold_schema_items, normalise_sql
+from kid.sql.normalise import normalise_sql
 from kid.sql.parsing import FREE_STEPS, STEPS_PER_TOKEN, PlainParser
 
 

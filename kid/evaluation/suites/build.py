@@ -10,9 +10,11 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kid.data.database import DamagedDatabaseError
 from kid.data.questions import Question
-from kid.data.schema import DamagedDatabaseError, Schema
+from kid.data.schema import Schema
 from kid.errors import InputError, RunError, report_write_errors
+from kid.evaluation.machine_errors import machine_reason
 from kid.evaluation.suites.database_plans import DatabasePlan, read_plan
 from kid.evaluation.suites.folders import (
     REMAINS,
@@ -26,7 +28,6 @@ from kid.evaluation.suites.folders import (
     remove_working_folder,
     working_folder,
 )
-from kid.evaluation.suites.machine_errors import machine_reason
 from kid.evaluation.suites.search import (
     RUN_AGAIN,
     Fault,
@@ -43,6 +44,8 @@ from kid.files import write_atomically
 from kid.progress import progress_bar
 from kid.terminal import printable
 
+# Of what determines a suite's databases: a finished database that another version made is made again.
+VERSION = 2
 # The counts of each database; the total sums them.
 COUNTS = (
     "gold_queries",
@@ -177,7 +180,7 @@ def make_task(db_id: str, queries: list[str], schema: Schema, path: Path, option
             raise RunError(f"{path} cannot be read ({reason}); {RUN_AGAIN}") from None
         raise DamagedDatabaseError(f"{path}: {error}") from None
     golds = [read_gold(query, schema, plan.columns, options.neighbours, options.seed) for query in queries]
-    settings = hashlib.sha256(repr((plan, golds, options)).encode(errors="backslashreplace")).hexdigest()
+    settings = hashlib.sha256(repr((VERSION, plan, golds, options)).encode(errors="backslashreplace")).hexdigest()
     return SuiteTask(db_id, path, plan, golds, settings)
 
 

@@ -6,10 +6,14 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from kid.data.database import TimeLimit, open_database, quote, shadow_tables
+from kid.data.contents import shadow_tables
+from kid.data.database import TimeLimit, open_database, quote
 from kid.data.schema import Schema
+from kid.evaluation.suites.formats import Format, find_format, sample_evenly
+from kid.evaluation.suites.text_numbers import NumberFormat
 from kid.sql.parsing import lower
 
 VALUES_PER_COLUMN = 300  # taken from the original; they are sent to every worker
@@ -17,7 +21,6 @@ ROWS_READ = 20_000  # values are taken from a table's first rows
 SECONDS_READ = 60.0  # they may take; a virtual table may read an endless view
 FRACTIONS = 4  # reals are multiples of 1/4: their sums are exact, so an average does not depend on the order of rows
 MAX_EXACT = 2.0**50
-NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class ColumnPlan:
     nullable: the schema allows NULL and the original contains some.
     distinct: no value occurs twice in the original.
     values: distinct values of the original.
+    format: of the values as text; None for free text and for plain numbers.
     """
 
     name: str
@@ -35,10 +39,19 @@ class ColumnPlan:
     nullable: bool
     distinct: bool
     values: tuple
+    format: Format | None = None
 
     @property
     def numeric(self) -> bool:
         return self.kind != "text"
+
+    @cached_property
+    def well_formed(self) -> tuple:
+        """The values of the column's format; of free text, those that are no blobs, if there are any."""
+        if self.format is None:
+            return tuple(value for value in self.values if not isinstance(value, bytes)) or self.values
+        stored = int if self.kind == "integer" else str
+        return tuple(value for value in self.values if isinstance(value, stored) and self.format.fits(str(value)))
 
 
 @dataclass(frozen=True)
@@ -118,12 +131,14 @@ def read_table(schema: Schema, name: str, connection: sqlite3.Connection) -> Tab
     columns = {}
     for column, declared, not_null, _ in information:
         values = [value for value in cells[lower(column)] if value is not None]
+        found = find_format(values, declared)
         columns[lower(column)] = ColumnPlan(
             column,
-            column_kind(values, declared),
+            column_kind(values, declared, found),
             not not_null and lower(column) not in in_keys and len(values) < len(rows),
             len(set(values)) == len(values),
             tuple(sample_evenly(list(dict.fromkeys(map(round_to_fraction, values))), VALUES_PER_COLUMN)),
+            found,
         )
     return TablePlan(name, columns, tuple(keys), read_foreign_keys(schema, name, connection))
 
@@ -171,21 +186,18 @@ def has_duplicates(columns: Sequence[Sequence]) -> bool:
     return len(set(rows)) < len(rows)
 
 
-def column_kind(values: Sequence, declared: str) -> str:
+def column_kind(values: Sequence, declared: str, found: Format | None) -> str:
     """The kind of most of a column's values; if it has none, the kind of its declared type."""
     kinds = {int: "integer", float: "real", str: "text", bytes: "text"}
     counts = [kinds[type(value)] for value in values]
     if not counts:
         declared = declared.upper()
+        if found is not None:
+            return "integer" if isinstance(found, NumberFormat) else "text"
         return "integer" if "INT" in declared else "real" if re.search("REAL|FLOA|DOUB|NUM|DEC", declared) else "text"
-    if all(isinstance(value, str) and NUMBER.fullmatch(value) for value in values):
-        return "digits"
-    return max(dict.fromkeys(counts), key=counts.count)
+    most = max(dict.fromkeys(counts), key=counts.count)
+    return "digits" if isinstance(found, NumberFormat) and most == "text" else most
 
 
 def round_to_fraction(value: object) -> object:
     return round(value * FRACTIONS) / FRACTIONS if isinstance(value, float) and abs(value) < MAX_EXACT else value
-
-
-def sample_evenly(values: list, count: int) -> list:
-    return values if len(values) <= count else [values[number * len(values) // count] for number in range(count)]

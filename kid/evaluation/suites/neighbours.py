@@ -29,6 +29,13 @@ COMPARISONS = {
     exp.LTE: (exp.LT, exp.GTE, exp.EQ),
 }
 PREDICATES = (*COMPARISONS, exp.Between, exp.In, exp.Like, exp.Is)
+# Other predicates that compare columns with constants.
+CONSTANT_PREDICATES = (exp.NullSafeEQ, exp.NullSafeNEQ, exp.Glob)
+# Functions whose results are values as their first argument's are, and those that make a date of a constant one.
+NUMBER_CALLS = frozenset(("ABS", "AVG", "CEIL", "FLOOR", "MAX", "MIN", "ROUND", "SUM", "TOTAL"))
+TEXT_CALLS = frozenset(("COALESCE", "DATE", "DATETIME", "IFNULL", "LOWER", "LTRIM", "NULLIF", "RTRIM", "TIME"))
+TRANSPARENT_CALLS = NUMBER_CALLS | TEXT_CALLS | {"TRIM", "UPPER"}
+DATE_CALLS = frozenset(("DATE", "DATETIME", "TIME", "JULIANDAY"))
 EXTREMES = ("MIN", "MAX")
 AGGREGATES = (*EXTREMES, "AVG", "SUM", "COUNT")
 SET_OPERATIONS = (exp.Union, exp.Intersect, exp.Except)
@@ -37,10 +44,11 @@ Edit = tuple[str, exp.Expr | None]
 
 
 class ColumnValues(Protocol):
-    """What the edits need of a column: whether its values are numbers, and some of the values."""
+    """What is needed of a column: whether its values are numbers, some of them, and their format as text, if any."""
 
     numeric: bool
     values: tuple
+    format: object | None
 
 
 # A database's tables, each a mapping from column to its values; names are lower-cased.
@@ -264,14 +272,68 @@ def compared_columns(predicate: exp.Expr, columns: Columns) -> list[tuple[str, s
 
 
 def find_constants(tree: exp.Query, columns: Columns) -> list[tuple[str, str, str]]:
-    """(table, column, literal as text) of each literal that a column is compared with; LIKE patterns keep their `%`."""
+    """(table, column, literal as text) of each literal that a column is compared with; LIKE patterns keep their `%`.
+
+    Other arguments of functions are no constants of the column: neither '%Y' nor '05' in strftime('%Y', day) = '05'
+    need be values of `day`. But values of a column with a format are sought that contain what a function of it is
+    compared with: here, its constant is '%05%'.
+    """
     found = []
-    for predicate in tree.find_all(*PREDICATES):
-        for node in predicate.walk(prune=lambda node: isinstance(node, exp.Select)):
-            if isinstance(node, exp.Literal):
-                text = ("-" if isinstance(node.parent, exp.Neg) else "") + node.name
-                found += [(*column, text) for column in compared_columns(predicate, columns)]
+    for predicate in tree.find_all(*PREDICATES, *CONSTANT_PREDICATES):
+        sides = [predicate.this, *(predicate.args.get(key) for key in ("expression", "low", "high"))]
+        sides = [side for side in (*sides, *predicate.expressions) if isinstance(side, exp.Expr)]
+        literals = [text for side in sides if (text := constant_text(side)) is not None]
+        if isinstance(predicate, exp.Glob):
+            literals = [text.translate({ord("*"): "%", ord("?"): "_"}) for text in literals]
+        for side in sides if literals else ():
+            column = resolve_column(direct, columns) if (direct := direct_column(side)) is not None else None
+            if column is not None:
+                found += [(*column, text) for text in literals]
+                continue
+            hints = [column for column in compared_columns(side, columns) if has_format(column, columns)]
+            found += [(*column, f"%{text.strip('%')}%") for column in hints for text in literals]
+            if is_arithmetic(side):
+                others = [column for column in compared_columns(side, columns) if column not in hints]
+                found += [(*column, text) for column in others for text in literals]
     return list(dict.fromkeys(found))
+
+
+def has_format(column: tuple[str, str], columns: Columns) -> bool:
+    return columns[column[0]][column[1]].format is not None
+
+
+def constant_text(node: exp.Expr) -> str | None:
+    """The text of a literal, with its sign, also in date('2020-01-01') and its like; None if the node is no literal."""
+    if isinstance(node, exp.Literal):
+        return node.name
+    if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal):
+        return f"-{node.this.name}"
+    if isinstance(node, exp.Paren | exp.Collate | exp.Cast):
+        return constant_text(node.this)
+    if isinstance(node, exp.Anonymous) and node.name.upper() in DATE_CALLS and len(node.expressions) == 1:
+        return constant_text(node.expressions[0])
+    return None
+
+
+def direct_column(node: exp.Expr) -> exp.Column | None:
+    """The column that a side of a comparison is, perhaps in calls that keep its values the kind that they are."""
+    while not isinstance(node, exp.Column):
+        if isinstance(node, exp.Anonymous) and node.name.upper() in TRANSPARENT_CALLS and node.expressions:
+            node = node.expressions[0]
+        elif isinstance(node, exp.Paren | exp.Collate | exp.Cast | exp.Distinct | exp.Neg):
+            node = node.this
+        else:
+            return None
+    return node
+
+
+def is_arithmetic(node: exp.Expr) -> bool:
+    """Whether an expression consists of columns, numbers and arithmetic alone."""
+    known = (exp.Column, exp.Identifier, exp.Literal, exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
+    return all(
+        isinstance(part, known) or (isinstance(part, exp.Anonymous) and part.name.upper() in TRANSPARENT_CALLS)
+        for part in node.walk()
+    )
 
 
 def ordering_columns(tree: exp.Query, columns: Columns) -> list[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Random databases for a schema: types and keys are kept, and values are chosen so that queries tell them apart.
 
 After Zhong et al. (2020). Values come from the original database, from the constants of the gold queries and from
-neighbouring values of these; a column is filled with ties, with groups of different sizes, or without duplicates.
+neighbouring values of these; a column is filled with ties, with groups of different sizes, or without duplicates. A
+column whose cells have one format, such as dates, gets only valid values of it (see `formats`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,37 @@ from contextlib import closing
 from pathlib import Path
 
 from kid.data.database import quote
-from kid.evaluation.suites.database_plans import FRACTIONS, NUMBER, ColumnPlan, DatabasePlan, ForeignKey, TablePlan
+from kid.evaluation.suites.database_plans import FRACTIONS, ColumnPlan, DatabasePlan, ForeignKey, TablePlan
+from kid.evaluation.suites.patterns import Near
+from kid.evaluation.suites.text_numbers import NUMBER
 from kid.sql.parsing import lower
 
 NULL_SHARE = 0.12
 EXACT_WEIGHT = 3  # a constant is this many times as likely as each of its neighbouring values
 FEW_VALUES = 4
+TRIES_PER_VALUE = 4  # to find one of a format that is not there yet
 LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
+
+
+def constant_values(literal: str, column: ColumnPlan) -> list:
+    """The values of a column that a constant of a query asks for, itself, if it is one, several times.
+
+    A column with a format gets a constant of another format only if that is one of its own few odd cells.
+    """
+    if column.format is None:
+        value, *others = near_values(literal, column.kind) or [None]
+        near = Near(value, tuple(others))
+    elif literal in column.values and not column.format.fits(literal):
+        near = Near(literal, ())
+    else:
+        near = column.format.near(literal, [str(value) for value in column.well_formed])
+    exact = [] if near.exact is None else [near.exact] * EXACT_WEIGHT
+    return [as_stored(value, column) for value in (*exact, *near.others)]
+
+
+def as_stored(value: object, column: ColumnPlan) -> object:
+    """A value as the column holds it: formats return text."""
+    return int(value) if column.format is not None and column.kind == "integer" else value
 
 
 def near_values(literal: str, kind: str) -> list:
@@ -40,8 +65,6 @@ def near_values(literal: str, kind: str) -> list:
     if not NUMBER.fullmatch(text):
         return []
     number = float(text) if "." in text else int(text)
-    if kind == "digits":
-        return [text, *(str(number + step) for step in (-1, 1))]
     if kind == "real":
         return [float(number), number - 1.0, number + 1.0]
     whole = [math.floor(number), math.ceil(number)] if isinstance(number, float) else [number, number - 1, number + 1]
@@ -49,46 +72,56 @@ def near_values(literal: str, kind: str) -> list:
 
 
 def fresh_values(column: ColumnPlan, generator: random.Random) -> list:
-    """A few generic values of the column's kind, taken from no database and no query."""
+    """A few generic values of the column's kind or format, taken from no query."""
+    if column.format is not None:
+        own = [str(value) for value in column.well_formed]
+        found = [column.format.fresh(own, generator) for _ in range(3)]
+        return [as_stored(value, column) for value in found if value is not None]
     numbers = [generator.randint(0, 9) for _ in range(3)]
     return {
         "integer": numbers,
         "real": [number + generator.randrange(FRACTIONS) / FRACTIONS for number in numbers],
-        "digits": [str(number) for number in numbers],
         "text": [f"value {number}" for number in numbers],
     }[column.kind]
 
 
-def unused_values(column: ColumnPlan, taken: set, count: int) -> list:
-    """`count` values of the column's kind that are not in `taken`."""
-    make = {"integer": int, "real": float, "digits": str, "text": "value {}".format}[column.kind]
-    found, number = [], 1
+def unused_values(column: ColumnPlan, taken: set, count: int, generator: random.Random) -> list:
+    """`count` values of the column's kind that are not in `taken`; of its format, fewer if there are no more."""
+    found: dict[object, None] = {}
+    if column.format is not None:
+        for _ in range(TRIES_PER_VALUE * count):
+            if len(found) < count:
+                found |= dict.fromkeys(value for value in fresh_values(column, generator) if value not in taken)
+        return list(found)[:count]
+    make = {"integer": int, "real": float, "text": "value {}".format}[column.kind]
+    number = 1
     while len(found) < count:
         if make(number) not in taken:
-            found.append(make(number))
+            found[make(number)] = None
         number += 1
-    return found
+    return list(found)
 
 
 def fill_column(column: ColumnPlan, style: str, count: int, constants: Sequence, generator: random.Random) -> list:
-    """`count` values of a column, in random order.
+    """`count` values of a column, in random order; without duplicates, fewer if its format has no more.
 
     Args:
         style: "distinct": no value twice; "groups": few values, each a different number of times; "ties": drawn with
             replacement.
         constants: values that queries compare the column with, and their neighbouring values.
     """
-    own = [value for value in column.values if not isinstance(value, bytes)] or list(column.values)
+    own = list(column.well_formed)
     if style == "distinct":
         chosen = generator.sample(constants, min(len(constants), (count + 1) // 2))
         # `constants` may hold a value several times.
         chosen = list(dict.fromkeys([*chosen, *generator.sample(own, min(len(own), count))]))[:count]
-        chosen += unused_values(column, set(chosen), count - len(chosen))
+        chosen += unused_values(column, set(chosen), count - len(chosen), generator)
     else:
         size = generator.randint(2, 5) if style == "groups" else max(2, count // 2)
         pool = generator.sample(constants, min(len(constants), max(1, size // 2)))
         pool += generator.sample(own, min(len(own), size))
-        if column.kind != "text" or len(own) < FEW_VALUES:  # a text column with many values needs no more
+        # A column of free text with many values needs no more.
+        if column.kind != "text" or column.format is not None or len(own) < FEW_VALUES:
             pool += fresh_values(column, generator)
         pool = list(dict.fromkeys(pool))[:size]
         if style == "groups":
@@ -134,10 +167,8 @@ def draw_rows(
         cells: dict[str, list] = {}
         single_keys = {key[0] for key in table.keys if len(key) == 1}
         for column_name, column in table.columns.items():
-            wanted = []
-            for text in constants.get((name, column_name), ()):
-                value, *near = near_values(text, column.kind) or [None]
-                wanted += [] if value is None else [value] * EXACT_WEIGHT + near
+            texts = constants.get((name, column_name), ())
+            wanted = [value for text in texts for value in constant_values(text, column)]
             distinct = column_name in single_keys or (name, column_name) in ordered
             # Names are unique in most originals; queries group by them and output other columns of the same row.
             style = (
@@ -146,11 +177,14 @@ def draw_rows(
                 else (generator.choice(("groups", "ties")))
             )
             values = fill_column(column, style, count, wanted, generator)
+            if not distinct and values:
+                values += generator.choices(values, k=count - len(values))
             if column.nullable and generator.random() < 0.5:
                 share = 1 / count if (name, column_name) in ordered else NULL_SHARE
                 values = [None if generator.random() < share else value for value in values]
             cells[column_name] = values
-        drawn = [dict(zip(cells, values, strict=True)) for values in zip(*cells.values(), strict=True)]
+        # A format may have too few values for a key: the table has fewer rows.
+        drawn = [dict(zip(cells, values, strict=True)) for values in zip(*cells.values(), strict=False)]
         for key in table.foreign_keys:
             if key.table in rows or key.table == name:
                 drawn = set_foreign_key(table, key, rows.get(key.table, drawn), drawn, generator)

@@ -17,12 +17,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from kid.data.schema import CORRUPTION_CODES, DamagedDatabaseError, Schema
+from kid.data.database import CORRUPTION_CODES, DamagedDatabaseError
+from kid.data.schema import Schema
 from kid.errors import RunError
-from kid.evaluation.execution import run_jobs
+from kid.evaluation.execution import death_reason, run_jobs
+from kid.evaluation.machine_errors import MachineError, machine_reason
 from kid.evaluation.suites.chance import extreme_queries
 from kid.evaluation.suites.database_plans import DatabasePlan
-from kid.evaluation.suites.machine_errors import MachineError, machine_reason
 from kid.evaluation.suites.neighbours import (
     Columns,
     find_constants,
@@ -39,7 +40,7 @@ MAX_ATTEMPTS = 400  # random databases generated for one schema, including those
 QUERIES_PER_DATABASE = (1, 2, 4, 8)  # choices for the number of gold queries whose constants one random database uses
 # How a worker ends that something outside of it has ended: an operator, or a machine short of memory.
 ENDED_FROM_OUTSIDE = tuple(
-    f"worker died (status {-number})"
+    death_reason(-number)
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGBUS, signal.SIGXCPU, signal.SIGXFSZ)
 )
 RUN_AGAIN = "mend that and run it again; finished databases are kept"
@@ -141,8 +142,7 @@ def run_with_retries(
         (index of the job, its value) in any order; the value is a `Fault` if the original database is damaged.
 
     Raises:
-        RunError: the machine failed, or something outside ended a worker.
-        RuntimeError: a job failed twice in the same stage.
+        RunError: the machine failed, something outside ended a worker, or a job failed twice in the same stage.
     """
     skipped_stages: list[list[str]] = [[] for _ in jobs]
     waiting = list(range(len(jobs)))
@@ -161,7 +161,8 @@ def run_with_retries(
                 if outcome.error is None:
                     yield job, outcome.value
                 elif outcome.stage is None or outcome.stage in skipped_stages[job]:
-                    raise RuntimeError(f"{function.__name__}: {outcome.error} in stage {outcome.stage}")
+                    place = f"{function.__name__}, stage {outcome.stage}"
+                    raise RunError(f"a worker process failed again after that stage was skipped ({place}: {outcome.error})")
                 else:
                     skipped_stages[job].append(outcome.stage)
                     failed.append(job)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kid.data.schema import read_database
+from kid.data.sqlite_schema import read_database
 from kid.evaluation.suites.chance import extreme_queries
 from kid.evaluation.suites.folders import MARKER_TEXT
 from kid.evaluation.suites.neighbours import parse_with_schema

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from kid.data.schema import read_database
+from kid.data.sqlite_schema import read_database
 from kid.evaluation.suites.chance import extreme_queries
 from kid.evaluation.suites.database_plans import read_plan
 from kid.evaluation.suites.neighbours import find_constants, make_neighbours, ordering_columns, parse_with_schema
@@ -151,6 +151,41 @@ def test_constants_belong_to_the_columns_they_are_compared_with(schema, columns)
         ("singer", "age", "20"), ("singer", "age", "30"), ("singer", "name", "%o%"),
         ("song", "plays", "2.5"), ("song", "title", "Moon"), ("song", "title", "Sun"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("condition", "constants"),
+    [
+        ("strftime('%Y', day) < '2021'", {"%2021%"}),
+        ("substr(day, 1, 4) = '2021'", {"%2021%"}),
+        ("CAST(strftime('%m', day) AS INTEGER) = 5", {"%5%"}),
+        ("day < date('2021-01-01', '+1 year')", set()),
+        ("date(day) BETWEEN date('2021-01-01') AND '2021-06-01'", {"2021-01-01", "2021-06-01"}),
+        ("'2021-01-01' < day", {"2021-01-01"}),
+        ("day IN ('2021-01-01', date('2021-01-02'))", {"2021-01-01", "2021-01-02"}),
+        ("day IS NOT '2021-01-01' AND day IS NOT DISTINCT FROM '2021-01-02'", {"2021-01-01", "2021-01-02"}),
+        ("day GLOB '2021-0?-*'", {"2021-0_-%"}),
+        ("coalesce(day, '1900-01-01') > '2021-01-01' COLLATE NOCASE", {"2021-01-01"}),
+        ("julianday('now') - julianday(day) > 365", {"%365%"}),
+        ("length(title) > 5 OR substr(title, 1, 1) = 'A' OR instr(title, 'x') > 2", set()),
+        ("lower(title) = 'sun'", {"sun"}),
+        ("plays * 100 / 7 > 50 AND round(plays, 2) < -3.5 AND abs(plays) != 8", {"50", "-3.5", "8"}),
+        ("(SELECT sum(plays) FROM event) > 20 AND length(plays) = 9", set()),
+        ("plays LIKE '2%' ESCAPE '!'", {"2%"}),
+    ],
+)
+def test_other_arguments_of_functions_are_no_constants(tmp_path, condition, constants):
+    path = tmp_path / "event.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            """
+            CREATE TABLE event (day TEXT, title TEXT, plays INTEGER);
+            INSERT INTO event VALUES ('2020-01-31', 'Sun', 3), ('2021-02-01', 'Night Moon', 4);
+            """
+        )
+    schema = read_database(None, "event", path)
+    tree = parse_with_schema(f"SELECT 1 FROM event WHERE {condition}", schema)
+    assert {text for *_, text in find_constants(tree, read_plan(schema, path).columns)} == constants
 
 
 def test_ordering_columns(schema, columns):

@@ -18,9 +18,11 @@ from pathlib import Path
 import pytest
 
 from kid.data.questions import find_databases, load_questions
-from kid.data.schema import Column, Schema, Table, read_database
+from kid.data.schema import Column, Schema, Table
+from kid.data.sqlite_schema import read_database
 from kid.errors import InputError, RunError
-from kid.evaluation.execution import Outcome
+from kid.evaluation.execution import Outcome, death_reason
+from kid.evaluation.machine_errors import machine_reason
 from kid.evaluation.scores import find_suites
 from kid.evaluation.suites import build, database_plans
 from kid.evaluation.suites import search as search_module
@@ -34,7 +36,6 @@ from kid.evaluation.suites.folders import (
     make_working_folder,
     remove_working_folder,
 )
-from kid.evaluation.suites.machine_errors import machine_reason
 from kid.evaluation.suites.search import Gold, read_gold, run_with_retries, screen, search
 from kid.evaluation.worker import Limits
 from kid.run.lock import run_lock
@@ -253,7 +254,7 @@ def test_an_original_that_cannot_be_read_any_more_ends_the_run(tmp_path):
 
 
 def test_a_worker_that_something_outside_has_killed_ends_the_run(monkeypatch):
-    killed = Outcome(0, error=f"worker died (status {-signal.SIGKILL})", stage="database 1")
+    killed = Outcome(0, error=death_reason(-signal.SIGKILL), stage="database 1")
     monkeypatch.setattr(search_module, "run_jobs", lambda *_: (outcome for outcome in [killed]))
     with pytest.raises(RunError, match="is the machine out of memory"):
         list(run_with_retries(search, [()], 1, Limits()))
@@ -352,6 +353,17 @@ def test_a_suite_without_hashes_is_counted_and_one_without_suite_json_is_another
         find_suites(made, {}, ["zoo"])
     (made / "suite.json").unlink()
     assert len(find_suites(made, {}, ["zoo"])["zoo"]) == 1
+
+
+def test_a_suite_of_another_version_is_made_again(made, zoo, monkeypatch):
+    before = json.loads((made / "suite.json").read_text())["databases"]["zoo"]["settings"]
+    make(zoo, made)
+    assert json.loads((made / "suite.json").read_text())["databases"]["zoo"]["settings"] == before
+    monkeypatch.setattr(build, "VERSION", build.VERSION + 1)
+    times = [path.stat().st_mtime_ns for path in sorted((made / "zoo").iterdir())]
+    make(zoo, made)
+    assert json.loads((made / "suite.json").read_text())["databases"]["zoo"]["settings"] != before
+    assert [path.stat().st_mtime_ns for path in sorted((made / "zoo").iterdir())] != times
 
 
 class Killed(BaseException):

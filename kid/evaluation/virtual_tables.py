@@ -1,0 +1,100 @@
+"""Virtual tables that may be read: SQLite connects to one on first use, by statements an authorizer takes for writes.
+
+So those that a query may reach are connected before the authorizer is set, on a connection that only reads.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+
+from kid.sql.tokens import SqlToken, sql_tokens
+
+# They read nothing but the database. Others (dbstat, csv, fsdir) stay unconnected, so that reading them is refused.
+MODULES = {"fts3", "fts4", "fts5", "fts4aux", "fts5vocab", "fts3tokenize", "rtree", "rtree_i32", "geopoly"}
+# Tables that are there without a CREATE.
+TABLE_FUNCTIONS = {"json_each", "json_tree", "fts3tokenize", "generate_series"}
+TABLE_FUNCTION = re.compile("|".join([*TABLE_FUNCTIONS, "pragma"]), re.IGNORECASE)
+# Pragmas that change nothing, whatever their argument.
+READ_ONLY_PRAGMAS = {
+    "table_info", "table_xinfo", "table_list", "foreign_key_list", "index_list", "index_info", "index_xinfo",
+    "foreign_key_check", "integrity_check", "quick_check", "collation_list", "compile_options", "database_list",
+    "function_list", "module_list", "pragma_list",
+}  # fmt: skip
+# Pragmas that change nothing without an argument, and set something with one.
+READ_ONLY_WITHOUT_ARGUMENT = {
+    "application_id", "auto_vacuum", "cache_size", "data_version", "encoding", "foreign_keys", "freelist_count",
+    "journal_mode", "locking_mode", "max_page_count", "page_count", "page_size", "recursive_triggers", "schema_version",
+    "synchronous", "user_version",
+}  # fmt: skip
+
+
+def is_reading_pragma(name: str, argument: str | None) -> bool:
+    """Whether a PRAGMA, as a statement or as the table function `pragma_NAME`, only reads."""
+    name = name.lower()
+    return name in READ_ONLY_PRAGMAS or (argument is None and name in READ_ONLY_WITHOUT_ARGUMENT)
+
+
+def connect_virtual_tables(connection: sqlite3.Connection, sql: str) -> None:
+    """Connect to the virtual tables that `sql` names, also by way of views and of other virtual tables.
+
+    Nothing of the query is run. What cannot be connected is left to the query to fail on.
+
+    Raises:
+        sqlite3.Error: the schema cannot be read.
+        MemoryError: SQLite or Python ran out of memory.
+    """
+    select = "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view') AND coalesce(rootpage, 0) = 0"
+    definitions = [(name, text or "") for name, text in connection.execute(select) if name]
+    if not definitions and not TABLE_FUNCTION.search(sql):
+        return
+    names: set[str] = set()
+    found = names_in(sql_tokens(sql))
+    while found - names:
+        names |= found
+        # The columns of any table: its name may come from another row, or stand nowhere, as for pragma_table_list.
+        every = any(name.startswith("pragma") for name in names)
+        definitions, reached = (
+            [entry for entry in definitions if (every or entry[0].lower() in names) is wanted]
+            for wanted in (False, True)
+        )
+        found = set()
+        for name, text in reached:
+            tokens = [token for token in sql_tokens(text) if not token.is_blank]
+            if module_of(tokens) in MODULES:
+                connect(connection, f'main."{name.replace(chr(34), chr(34) * 2)}"')
+            found |= names_in(tokens)
+    for name in names:
+        pragma = name.removeprefix("pragma_")
+        if name in TABLE_FUNCTIONS or (pragma != name and (is_reading_pragma(pragma, None))):
+            connect(connection, name)
+
+
+def names_in(tokens: Iterable[SqlToken]) -> set[str]:
+    """What may be names among the tokens, in lower case; SQLite takes a string for one where it needs one."""
+    return {name_of(token) for token in tokens if token.kind in ("word", "quoted", "string")}
+
+
+def name_of(token: SqlToken) -> str:
+    """The name that a token stands for, in lower case."""
+    if token.kind == "word":
+        return token.text.lower()
+    quote = token.text[-1]
+    return token.text[1:-1].replace(quote * 2, quote).lower()
+
+
+def module_of(tokens: list[SqlToken]) -> str | None:
+    """The module of a CREATE VIRTUAL TABLE, in lower case; None for another statement. No blanks in `tokens`."""
+    if [token.text.lower() for token in tokens[:3]] != ["create", "virtual", "table"]:
+        return None
+    using = (place for place, token in enumerate(tokens) if token.kind == "word" and token.text.lower() == "using")
+    place = next(using, len(tokens)) + 1
+    return name_of(tokens[place]) if place < len(tokens) else None
+
+
+def connect(connection: sqlite3.Connection, name: str) -> None:
+    """Have SQLite call a virtual table's constructor: it does when it compiles a query that reads the table."""
+    with suppress(sqlite3.Error):
+        connection.execute(f"EXPLAIN SELECT 1 FROM {name}").close()

@@ -1,0 +1,73 @@
+"""SQLite's own tokens: what is a literal, a name, a comment or a blank is decided as SQLite's tokenizer decides it.
+
+Other tokenizers differ where it matters: for sqlparse a backslash escapes a quote, for sqlglot U+00A0 is a blank.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# The branches are those of sqlite3GetToken (tokenize.c), in an order that gives the same tokens. Every character that
+# is not ASCII may stand in a name, but U+FEFF not first. A comment without its end reaches to the end of the text.
+TOKENS = re.compile(
+    r"""(?sx)
+      (?P<blank>   [ \t\n\f\r][ \t\n\v\f\r]* | \ufeff )
+    | (?P<comment> --[^\n]* | /\*(?=.)(?:.*?\*/|.*) )
+    | (?P<blob>    [xX]'(?:[0-9a-fA-F]{2})*' )
+    | (?P<string>  '(?:[^']++|'')*+' )
+    | (?P<quoted>  "(?:[^"]++|"")*+" | `(?:[^`]++|``)*+` | \[[^\]]*\] )
+    | (?P<number>  (?>0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*
+                     | (?>[0-9](?:_?[0-9])*(?:\.(?:[0-9](?:_?[0-9])*)?)? | \.[0-9](?:_?[0-9])*)
+                       (?:[eE][+-]?[0-9](?:_?[0-9])*)?)
+                   (?![A-Za-z0-9_$\x80-\U0010ffff]) )
+    | (?P<bad_blob> [xX]'[^']*'? )
+    | (?P<word>    [A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]* )
+    | (?P<variable> \?[0-9]* | [$@:\#][A-Za-z0-9_$\x80-\U0010ffff]+ )
+    | (?P<operator> \|\| | ->>? | << | >> | <= | >= | <> | == | != | [-+*/%=<>&|~(),.] )
+    | (?P<semicolon> ; )
+    | (?P<illegal> ['"`\[].*
+                   | [0-9.][A-Za-z0-9_$\x80-\U0010ffff.]*
+                   | . )
+    """
+)
+
+
+class SqlToken(NamedTuple):
+    """A token: `kind` is a group of `TOKENS` ("quoted" is a quoted name), `text` as written, `start` its offset."""
+
+    kind: str
+    text: str
+    start: int
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the token only separates others: blanks or a comment."""
+        return self.kind in ("blank", "comment")
+
+
+def sql_tokens(sql: str) -> Iterator[SqlToken]:
+    """The tokens of a text, in order and without gaps: joined, they are the text again.
+
+    What SQLite cannot read (a quote without its end, `12abc`, `x'1'`) is a token of the kind "illegal".
+    """
+    for match in TOKENS.finditer(sql):
+        kind = "illegal" if match.lastgroup == "bad_blob" else match.lastgroup
+        yield SqlToken(kind, match[0], match.start())
+
+
+def first_statement(sql: str) -> list[SqlToken]:
+    """The tokens of the first statement, without its semicolon; empty if there is none.
+
+    Blanks, comments and semicolons before it are dropped, blanks and comments after it too.
+    """
+    found: list[SqlToken] = []
+    for token in sql_tokens(sql):
+        if token.kind == "semicolon" and found:
+            break
+        if found or not (token.is_blank or token.kind == "semicolon"):
+            found.append(token)
+    while found and found[-1].is_blank:
+        found.pop()
+    return found
