@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
-from running import end_with_children, evaluated, execute, launched
+from running import console, end_with_children, evaluated, execute, launched
 
-from kid.console import Console
 from kid.errors import OneLineParser, run_script
 from kid.report.text import code_block, escape_markdown, markdown_table, marked_predictions
 
@@ -33,7 +32,6 @@ LORA = ["--lora-rank", "16", "--lora-alpha", "32", "--batch-size", "32", "--micr
 STUDENT_STEPS = 180
 CURVE_QUESTIONS = 80
 METHODS = ("sft", "rkd", "kid")
-console = Console(soft_wrap=True)
 
 
 @dataclass
@@ -68,7 +66,7 @@ class Demo:
     def make_data(self) -> None:
         from transformers.utils.logging import disable_progress_bar
 
-        from kid.minibench.build import build_minibench
+        from kid.minibench.first_edition.build import build_minibench
         from kid.minibench.tiny_models import benchmark_texts, train_tokenizer, write_tiny_model
 
         disable_progress_bar()

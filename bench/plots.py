@@ -45,6 +45,35 @@ def plot_runs(runs: dict[str, Path], curves: dict[str, list[tuple[int, float]]],
     plt.close(figure)
 
 
+def plot_epochs(curves: dict[str, list[list[tuple[float, float]]]], runs: dict[str, Path], path: Path) -> None:
+    """EX on valid and the training loss on labels over epochs, a colour per method, a line per seed.
+
+    Args:
+        curves: method -> for each seed (epoch, EX in percent), in order.
+        runs: method -> run directory, of one seed.
+        path: PNG to write.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for number, (name, seeds) in enumerate(curves.items()):
+        for place, curve in enumerate(seeds):
+            left.plot(*zip(*curve, strict=True), marker="o", color=f"C{number}", label=None if place else name)
+        rows, _ = read_metrics(runs[name] / "metrics.jsonl")
+        last = max(epoch for epoch, _ in seeds[0])
+        epochs = [last * (place + 1) / len(rows) for place in range(len(rows))]
+        smooth = [
+            statistics.mean(row["mle"] for row in rows[max(0, end - SMOOTHED) : end + 1]) for end in range(len(rows))
+        ]
+        right.plot(epochs, smooth, color=f"C{number}", label=name)
+    left.set(ylabel="EX % on valid")
+    right.set(ylabel="training MLE loss, smoothed (nats per token)")
+    for axes in (left, right):
+        axes.set(xlabel="epoch")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
 def plot_methods(methods: dict[str, list[float]], lines: dict[str, float], ylabel: str, path: Path) -> None:
     """A bar per method with the spread over its seeds; models that have one EX as dashed lines.
 

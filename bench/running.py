@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from kid.console import Console
 from kid.errors import InputError
 from kid.terminal import printable, unescaped
 
@@ -23,6 +24,7 @@ DECODING = ["--batch-size", "64", "--max-completion-length", "60"]
 # For glibc's malloc: large tensors are not given back to the system, to be faulted in again page by page at every use.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_TOP_PAD_": str(2**28)}
 SECONDS_TO_END = 180  # of a job that is stopped: a step, and a checkpoint
+console = Console(soft_wrap=True)
 Command = tuple[Path, list[str]]  # the log to write, what to run
 
 

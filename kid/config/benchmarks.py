@@ -50,6 +50,7 @@ BENCHMARKS: dict[str, dict[str, Split]] = {
         "realistic": Split(("spider-realistic.json",), ("spider_realistic",)),
         "syn": Split(("dev.json",), ("spider_syn",), question_field="SpiderSynQuestion"),
         "seen": Split(("seen.json",)),
+        "valid": Split(("valid.json",)),
     },
     "bird": {
         "train": bird_split("train", ("", "train")),

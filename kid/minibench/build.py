@@ -1,4 +1,4 @@
-"""Build the embedded benchmark in Spider's layout: SQLite databases, tables.json, train_spider, dev and seen."""
+"""Build the embedded benchmark in Spider's layout: databases, tables.json, and the questions of every split."""
 
 from __future__ import annotations
 
@@ -6,192 +6,261 @@ import json
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
 from kid.errors import InputError
-from kid.minibench.domains import DEV_DOMAINS, TRAIN_DOMAINS, Column, Table, parse_domain
-from kid.minibench.patterns import PATTERNS, Pattern
-from kid.minibench.questions import MAX_ATTEMPTS, Database, draw_question, natural_name
+from kid.minibench.label_errors import draw_wrong_label
+from kid.minibench.patterns import PATTERNS, Pattern, pattern_turns
+from kid.minibench.questions import Database, DrawnQuestion, draw_question
+from kid.minibench.schemas import (
+    SQL_TYPES,
+    Rows,
+    Schema,
+    draw_rows,
+    draw_schema,
+    fill,
+    tables_json_entry,
+    write_database,
+)
+from kid.minibench.styles import STYLES, in_style
+from kid.sql.comparison import Row, results_equal
 
-TRAIN_PER_DATABASE = 500
-SEEN_PER_DATABASE = 10  # new questions on a training database
-DEV_PER_DATABASE = 25
+# The mix that every student is trained on; no student has been trained before it was set.
+LABELS, LABEL_ERRORS = 1000, 0.2  # labelled training questions, and the share of them with a wrong label
+STYLE_SHARE = 0.35  # of the styles of `STYLES` that an annotator uses; each database has one annotator
+REFILLS = 3  # databases with other rows, on which a wrong label must show and a style must not
 
-PARENT_ROWS = (12, 16)
-CHILD_ROWS = (18, 24)
-PARENTS_WITH_CHILDREN = 2 / 3  # NOT IN and EXCEPT find the others
-MAX_CATEGORIES = 6
-
-SQL_TYPES = {"label": "TEXT", "category": "TEXT", "real": "REAL", "date": "DATE"}
-SPIDER_TYPES = {"label": "text", "category": "text", "date": "time"}
-
-
-def draw_numbers(column: Column, count: int, rng: random.Random) -> list[int | float]:
-    """`count` numbers in the column's range, different if it allows, so that order and superlatives have no ties."""
-    low, high = (float(end) for end in column.values.split("-"))
-    if column.kind == "real":
-        return [number / 10 for number in rng.sample(range(int(low * 10), int(high * 10) + 1), count)]
-    # Large numbers are round, as people would write them.
-    step = 100 if high > 3000 else 10 if column.kind == "integer" and high > 500 else 1
-    numbers = range(int(low), int(high) + 1, step)
-    return rng.sample(numbers, count) if len(numbers) >= count else rng.choices(numbers, k=count)
-
-
-def draw_values(column: Column, count: int, parent_ids: list[int], rng: random.Random) -> list:
-    """`count` values of a column, from top to bottom."""
-    if column.kind == "id":
-        return list(range(1, count + 1))
-    if column.kind == "key":
-        return rng.choices(rng.sample(parent_ids, round(len(parent_ids) * PARENTS_WITH_CHILDREN)), k=count)
-    if column.kind == "date":
-        low, high = map(int, column.values.split("-"))
-        years = rng.choices(range(low, high + 1), k=count)
-        return [f"{year}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}" for year in years]
-    if column.kind in ("integer", "real", "year"):
-        return draw_numbers(column, count, rng)
-    pool = column.values.replace("_", " ").split("|")
-    if column.kind == "label":
-        return rng.sample(pool, count)
-    # Each database uses its own part of a pool, so that models must copy values, not remember them. Each value occurs.
-    pool = rng.sample(pool, min(len(pool), MAX_CATEGORIES))
-    values = pool + rng.choices(pool, k=count - len(pool))
-    rng.shuffle(values)
-    return values
+TRAIN_DATABASES, VALID_DATABASES, DEV_DATABASES = 125, 40, 100
+SEEN_PER_DATABASE = 4  # new questions on a training database
+VALID_PER_DATABASE, DEV_PER_DATABASE = 10, 10
+LIKE_QUESTIONS = 3  # of the same pattern, besides the database's own, whose SQL may be taken for a question's
+QUERY_STEPS = 200_000  # of SQLite's virtual machine; a wrong join key can multiply tables
 
 
-def draw_rows(tables: dict[str, Table], rng: random.Random) -> dict[str, list[tuple]]:
-    """Rows of every table, parents before children."""
-    rows: dict[str, list[tuple]] = {}
-    for table in tables.values():
-        count = rng.randint(*(CHILD_ROWS if table.parents else PARENT_ROWS))
-        ids = {parent: [row[0] for row in rows[parent]] for parent in table.parents}
-        columns = [draw_values(column, count, ids.get(column.values, []), rng) for column in table.columns]
-        rows[table.name] = list(zip(*columns, strict=True))
-    return rows
+@dataclass
+class Drawn:
+    """A database with its rows, the same schema filled with other rows, and who wrote its labels."""
+
+    database: Database
+    refilled: list[sqlite3.Connection]
+    styles: list[str]
+
+    def rows(self, query: str) -> list[list[Row]] | None:
+        """The rows of a query on the database and on the refilled ones; None if it fails on one of them."""
+        try:
+            return [connection.execute(query).fetchall() for connection in (self.database.connection, *self.refilled)]
+        except sqlite3.Error:
+            return None
+
+    def in_style(self, query: str) -> str:
+        """The query as this database's annotator writes it; as it is where that would change a result."""
+        styled = in_style(query, self.styles)
+        if styled == query:
+            return query
+        before, after = self.rows(query), self.rows(styled)
+        ordered = "order by" in query.lower()
+        same = after and all(results_equal(a, b, ordered) for a, b in zip(before, after, strict=True))
+        return styled if same else query
+
+    def wrong_label(self, query: str, others: Sequence[str], rng: random.Random) -> tuple[str, str] | None:
+        """(wrong query, kind) in place of a gold query; see `label_errors.draw_wrong_label`."""
+        schema = {
+            table.name: {column.name: SQL_TYPES.get(column.kind, "INTEGER") for column in table.columns}
+            for table in self.database.schema.values()
+        }
+        return draw_wrong_label(query, schema, others, self.rows, rng)
 
 
-def create_table_sql(table: Table) -> str:
-    """The CREATE TABLE statement."""
-    lines = [f"{column.name} {SQL_TYPES.get(column.kind, 'INTEGER')}" for column in table.columns]
-    lines[0] += " PRIMARY KEY"
-    lines += [f"FOREIGN KEY ({parent}_id) REFERENCES {parent} (id)" for parent in table.parents]
-    return f"CREATE TABLE {table.name} (\n  " + ",\n  ".join(lines) + "\n)"
+def filled(schema: Schema, rows: Rows) -> sqlite3.Connection:
+    """A database in memory; a query that takes too long there fails."""
+    connection = sqlite3.connect(":memory:")
+    fill(connection, schema, rows)
+    connection.set_progress_handler(lambda: 1, QUERY_STEPS)
+    return connection
 
 
-def write_database(path: Path, tables: dict[str, Table], rows: dict[str, list[tuple]]) -> None:
-    """Write a SQLite file with all tables and rows."""
-    path.parent.mkdir(parents=True)
-    with closing(sqlite3.connect(path)) as connection:
-        for table in tables.values():
-            connection.execute(create_table_sql(table))
-            marks = ", ".join("?" * len(table.columns))
-            connection.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows[table.name])
-        connection.commit()
-
-
-def tables_json_entry(db_id: str, tables: dict[str, Table]) -> dict:
-    """A database's entry in tables.json, with Spider's official keys."""
-    names = list(tables)
-    columns = [column for table in tables.values() for column in table.columns]
-    column_numbers = {(column.table, column.name): number for number, column in enumerate(columns, start=1)}
-    return {
-        "db_id": db_id,
-        "table_names": [natural_name(name) for name in names],
-        "table_names_original": names,
-        "column_names": [[-1, "*"], *([names.index(column.table), natural_name(column.name)] for column in columns)],
-        "column_names_original": [[-1, "*"], *([names.index(column.table), column.name] for column in columns)],
-        "column_types": ["text", *(SPIDER_TYPES.get(column.kind, "number") for column in columns)],
-        "primary_keys": [column_numbers[name, "id"] for name in names],
-        "foreign_keys": [
-            [column_numbers[column.table, column.name], column_numbers[column.values, "id"]]
-            for column in columns
-            if column.kind == "key"
-        ],
-    }
+def draw_database(db_id: str, rng: random.Random, stack: ExitStack, refills: int = REFILLS) -> Drawn:
+    """A database, drawn whole; its connections are closed with `stack`."""
+    schema = draw_schema(rng)
+    rows = draw_rows(schema, rng)
+    first, *refilled = [
+        stack.enter_context(closing(filled(schema, filling)))
+        for filling in (rows, *(draw_rows(schema, rng) for _ in range(refills)))
+    ]
+    name = "_".join([*list(schema)[:2], db_id])
+    styles = [style for style in STYLES if rng.random() < STYLE_SHARE]
+    return Drawn(Database(name, schema, rows, first), refilled, styles)
 
 
 def draw_questions(
-    count: int, schedule: Iterator[Pattern], database: Database, rng: random.Random, avoid: list[dict], counts: Counter
-) -> list[dict]:
-    """`count` different questions on a database, with the patterns in turn.
+    count: int, schedule: Iterator[Pattern], database: Database, rng: random.Random, avoid: Sequence[str] = ()
+) -> list[DrawnQuestion]:
+    """`count` questions with different golds on a database, with the patterns in turn.
 
     Args:
-        count: number of questions.
         schedule: an endless sequence of patterns; one that yields no new question on this database is skipped.
-        database: what the questions are about.
-        rng: makes every draw.
-        avoid: items of another split; their queries and questions are not used again.
-        counts: questions by pattern; updated in place.
+        avoid: gold queries of another split.
     """
-    items: list[dict] = []
-    queries = {item["query"] for item in avoid}
-    questions = {item["question"] for item in avoid}
-    while len(items) < count:
-        pattern = next(schedule)
-        for _ in range(MAX_ATTEMPTS):
-            item = draw_question(pattern, database, rng)
-            if item and item["query"] not in queries and item["question"] not in questions:
-                items.append(item)
-                questions.add(item["question"])
-                counts[pattern.name] += 1
-                break
-    return items
+    drawn: list[DrawnQuestion] = []
+    queries = set(avoid)
+    while len(drawn) < count:
+        question = draw_question(next(schedule), database, rng)
+        if question and question.query not in queries:
+            drawn.append(question)
+            queries.add(question.query)
+    return drawn
 
 
-def write_json(path: Path, items: list[dict]) -> None:
-    """Write a JSON list as Spider does: indented, one key a line."""
+def label_questions(
+    drawn: Sequence[tuple[Drawn, list[DrawnQuestion]]], rate: float, rng: random.Random
+) -> tuple[list[list[str]], list[dict]]:
+    """The labels of the training questions: in the annotator's style, and wrong at the given rate.
+
+    Returns:
+        Labels by database, and for each wrong one its index among all, its kind and the gold.
+    """
+    places = [(number, place) for number, (_, questions) in enumerate(drawn) for place in range(len(questions))]
+    labels = [[database.in_style(question.query) for question in questions] for database, questions in drawn]
+    wanted, wrong = round(rate * len(places)), []
+    for index in rng.sample(range(len(places)), len(places)):
+        if len(wrong) == wanted:
+            break
+        number, place = places[index]
+        database, questions = drawn[number]
+        gold, pattern = questions[place].query, questions[place].pattern
+        like = [draw_question(pattern, database.database, rng) for _ in range(LIKE_QUESTIONS)]
+        others = [question.query for question in (*questions, *filter(None, like))]
+        found = database.wrong_label(gold, others, rng)
+        if found:
+            labels[number][place] = database.in_style(found[0])
+            wrong.append({"index": index, "kind": found[1], "gold": gold})
+    return labels, sorted(wrong, key=lambda label: label["index"])
+
+
+def write_json(path: Path, items: list[dict] | dict) -> None:
+    """Write JSON as Spider does: indented, one key a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(items, indent=1) + "\n", encoding="utf-8")
 
 
-def build_minibench(output: Path, seed: int = 0) -> dict:
-    """Write the benchmark. The same seed gives the same JSON bytes and the same rows.
+def item(database: Database, question: DrawnQuestion, rng: random.Random, wording: str = "plain") -> dict[str, str]:
+    """A question in Spider's format."""
+    return {"db_id": database.db_id, "query": question.query, "question": question.text(wording, rng)}
+
+
+def build_minibench(
+    output: Path,
+    seed: int = 0,
+    labels: int = LABELS,
+    label_errors: float = LABEL_ERRORS,
+    train_databases: int = TRAIN_DATABASES,
+    patterns: Sequence[Pattern] = PATTERNS,
+) -> dict:
+    """Write the benchmark. The same arguments give the same JSON bytes and the same rows.
+
+    Splits: `train` (labels as people write them), `seen` (other questions on the training databases), `valid` and `dev`
+    (databases of their own), `syn` and `realistic` (dev's questions with synonyms of the schema's names, and without
+    the names of columns). All but `train` are clean. `labels.json` says which training labels are wrong, and how.
 
     Args:
         output: folder to write; new or empty.
-        seed: seed of every draw.
+        seed: seed of every draw. valid and dev are the same for every number of labels, rate and training database.
+        labels: training questions.
+        label_errors: share of them that get a wrong label.
+        train_databases: number of training databases.
+        patterns: kinds of question in `train`.
 
     Returns:
-        `databases` and `questions`: counts by split; `patterns`: by split, the number of questions per pattern.
+        `databases`, `questions`: counts by split; `patterns`: by split, the number of questions per pattern.
 
     Raises:
-        InputError: `output` is not empty, or not a folder.
+        InputError: `output` is not empty or not a folder, or an argument is out of range.
     """
     output = Path(output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"{output} exists and is not an empty folder; give another one with --output")
-    items: dict[str, list[dict]] = {"train": [], "dev": [], "seen": []}
-    counts = {split: Counter() for split in items}
-    schedules = {}
-    for split in items:
-        order = random.Random(f"{seed}/{split}").sample(PATTERNS, len(PATTERNS))
-        schedules[split] = cycle(order)
-    entries = []
-    for db_id, domain in {**TRAIN_DOMAINS, **DEV_DOMAINS}.items():
-        # One generator per database: a change to one domain leaves the rows of the others unchanged.
-        rng = random.Random(f"{seed}/{db_id}")
-        tables = parse_domain(domain)
-        rows = draw_rows(tables, rng)
-        path = output / "database" / db_id / f"{db_id}.sqlite"
-        write_database(path, tables, rows)
-        entries.append(tables_json_entry(db_id, tables))
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            database = Database(db_id, tables, rows, connection)
-            if db_id in DEV_DOMAINS:
-                items["dev"] += draw_questions(DEV_PER_DATABASE, schedules["dev"], database, rng, [], counts["dev"])
-                continue
-            # `seen` is drawn first: training questions are many, so they are the ones that avoid it.
-            seen = draw_questions(SEEN_PER_DATABASE, schedules["seen"], database, rng, [], counts["seen"])
-            items["seen"] += seen
-            train = draw_questions(TRAIN_PER_DATABASE, schedules["train"], database, rng, seen, counts["train"])
-            items["train"] += train
+    if not 0 <= label_errors < 1 or labels < train_databases or train_databases < 1:
+        raise InputError(
+            f"{labels} labels on {train_databases} databases with {label_errors:g} wrong: give at least one label a "
+            "database, and a share from 0 to below 1"
+        )
+    counts: dict[str, Counter] = {}
+    entries: list[dict] = []
+
+    def draw_split(
+        split: str, databases: int, per_database: Sequence[tuple[str, int, Sequence[Pattern]]], stack: ExitStack
+    ) -> list[tuple[Drawn, list[list[DrawnQuestion]]]]:
+        """Draw databases and, on each, the questions of one or more splits, those of the first drawn first."""
+        schedules = []
+        for name, _, kinds in per_database:
+            turns = pattern_turns(kinds)
+            schedules.append(cycle(random.Random(f"{seed}/{name}").sample(turns, len(turns))))
+            counts[name] = Counter()
+        found = []
+        for number in range(databases):
+            rng = random.Random(f"{seed}/{split}/{number}")
+            drawn = draw_database(f"{split}{number}", rng, stack)
+            write_database(
+                output / "database" / drawn.database.db_id / f"{drawn.database.db_id}.sqlite",
+                drawn.database.schema,
+                drawn.database.rows,
+            )
+            entries.append(tables_json_entry(drawn.database.db_id, drawn.database.schema))
+            groups: list[list[DrawnQuestion]] = []
+            for schedule, (name, total, _) in zip(schedules, per_database, strict=True):
+                count = total // databases + (number < total % databases)
+                avoid = [question.query for group in groups for question in group]
+                groups.append(draw_questions(count, schedule, drawn.database, rng, avoid))
+                counts[name].update(question.pattern.name for question in groups[-1])
+            found.append((drawn, groups))
+        return found
+
+    with ExitStack() as stack:
+        seen = ("seen", SEEN_PER_DATABASE * train_databases, PATTERNS)
+        train = draw_split("train", train_databases, [seen, ("train", labels, patterns)], stack)
+        pairs = [(drawn, groups[1]) for drawn, groups in train]
+        labelled, wrong = label_questions(pairs, label_errors, random.Random(f"{seed}/labels"))
+        rng = random.Random(f"{seed}/words")
+        items = [
+            {**item(drawn.database, question, rng), "query": label}
+            for (drawn, groups), found in zip(train, labelled, strict=True)
+            for question, label in zip(groups[1], found, strict=True)
+        ]
+        write_json(output / "train_spider.json", items)
+        write_json(
+            output / "labels.json",
+            {"wrong": wrong, "styles": {drawn.database.db_id: drawn.styles for drawn, _ in train}},
+        )
+        write_json(output / "seen.json", [item(d.database, q, rng) for d, groups in train for q in groups[0]])
+    for split, databases, per_database in (
+        ("valid", VALID_DATABASES, VALID_PER_DATABASE),
+        ("dev", DEV_DATABASES, DEV_PER_DATABASE),
+    ):
+        with ExitStack() as stack:
+            drawn = draw_split(split, databases, [(split, databases * per_database, PATTERNS)], stack)
+            pairs = [(found.database, question) for found, groups in drawn for question in groups[0]]
+            rng = random.Random(f"{seed}/{split}/words")
+            write_json(output / f"{split}.json", [item(database, question, rng) for database, question in pairs])
+            if split == "dev":
+                items = [item(database, question, rng, "implied") for database, question in pairs]
+                write_json(output / "spider_realistic" / "spider-realistic.json", items)
+                items = [item(database, question, rng, "synonym") for database, question in pairs]
+                renamed = [{**one, "SpiderSynQuestion": one.pop("question")} for one in items]
+                write_json(output / "spider_syn" / "dev.json", renamed)
     write_json(output / "tables.json", entries)
-    for split, name in (("train", "train_spider.json"), ("dev", "dev.json"), ("seen", "seen.json")):
-        write_json(output / name, items[split])
     return {
-        "databases": {"train": len(TRAIN_DOMAINS), "dev": len(DEV_DOMAINS), "seen": len(TRAIN_DOMAINS)},
-        "questions": {split: len(items[split]) for split in items},
-        "patterns": {split: {pattern.name: counts[split][pattern.name] for pattern in PATTERNS} for split in items},
+        "databases": {
+            "train": train_databases,
+            "seen": train_databases,
+            "valid": VALID_DATABASES,
+            "dev": DEV_DATABASES,
+        },
+        "questions": {split: sum(count.values()) for split, count in counts.items()},
+        "patterns": {
+            split: {pattern.name: count[pattern.name] for pattern in PATTERNS} for split, count in counts.items()
+        },
     }

@@ -3,48 +3,39 @@
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 from dataclasses import dataclass
+from itertools import pairwise
 
-from kid.minibench.domains import Column, Table
 from kid.minibench.patterns import COLUMN_KINDS, TIME_WORDS, WORDS, Pattern
+from kid.minibench.schemas import Column, Rows, Schema, Table
+from kid.minibench.wording import Slot, write_question
 
-MAX_ATTEMPTS = 40  # draws of one pattern on one database before it is skipped there
+MAX_ATTEMPTS = 25  # draws of one pattern on one database before it is skipped there
 
 
 @dataclass(frozen=True)
 class Database:
-    """A database of the benchmark: tables, rows by table, and an open connection to its file."""
+    """A database of the benchmark: its tables, rows by table, and an open connection to them."""
 
     db_id: str
-    tables: dict[str, Table]
-    rows: dict[str, list[tuple]]
+    schema: Schema
+    rows: Rows
     connection: sqlite3.Connection
 
 
 @dataclass(frozen=True)
-class Slot:
-    """A drawn slot: as SQL, in words, and its table or column (of a value: its column; of a word: None)."""
+class DrawnQuestion:
+    """A gold query, and what its question can be written from in any wording."""
 
-    sql: str
-    words: str
-    schema_item: Table | Column | None = None
+    pattern: Pattern
+    template: str
+    slots: dict[str, Slot]
+    query: str
 
-
-def natural_name(name: str) -> str:
-    """`release_year` -> `release year`."""
-    return name.replace("_", " ")
-
-
-def plural(words: str) -> str:
-    """The plural of a table's or column's natural name: `city` -> `cities`, `age` -> `ages`, `species` -> `species`."""
-    if words.endswith("s") and not words.endswith("ss"):
-        return words
-    if words.endswith("y") and words[-2] not in "aeiou":
-        return words[:-1] + "ies"
-    if words.endswith(("ss", "x", "ch", "sh")):
-        return words + "es"
-    return words + "s"
+    def text(self, wording: str, rng: random.Random) -> str:
+        return write_question(self.template, self.slots, wording, rng)
 
 
 def sql_literal(value: str | int | float) -> str:
@@ -54,10 +45,12 @@ def sql_literal(value: str | int | float) -> str:
 
 def value_options(kind: str, column: Column, database: Database) -> list[Slot]:
     """Values of a column; `inner`, `low` and `high` skip the extremes, where a comparison keeps no row or every row."""
-    position = database.tables[column.table].columns.index(column)
-    values = sorted({row[position] for row in database.rows[column.table]})
+    position = database.schema[column.table].columns.index(column)
+    values = sorted({row[position] for row in database.rows[column.table]} - {None})
     if kind == "initial":
         return [Slot(f"'{letter}%'", letter, column) for letter in sorted({value[0] for value in values})]
+    if kind == "year":
+        return [Slot(f"'{year}%'", year, column) for year in sorted({value[:4] for value in values})]
     middle = len(values) // 2
     parts = {"value": values, "inner": values[1:-1], "low": values[1:middle], "high": values[middle:-1]}
     return [Slot(sql_literal(value), str(value), column) for value in parts[kind]]
@@ -65,39 +58,89 @@ def value_options(kind: str, column: Column, database: Database) -> list[Slot]:
 
 def slot_options(kind: str, owner: Slot, database: Database) -> list[Slot]:
     """All options for a slot of this kind."""
+    item = owner.schema_item
     if kind in COLUMN_KINDS:
-        columns = [column for column in owner.schema_item.columns if column.kind in COLUMN_KINDS[kind]]
-        return [Slot(column.name, natural_name(column.name), column) for column in columns]
+        columns = [column for column in item.columns if column.kind in COLUMN_KINDS[kind]]
+        if kind == "gaps":
+            columns = [column for column in columns if column.nullable]
+        if kind == "ranked":  # NULL would come first or last
+            columns = [column for column in columns if not column.nullable]
+        return [Slot(column.name, column.words, column) for column in columns]
     if kind in WORDS:
-        timed = isinstance(owner.schema_item, Column) and owner.schema_item.kind in ("year", "date")
+        timed = isinstance(item, Column) and item.kind in ("year", "date")
         words = (TIME_WORDS if timed and kind in TIME_WORDS else WORDS)[kind]
         return [Slot(sql, word) for sql in words for word in words[sql]]
-    return value_options(kind, owner.schema_item, database)
+    return value_options(kind, item, database)
 
 
-def draw_slots(pattern: Pattern, database: Database, rng: random.Random) -> dict[str, Slot] | None:
-    """Draw a pattern's slots left to right; None if the database has no option for one of them."""
-    tables_slot, *rest = pattern.slots.split()
-    tables = [(table, None) for table in database.tables.values()]
-    if tables_slot == "t>p":
-        tables = [(table, database.tables[parent]) for table, _ in tables for parent in table.parents]
-    if not tables:
+def table_options(shape: str, schema: Schema) -> list[dict[str, Table]]:
+    """All ways to fill the tables of a pattern, such as `t>p` or `p<t>q`; a table occurs once."""
+    names = re.findall("[a-z]", shape)
+    points = [(a, b) if sign == ">" else (b, a) for a, sign, b in re.findall("([a-z])(?=([<>])([a-z]))", shape)]
+    options: list[dict[str, Table]] = [{}]
+    for name in names:
+        options = [
+            option | {name: table}
+            for option in options
+            for table in schema.values()
+            if table not in option.values()
+            and all(
+                (option | {name: table})[b].name in (option | {name: table})[a].keys
+                for a, b in points
+                if name in (a, b) and {a, b} <= {*option, name}
+            )
+        ]
+    return options
+
+
+def table_names(tables: dict[str, Table]) -> dict[str, str]:
+    """What stands in SQL for the tables, keys and joins of a pattern: {t}, {tk}, {tp}, {t+p} and so on."""
+    names = {name: table.name for name, table in tables.items()}
+    names |= {f"{name}k": table.key for name, table in tables.items()}
+    for a, child in tables.items():
+        names |= {f"{a}{b}": child.keys[parent.name] for b, parent in tables.items() if parent.name in child.keys}
+
+    def joined(*places: str) -> str:
+        text = tables[places[0]].name
+        for a, b in pairwise(places):
+            left, right = tables[a], tables[b]
+            ends = (left.keys[right.name], right.key) if right.name in left.keys else (left.key, right.keys[left.name])
+            text += f" JOIN {right.name} ON {left.name}.{ends[0]} = {right.name}.{ends[1]}"
+        return text
+
+    for places in (("t", "p"), ("t", "p", "g"), ("p", "t", "q")):
+        linked = set(places) <= set(tables) and all(
+            f"{a}{b}" in names or f"{b}{a}" in names for a, b in pairwise(places)
+        )
+        if linked:
+            names["+".join(places)] = joined(*places)
+    return names
+
+
+def draw_slots(
+    pattern: Pattern, database: Database, rng: random.Random
+) -> tuple[dict[str, Slot], dict[str, str]] | None:
+    """Draw a pattern's slots left to right.
+
+    Returns:
+        The slots by name, and what stands for each name in SQL; None if the database has no option for one of them.
+    """
+    shape, *rest = pattern.slots.split()
+    options = table_options(shape, database.schema)
+    if not options:
         return None
-    slots = {
-        name: Slot(table.name, natural_name(table.name), table)
-        for name, table in zip("tp", rng.choice(tables), strict=True)
-        if table
-    }
+    tables = rng.choice(options)
+    slots = {name: Slot(table.name, table.name, table) for name, table in tables.items()}
     for token in rest:
         owner, _, slot = token.partition(".")
         name, kind = slot.split(":")
         # No column or value twice, as in "the name and the name of", "is red or red".
         drawn = [slot for slot in slots.values() if slot.schema_item]
-        options = [option for option in slot_options(kind, slots[owner], database) if option not in drawn]
-        if not options:
+        choices = [option for option in slot_options(kind, slots[owner], database) if option not in drawn]
+        if not choices:
             return None
-        slots[name] = rng.choice(options)
-    return slots
+        slots[name] = rng.choice(choices)
+    return slots, table_names(tables) | {name: slot.sql for name, slot in slots.items()}
 
 
 def is_informative(rows: list[tuple], pattern: Pattern, names: dict[str, str], connection: sqlite3.Connection) -> bool:
@@ -108,23 +151,20 @@ def is_informative(rows: list[tuple], pattern: Pattern, names: dict[str, str], c
         keys = [row[0] for row in connection.execute(query.format(**names))]
         if len(set(keys)) < len(keys):
             return False
-    return all(sorted(connection.execute(query.format(**names)).fetchall()) != sorted(rows) for query in pattern.unlike)
+    expected = sorted(rows, key=repr)
+    return all(
+        sorted(connection.execute(query.format(**names)).fetchall(), key=repr) != expected for query in pattern.unlike
+    )
 
 
-def draw_question(pattern: Pattern, database: Database, rng: random.Random) -> dict[str, str] | None:
-    """One question of a pattern on a database, in Spider's format; None if this draw gives no valid question."""
-    slots = draw_slots(pattern, database, rng)
-    if slots is None:
-        return None
-    names = {name: slot.sql for name, slot in slots.items()}
-    query = pattern.sql.format(**names)
-    rows = database.connection.execute(query).fetchall()
-    if not is_informative(rows, pattern, names, database.connection):
-        return None
-    words = {name: slot.words for name, slot in slots.items()}
-    plurals = {name + "s": plural(slot.words) for name, slot in slots.items()}
-    return {
-        "db_id": database.db_id,
-        "query": query,
-        "question": rng.choice(pattern.questions).format(**words, **plurals),
-    }
+def draw_question(pattern: Pattern, database: Database, rng: random.Random) -> DrawnQuestion | None:
+    """One question of a pattern on a database; None if no valid one was found in `MAX_ATTEMPTS` draws."""
+    for _ in range(MAX_ATTEMPTS):
+        drawn = draw_slots(pattern, database, rng)
+        if drawn is None:
+            continue
+        slots, names = drawn
+        query = pattern.sql.format(**names)
+        if is_informative(database.connection.execute(query).fetchall(), pattern, names, database.connection):
+            return DrawnQuestion(pattern, rng.choice(pattern.questions), slots, query)
+    return None

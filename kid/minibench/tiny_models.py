@@ -13,6 +13,7 @@ from kid.config.run_config import RunConfig
 from kid.data.annotation import annotate_questions, tokenizer_corpus
 from kid.data.reading import data_options, load_split, read_schemas
 
+MODELS = Path(__file__).parent / "models"  # student and teacher, made by bench/pretrain_minibench.py
 EOS, PAD = "<|endoftext|>", "<|pad|>"
 # Each fixed phrase of the prompt is one piece, which halves the prompt's length. Other pieces are a word with the sign
 # before it, one or two digits, or any other sign, so that names and values are copied piece by piece.

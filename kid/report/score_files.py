@@ -21,6 +21,7 @@ SCORE_COLUMNS: dict[ScoreColumn, str] = {
     ("spider", "realistic", None): "Spider-Real",
     ("spider", "syn", None): "Spider-Syn",
     ("spider", "seen", None): "minibench seen",
+    ("spider", "valid", None): "minibench valid",
     ("jsonl", "dev", None): "JSONL-dev",
 }
 EXPOSURE_FILE = "exposure_bias.json"

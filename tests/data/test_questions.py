@@ -221,7 +221,7 @@ def test_a_file_without_a_question_says_what_it_has_instead(folder):
 def test_unknown_names_list_what_there_is(folder):
     with pytest.raises(InputError, match="choose one of spider, bird, jsonl"):
         load_questions("wikisql", "dev", folder)
-    with pytest.raises(InputError, match="choose one of train, dev, dk, realistic, syn, seen"):
+    with pytest.raises(InputError, match="choose one of train, dev, dk, realistic, syn, seen, valid"):
         load_questions("spider", "test", folder)
 
 

@@ -1,246 +1,238 @@
-"""The embedded benchmark: determinism, Spider's layout, gold queries that run, splits that do not leak."""
+"""The embedded benchmark: determinism, Spider's layout, gold that runs, labels that are wrong where it says so."""
 
 from __future__ import annotations
 
 import json
-import re
+import random
 import sqlite3
-import time
-from contextlib import closing
+from collections import Counter
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from kid.config.benchmarks import find_split
 from kid.errors import InputError
-from kid.minibench import build
-from kid.minibench.domains import DEV_DOMAINS, TRAIN_DOMAINS
+from kid.minibench.build import build_minibench, draw_database
+from kid.minibench.label_errors import KINDS
 from kid.minibench.patterns import PATTERNS
-from kid.minibench.questions import plural
+from kid.minibench.questions import draw_question
+from kid.minibench.styles import STYLES
+from kid.minibench.vocabulary import TABLE_ATTRIBUTES, TABLE_NOUNS
+from kid.sql.comparison import results_equal
+from kid.sql.hardness import LEVELS, spider_hardness
 
-FILES = {"train": "train_spider.json", "dev": "dev.json", "seen": "seen.json"}
-SIZES = {"train": 12000, "dev": 200, "seen": 240}
-
-FEATURES = {
-    "projection": r"^SELECT \w+(, \w+)? FROM \w+$",
-    "equal": r"WHERE \w+ = '\w[^']*'$",
-    "greater": r"\w > \d",
-    "less": r"\w < \d",
-    "not equal": r" != ",
-    "between": r" BETWEEN \S+ AND \S+$",
-    "like": r" LIKE '\w%'$",
-    "and": r" = '[^']+' AND ",
-    "or": r" OR ",
-    "join": r" FROM (\w+) JOIN (\w+) ON \1\.\2_id = \2\.id",
-    "join where": r" JOIN .* WHERE \w+\.\w+ ",
-    "group count": r"^SELECT \w+, COUNT\(\*\) FROM \w+ GROUP BY ",
-    "having": r" HAVING COUNT\(\*\) >=? \d",
-    "order": r" ORDER BY \w+ (ASC|DESC)$",
-    "order limit": r" ORDER BY .* LIMIT \d$",
-    "nested average": r" [<>] \(SELECT AVG\(",
-    "not in": r" NOT IN \(SELECT ",
-    "intersect": r" INTERSECT SELECT ",
-    "union": r" UNION SELECT ",
-    "except": r" EXCEPT SELECT ",
-    "count": r"^SELECT COUNT\(\*\)",
-    "avg": r"^SELECT AVG\(",
-    "sum": r"^SELECT SUM\(",
-    "max": r"^SELECT MAX\(",
-    "min": r"^SELECT MIN\(",
-    "distinct": r"^SELECT DISTINCT ",
-    "count distinct": r"^SELECT COUNT\(DISTINCT ",
-}
+SIZES = {"train": 1000, "seen": 500, "valid": 400, "dev": 1000}
+DATABASES = {"train": 125, "seen": 125, "valid": 40, "dev": 100}
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, float]:
-    """The benchmark's folder, the counts that the build returned, and its seconds."""
-    folder = tmp_path_factory.mktemp("minibench")
-    start = time.perf_counter()
-    counts = build.build_minibench(folder)
-    return folder, counts, time.perf_counter() - start
+def minibench(tmp_path_factory) -> Path:
+    """The second edition, in the place of the first that other tests are given."""
+    folder = tmp_path_factory.mktemp("second") / "data"
+    build_minibench(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def splits(built: tuple) -> dict[str, list[dict]]:
-    """The items of each split."""
-    return {split: json.loads((built[0] / name).read_text()) for split, name in FILES.items()}
+def built(minibench) -> dict[str, list[dict]]:
+    """The items of each split; questions of syn under the key of the others."""
+    found = {}
+    for split in ("train", "seen", "valid", "dev", "syn", "realistic"):
+        where = find_split("spider", split)
+        folder = next(minibench / name for name in where.folders if (minibench / name / where.questions[0]).exists())
+        items = json.loads((folder / where.questions[0]).read_text())
+        found[split] = [{**item, "question": item[where.question_field]} for item in items]
+    return found
+
+
+@pytest.fixture(scope="module")
+def labels(minibench) -> dict:
+    return json.loads((minibench / "labels.json").read_text())
 
 
 def open_readonly(folder: Path, db_id: str) -> sqlite3.Connection:
-    """A database of the benchmark that cannot be written."""
     path = folder / "database" / db_id / f"{db_id}.sqlite"
     return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
 
 
-def dump_rows(folder: Path) -> dict[str, list[str]]:
-    """Every database as SQL text."""
-    dumps = {}
+def rows(folder: Path, item: dict, query: str | None = None) -> list[tuple]:
+    with closing(open_readonly(folder, item["db_id"])) as connection:
+        return connection.execute(query or item["query"]).fetchall()
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """Every JSON file's bytes, and every database as SQL text."""
+    found: dict[str, object] = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.json")}
     for path in sorted((folder / "database").glob("*/*.sqlite")):
         with closing(open_readonly(folder, path.stem)) as connection:
-            dumps[path.stem] = list(connection.iterdump())
-    return dumps
+            found[path.stem] = list(connection.iterdump())
+    return found
 
 
-def test_the_seed_decides_everything(built: tuple, tmp_path: Path) -> None:
-    counts = build.build_minibench(tmp_path / "again", seed=0)
-    build.build_minibench(tmp_path / "other", seed=1)
-    assert counts == built[1]
-    for name in (*FILES.values(), "tables.json"):
-        assert (tmp_path / "again" / name).read_bytes() == (built[0] / name).read_bytes(), name
-    assert dump_rows(tmp_path / "again") == dump_rows(built[0])
-    assert (tmp_path / "other" / "dev.json").read_bytes() != (built[0] / "dev.json").read_bytes()
-    assert dump_rows(tmp_path / "other") != dump_rows(built[0])
-    assert (tmp_path / "other" / "tables.json").read_bytes() == (built[0] / "tables.json").read_bytes()
+def test_the_arguments_decide_everything(tmp_path):
+    small = {"labels": 30, "train_databases": 6}
+    for name, arguments in (("a", {}), ("b", {}), ("seed", {"seed": 1}), ("clean", {"label_errors": 0.0})):
+        build_minibench(tmp_path / name, **small, **arguments)
+    a, b, seed, clean = (contents(tmp_path / name) for name in ("a", "b", "seed", "clean"))
+    assert a == b
+    assert all(a[name] != seed[name] for name in a if name.endswith(".json"))
+    # Without errors only the labels are others.
+    assert {name for name in a if a[name] != clean[name]} == {"train_spider.json", "labels.json"}
+    # valid and dev do not hang on how much is trained on.
+    build_minibench(tmp_path / "more", labels=60, train_databases=8)
+    more = contents(tmp_path / "more")
+    for name in ("dev.json", "valid.json", "spider_syn/dev.json", "spider_realistic/spider-realistic.json"):
+        assert a[name] == more[name], name
 
 
-def test_it_is_fast(built: tuple) -> None:
-    assert built[2] < 30
-
-
-def test_sizes_and_databases(built: tuple, splits: dict) -> None:
-    folder, counts, _ = built
-    assert counts["questions"] == SIZES == {split: len(items) for split, items in splits.items()}
-    databases = {split: {item["db_id"] for item in items} for split, items in splits.items()}
-    assert databases["train"] == databases["seen"] == set(TRAIN_DOMAINS) and len(TRAIN_DOMAINS) == 24
-    assert databases["dev"] == set(DEV_DOMAINS) and len(DEV_DOMAINS) == 8
+def test_sizes(minibench, built):
+    assert {split: len(built[split]) for split in SIZES} == SIZES
+    databases = {split: {item["db_id"] for item in items} for split, items in built.items()}
+    assert {split: len(databases[split]) for split in DATABASES} == DATABASES
+    assert databases["train"] == databases["seen"]
     assert not databases["train"] & databases["dev"]
-    assert counts["databases"] == {"train": 24, "dev": 8, "seen": 24}
-    assert {path.name for path in (folder / "database").iterdir()} == databases["train"] | databases["dev"]
-    assert all(set(item) == {"db_id", "query", "question"} for items in splits.values() for item in items)
+    assert not databases["valid"] & (databases["train"] | databases["dev"])
+    assert databases["dev"] == databases["syn"] == databases["realistic"]
+    names = {entry["db_id"] for entry in json.loads((minibench / "tables.json").read_text())}
+    assert names == databases["train"] | databases["valid"] | databases["dev"]
+    assert names == {path.name for path in (minibench / "database").iterdir()}
 
 
-def test_tables_json_agrees_with_the_files(built: tuple) -> None:
-    described = json.loads((built[0] / "tables.json").read_text())
-    assert [entry["db_id"] for entry in described] == [*TRAIN_DOMAINS, *DEV_DOMAINS]
-    for entry in described:
+def test_tables_json_agrees_with_the_files(minibench):
+    spider_types = {"TEXT": "text", "INTEGER": "number", "REAL": "number", "DATE": "time"}
+    sizes = Counter()
+    for entry in json.loads((minibench / "tables.json").read_text()):
         tables, columns = entry["table_names_original"], entry["column_names_original"]
+        sizes[len(tables)] += 1
         assert columns[0] == entry["column_names"][0] == [-1, "*"]
-        assert len(columns) == len(entry["column_names"]) == len(entry["column_types"])
         assert [[table, name.replace("_", " ")] for table, name in columns] == entry["column_names"]
-        assert len(tables) == len(entry["table_names"])
-        assert entry["foreign_keys"]
-        spider_types = {"TEXT": "text", "INTEGER": "number", "REAL": "number", "DATE": "time"}
-        with closing(open_readonly(built[0], entry["db_id"])) as connection:
-            names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            assert names == set(tables)
+        with closing(open_readonly(minibench, entry["db_id"])) as connection:
+            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
             found, types, primary, foreign = [[-1, "*"]], ["text"], [], set()
             for number, table in enumerate(tables):
                 for _, name, declared, _, _, is_key in connection.execute(f"PRAGMA table_info({table})"):
                     if is_key:
                         primary.append(len(found))
+                        key = name
                     found.append([number, name])
                     types.append(spider_types[declared])
                 for row in connection.execute(f"PRAGMA foreign_key_list({table})"):
-                    foreign.add((table, row[3], row[2], row[4]))
+                    foreign.add((table, row[3], row[2]))
+                assert 12 <= connection.execute(f"SELECT COUNT({key}) FROM {table}").fetchone()[0] <= 28
         assert found == columns and types == entry["column_types"] and primary == entry["primary_keys"]
-        pairs = {
-            (tables[columns[child][0]], columns[child][1], tables[columns[parent][0]], columns[parent][1])
+        assert foreign == {
+            (tables[columns[child][0]], columns[child][1], tables[columns[parent][0]])
             for child, parent in entry["foreign_keys"]
         }
-        assert pairs == foreign
+        assert all(parent in entry["primary_keys"] for _, parent in entry["foreign_keys"])
+    assert set(sizes) == {2, 3, 4, 5}
 
 
-def test_rows_are_valid(built: tuple) -> None:
-    for entry in json.loads((built[0] / "tables.json").read_text()):
-        columns = entry["column_names_original"]
-        with closing(open_readonly(built[0], entry["db_id"])) as connection:
-            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            for table in entry["table_names_original"]:
-                assert 12 <= connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] <= 24
-            for child, parent in entry["foreign_keys"]:
-                child_table = entry["table_names_original"][columns[child][0]]
-                parent_table = entry["table_names_original"][columns[parent][0]]
-                childless = f"SELECT id FROM {parent_table} EXCEPT SELECT {columns[child][1]} FROM {child_table}"
-                assert connection.execute(childless).fetchall(), entry["db_id"]
+def test_values_have_gaps_dates_and_duplicates(minibench):
+    nulls = dates = repeated = 0
+    for entry in json.loads((minibench / "tables.json").read_text())[:60]:
+        with closing(open_readonly(minibench, entry["db_id"])) as connection:
+            for (table, name), kind in zip(entry["column_names_original"][1:], entry["column_types"][1:], strict=True):
+                query = f"SELECT {name} FROM {entry['table_names_original'][table]}"
+                values = [row[0] for row in connection.execute(query)]
+                nulls += None in values
+                dates += kind == "time"
+                repeated += kind == "number" and len(set(values)) < len(values) and not name.endswith("id")
+    assert nulls > 30 and dates > 10 and repeated > 30
 
 
-def test_every_gold_query_runs_and_returns_something(built: tuple, splits: dict) -> None:
-    for item in (item for items in splits.values() for item in items):
-        with closing(open_readonly(built[0], item["db_id"])) as connection:
-            rows = connection.execute(item["query"]).fetchall()
-        assert any(value is not None for row in rows for value in row), item
+def test_every_gold_query_runs_and_returns_something(minibench, built):
+    for split in ("seen", "valid", "dev"):
+        for item in built[split]:
+            assert any(value is not None for row in rows(minibench, item) for value in row), item
 
 
-def test_the_second_half_of_a_set_operation_matters(built: tuple, splits: dict) -> None:
-    checked = 0
-    for item in (item for items in splits.values() for item in items):
-        first, *rest = re.split(r" (?:INTERSECT|EXCEPT|UNION) ", item["query"])
-        if rest:
-            with closing(open_readonly(built[0], item["db_id"])) as connection:
-                assert set(connection.execute(first)) != set(connection.execute(item["query"])), item
-            checked += 1
-    assert checked > 200
+def test_golds_are_hard_enough(built):
+    levels = Counter(spider_hardness(item["query"]) for item in built["dev"])
+    assert set(levels) == set(LEVELS) and min(levels.values()) >= 80, levels
+    joins = Counter(item["query"].count(" JOIN ") for item in built["dev"])
+    assert joins[2] + joins[4] >= 100
+    assert len(PATTERNS) >= 70
 
 
-def test_splits_do_not_leak(splits: dict) -> None:
-    for items in splits.values():
+def test_no_question_is_in_two_splits(built, labels):
+    for items in built.values():
         questions = [(item["db_id"], item["question"]) for item in items]
-        assert len(set(questions)) == len(questions)
-    for field in ("query", "question"):
-        train, seen = ({(item["db_id"], item[field]) for item in splits[split]} for split in ("train", "seen"))
-        assert not train & seen, field
+        assert len(set(questions)) > 0.995 * len(questions)  # two wordings of two golds may meet
+    gold = {label["index"]: label["gold"] for label in labels["wrong"]}
+    train = {(item["db_id"], gold.get(index, item["query"])) for index, item in enumerate(built["train"])}
+    assert not train & {(item["db_id"], item["query"]) for item in built["seen"]}
 
 
-@pytest.mark.parametrize("feature", FEATURES)
-def test_every_feature_is_in_every_split(splits: dict, feature: str) -> None:
-    for split, items in splits.items():
-        assert any(re.search(FEATURES[feature], item["query"]) for item in items), split
+def test_one_label_in_five_is_wrong_and_shows(minibench, built, labels):
+    wrong = {label["index"]: label for label in labels["wrong"]}
+    kinds = {label["kind"] for label in wrong.values()}
+    assert len(wrong) == 200 and kinds >= set(KINDS) - {"distinct"}  # of which there may be none: few golds have one
+    for index, item in enumerate(built["train"]):
+        if index not in wrong:
+            continue
+        gold = wrong[index]["gold"]
+        assert item["query"] != gold
+        assert not results_equal(rows(minibench, item, gold), rows(minibench, item), "order by" in gold.lower())
+    assert set(labels["styles"]) == {item["db_id"] for item in built["train"]}
+    assert {style for styles in labels["styles"].values() for style in styles} == set(STYLES)
 
 
-def test_patterns_take_even_turns(built: tuple) -> None:
-    for split, size in SIZES.items():
-        counts = built[1]["patterns"][split]
-        assert set(counts) == {pattern.name for pattern in PATTERNS}
-        assert sum(counts.values()) == size
-        # Those with few slots run out of new questions on a database; others take their turns.
-        assert all(0.4 <= count / (size / len(PATTERNS)) <= 1.5 for count in counts.values()), (split, counts)
+def test_the_other_labels_are_right(tmp_path, minibench, built, labels):
+    """The same benchmark without wrong labels has, where the label is right, the same label, in the same style."""
+    build_minibench(tmp_path / "clean", label_errors=0.0)
+    clean = json.loads((tmp_path / "clean" / "train_spider.json").read_text())
+    wrong = {label["index"]: label["gold"] for label in labels["wrong"]}
+    for index, (item, right) in enumerate(zip(built["train"], clean, strict=True)):
+        assert item["question"] == right["question"]
+        if index in wrong:
+            same = results_equal(rows(minibench, item, wrong[index]), rows(minibench, right), False)
+            assert same or "order by" in wrong[index].lower()
+        else:
+            assert item["query"] == right["query"]
 
 
-def test_questions_quote_the_values_and_read_well(splits: dict) -> None:
-    for item in (item for items in splits.values() for item in items):
-        words = re.findall(r"[A-Za-z0-9.]+", item["question"].rstrip(".?"))
-        for value in re.findall(r"'([^'%]+)'|(?<= )(\d[\d.]*)(?=$| |\))", item["query"].replace("LIMIT 1", "")):
-            assert set("".join(value).split()) <= {word.rstrip(".") for word in words}, item
-        assert re.fullmatch(r"[A-Z][^{}_]*[.?]", item["question"]), item
-        assert not re.search(r"\ba [aeiou]|\b(\w+) \1\b", item["question"]), item
-        assert len(item["question"].split()) <= 25 and len(item["query"].split()) <= 35, item
-        assert not re.search(r";|\bAS\b|  |\"", item["query"]), item
+def test_wordings_say_the_same_in_other_words(built):
+    """syn has no name of a column or table that has a synonym; realistic leaves column names out; values stay."""
+    nouns = {noun: synonym for noun, synonym, _ in TABLE_NOUNS}
+    shorter = 0
+    for plain, synonym, implied in zip(built["dev"], built["syn"], built["realistic"], strict=True):
+        assert plain["query"] == synonym["query"] == implied["query"]
+        table = plain["query"].split(" FROM ")[1].split()[0].strip("()")
+        if table in nouns and f" {table}" in plain["question"]:
+            assert f" {table} " not in synonym["question"].replace("?", " ").replace(".", " ")
+        shorter += len(implied["question"]) < len(plain["question"])
+        values = [part for part in plain["query"].split("'")[1::2] if not part.endswith("%")]
+        for value in values:
+            assert all(value in item["question"] for item in (plain, synonym, implied)), plain
+    assert shorter > 300
 
 
-def test_superlatives_and_orders_have_no_ties(built: tuple, splits: dict) -> None:
-    """With the ORDER BY column reversed for equal values, the answer would not be well defined."""
-    checked = 0
-    for item in (item for items in splits.values() for item in items):
-        match = re.fullmatch(r"SELECT .* FROM (.*) ORDER BY (\S+) (ASC|DESC) LIMIT (\d)", item["query"])
-        if match:
-            source, key, direction, limit = match.groups()
-            query = f"SELECT {key} FROM {source} ORDER BY {key} {direction} LIMIT {int(limit) + 1}"
-            with closing(open_readonly(built[0], item["db_id"])) as connection:
-                keys = connection.execute(query).fetchall()
-            assert len(set(keys)) == len(keys), item
-            checked += 1
-    assert checked > 200
+def test_every_pattern_gives_questions_and_every_check_bites():
+    drawn = Counter()
+    for number in range(60):
+        rng = random.Random(number)
+        with ExitStack() as stack:
+            found = draw_database(str(number), rng, stack, refills=0)
+            drawn.update(pattern.name for pattern in PATTERNS if draw_question(pattern, found.database, rng))
+    assert {pattern.name for pattern in PATTERNS} == set(drawn), {p.name for p in PATTERNS} - set(drawn)
 
 
-def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "kept.txt").write_text("mine")
-    with pytest.raises(InputError, match="not an empty folder"):
-        build.build_minibench(tmp_path)
-    with pytest.raises(InputError, match="not an empty folder"):
-        build.build_minibench(tmp_path / "kept.txt")
-    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+def test_vocabulary_is_plain():
+    nouns = [noun for noun, _, _ in TABLE_NOUNS]
+    assert len(nouns) == len(set(nouns)) >= 150
+    assert not set(nouns) & {synonym for _, synonym, _ in TABLE_NOUNS}
+    for attributes in TABLE_ATTRIBUTES.values():
+        assert attributes[0].kind == "label" and all(attribute.kind != "label" for attribute in attributes[1:])
+        assert {attribute.kind for attribute in attributes} >= {"label", "category", "year"} - {"year"}
 
 
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        ("city", "cities"),
-        ("play", "plays"),
-        ("branch", "branches"),
-        ("species", "species"),
-        ("birth year", "birth years"),
-    ],
-)
-def test_plural(word: str, expected: str) -> None:
-    assert plural(word) == expected
+def test_bad_arguments_are_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    for output in (tmp_path, tmp_path / "file"):
+        with pytest.raises(InputError, match="exists and is not an empty folder"):
+            build_minibench(output)
+    for arguments in ({"labels": 3}, {"label_errors": 1.0}, {"label_errors": -0.1}):
+        with pytest.raises(InputError, match="give at least one label a database"):
+            build_minibench(tmp_path / "new", **arguments)

@@ -162,7 +162,7 @@ def run_with_retries(
                     yield job, outcome.value
                 elif outcome.stage is None or outcome.stage in skipped_stages[job]:
                     place = f"{function.__name__}, stage {outcome.stage}"
-                    raise RunError(f"a worker process failed again after that stage was skipped ({place}: {outcome.error})")
+                    raise RunError(f"a worker process failed again with that stage skipped ({place}: {outcome.error})")
                 else:
                     skipped_stages[job].append(outcome.stage)
                     failed.append(job)

@@ -1,0 +1,133 @@
+"""What a run on minibench has learned: EX of every saved epoch on `valid`, of the last and the best one on `dev`.
+
+And what became of the wrong labels: how many of them the student reproduces on the very questions that have one.
+`python bench/evaluate_run.py --run RUN --data MINIBENCH --json F`, or `--model DIR` for a model that is no run's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from kid.config.run_config import RunConfig
+from kid.data.prepare import Prepared, prepare
+from kid.data.questions import Question, find_databases
+from kid.data.reading import data_options
+from kid.errors import InputError, OneLineParser, run_script
+from kid.evaluation.execution_accuracy import Verdict, percent_correct, score_predictions
+from kid.evaluation.prediction import decode_candidates, load_model
+from kid.files import write_atomically
+from kid.models.pretrained import load_tokenizer
+from kid.progress import silence_libraries
+
+NEW_TOKENS, BATCH = 80, 64
+Split = tuple[Prepared, dict[str, list[Path]]]
+
+
+def saved_models(run: Path) -> dict[int, Path]:
+    """Step -> model folder or adapter, of everything a run has saved, in order of step."""
+    found = {
+        int(path.name.removeprefix("step-")): path
+        for kind in ("adapters", "models")
+        for path in run.glob(f"{kind}/step-*[0-9]")
+    }
+    if not found:
+        raise InputError(f"--run {run} has no adapters/step-N or models/step-N; train it with --save-steps")
+    return dict(sorted(found.items()))
+
+
+class Judge:
+    """Predicts and scores minibench's splits, each prepared once."""
+
+    def __init__(self, data: Path, tokenizer) -> None:
+        self.data, self.tokenizer = data, tokenizer
+        self.splits: dict[str, Split] = {}
+
+    def split(self, name: str) -> Split:
+        if name not in self.splits:
+            prepared = prepare(data_options(RunConfig(benchmark="spider", data=str(self.data))), name, self.tokenizer)
+            db_ids = [question.db_id for question in prepared.questions]
+            paths = find_databases("spider", name, self.data, db_ids)
+            self.splits[name] = prepared, {db_id: [path] for db_id, path in paths.items()}
+        return self.splits[name]
+
+    def predict(self, model, name: str, indices: Sequence[int] | None = None) -> tuple[list[Question], list[str]]:
+        """Questions of a split (all, or these), and the model's SQL for each."""
+        prepared, _ = self.split(name)
+        prompts, questions = list(prepared.rows["prompt_ids"]), prepared.questions
+        chosen = range(len(questions)) if indices is None else indices
+        prompts, questions = [prompts[index] for index in chosen], [questions[index] for index in chosen]
+        batches = decode_candidates(model, self.tokenizer, prompts, NEW_TOKENS, BATCH)
+        found = {place: lines[0] for batch in batches for place, lines in batch}
+        return questions, [found[place] for place in range(len(prompts))]
+
+    def score(self, name: str, questions: Sequence[Question], predictions: Sequence[str]) -> list[Verdict]:
+        return score_predictions(questions, predictions, self.split(name)[1], workers=1, title=name)
+
+    def ex(self, model, name: str) -> dict:
+        """EX of a split in percent, each verdict as a digit, and the predictions."""
+        questions, predictions = self.predict(model, name)
+        verdicts = self.score(name, questions, predictions)
+        right = "".join(str(int(verdict.correct)) for verdict in verdicts)
+        return {"ex": percent_correct(verdicts), "right": right, "predictions": predictions}
+
+    def wrong_labels(self, model) -> dict:
+        """Of the training questions with a wrong label: how many give the label's rows, and how many the gold's.
+
+        With the predictions, and for each of them a digit: whether it is right.
+        """
+        wrong = json.loads((self.data / "labels.json").read_text(encoding="utf-8"))["wrong"]
+        if not wrong:
+            return {"n": 0, "label": 0, "gold": 0, "predictions": [], "right": ""}
+        questions, predictions = self.predict(model, "train", [label["index"] for label in wrong])
+        found: dict = {"n": len(wrong), "predictions": predictions}
+        golds = [label["gold"] for label in wrong]
+        for name, queries in (("label", [question.query for question in questions]), ("gold", golds)):
+            asked = [
+                Question(place, question.db_id, question.question, query, "")
+                for place, (question, query) in enumerate(zip(questions, queries, strict=True))
+            ]
+            right = [verdict.correct for verdict in self.score("train", asked, predictions)]
+            found |= {name: sum(right), "right": "".join(str(int(one)) for one in right)}
+        return found
+
+
+def evaluate(judge: Judge, folder: Path, labels: bool) -> dict:
+    """A model on `dev`, and with `labels` on the wrongly labelled training questions."""
+    model = load_model(folder, "cpu")
+    return judge.ex(model, "dev") | ({"wrong_labels": judge.wrong_labels(model)} if labels else {})
+
+
+def evaluate_run(judge: Judge, run: Path) -> dict:
+    """EX over the saved steps on `valid`; the last and the best step (of equals, the first) on `dev`."""
+    models = saved_models(run)
+    valid = {step: judge.ex(load_model(folder, "cpu"), "valid")["ex"] for step, folder in models.items()}
+    best, last = max(valid, key=lambda step: (valid[step], -step)), max(valid)
+    found = {step: evaluate(judge, models[step], labels=True) for step in {best, last}}
+    return {"valid": valid, "best_step": best, "last_step": last, "best": found[best], "last": found[last]}
+
+
+def main() -> None:
+    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--run", type=Path, metavar="DIR", help="a training's --output")
+    what.add_argument("--model", type=Path, metavar="DIR", help="a model's folder")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="minibench")
+    parser.add_argument("--json", type=Path, required=True, metavar="F", help="file to write")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    torch.set_num_threads(1)
+    silence_libraries()
+    folder = arguments.model or next(iter(saved_models(arguments.run).values()))
+    judge = Judge(arguments.data, load_tokenizer(folder, "--model"))
+    result = evaluate(judge, arguments.model, labels=True) if arguments.model else evaluate_run(judge, arguments.run)
+    write_atomically(arguments.json, json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    run_script(main)

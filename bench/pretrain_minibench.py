@@ -1,0 +1,133 @@
+"""Train the tiny models that the demo starts from, on endless fresh questions: `python bench/pretrain_minibench.py`.
+
+The student base has seen the patterns that one SELECT on one table answers; the teacher has seen all of them. Neither
+has seen a database of any split of minibench. Each takes a core; interrupted, it resumes where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from kid.config.run_config import RunConfig
+from kid.errors import OneLineParser, run_script
+from kid.files import write_atomically
+from kid.minibench.patterns import PATTERNS
+from kid.minibench.pretraining import FreshBatches, pretraining_texts
+from kid.minibench.tiny_models import MODELS, tiny_config, train_tokenizer
+from kid.models.prefix_cache import encode_prompts, forward_outputs
+from kid.models.response_model import ResponseModel
+from kid.progress import progress_bar
+
+VOCABULARY = 2048
+SIZES = {
+    "student": {"hidden": 96, "layers": 2, "heads": 4},
+    "teacher": {"hidden": 128, "layers": 4, "heads": 4},
+}
+STEPS = {"student": 1500, "teacher": 1800}
+DATABASES, QUESTIONS = 8, 8  # of a batch
+LEARNING_RATE, WARMUP = 3e-3, 100
+LOGGED = 50  # steps from one line of the log, and one state to resume from, to the next
+UNFINISHED, LOG = "unfinished.pt", "log.jsonl"
+FIRST = 5  # steps whose losses are kept, for whoever repeats them
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine down to a tenth."""
+    warm = min(1.0, (step + 1) / WARMUP)
+    return LEARNING_RATE * warm * (0.1 + 0.9 * (1 + math.cos(math.pi * step / steps)) / 2)
+
+
+def train(
+    name: str, tokenizer, steps: int, seed: int, until: int | None = None, folder: Path | None = None
+) -> tuple[PreTrainedModel, list[float]]:
+    """Train one model of `SIZES` from random weights.
+
+    Args:
+        steps: optimizer steps of the schedule.
+        seed: of the weights and of the questions.
+        until: stop after this many steps.
+        folder: where a log and, now and then, what is needed to resume are written; what it holds is resumed from.
+
+    Returns:
+        The model, and the losses of the steps done now, in nats per token.
+    """
+    torch.manual_seed(seed)
+    vocabulary = -(-len(tokenizer) // 64) * 64
+    model = AutoModelForCausalLM.from_config(tiny_config("qwen2", tokenizer, vocabulary, **SIZES[name]))
+    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
+    done, losses, began, until = 0, [], time.time(), until or steps
+    if folder and (folder / UNFINISHED).exists():
+        state = torch.load(folder / UNFINISHED, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        done = state["done"]
+    student, config = ResponseModel(model), RunConfig(fused=False)
+    patterns = PATTERNS if name == "teacher" else [pattern for pattern in PATTERNS if pattern.is_simple]
+    fresh = FreshBatches(tokenizer, patterns, DATABASES, QUESTIONS, f"pretraining-{name}-{seed}", done)
+    batches = iter(DataLoader(fresh, batch_size=None, num_workers=1, prefetch_factor=8))
+    with progress_bar(f"pretraining: {name}", "step", until) as bar:
+        bar.update(done)
+        for step in range(done, until):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, steps)
+            batch = next(batches)
+            prefix = encode_prompts(config, student, batch, separately=False)
+            logits = forward_outputs(config, student, batch, prefix, batch.completion_ids)
+            gold = batch.completion_ids[batch.completion_mask]
+            loss = (torch.nn.functional.cross_entropy(logits, gold, reduction="none") * batch.row_weights).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            losses.append(loss.item())
+            bar.update()
+            if folder and (step + 1) % LOGGED == 0:
+                line = {"step": step + 1, "loss": sum(losses[-LOGGED:]) / LOGGED, "seconds": time.time() - began}
+                with (folder / LOG).open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(line) + "\n")
+                state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "done": step + 1}
+                torch.save(state, folder / f"{UNFINISHED}.partial")
+                (folder / f"{UNFINISHED}.partial").rename(folder / UNFINISHED)
+    return model, losses
+
+
+def write_record(folder: Path, name: str, steps: int, seed: int, losses: list[float]) -> None:
+    """Write how a model was made, beside its folder; `losses` are those of the first steps."""
+    path = folder.parent / "pretraining.json"
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    record[name] = {"steps": steps, "seed": seed, "first_losses": losses}
+    write_atomically(path, json.dumps(record, indent=1) + "\n")
+
+
+def main() -> None:
+    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", choices=SIZES, help="which one to train")
+    parser.add_argument("--output", type=Path, metavar="DIR", help=f"folder to write it to [{MODELS.name}/MODEL]")
+    parser.add_argument("--steps", type=int, help="optimizer steps [1500 for the student base, 1800 for the teacher]")
+    parser.add_argument("--seed", type=int, default=0, help="random seed [0]")
+    arguments = parser.parse_args()
+    output, steps = arguments.output or MODELS / arguments.model, arguments.steps or STEPS[arguments.model]
+    torch.set_num_threads(1)
+    output.mkdir(parents=True, exist_ok=True)
+    tokenizer = train_tokenizer(pretraining_texts(), VOCABULARY)
+    tokenizer.save_pretrained(output)
+    if not (output / UNFINISHED).exists():
+        _, losses = train(arguments.model, tokenizer, steps, arguments.seed, until=FIRST)
+        write_record(output, arguments.model, steps, arguments.seed, losses)
+    model, losses = train(arguments.model, tokenizer, steps, arguments.seed, folder=output)
+    model.save_pretrained(output)
+    for name in (UNFINISHED, LOG):
+        (output / name).unlink(missing_ok=True)
+    print(f"{output}: {model.num_parameters()} parameters, loss {sum(losses[-LOGGED:]) / LOGGED:.3f}")
+
+
+if __name__ == "__main__":
+    run_script(main)
