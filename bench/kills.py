@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from running import ROOT
 
-from kid.errors import OneLineParser, run_script
+from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
 from kid.progress import progress_bar
 
@@ -54,9 +54,14 @@ def scripts(folder: Path) -> dict[str, Script]:
         ],
         "make_test_suite.py": ["eval/make_test_suite.py", *common, "--max-databases", "2", "--neighbours", "4"],
         "export.py": ["train/export.py", folder / "run", "--merge"],
+        "exposure_bias.py": [
+            "eval/exposure_bias.py", *common, "--student", folder / "run" / "adapter", "--teacher", folder / "student",
+            "--questions-limit", "4", "--samples", "2", "--max-completion-length", "12",
+        ],
+        "report.py": ["eval/report.py", folder / "run", "--data", folder / "data"],
         "prune.py": ["train/prune.py", "--model", folder / "student", "--keep", "first", "--count", "1"],
     }  # fmt: skip
-    flag = {"score.py": "--json", "export.py": "--output"}
+    flag = {"score.py": "--json", "exposure_bias.py": "--json"}
     found = {}
     for name, words in made.items():
         output = folder / "out" / name / "result"
@@ -119,6 +124,7 @@ def paired(script: Script, cache: Path, pause: float, expected: dict[str, str]) 
 def main() -> None:
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=20, help="kills, and pairs, of each script [20]")
+    parser.add_argument("--scripts", nargs="+", metavar="NAME", help="only these, such as score.py [all]")
     parser.add_argument("--seed", type=int, default=0, help="random seed [0]")
     parser.add_argument("--json", type=Path, metavar="F", help="file to write the counts to")
     arguments = parser.parse_args()
@@ -128,6 +134,9 @@ def main() -> None:
         os.environ["KID_CACHE"] = str(folder / "cache")
         make_everything(folder)
         every = scripts(folder)
+        if unknown := set(arguments.scripts or ()) - set(every):
+            raise InputError(f"--scripts {' '.join(sorted(unknown))}: there are {' '.join(every)}")
+        every = {name: script for name, script in every.items() if name in (arguments.scripts or every)}
         with progress_bar("kills", "run", 2 * arguments.times * len(every)) as bar:
             for title, script in every.items():
                 clear(script)

@@ -60,7 +60,7 @@ def test_hundreds_of_views_end_at_the_limit_of_all(database):
     path = database("".join(f"CREATE VIEW v{n} AS {NUMBERS} SELECT count(*) AS c FROM n;" for n in range(200)))
     started = time.monotonic()
     found = read_database(None, "d", path)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 20  # 200 s without the limit of 3 s; a loaded machine starts processes slowly
     assert len(found.tables) == 201 and "v199" in found.skipped[-1] and "not reached within 3 s" in found.skipped[-1]
 
 
@@ -89,7 +89,7 @@ def test_an_endless_column_is_left_out_of_the_index_and_said(database, monkeypat
     )
     started = time.monotonic()
     index = build_value_index(path)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 20  # 200 s without the limit of 3 s; a loaded machine starts processes slowly
     assert [line.partition(" (")[0] for line in left_out_columns(index)] == ["g.b", "f.body"]
     assert match_values(index, ["From Rome to Oslo?"]) == [{("g", "a"): ["Rome"], ("last", "c"): ["Oslo"]}]
 
