@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
 
-from kid.sql.tokens import SqlToken, sql_tokens
+from kid.sql.tokens import SqlToken, sql_tokens, unquoted
 
 # They read nothing but the database. Others (dbstat, csv, fsdir) stay unconnected, so that reading them is refused.
 MODULES = {"fts3", "fts4", "fts5", "fts4aux", "fts5vocab", "fts3tokenize", "rtree", "rtree_i32", "geopoly"}
@@ -74,15 +74,7 @@ def connect_virtual_tables(connection: sqlite3.Connection, sql: str) -> None:
 
 def names_in(tokens: Iterable[SqlToken]) -> set[str]:
     """What may be names among the tokens, in lower case; SQLite takes a string for one where it needs one."""
-    return {name_of(token) for token in tokens if token.kind in ("word", "quoted", "string")}
-
-
-def name_of(token: SqlToken) -> str:
-    """The name that a token stands for, in lower case."""
-    if token.kind == "word":
-        return token.text.lower()
-    quote = token.text[-1]
-    return token.text[1:-1].replace(quote * 2, quote).lower()
+    return {unquoted(token.text).lower() for token in tokens if token.kind in ("word", "quoted", "string")}
 
 
 def module_of(tokens: list[SqlToken]) -> str | None:
@@ -91,7 +83,7 @@ def module_of(tokens: list[SqlToken]) -> str | None:
         return None
     using = (place for place, token in enumerate(tokens) if token.kind == "word" and token.text.lower() == "using")
     place = next(using, len(tokens)) + 1
-    return name_of(tokens[place]) if place < len(tokens) else None
+    return unquoted(tokens[place].text).lower() if place < len(tokens) else None
 
 
 def connect(connection: sqlite3.Connection, name: str) -> None:

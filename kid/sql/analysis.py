@@ -11,9 +11,9 @@ from sqlglot import ParseError, TokenError, exp
 from sqlglot.dialects.sqlite import SQLite
 
 from kid.errors import InputError
-from kid.sql.parsing import PlainParser, join_operators, lower, plain_text, unquoted, upper
+from kid.sql.parsing import PlainParser, join_operators, lower, plain_text, upper
 from kid.sql.resolution import NameResolution, resolve_query
-from kid.sql.tokens import SqlToken, sql_tokens
+from kid.sql.tokens import SqlToken, sql_tokens, unquoted
 
 # Tokens that sqlglot has to read as one; it takes .5 for two, and GROUP BY for one.
 WHOLE = ("string", "quoted", "blob", "variable")

@@ -17,10 +17,10 @@ from sqlglot import exp
 
 from kid.errors import InputError
 from kid.sql.analysis import Analysis, analyse
-from kid.sql.parsing import join_operators, lower, unquoted, upper
+from kid.sql.parsing import join_operators, lower, upper
 from kid.sql.program import compile_query
 from kid.sql.resolution import NameResolution, position
-from kid.sql.tokens import sql_tokens
+from kid.sql.tokens import sql_tokens, unquoted
 
 # Words that SQLite, or sqlglot when it reads the result again, does not accept as a bare name everywhere.
 KEYWORDS = """add all alter and any as autoincrement between case cast check collate commit constraint create cross

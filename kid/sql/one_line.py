@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kid.sql.tokens import SqlToken, first_statement
+from kid.sql.tokens import SqlToken, first_statement, unquoted
 
 # In a file of predictions a line break ends a query, and a tab what is read of its line.
 LINE_BREAKS, BREAKS = re.compile(r"[\n\r]+"), re.compile(r"([\n\r\t]+)")
@@ -27,7 +27,7 @@ def one_line(sql: str) -> str:
     """
     tokens = [token for token in first_statement(sql) if not token.is_blank]
     broken = [place for place, token in enumerate(tokens) if LINE_BREAKS.search(token.text)]
-    names = {unquoted(tokens[place]).lower() for place in broken if is_name(tokens, place)}
+    names = {unquoted(tokens[place].text).lower() for place in broken if is_name(tokens, place)}
     pieces: list[str] = []
     end = tokens[0].start if tokens else 0
     for place, token in enumerate(tokens):
@@ -37,19 +37,13 @@ def one_line(sql: str) -> str:
             pieces.append(token.text)
         elif token.kind == "illegal":  # an error, whatever it holds
             pieces.append(BREAKS.sub(" ", token.text))
-        elif is_name(tokens, place) or (token.kind == "quoted" and unquoted(token).lower() in names):
+        elif is_name(tokens, place) or (token.kind == "quoted" and unquoted(token.text).lower() in names):
             pieces.append(LINE_BREAKS.sub(" ", token.text))
         elif token.kind == "quoted" and not LINE_BREAKS.search(token.text):  # a name or a literal; tabs can stay
             pieces.append(token.text)
         else:
-            pieces.append(literal_expression(unquoted(token).replace("'", "''")))
+            pieces.append(literal_expression(unquoted(token.text).replace("'", "''")))
     return "".join(pieces)
-
-
-def unquoted(token: SqlToken) -> str:
-    """The text of a literal, or the name in quotes."""
-    quote = token.text[-1]
-    return token.text[1:-1].replace(quote * 2, quote) if quote != "]" else token.text[1:-1]
 
 
 def is_name(tokens: Sequence[SqlToken], place: int) -> bool:

@@ -68,10 +68,3 @@ def lower(name: str) -> str:
 def upper(word: str) -> str:
     """`word` in capitals, its ASCII letters only."""
     return word.translate(ASCII_UPPERCASE)
-
-
-def unquoted(token: str) -> str:
-    """The name or string that a token stands for, without its quotes."""
-    if token[0] == "[":
-        return token[1:-1]
-    return token[1:-1].replace(token[0] * 2, token[0]) if token[0] in "'\"`" else token

@@ -47,6 +47,13 @@ class SqlToken(NamedTuple):
         return self.kind in ("blank", "comment")
 
 
+def unquoted(text: str) -> str:
+    """The name or string that a token's text stands for, without its quotes."""
+    if text[0] == "[":
+        return text[1:-1]
+    return text[1:-1].replace(text[0] * 2, text[0]) if text[0] in "'\"`" else text
+
+
 def sql_tokens(sql: str) -> Iterator[SqlToken]:
     """The tokens of a text, in order and without gaps: joined, they are the text again.
 
