@@ -97,10 +97,10 @@ class Judge:
         return found
 
 
-def evaluate(judge: Judge, folder: Path, labels: bool) -> dict:
-    """A model on `dev`, and with `labels` on the wrongly labelled training questions."""
+def evaluate(judge: Judge, folder: Path) -> dict:
+    """A model on `dev`, and on the wrongly labelled training questions."""
     model = load_model(folder, "cpu")
-    return judge.ex(model, "dev") | ({"wrong_labels": judge.wrong_labels(model)} if labels else {})
+    return judge.ex(model, "dev") | {"wrong_labels": judge.wrong_labels(model)}
 
 
 def evaluate_run(judge: Judge, run: Path) -> dict:
@@ -108,7 +108,7 @@ def evaluate_run(judge: Judge, run: Path) -> dict:
     models = saved_models(run)
     valid = {step: judge.ex(load_model(folder, "cpu"), "valid")["ex"] for step, folder in models.items()}
     best, last = max(valid, key=lambda step: (valid[step], -step)), max(valid)
-    found = {step: evaluate(judge, models[step], labels=True) for step in {best, last}}
+    found = {step: evaluate(judge, models[step]) for step in {best, last}}
     return {"valid": valid, "best_step": best, "last_step": last, "best": found[best], "last": found[last]}
 
 
@@ -125,7 +125,7 @@ def main() -> None:
     silence_libraries()
     folder = arguments.model or next(iter(saved_models(arguments.run).values()))
     judge = Judge(arguments.data, load_tokenizer(folder, "--model"))
-    result = evaluate(judge, arguments.model, labels=True) if arguments.model else evaluate_run(judge, arguments.run)
+    result = evaluate(judge, arguments.model) if arguments.model else evaluate_run(judge, arguments.run)
     write_atomically(arguments.json, json.dumps(result) + "\n")
 
 

@@ -110,7 +110,7 @@ def write_record(folder: Path, name: str, steps: int, seed: int, losses: list[fl
 def main() -> None:
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=SIZES, help="which one to train")
-    parser.add_argument("--output", type=Path, metavar="DIR", help=f"folder to write it to [{MODELS.name}/MODEL]")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write it to [kid/minibench/models/MODEL]")
     parser.add_argument("--steps", type=int, help="optimizer steps [1500 for the student base, 1800 for the teacher]")
     parser.add_argument("--seed", type=int, default=0, help="random seed [0]")
     arguments = parser.parse_args()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 from kid.data.computed import read_apart
 from kid.data.database import TimeLimit, sample_values, table_columns
 from kid.sql.parsing import lower
-from kid.sql.tokens import sql_tokens
+from kid.sql.tokens import virtual_table_module
 
 STORED_SECONDS = 60.0  # for the sample values of a column that lies in the file
 COMPUTED_SECONDS = 5.0  # for those of a view, a virtual table or a table's generated columns
@@ -65,18 +64,6 @@ def shadow_tables(connection: sqlite3.Connection) -> set[str]:
         for suffix in SHADOW_NAMES.get(virtual_table_module(sql or ""), ())
     }
     return {name for name, sql in rows if lower(name) in owned and not virtual_table_module(sql or "")}
-
-
-def virtual_table_module(statement: str) -> str:
-    """The module of a `CREATE VIRTUAL TABLE` statement, in lower case; empty for other statements."""
-    # SQLite stores these words in this form, whatever was written.
-    if not statement.upper().startswith("CREATE VIRTUAL TABLE"):
-        return ""
-    tokens = [token for token in sql_tokens(statement) if not token.is_blank]
-    following = (
-        after.text for token, after in pairwise(tokens) if token.kind == "word" and lower(token.text) == "using"
-    )
-    return lower(next(following, "unknown").strip("\"'`[]"))
 
 
 def table_names(connection: sqlite3.Connection) -> list[str]:

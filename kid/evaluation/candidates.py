@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kid.evaluation.execution import run_jobs
 from kid.evaluation.worker import Limits, QueryError, Sandbox
+from kid.sql.comparison import first_query
 from kid.sql.tokens import first_statement
 
 LIMITS = Limits(seconds=30.0)  # for each candidate
@@ -34,7 +35,7 @@ def first_accepted(sandbox: Sandbox, database: Path, candidates: Sequence[str]) 
 def query_table(sandbox: Sandbox, database: Path, sql: str, max_rows: int) -> tuple[list[str], list[tuple]]:
     """The job of showing a result: the names of its columns, and its first `max_rows` rows."""
     sandbox.begin_stage("query")
-    return sandbox.table(database, "".join(token.text for token in first_statement(sql)), max_rows)
+    return sandbox.table(database, first_query(sql), max_rows)
 
 
 def choose_accepted(

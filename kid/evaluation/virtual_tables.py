@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
 
-from kid.sql.tokens import SqlToken, sql_tokens, unquoted
+from kid.sql.tokens import SqlToken, sql_tokens, unquoted, virtual_table_module
 
 # They read nothing but the database. Others (dbstat, csv, fsdir) stay unconnected, so that reading them is refused.
 MODULES = {"fts3", "fts4", "fts5", "fts4aux", "fts5vocab", "fts3tokenize", "rtree", "rtree_i32", "geopoly"}
@@ -62,10 +62,9 @@ def connect_virtual_tables(connection: sqlite3.Connection, sql: str) -> None:
         )
         found = set()
         for name, text in reached:
-            tokens = [token for token in sql_tokens(text) if not token.is_blank]
-            if module_of(tokens) in MODULES:
+            if virtual_table_module(text) in MODULES:
                 connect(connection, f'main."{name.replace(chr(34), chr(34) * 2)}"')
-            found |= names_in(tokens)
+            found |= names_in(sql_tokens(text))
     for name in names:
         pragma = name.removeprefix("pragma_")
         if name in TABLE_FUNCTIONS or (pragma != name and (is_reading_pragma(pragma, None))):
@@ -75,15 +74,6 @@ def connect_virtual_tables(connection: sqlite3.Connection, sql: str) -> None:
 def names_in(tokens: Iterable[SqlToken]) -> set[str]:
     """What may be names among the tokens, in lower case; SQLite takes a string for one where it needs one."""
     return {unquoted(token.text).lower() for token in tokens if token.kind in ("word", "quoted", "string")}
-
-
-def module_of(tokens: list[SqlToken]) -> str | None:
-    """The module of a CREATE VIRTUAL TABLE, in lower case; None for another statement. No blanks in `tokens`."""
-    if [token.text.lower() for token in tokens[:3]] != ["create", "virtual", "table"]:
-        return None
-    using = (place for place, token in enumerate(tokens) if token.kind == "word" and token.text.lower() == "using")
-    place = next(using, len(tokens)) + 1
-    return unquoted(tokens[place].text).lower() if place < len(tokens) else None
 
 
 def connect(connection: sqlite3.Connection, name: str) -> None:

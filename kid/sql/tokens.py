@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 # The branches are those of sqlite3GetToken (tokenize.c), in an order that gives the same tokens. Every character that
@@ -62,6 +63,18 @@ def sql_tokens(sql: str) -> Iterator[SqlToken]:
     for match in TOKENS.finditer(sql):
         kind = "illegal" if match.lastgroup == "bad_blob" else match.lastgroup
         yield SqlToken(kind, match[0], match.start())
+
+
+def virtual_table_module(statement: str) -> str:
+    """The module of a `CREATE VIRTUAL TABLE` statement, in lower case; empty for other statements."""
+    # SQLite stores these words in this form, whatever was written.
+    if not statement.upper().startswith("CREATE VIRTUAL TABLE"):
+        return ""
+    tokens = [token for token in sql_tokens(statement) if not token.is_blank]
+    following = (
+        after.text for token, after in pairwise(tokens) if token.kind == "word" and token.text.lower() == "using"
+    )
+    return unquoted(next(following, "unknown")).lower()
 
 
 def first_statement(sql: str) -> list[SqlToken]:
