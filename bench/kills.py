@@ -25,12 +25,13 @@ from pathlib import Path
 from bit_flips import make_everything
 from rich.console import Console
 from rich.table import Table
-from running import ROOT
+from running import ROOT, free_port
 
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
 from kid.progress import progress_bar
 
+PORT = "{port}"  # in a command: another free port at every start
 IGNORED = ("lock", "owner.json", "README.md")  # who held a folder, and a card with the command line
 
 
@@ -61,7 +62,12 @@ def scripts(folder: Path) -> dict[str, Script]:
         "report.py": ["eval/report.py", folder / "run", "--data", folder / "data"],
         "prune.py": ["train/prune.py", "--model", folder / "student", "--keep", "first", "--count", "1"],
     }  # fmt: skip
-    flag = {"score.py": "--json", "exposure_bias.py": "--json"}
+    made["generate.py"] = [
+        "-m", "deepspeed.launcher.runner", "--num_gpus", "1", "--master_port", PORT, "train/generate.py",
+        "--data", folder / "data", "--teacher", folder / "student", "--max-new-tokens", "24", "--dtype", "fp32",
+        "--micro-batch-size", "2",
+    ]  # fmt: skip
+    flag = {"score.py": "--json", "exposure_bias.py": "--json", "generate.py": "--teacher-outputs"}
     found = {}
     for name, words in made.items():
         output = folder / "out" / name / "result"
@@ -81,10 +87,20 @@ def contents(path: Path) -> dict[str, str]:
 def start(script: Script, cache: Path) -> subprocess.Popen:
     """The command in a group of its own, its cache where the caller says."""
     environment = {**os.environ, "KID_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    command = [word.replace(PORT, str(free_port())) for word in script.command]
     return subprocess.Popen(
-        script.command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
+
+
+def is_running(group: int) -> bool:
+    """Whether any process of a group is."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def clear(script: Script) -> None:
@@ -99,6 +115,8 @@ def killed(script: Script, cache: Path, seconds: float, group: bool, expected: d
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGKILL) if group else process.kill()
     process.communicate()
+    while is_running(process.pid):  # DeepSpeed's ranks end a while after their launcher, and hold the output's lock
+        time.sleep(0.2)
     if script.output.exists() and not script.again and contents(script.output) == expected:
         return ""  # it was done
     again = start(script, cache)

@@ -28,13 +28,16 @@ console = Console(soft_wrap=True)
 Command = tuple[Path, list[str]]  # the log to write, what to run
 
 
-def launcher(script: str, ranks: int) -> list[str]:
-    """The command line of a script under DeepSpeed's launcher, on a free port, up to the script's own flags."""
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+        return probe.getsockname()[1]
+
+
+def launcher(script: str, ranks: int) -> list[str]:
+    """The command line of a script under DeepSpeed's launcher, on a free port, up to the script's own flags."""
     runner = [sys.executable, "-m", "deepspeed.launcher.runner"]
-    return [*runner, "--num_gpus", str(ranks), "--master_port", port, script]
+    return [*runner, "--num_gpus", str(ranks), "--master_port", str(free_port()), script]
 
 
 def launched(script: str, output: Path, data: Path, *flags: str, ranks: int = 2) -> list[str]:
