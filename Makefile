@@ -22,11 +22,12 @@ $(READY): requirements.txt pyproject.toml
 	pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 
+# make demo DEMO="--seeds 0 1 2 --label-errors 0 --labels 5000"
 demo: $(READY)
-	python bench/demo.py
+	python bench/demo.py $(DEMO)
 
 ablations: $(READY)
-	python bench/ablations.py
+	python bench/ablations.py $(ABLATIONS)
 
 # SmolLM2-135M on Spider, an hour and a half on two cores: make real SPIDER=DIR [REAL="--size gpu"]; weights come by pip.
 real: $(READY)

@@ -1,38 +1,33 @@
-"""The paper's ablations on minibench: methods, masking strategies, mask ratios and rewriting, under several seeds.
+"""The paper's claims on minibench, under imperfect and under clean labels: methods, strategies, ratios, rewriting.
 
-Data, student base and teacher are the demo's. What is done already is not done again; the results go to
-docs/results.md.
+Student base and teacher are those of kid/minibench/models. In every setting each method first gets its own learning
+rate, out of the same three, by its best EX on `valid`; the runs that vary a method have its rate. What is done already
+is not done again; the results go to docs/results.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+import shutil
 import statistics
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ablations_report import write_report
 from claims import CLAIMS, EX_ACC_ERR, claims_table
-from demo import Demo, console
-from running import (
-    DECODING,
-    ROOT,
-    Command,
-    differing,
-    end_with_children,
-    evaluated,
-    execute,
-    launched,
-    launcher,
-    run_jobs,
-)
+from running import ROOT, Command, console, differing, end_with_children, execute, launched, launcher, run_jobs
 from tqdm import tqdm
 
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
+from kid.minibench.build import LABEL_ERRORS, TRAIN_DATABASES, build_minibench
+from kid.minibench.tiny_models import MODELS
+from kid.report.runs import median_seconds, read_metrics
 from kid.report.text import markdown_table
 
 # Flags of train/distill.py by run. `kid` alone has the defaults: random, ratio 0.2, predict.
@@ -54,20 +49,48 @@ RUNS = {
     "kid-ratio-0.4": "--method kid --mask-ratio 0.4",
     "kid-ratio-0.5": "--method kid --mask-ratio 0.5",
     "kid-mask-only": "--method kid --rewrite mask-only",
+    "kid-sample": "--method kid --fill sample",
+    "kid-mle-on-gold": "--method kid --mle-on gold",
     "rkd-no-mle": "--method rkd --mle-weight 0",
-    "gkd-rkl-slow": "--method gkd-rkl --lr 3e-4",
     "gkd-rkl-cold": "--method gkd-rkl --sample-temperature 0.5",
 }
-BATCH = 32
-NEW_TOKENS = "48"
+RATES = ("3e-4", "1e-3", "3e-3")
+BATCH, EPOCHS = 16, 8
+NEW_TOKENS = "80"
 # All weights: with the embeddings of so small a student frozen, LoRA of rank 16 hardly moves it in so few steps.
-STUDENT = f"--lora-rank 0 --lr 1e-3 --batch-size {BATCH} --micro-batch-size 16 --max-new-tokens {NEW_TOKENS}"
-TEACHER = "--teacher {teacher} --teacher-deepspeed ds_configs/cpu.json"  # of all runs but sft
-SPLIT = "seen"
-EXPOSURE = "--questions-limit 80 --samples 2 --max-completion-length 60 --batch-size 80"
+STUDENT = (
+    f"--lora-rank 0 --epochs {EPOCHS} --batch-size {BATCH} --micro-batch-size 16 --batching schema "
+    f"--max-new-tokens {NEW_TOKENS}"
+)
+TEACHER = "--teacher {teacher} --teacher-deepspeed ds_configs/teacher_whole.json"  # of all runs but sft
+EXPOSURE = "--split dev --questions-limit 80 --samples 2 --max-completion-length 80 --batch-size 80"
 # Exposure bias is measured of those that a claim compares by it.
 EXPOSED = {run for claim in CLAIMS if claim.measure is EX_ACC_ERR for pair in claim.pairs for run in pair}
 ERROR_RATES = ("error_rate", "masked_error_rate")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Labels that students learn from, and the runs that do."""
+
+    labels: int
+    label_errors: float
+    runs: tuple[str, ...] = tuple(RUNS)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(self.labels / BATCH)
+
+
+SETTINGS = {
+    "imperfect": Setting(500, LABEL_ERRORS),
+    "clean": Setting(500, 0.0),
+    "more labels": Setting(2000, LABEL_ERRORS, ("sft", "fkd", "rkd", "kid")),
+}
+
+
+def method_of(run: str) -> str:
+    return RUNS[run].split()[1]
 
 
 def digest(paths: list[Path]) -> str:
@@ -82,15 +105,18 @@ def parameters(model: Path) -> int:
     return sum(weight.size for path in model.glob("*.safetensors") for weight in load_file(path).values())
 
 
-class Ablations:
-    """Where the ablations keep their things: the students of all runs under all seeds, and the EX of each."""
+class Ablation:
+    """One setting: its data, its students under all rates and seeds, and what became of each.
 
-    def __init__(self, output: Path, demo: Demo, seeds: list[int], steps: int, runs: list[str] | None = None):
-        self.output, self.demo, self.seeds, self.steps = output.absolute(), demo, seeds, steps
-        self.names = runs or list(RUNS)
-        self.questions, self.teacher_outputs = self.output / "questions.json", self.output / "teacher-outputs.jsonl"
-        self.models = {name: demo.scored_models()[name] for name in ("teacher", "student base")}
-        self.students = {f"{name}-seed{seed}": (name, seed) for seed in seeds for name in self.names}
+    A student is called RUN-lrRATE-seedSEED.
+    """
+
+    def __init__(self, output: Path, name: str, seeds: list[int], runs: list[str]) -> None:
+        self.output, self.setting, self.seeds = output.absolute() / name.replace(" ", "-"), SETTINGS[name], seeds
+        self.runs = [run for run in self.setting.runs if run in runs]
+        self.methods = list(dict.fromkeys(map(method_of, self.runs)))
+        self.data, self.teacher_outputs = self.output / "minibench", self.output / "teacher-outputs.jsonl"
+        self.models = {"teacher": MODELS / "teacher", "student base": MODELS / "student"}
 
     def run(self, student: str) -> Path:
         return self.output / "students" / student
@@ -98,23 +124,45 @@ class Ablations:
     def scores(self, name: str) -> Path:
         return self.output / "scores" / f"{name.replace(' ', '-')}.json"
 
-    def exposure(self, name: str) -> Path:
-        return self.output / "scores" / f"{name}.exposure_bias.json"
+    def exposure(self, student: str) -> Path:
+        return self.output / "scores" / f"{student}.exposure_bias.json"
 
-    def lacks_exposure(self, name: str) -> bool:
-        return name in self.students and self.students[name][0] in EXPOSED and not self.exposure(name).exists()
+    def found(self, name: str) -> dict:
+        return json.loads(self.scores(name).read_text(encoding="utf-8"))
 
-    def missing(self) -> list[str]:
-        """Students and models without a score, or without the exposure bias that is to be measured; others are done."""
-        names = (*self.students, *self.models)
-        return [name for name in names if not self.scores(name).exists() or self.lacks_exposure(name)]
+    def tried(self) -> dict[str, list[str]]:
+        """Method -> the students, one a rate, from which its rate is chosen."""
+        return {method: [f"{method}-lr{rate}-seed{self.seeds[0]}" for rate in RATES] for method in self.methods}
+
+    def valid_ex(self, method: str) -> dict[str, float]:
+        """Rate -> the best EX on valid of the student that tried it."""
+        students = zip(RATES, self.tried()[method], strict=True)
+        return {rate: max(self.found(student)["valid"].values()) for rate, student in students}
+
+    def rate(self, method: str) -> str:
+        """The method's own rate; of equally good ones the lowest."""
+        found = self.valid_ex(method)
+        return max(RATES, key=lambda rate: (found[rate], -float(rate)))
+
+    def students(self) -> dict[str, list[str]]:
+        """Run -> its students, one a seed, with the rate of its method."""
+        rates = {method: self.rate(method) for method in self.methods}
+        return {run: [f"{run}-lr{rates[method_of(run)]}-seed{seed}" for seed in self.seeds] for run in self.runs}
+
+    def make_data(self) -> None:
+        if self.data.exists():
+            return
+        partial = self.output / "partial"  # moved to its place whole
+        shutil.rmtree(partial, ignore_errors=True)
+        labels = self.setting.labels
+        build_minibench(partial, 0, labels, self.setting.label_errors, min(TRAIN_DATABASES, labels // 8))
+        partial.rename(self.data)
 
     def check_settings(self) -> None:
         """Write down what the scores hang on. Raises InputError where there are some that were made otherwise."""
-        data = [self.demo.data / name for name in ("train_spider.json", f"{SPLIT}.json", "tables.json")]
+        data = [self.data / name for name in ("train_spider.json", "valid.json", "dev.json", "tables.json")]
         weights = [path for folder in self.models.values() for path in sorted(folder.glob("*.safetensors"))]
-        now = {"steps": str(self.steps), "student": STUDENT, "teacher": TEACHER, "decoding": " ".join(DECODING)}
-        now |= {"exposure": EXPOSURE}
+        now = {"student": STUDENT, "teacher": TEACHER, "exposure": EXPOSURE}
         now |= {"data and models": digest([*data, *weights]), **{f"run {name}": flags for name, flags in RUNS.items()}}
         file = self.output / "settings.json"
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -125,146 +173,148 @@ class Ablations:
             )
         write_atomically(file, json.dumps({**before, **now}, indent=1) + "\n")
 
-    def training_questions(self) -> list[dict]:
-        """One epoch of questions, evenly from the benchmark's. Raises InputError where it has too few."""
-        everything = json.loads((self.demo.data / "train_spider.json").read_text(encoding="utf-8"))
-        count = BATCH * self.steps
-        if count > len(everything):
-            most = len(everything) // BATCH
-            raise InputError(f"--steps {self.steps} needs {count} questions of {len(everything)}; give at most {most}")
-        return [everything[number * len(everything) // count] for number in range(count)]
-
     def write_teacher_outputs(self) -> None:
         """The teacher's SQL for the training questions; f-distill learns from it."""
-        command = [*launcher("train/generate.py", ranks=2), "--teacher", self.models["teacher"], "--dtype", "fp32"]
+        command = [*launcher("train/generate.py", ranks=1), "--teacher", self.models["teacher"], "--dtype", "fp32"]
         command += ["--teacher-deepspeed", "ds_configs/teacher_whole.json", "--benchmark", "spider"]
-        command += ["--data", self.demo.data, "--questions", self.questions, "--teacher-outputs", self.teacher_outputs]
+        command += ["--data", self.data, "--teacher-outputs", self.teacher_outputs]
         command += ["--max-new-tokens", NEW_TOKENS, "--micro-batch-size", "64"]
         execute(self.output / "logs" / "teacher-outputs.log", list(map(str, command)))
 
-    def flags(self, name: str) -> list[str]:
-        """A run's flags, but those that differ from seed to seed."""
+    def flags(self, student: str) -> list[str]:
+        """A student's flags."""
+        run, rest = student.split("-lr")
+        rate, seed = rest.rsplit("-seed", 1)
         paths = {"teacher": self.models["teacher"], "teacher_outputs": self.teacher_outputs}
-        words = f"{STUDENT} {RUNS[name]} {TEACHER if name != 'sft' else ''}".split()
-        models = ["--student", str(self.models["student base"]), "--questions", str(self.questions)]
-        steps = ["--max-steps", str(self.steps), "--save-steps", "40"]
-        return [*models, *steps, *(word.format(**paths) for word in words)]
+        words = f"{STUDENT} {RUNS[run]} {TEACHER if run != 'sft' else ''}".split()
+        own = ["--student", str(self.models["student base"]), "--lr", rate, "--seed", seed]
+        return [*own, "--save-steps", str(self.setting.steps_per_epoch), *(word.format(**paths) for word in words)]
 
     def job(self, name: str) -> Iterator[Command]:
-        """Train, if it is a student, predict, score, measure the exposure bias; the last alone where it alone lacks."""
+        """Train, if it is a student, and evaluate; nothing where that is done."""
+        if self.scores(name).exists():
+            return
         log = self.output / "logs" / name.replace(" ", "-")
-        folder = self.models.get(name)
-        scored = self.scores(name).exists()
-        if name in self.students:
-            run, seed = self.students[name]
-            flags = [*self.flags(run), "--seed", str(seed)]
-            if not scored:
-                yield Path(f"{log}.log"), launched("train/distill.py", self.run(name), self.demo.data, *flags, ranks=1)
-            folder = self.run(name) / "model"
-        if not scored:
-            predictions = self.output / "predictions" / f"{log.name}.sql"
-            predict, score = evaluated(folder, self.demo.data, SPLIT, predictions, self.scores(name))
-            yield Path(f"{log}.predict.log"), predict
-            yield Path(f"{log}.score.log"), score
-        if self.lacks_exposure(name):
-            yield Path(f"{log}.exposure.log"), self.exposure_command(name, folder)
+        judged = ["--model", self.models[name]] if name in self.models else ["--run", self.run(name)]
+        if name not in self.models:
+            flags = self.flags(name)
+            yield Path(f"{log}.log"), launched("train/distill.py", self.run(name), self.data, *flags, ranks=1)
+        command = [sys.executable, "bench/evaluate_run.py", *judged, "--data", self.data, "--json", self.scores(name)]
+        yield Path(f"{log}.scores.log"), list(map(str, command))
+        for folder in ("models", "checkpoints"):  # 25 MB a student
+            shutil.rmtree(self.run(name) / folder, ignore_errors=True)
 
-    def exposure_command(self, name: str, folder: Path) -> list[str]:
-        command = [sys.executable, "eval/exposure_bias.py", "--student", folder, "--teacher", self.models["teacher"]]
-        command += ["--benchmark", "spider", "--data", self.demo.data, "--split", SPLIT, "--json", self.exposure(name)]
-        return [*map(str, command), *EXPOSURE.split()]
+    def exposure_job(self, student: str) -> Iterator[Command]:
+        """Measure a student's exposure bias, unless that is done."""
+        if self.exposure(student).exists():
+            return
+        command = [sys.executable, "eval/exposure_bias.py", "--student", self.run(student) / "model"]
+        command += ["--teacher", self.models["teacher"], "--benchmark", "spider", "--data", self.data]
+        command += ["--json", self.exposure(student), *EXPOSURE.split()]
+        yield self.output / "logs" / f"{student}.exposure.log", list(map(str, command))
 
-    def make_scores(self, workers: int, run: Callable = run_jobs) -> None:
-        """Run all that has no score yet, `workers` side by side. `run`: what executes the commands."""
-        missing, everything = self.missing(), len(self.models) + len(self.students)
-        before = everything - len(missing)
-        with tqdm(total=everything, initial=before, desc="ablations", unit="run") as bar:
+    def result(self, student: str, seed: int) -> dict:
+        """What the report needs of a student."""
+        found = self.found(student)
+        rows, _ = read_metrics(self.run(student) / "metrics.jsonl")
+        last, labels = found["last"], found["last"]["wrong_labels"]
+        result = {
+            "seed": seed, "ex": found["best"]["ex"], "ex_last": last["ex"], "right": found["best"]["right"],
+            "right_last": last["right"], "best_epoch": found["best_step"] / self.setting.steps_per_epoch,
+            "valid": list(found["valid"].values()), "seconds": median_seconds(rows),
+            "labels_repeated": labels["label"], "labels_put_right": labels["gold"], "wrong_labels": labels["n"],
+        }  # fmt: skip
+        result |= {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}
+        if self.exposure(student).exists():
+            result["ex_acc_err"] = json.loads(self.exposure(student).read_text())["ex_acc_err_full"]
+        return result
 
-            def watch(running: dict[str, Path], done: int) -> None:
-                names = ", ".join(running)
-                if sys.stderr.isatty() or names != bar.postfix:  # a log file needs no line a moment
-                    bar.n = before + done
-                    bar.set_postfix_str(names)
-
-            run({name: self.job(name) for name in missing}, workers, watch)
-
-    def results(self, workers: int) -> dict:
-        """Everything the report is made of. workers: how many runs went side by side."""
-        scores = {name: json.loads(self.scores(name).read_text()) for name in (*self.models, *self.students)}
-        runs = {name: [] for name in self.names}
-        for student, (name, seed) in self.students.items():
-            verdicts = sorted(scores[student]["verdicts"], key=lambda verdict: verdict["index"])
-            result = {"seed": seed, "ex": scores[student]["ex"], **self.means(student)}
-            result["right"] = "".join(str(int(verdict["ex"])) for verdict in verdicts)
-            if name in EXPOSED:
-                result["ex_acc_err"] = json.loads(self.exposure(student).read_text())["ex_acc_err_full"]
-            runs[name].append(result)
+    def results(self) -> dict:
+        """Everything the report is made of."""
+        models = {name: self.found(name) for name in self.models}
         return {
-            "command": f"python bench/ablations.py --steps {self.steps} --seeds {' '.join(map(str, self.seeds))}",
-            "steps": self.steps,
-            "seeds": self.seeds,
-            "training_questions": BATCH * self.steps,
-            "split": SPLIT,
-            "n": scores["teacher"]["n"],
-            "student_flags": STUDENT,
-            "exposure_flags": EXPOSURE,
-            "workers": workers,
-            "flags": RUNS,
+            "labels": self.setting.labels,
+            "label_errors": self.setting.label_errors,
+            "rates": {method: self.valid_ex(method) for method in self.methods},
+            "chosen": {method: self.rate(method) for method in self.methods},
             "models": {
-                name: {"ex": scores[name]["ex"], "parameters": parameters(folder)}
-                for name, folder in self.models.items()
+                name: {"ex": found["ex"], "valid": found["valid_ex"], "parameters": parameters(self.models[name])}
+                for name, found in models.items()
             },
-            "runs": runs,
+            "runs": {
+                run: [self.result(student, seed) for student, seed in zip(students, self.seeds, strict=True)]
+                for run, students in self.students().items()
+            },
         }
 
-    def means(self, student: str) -> dict[str, float]:
-        """Median seconds of a step, and means of the shares of the output's and of the masked tokens that changed."""
-        from kid.report.runs import median_seconds, read_metrics
 
-        rows, _ = read_metrics(self.run(student) / "metrics.jsonl")
-        rates = {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}
-        return {"seconds": median_seconds(rows), **rates}
+def run_with_bar(title: str, jobs: dict[str, Iterator[Command]], workers: int, run: Callable = run_jobs) -> None:
+    """Run jobs under a progress bar with the time left. `run`: what executes the commands."""
+    with tqdm(total=len(jobs), desc=title, unit="run") as bar:
 
-    def play(self, workers: int) -> None:
-        """All of it, from the demo's models to the report."""
-        self.demo.play(self.demo.model_stages())
-        questions = self.training_questions()
-        self.check_settings()
-        write_atomically(self.questions, json.dumps(questions, indent=1) + "\n")
-        if any(name.startswith("f-distill-") for name in self.missing()):
-            console.print("the teacher's outputs for f-distill ...")
-            self.write_teacher_outputs()
-        self.make_scores(workers)
-        results = self.results(workers)
-        if set(self.names) == set(RUNS):
-            write_report(results, ROOT / "docs")
-            console.print("docs/results.md with its figures, and docs/results/ablations.json, which they are made of")
-        else:
-            rows = [[name, *(f"{one['ex']:.1f}" for one in found)] for name, found in results["runs"].items()]
-            table = markdown_table(["EX", *(f"seed {seed}" for seed in self.seeds)], rows)
-            print(f"{table}\n\n{claims_table(results['runs'])}")
+        def watch(running: dict[str, Path], done: int) -> None:
+            names = ", ".join(running)
+            if sys.stderr.isatty() or names != bar.postfix:  # a log file needs no line a moment
+                bar.n = done
+                bar.set_postfix_str(names)
+
+        run(jobs, workers, watch)
+
+
+def play(ablations: dict[str, Ablation], workers: int, run: Callable = run_jobs) -> dict:
+    """All of it, setting by setting; what is done already is not done again. Returns what the report is made of."""
+    found = {}
+    for title, ablation in ablations.items():
+        ablation.make_data()
+        ablation.check_settings()
+        if "f-distill" in ablation.methods and not ablation.teacher_outputs.exists():
+            console.print(f"{title}: the teacher's outputs for f-distill ...")
+            ablation.write_teacher_outputs()
+        tried = [*ablation.models, *(student for students in ablation.tried().values() for student in students)]
+        run_with_bar(f"{title}: learning rates", {name: ablation.job(name) for name in tried}, workers, run)
+        students = ablation.students()
+        # Seed by seed: a run of fewer seeds is the beginning of one of more.
+        in_order = [students[run][place] for place in range(len(ablation.seeds)) for run in ablation.runs]
+        run_with_bar(f"{title}: seeds", {name: ablation.job(name) for name in in_order}, workers, run)
+        exposed = [student for run in ablation.runs if run in EXPOSED for student in students[run]]
+        run_with_bar(f"{title}: ExAccErr", {name: ablation.exposure_job(name) for name in exposed}, workers, run)
+        found[title] = ablation.results()
+    return found
 
 
 def main() -> None:
     parser = OneLineParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help="where runs go [runs/ablations]")
-    parser.add_argument("--demo", type=Path, default=Path("runs/demo"), help="the demo's --output [runs/demo]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of every run [0 1 2 3 4]")
-    parser.add_argument("--runs", nargs="+", choices=RUNS, metavar="RUN",
-                        help="only these; prints their EX and claims, and leaves docs/ alone [all]")  # fmt: skip
-    parser.add_argument("--steps", type=int, default=80, help="of every run, 32 questions each [80]")
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, metavar="SETTING",
+                        help=f"only these of: {', '.join(SETTINGS)} [all]")  # fmt: skip
+    parser.add_argument("--runs", nargs="+", choices=RUNS, metavar="RUN", help="only these [all]")
     parser.add_argument("--workers", type=int, default=2, help="runs side by side, one core each [2]")
     arguments = parser.parse_args()
-    for name in ("steps", "workers"):
-        if getattr(arguments, name) < 1:
-            raise InputError(f"--{name} {getattr(arguments, name)} is out of range; it must be 1 or more")
+    if arguments.workers < 1:
+        raise InputError(f"--workers {arguments.workers} is out of range; it must be 1 or more")
     if min(arguments.seeds) < 0:
         raise InputError(f"--seeds {min(arguments.seeds)} is out of range; give 0 or above")
     warnings.filterwarnings("ignore", category=FutureWarning)
     end_with_children()
-    seeds = list(dict.fromkeys(arguments.seeds))
-    demo, runs = Demo(arguments.demo, []), [name for name in RUNS if name in (arguments.runs or RUNS)]
-    Ablations(arguments.output, demo, seeds, arguments.steps, runs).play(arguments.workers)
+    seeds, runs = list(dict.fromkeys(arguments.seeds)), arguments.runs or list(RUNS)
+    settings = [name for name in SETTINGS if name in (arguments.settings or SETTINGS)]
+    ablations = {name: Ablation(arguments.output, name, seeds, runs) for name in settings}
+    ablations = {name: ablation for name, ablation in ablations.items() if ablation.runs}
+    found = {
+        "command": f"python bench/ablations.py --seeds {' '.join(map(str, seeds))}",
+        "seeds": seeds, "workers": arguments.workers, "epochs": EPOCHS, "batch": BATCH, "student_flags": STUDENT,
+        "exposure_flags": EXPOSURE, "flags": RUNS, "settings": play(ablations, arguments.workers),
+    }  # fmt: skip
+    if arguments.settings or arguments.runs:  # some of it: printed, and docs/ left alone
+        for title, setting in found["settings"].items():
+            exs = {run: [f"{one['ex']:.1f}" for one in ones] for run, ones in setting["runs"].items()}
+            header = ["EX", "learning rate", *(f"seed {seed}" for seed in seeds)]
+            rows = [[run, setting["chosen"][method_of(run)], *row] for run, row in exs.items()]
+            print(f"{title}\n\n{markdown_table(header, rows)}\n\n{claims_table(setting['runs'])}\n")
+    else:
+        write_report(found, ROOT / "docs")
+        console.print("docs/results.md with its figures, and docs/results/ablations.json, which they are made of")
 
 
 if __name__ == "__main__":

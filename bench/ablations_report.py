@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import statistics
 import textwrap
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from sections import marked, with_section
 
 from kid.config.methods import METHODS
 from kid.files import write_atomically
-from kid.report.text import format_mean, markdown_table, standard_error
+from kid.report.text import format_mean, markdown_table
 
 
 @dataclass(frozen=True)
@@ -27,21 +26,23 @@ class Report:
     title: str
     first_column: str
     rows: dict[str, str]
+    against: str
     error_rates: bool = False
-    against: str = ""
 
 
 REPORTS = {
-    "methods": Report("Methods (the paper's Table 2)", "method", {name: name for name in METHODS}),
     "rewriting": Report(
-        "Rewriting (Table 5)",
+        "Rewriting (Table 5), and what else KID may do",
         "output",
         # Where nothing is rewritten, kid is rkd to the last digit: it is not trained twice.
         {
             "vanilla KID (`--rewrite none`; rkd, to the last digit)": "rkd",
             "masking only": "kid-mask-only",
             "rewriting": "kid",
+            "rewriting with sampled tokens (`--fill sample`)": "kid-sample",
+            "likelihood on gold prefixes (`--mle-on gold`)": "kid-mle-on-gold",
         },
+        against="rkd",
     ),
     # What gkd has beside other outputs: no likelihood of gold SQL, tokens sampled by chance, a step made for gold SQL.
     "outputs": Report(
@@ -51,7 +52,6 @@ REPORTS = {
             "on gold, and likelihood of gold (rkd)": "rkd",
             "on gold, no likelihood": "rkd-no-mle",
             "on own outputs (gkd-rkl)": "gkd-rkl",
-            "on own outputs, learning rate 3e-4": "gkd-rkl-slow",
             "on own outputs, sampled at temperature 0.5": "gkd-rkl-cold",
         },
         against="gkd-rkl",
@@ -60,128 +60,164 @@ REPORTS = {
         "Masking strategies (Figure 4)",
         "strategy",
         {"random": "kid", "uniform": "kid-uniform", "hard": "kid-hard", "easy": "kid-easy"},
+        against="kid",
         error_rates=True,
     ),
     "ratios": Report(
         "Mask ratios (Figure 5)",
         "ratio",
         {"0.1": "kid-ratio-0.1", "0.2": "kid"} | {ratio: f"kid-ratio-{ratio}" for ratio in ("0.3", "0.4", "0.5")},
+        against="kid",
         error_rates=True,
     ),
 }
 
 
-def ex_by_row(report: Report, results: dict) -> dict[str, list[float]]:
-    """What a row is called -> its run's EX, one a seed."""
-    return {label: [row["ex"] for row in results["runs"][run]] for label, run in report.rows.items()}
+def name_of(setting: dict) -> str:
+    wrong = f"{100 * setting['label_errors']:g} % of them wrong" if setting["label_errors"] else "all right"
+    return f"{setting['labels']:,} labels, {wrong}"
 
 
-def table(report: Report, results: dict) -> str:
-    """A report as Markdown: EX over the seeds and with each of them."""
-    header = [report.first_column, "EX", *(f"seed {seed}" for seed in results["seeds"])]
-    rows = [
-        [label, format_mean(values), *(f"{ex:.1f}" for ex in values)]
-        for label, values in ex_by_row(report, results).items()
-    ]
+def column(setting: dict, run: str, key: str) -> list[float]:
+    """A run's values of a key, one a seed."""
+    return [one[key] for one in setting["runs"][run]]
+
+
+def difference(setting: dict, run: str, other: str) -> str:
+    """EX of a run less that of another, paired by seed and question, with its interval; of a run itself "-"."""
+    return "-" if run == other else with_interval(*compare(EX, setting["runs"][run], setting["runs"][other]))
+
+
+def table(report: Report, setting: dict) -> str:
+    """A report as Markdown: EX over the seeds, at the best and at the last checkpoint."""
+    header = [report.first_column, "EX best", f"less {report.against}, 95 % interval", "EX last"]
+    rows = []
+    for label, run in report.rows.items():
+        best, last = (format_mean(column(setting, run, key)) for key in ("ex", "ex_last"))
+        rows.append([label, best, difference(setting, run, report.against), last])
     if report.error_rates:
         header += ["tokens changed, %", "of those masked, %"]
         for row, run in zip(rows, report.rows.values(), strict=True):
             for key in ("error_rate", "masked_error_rate"):
-                row.append(f"{100 * statistics.mean(one[key] for one in results['runs'][run]):.1f}")
-    if report.against:
-        header.append(f"less {report.against}, 95 % interval")
-        other = results["runs"][report.against]
-        for row, run in zip(rows, report.rows.values(), strict=True):
-            row.append("-" if run == report.against else with_interval(*compare(EX, results["runs"][run], other)))
+                row.append(f"{100 * statistics.mean(column(setting, run, key)):.1f}")
     return markdown_table(header, rows)
 
 
-def methods_table(results: dict) -> str:
+def methods_table(setting: dict) -> str:
     """Table 2: each method with its divergence and the outputs it learns from, below teacher and base."""
-    header = ["method", "divergence", "outputs", "EX", *(f"seed {seed}" for seed in results["seeds"])]
-    rows = [
-        [name, "-", "-", f"{model['ex']:.1f}", *("-" for _ in results["seeds"])]
-        for name, model in results["models"].items()
-    ]
-    for name, values in ex_by_row(REPORTS["methods"], results).items():
-        method = METHODS[name]
-        cells = [name, method.divergence or "-", ", ".join(method.sources)]
-        rows.append([*cells, format_mean(values), *(f"{ex:.1f}" for ex in values)])
+    header = ["method", "divergence", "outputs", "learning rate", "EX best", "less sft, 95 % interval", "best epoch"]
+    header += ["EX last", "s/step to sft", "wrong labels repeated", "put right"]
+    rows = []
+    for name, model in setting["models"].items():
+        rows.append([name, "-", "-", "-", f"{model['ex']:.1f}", *"-" * (len(header) - 5)])
+    for name, method in METHODS.items():
+        if name not in setting["runs"]:
+            continue
+        both = (column(setting, run, "seconds") for run in (name, "sft"))
+        price = [one / sft for one, sft in zip(*both, strict=True)]
+        wrong = sum(column(setting, name, "wrong_labels"))
+        labels = [sum(column(setting, name, key)) for key in ("labels_repeated", "labels_put_right")]
+        rows.append(
+            [
+                name, method.divergence or "-", ", ".join(method.sources), setting["chosen"][name],
+                format_mean(column(setting, name, "ex")), difference(setting, name, "sft"),
+                f"{statistics.mean(column(setting, name, 'best_epoch')):.1f}",
+                format_mean(column(setting, name, "ex_last")), f"{statistics.mean(price):.2f}",
+                *(f"{100 * count / wrong:.0f} %" if wrong else "-" for count in labels),
+            ]
+        )  # fmt: skip
     return markdown_table(header, rows, left=3)
 
 
-def what_differences_mean(results: dict) -> str:
-    """One neutral sentence: the error that a limited number of questions makes, and the spread over seeds."""
-    exs = {run: [row["ex"] for row in rows] for run, rows in results["runs"].items()}
-    mean = statistics.mean(ex for values in exs.values() for ex in values)
-    error = standard_error([(mean, results["n"])])
-    text = (
-        f"One EX of {mean:.1f} (the mean of all runs) on {results['n']} questions has a binomial standard error of "
-        f"{error:.1f}"
-    )
-    if len(results["seeds"]) == 1:
-        return f"{text}; there is one seed, so no standard deviation over seeds."
-    pooled = math.sqrt(statistics.mean(statistics.variance(values) for values in exs.values()))
-    return f"{text}; the standard deviation over seeds, pooled over the {len(exs)} runs, is {pooled:.1f}."
+def rates_table(setting: dict) -> str:
+    """EX on valid of every method under every learning rate."""
+    rates = list(next(iter(setting["rates"].values())))
+    rows = []
+    for method, found in setting["rates"].items():
+        marks = ["**" if rate == setting["chosen"][method] else "" for rate in rates]
+        rows.append([method, *(f"{mark}{found[rate]:.1f}{mark}" for rate, mark in zip(rates, marks, strict=True))])
+    return markdown_table(["EX on valid", *rates], rows)
 
 
-def claims_section(results: dict) -> list[str]:
-    """The paper's claims, judged by these runs, and what the intervals mean."""
-    pairs = sum(len(claim.pairs) for claim in CLAIMS)
-    text = (
-        f"Differences of the first run less the second under the same seed, on the same questions: {results['n']} "
-        f"questions, {len(results['seeds'])} seeds. Intervals of EX say what other seeds and other questions of the "
-        "kind would give (both drawn, crossed), those of ExAccErr and seconds what other seeds would; one teacher "
-        "and one base stand behind all of them. Where nothing differs one interval in 20 says that something does, "
-        f"and there are {pairs} here. A claim holds if it does for all its pairs, does not if it fails for one, and is "
-        f"not testable here otherwise. ExAccErr is over whole outputs, by `{results['exposure_flags']}`. Seconds are "
-        f"medians of a step, {results['workers']} runs side by side. Paper: its difference for Qwen1.5-0.5B "
-        "from 1.8B on Spider dev (Table 5: TinyLLaMA), where it gives one."
+def paragraph(text: str) -> str:
+    return textwrap.fill(text, 120, break_on_hyphens=False)
+
+
+def setting_parts(title: str, setting: dict, results: dict) -> list[str]:
+    """A setting's tables, and the paper's claims judged by its runs."""
+    chosen = (
+        f"Learning rates, chosen by the best EX on `valid` under seed {results['seeds'][0]}: **bold**. Runs that vary "
+        "a method have its rate."
     )
-    return [
-        "### The paper's claims here",
-        textwrap.fill(text, 120, break_on_hyphens=False),
-        claims_table(results["runs"]),
-    ]
+    parts = [f"### {title.capitalize()}: {name_of(setting)}", methods_table(setting), paragraph(chosen)]
+    parts.append(rates_table(setting))
+    for report in REPORTS.values():
+        if set(report.rows.values()) <= set(setting["runs"]):
+            parts += [f"**{report.title}**", table(report, setting)]
+    return [*parts, "**The paper's claims**", claims_table(setting["runs"])]
 
 
 def section(results: dict) -> str:
     """The ablations' part of docs/results.md, its markers included."""
-    sizes = {name: f"{model['parameters'] / 1e6:.1f} million parameters" for name, model in results["models"].items()}
-    seeds = ", ".join(map(str, results["seeds"]))
+    settings = results["settings"]
+    models = next(iter(settings.values()))["models"]
+    sizes = {name: f"{model['parameters'] / 1e6:.1f} million parameters" for name, model in models.items()}
+    pairs = sum(len(claim.pairs) for claim in CLAIMS)
     intro = (
         f"`{results['command']}` (`make ablations`). Teacher ({sizes['teacher']}) and student base "
-        f"({sizes['student base']}) of `make demo`; every student starts from that base and trains all weights for "
-        f"{results['steps']} steps on {results['training_questions']:,} questions, each seen once, with "
-        f"`{results['student_flags']}`. Seeds: {seeds}. EX is percent on the {results['n']} questions of "
-        f"`{results['split']}` (new questions on the training databases), ± the sample standard deviation over seeds."
+        f"({sizes['student base']}) are those of `kid/minibench/models`; every student starts from that base and "
+        f"trains all weights for {results['epochs']} epochs with `{results['student_flags']}`. Seeds: "
+        f"{', '.join(map(str, results['seeds']))}. EX is percent on the 1,000 questions of `dev`, on databases in no "
+        "other split, ± the sample standard deviation over seeds; *best*: the epoch with the highest EX on `valid`, "
+        "*last*: after all epochs. Tokens changed: the share of the output's tokens (without EOS) that the rewriting "
+        f"changed. Seconds are medians of a step, {results['workers']} runs side by side."
     )
-    paragraphs = [textwrap.fill(text, 120, break_on_hyphens=False) for text in (intro, what_differences_mean(results))]
-    parts = ["## Ablations", *paragraphs]
-    for name, report in REPORTS.items():
-        parts += [f"### {report.title}", methods_table(results) if name == "methods" else table(report, results)]
-        if name == "methods":
-            parts.append("![EX by method](ablations_methods.png)")
+    judged = (
+        "Claims are judged by the best checkpoints: differences of the first run less the second under the same seed, "
+        "on the same questions. Intervals of EX say what other seeds and other questions of the kind would give (both "
+        "drawn, crossed), those of ExAccErr and seconds what other seeds would; one teacher and one base stand behind "
+        "all of them. Where nothing differs one interval in 20 says that something does, and there are "
+        f"{pairs} here for each setting. A claim holds if it does for all its pairs, does not if it fails for one, "
+        f"and is not testable here otherwise. ExAccErr is over whole outputs, by `{results['exposure_flags']}`. Paper: "
+        "its difference for Qwen1.5-0.5B from 1.8B on Spider dev (Table 5: TinyLLaMA), where it gives one."
+    )
+    parts = ["## Ablations", paragraph(intro), "![EX on valid over epochs](ablations_epochs.png)"]
+    parts += ["![EX by method](ablations_methods.png)", "![EX by masking strategy and mask ratio](ablations.png)"]
     parts += [
-        "Tokens changed: the share of the output's tokens (without EOS) that the rewriting changed; beside it, of the "
-        "masked ones. Means over all steps and seeds.",
+        "In the figures whiskers and bands are a standard deviation each way, dots are seeds; the last two are of the "
+        "first setting.",
         "All of it by seed and question: [results/ablations.json](results/ablations.json).",
-        "![EX by masking strategy, and over the mask ratio](ablations.png)",
-        "In the figures a bar's whisker and the band around sft are a standard deviation each way, dots are seeds.",
-        *claims_section(results),
+        paragraph(judged),
     ]
+    for title, setting in settings.items():
+        parts += setting_parts(title, setting, results)
     return marked("ablations", parts)
 
 
 def write_report(results: dict, docs: Path) -> None:
     """Write the section into results.md, the figures beside it, and all they are made of into results/."""
-    from plots import plot_masking, plot_methods  # not above: matplotlib takes a second
+    from plots import plot_masking, plot_methods, plot_settings  # not above: matplotlib takes a second
 
-    ex = {name: ex_by_row(report, results) for name, report in REPORTS.items()}
-    ylabel = f"EX % on {results['n']} questions of {results['split']}"
-    lines = {name: model["ex"] for name, model in results["models"].items()}
-    plot_methods(ex["methods"], lines, ylabel, docs / "ablations_methods.png")
-    plot_masking(ex["strategies"], ex["ratios"], ex["methods"]["sft"], ylabel, docs / "ablations.png")
+    (_, first), *_ = results["settings"].items()
+    ylabel = "EX % on dev"
+    strategies, ratios = (
+        {label: column(first, run, "ex") for label, run in REPORTS[name].rows.items()}
+        for name in ("strategies", "ratios")
+    )
+    lines = {name: model["ex"] for name, model in first["models"].items()}
+    methods = {name: column(first, name, "ex") for name in METHODS}
+    plot_methods(methods, lines, ylabel, docs / "ablations_methods.png")
+    plot_masking(strategies, ratios, methods["sft"], ylabel, docs / "ablations.png")
+    plot_settings(
+        {
+            name_of(setting): (
+                {run: [one["valid"] for one in setting["runs"][run]] for run in ("sft", "fkd", "rkd", "kid")},
+                setting["models"]["student base"]["valid"],
+            )
+            for setting in results["settings"].values()
+        },
+        docs / "ablations_epochs.png",
+    )
     write_atomically(docs / "results" / "ablations.json", json.dumps(results, indent=1) + "\n")
     file = docs / "results.md"
     text = file.read_text(encoding="utf-8") if file.exists() else ""

@@ -34,7 +34,7 @@ KINDS = ("gold cache", "prepared prompts", "value index", "test suite", "adapter
 
 def make_everything(folder: Path) -> None:
     """A tiny benchmark, model, run, export, suite and scores in `folder`, and caches in folder/cache."""
-    from kid.minibench.first_edition.build import build_minibench
+    from kid.minibench.build import build_minibench
     from kid.minibench.tiny_models import benchmark_texts, train_tokenizer, write_tiny_model
 
     data = folder / "data"

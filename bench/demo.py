@@ -1,277 +1,182 @@
-"""The whole way on one machine: minibench, tiny bases, a teacher, students by sft, rkd and kid, EX for each, a report.
+"""Does distilling pay where labels are few and some are wrong? A student by sft, rkd and kid, from a tiny teacher.
 
-Every training and every prediction is a run of the scripts in train/ and eval/; this file only starts them in order.
+Student base and teacher come with the project (kid/minibench/models); the labels are minibench's, one in five wrong.
+Every training is a run of the scripts in train/; this file only starts them and writes the report.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 import shutil
+import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from rich.table import Table
-from running import console, end_with_children, evaluated, execute, launched
+from demo_report import write_report
+from running import Command, console, differing, end_with_children, launched, run_jobs, show_status
 
-from kid.errors import OneLineParser, run_script
-from kid.report.text import code_block, escape_markdown, markdown_table, marked_predictions
+from kid.errors import InputError, OneLineParser, run_script
+from kid.files import write_atomically
+from kid.minibench.build import LABEL_ERRORS, LABELS, TRAIN_DATABASES, build_minibench
+from kid.minibench.tiny_models import MODELS
+from kid.report.runs import median_seconds, read_metrics
 
-SPLITS = {"seen": "new questions, training databases", "dev": "new databases"}
-STUDENT = {"hidden": 96, "layers": 2, "heads": 4}
-TEACHER = {"hidden": 128, "layers": 3, "heads": 4}
-VOCABULARY = 2048
-FULL = ["--lora-rank", "0", "--save-steps", "150", "--batch-size", "32", "--micro-batch-size", "16"]
-FULL_RUNS = [  # output, untrained model, steps, seed, seconds on two cores
-    ("student-base", "student", 450, 1, 105),
-    ("teacher", "teacher", 750, 0, 300),
-]
-LORA = ["--lora-rank", "16", "--lora-alpha", "32", "--batch-size", "32", "--micro-batch-size", "16"]
-STUDENT_STEPS = 180
-CURVE_QUESTIONS = 80
 METHODS = ("sft", "rkd", "kid")
-
-
-@dataclass
-class Stage:
-    """A step of the demo. `seconds`: what it took on two cores, from which the time left is estimated."""
-
-    title: str
-    seconds: float
-    work: Callable[[], None]
+STARTED = ("kid", "sft", "rkd")  # in this order the two cores end at about the same time
+BATCH, EPOCHS = 16, 8
+# The paper's recipe: eight epochs, micro-batches of questions on few databases.
+STUDENT = f"--lora-rank 0 --lr 1e-3 --epochs {EPOCHS} --batch-size {BATCH} --micro-batch-size 16 --batching schema"
+TEACHER = f"--teacher {MODELS / 'teacher'} --teacher-deepspeed ds_configs/teacher_whole.json"
+# What a job takes, WORKERS of them side by side on two cores; the time left is estimated from these.
+SECONDS = {"student base": 45, "teacher": 60, "sft": 220, "rkd": 270, "kid": 310}
+WORKERS = 2
 
 
 class Demo:
-    """Where the demo keeps its things, and its stages in order."""
+    """Where the demo keeps its things, and the commands that make them."""
 
-    def __init__(self, output: Path, seeds: list[int]):
-        self.output, self.seeds = output.absolute(), seeds
-        self.data, self.models = self.output / "minibench", self.output / "models"
-        self.began = time.time()
+    methods = METHODS
 
-    def run(self, name: str, seed: int) -> Path:
-        return self.output / "students" / f"{name}-seed{seed}"
+    def __init__(self, output: Path, seeds: list[int], labels: int, label_errors: float) -> None:
+        self.output, self.seeds, self.labels, self.label_errors = output.absolute(), seeds, labels, label_errors
+        self.data = self.output / "minibench"
+        self.models = {"student base": MODELS / "student", "teacher": MODELS / "teacher"}
+        self.students = {f"{method}-seed{seed}": (method, seed) for seed in seeds for method in STARTED}
 
-    def scored_models(self) -> dict[str, Path]:
-        """Name -> folder of every model whose EX is reported."""
-        students = {f"{name}-seed{seed}": self.run(name, seed) / "adapter" for seed in self.seeds for name in METHODS}
-        return {
-            "teacher": self.output / "teacher" / "model",
-            "student base": self.output / "student-base" / "model",
-            **students,
-        }
+    def run(self, student: str) -> Path:
+        return self.output / "students" / student
+
+    def scores(self, name: str) -> Path:
+        return self.output / "scores" / f"{name.replace(' ', '-')}.json"
+
+    def check_settings(self) -> None:
+        """Write down what the results hang on. Raises InputError where the folder holds others'."""
+        file = self.output / "settings.json"
+        now = {"labels": str(self.labels), "label_errors": str(self.label_errors), "student": STUDENT}
+        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if differ := differing(before, now):
+            raise InputError(
+                f"--output {self.output} holds another demo: {differ}; choose another, or remove that folder"
+            )
+        self.output.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, json.dumps(now, indent=1) + "\n")
 
     def make_data(self) -> None:
-        from transformers.utils.logging import disable_progress_bar
-
-        from kid.minibench.first_edition.build import build_minibench
-        from kid.minibench.tiny_models import benchmark_texts, train_tokenizer, write_tiny_model
-
-        disable_progress_bar()
-        # Made beside their place and moved there whole: a demo that was stopped half-way does not find half of them.
-        partial = self.output / "partial"
+        if self.data.exists():
+            return
+        # Made beside its place and moved there whole: a demo that was stopped half-way does not find half of it.
+        partial = self.output / "minibench.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        if not self.data.exists():
-            build_minibench(partial, seed=0)
-            partial.rename(self.data)
-        if not self.models.exists():
-            tokenizer = train_tokenizer(benchmark_texts("spider", "train", self.data), VOCABULARY)
-            for name, size in (("student", STUDENT), ("teacher", TEACHER)):
-                parameters = write_tiny_model(partial / name, tokenizer, **size, seed=0)
-                console.print(f"    {name}: Qwen2, {parameters / 1e6:.1f} million parameters, untrained")
-            partial.rename(self.models)
+        build_minibench(partial, 0, self.labels, self.label_errors, min(TRAIN_DATABASES, self.labels))
+        partial.rename(self.data)
 
-    def fine_tune(self, output: str, start: str, *flags: str) -> None:
-        student = ["--student", str(self.models / start), "--lr", "3e-3"]
-        command = launched("train/sft.py", self.output / output, self.data, *student, *FULL, *flags)
-        execute(self.output / "logs" / f"{output}.log", command)
+    def steps_per_epoch(self) -> int:
+        return math.ceil(self.labels / BATCH)
 
-    def train_student(self, method: str, seed: int) -> None:
-        output = self.run(method, seed)
-        flags = ["--student", str(self.output / "student-base" / "model"), *LORA, "--seed", str(seed)]
-        flags += ["--lr", "2e-3", "--max-steps", str(STUDENT_STEPS), "--eval-steps", "20"]
-        flags += ["--save-steps", str(STUDENT_STEPS // 3)]
-        if method == "sft":
-            command = launched("train/sft.py", output, self.data, *flags)
-        else:
-            teacher = ["--teacher", str(self.output / "teacher" / "model")]
-            teacher += ["--teacher-deepspeed", "ds_configs/cpu.json", "--method", method]
-            command = launched("train/distill.py", output, self.data, *flags, *teacher)
-        execute(self.output / "logs" / f"{output.name}.log", command)
+    def job(self, name: str) -> Iterator[Command]:
+        """Train, if it is a student, and evaluate; nothing where that is done."""
+        if self.scores(name).exists():
+            return
+        log = self.output / "logs" / name.replace(" ", "-")
+        judged = ["--model", self.models[name]] if name in self.models else ["--run", self.run(name)]
+        if name in self.students:
+            method, seed = self.students[name]
+            flags = ["--method", method, "--student", MODELS / "student", *STUDENT.split(), "--seed", seed]
+            flags += [*(TEACHER.split() if method != "sft" else []), "--save-steps", self.steps_per_epoch()]
+            command = launched("train/distill.py", self.run(name), self.data, *map(str, flags), ranks=1)
+            yield Path(f"{log}.log"), command
+        command = [sys.executable, "bench/evaluate_run.py", *judged, "--data", self.data, "--json", self.scores(name)]
+        yield Path(f"{log}.scores.log"), list(map(str, command))
 
-    def paths(self, name: str, split: str) -> tuple[Path, Path]:
-        """(predictions, scores) of a model on a split."""
-        file = f"{name.replace(' ', '-')}-{split}"
-        return self.output / "predictions" / f"{file}.sql", self.output / "scores" / f"{file}.json"
+    def planned_seconds(self, name: str) -> float:
+        """What a job is expected to take; nothing if it is done already."""
+        if self.scores(name).exists():
+            return 0.0
+        return SECONDS[name] if name in self.models else SECONDS[self.students[name][0]] * self.labels / LABELS
 
-    def predict_and_score(self, name: str, folder: Path) -> None:
-        """Both splits side by side, one core each."""
-        commands = [evaluated(folder, self.data, split, *self.paths(name, split)) for split in SPLITS]
-        predict, score = zip(*commands, strict=True)
-        log = self.output / "logs" / f"{name.replace(' ', '-')}.predict.log"
-        execute(log, *predict)
-        execute(log.with_name(log.name.replace("predict", "score")), *score)
-
-    def ex(self, name: str, split: str) -> float:
-        return json.loads(self.paths(name, split)[1].read_text())["ex"]
-
-    def ex_over_steps(self, method: str) -> list[tuple[int, float]]:
-        """EX of the first seed's student on part of `seen`, at the base and at every saved adapter."""
-        from kid.config.run_config import RunConfig
-        from kid.data.prepare import prepare
-        from kid.data.questions import find_databases
-        from kid.data.reading import data_options
-        from kid.evaluation.execution_accuracy import percent_correct, score_predictions
-        from kid.evaluation.prediction import decode_candidates, load_model
-        from kid.models.pretrained import load_tokenizer
-
-        base = self.output / "student-base" / "model"
-        tokenizer = load_tokenizer(base, "--model")
-        options = data_options(RunConfig(benchmark="spider", data=str(self.data)))
-        prepared = prepare(options, "seen", tokenizer)
-        every = len(prepared.rows) // CURVE_QUESTIONS
-        questions, prompts = prepared.questions[::every], list(prepared.rows["prompt_ids"])[::every]
-        paths = find_databases("spider", "seen", self.data, [question.db_id for question in questions])
-        steps = [STUDENT_STEPS * part // 3 for part in (1, 2, 3)]
-        folders = [(0, base)] + [
-            (step, self.run(method, self.seeds[0]) / "adapters" / f"step-{step}") for step in steps
-        ]
-        curve = []
-        for step, folder in folders:
-            batches = decode_candidates(load_model(folder, "cpu"), tokenizer, prompts, 60, 64)
-            found = {place: lines[0] for batch in batches for place, lines in batch}
-            lines = [found[place] for place in range(len(prompts))]
-            verdicts = score_predictions(questions, lines, {db_id: [path] for db_id, path in paths.items()})
-            curve.append((step, percent_correct(verdicts)))
-        return curve
-
-    def report(self) -> None:
-        """The table on the terminal; table, curves and ten predictions in report.md."""
-        # Here, and not above, as matplotlib takes a second.
-        from plots import plot_runs
-
-        from kid.data.questions import load_questions
-        from kid.evaluation.predictions_file import read_predictions
-        from kid.report.runs import median_seconds, read_metrics
-
-        first = self.seeds[0]
-
-        def seconds(method: str, seed: int) -> float:
-            return median_seconds(read_metrics(self.run(method, seed) / "metrics.jsonl")[0])
-
-        header = ["model", *[f"EX % {split}" for split in SPLITS], "seconds per step / sft"]
-        rows = []
-        for name in self.scored_models():
-            relative = "-"
-            if "-seed" in name:
-                method, seed = name.split("-seed")
-                relative = f"{seconds(method, int(seed)) / seconds('sft', int(seed)):.2f}"
-                name_shown = method if len(self.seeds) == 1 else f"{method}, seed {seed}"
-            else:
-                name_shown = name
-            rows.append([name_shown, *[f"{self.ex(name, split):.1f}" for split in SPLITS], relative])
-        table = Table(title="minibench")
-        for number, column in enumerate(header):
-            table.add_column(column, justify="right" if number else "left")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-        plot_runs(
-            {method: self.run(method, first) for method in METHODS},
-            {method: self.ex_over_steps(method) for method in METHODS},
-            f"EX % on {CURVE_QUESTIONS} questions of seen",
-            self.output / "curves.png",
+    def play(self) -> None:
+        """All of it; what is done already is not done again."""
+        began = time.time()
+        self.check_settings()
+        console.print(f"minibench: {self.labels} labels, {100 * self.label_errors:g} % of them wrong ...")
+        self.make_data()
+        names = [*self.models, *self.students]
+        ends = planned_ends({name: self.planned_seconds(name) for name in names}, WORKERS)
+        console.print(
+            f"{len(names)} models to train or judge, about {math.ceil(max(ends.values()) / 60)} min", markup=False
         )
-        shown = ["teacher", *[f"{method}-seed{first}" for method in METHODS]]
-        questions, predictions, verdicts = [], {name: [] for name in shown}, {name: [] for name in shown}
-        for split in SPLITS:
-            everything = load_questions("spider", split, self.data)
-            chosen = everything[:: len(everything) // 5][:5]
-            questions += chosen
-            for name in shown:
-                predictions_file, scores_file = self.paths(name, split)
-                lines = read_predictions(predictions_file, len(everything)).queries
-                found = json.loads(scores_file.read_text())["verdicts"]
-                predictions[name] += [lines[question.index] for question in chosen]
-                verdicts[name] += [found[question.index]["ex"] for question in chosen]
-        lines = [
-            "# Demo: a tiny teacher distilled into a tiny student",
-            "",
-            "Made by `make demo` on minibench. "
-            + "; ".join(f"`{split}`: {meaning}" for split, meaning in SPLITS.items())
-            + ". Seconds per step are medians of runs one after another on the same machine.",
-            "",
-            markdown_table(header, rows),
-            "",
-            "![EX and losses over steps](curves.png)",
-            "",
-            "## Ten predictions beside their gold",
-            "",
-            predictions_section(questions, predictions, verdicts),
-        ]
-        (self.output / "report.md").write_text("\n".join(lines), encoding="utf-8")
-        console.print(f"{self.output / 'report.md'}: the table, the curves and ten predictions")
+        told: set[str] = set()
 
-    def model_stages(self) -> list[Stage]:
-        """The data, the student base and the teacher."""
-        stages = [Stage("minibench, tokenizer, untrained models", 15, self.make_data)]
-        for output, start, steps, seed, seconds in FULL_RUNS:
-            title = f"{output}: {steps} steps of sft, all weights, from an untrained model"
-            flags = ["--max-steps", str(steps), "--seed", str(seed)]
-            stages.append(Stage(title, seconds, lambda o=output, s=start, f=flags: self.fine_tune(o, s, *f)))
-        return stages
+        def watch(running: dict[str, Path], done: int) -> None:
+            seconds = time.time() - began
+            for name in names:
+                if name not in told and self.scores(name).exists():
+                    told.add(name)
+                    line = f"[{seconds:4.0f} s] {name}: {self.summary(name)}{time_left(ends, told, seconds)}"
+                    console.print(line, markup=False)
+            if sys.stdout.isatty():
+                show_status(f"    {len(told)} of {len(names)} done; running: {', '.join(running)}" if running else "")
 
-    def stages(self) -> list[Stage]:
-        stages = self.model_stages()
-        for seed in self.seeds:
-            for method, seconds in zip(METHODS, (65, 98, 135), strict=True):
-                title = f"student by {method} (LoRA, {STUDENT_STEPS} steps" + (f", seed {seed})" if seed else ")")
-                stages.append(Stage(title, seconds, lambda m=method, s=seed: self.train_student(m, s)))
-        for name, folder in self.scored_models().items():
-            stages.append(Stage(f"EX of {name}", 15, lambda n=name, f=folder: self.predict_and_score(n, f)))
-        return [*stages, Stage("report", 25, self.report)]
+        run_jobs({name: self.job(name) for name in names}, WORKERS, watch)
+        watch({}, len(names))
+        write_report(self)
+        minutes = (time.time() - began) / 60
+        console.print(f"done in {minutes:.1f} min; {self.output / 'report.md'} has the curves and ten predictions")
 
-    def play(self, stages: list[Stage]) -> None:
-        """Run stages; before each, say what it is and how long is left, by the pace so far."""
-        planned_done = 0.0
-        for number, stage in enumerate(stages, start=1):
-            spent, planned_left = time.time() - self.began, sum(s.seconds for s in stages[number - 1 :])
-            pace = spent / planned_done if planned_done >= 60 else 1.0
-            left = max(1, round(planned_left * pace / 60))
-            console.print(f"[{number}/{len(stages)}] {stage.title} ... about {left} min left", markup=False)
-            stage.work()
-            planned_done += stage.seconds
-        console.print(f"done in {(time.time() - self.began) / 60:.1f} min")
+    def found(self, name: str) -> dict:
+        return json.loads(self.scores(name).read_text(encoding="utf-8"))
+
+    def summary(self, name: str) -> str:
+        found = self.found(name)
+        if name in self.models:
+            return f"EX {found['ex']:.1f} on dev"
+        return (
+            f"EX {found['last']['ex']:.1f} on dev after the last epoch, {found['best']['ex']:.1f} at the best on valid"
+        )
+
+    def seconds(self, student: str) -> float:
+        """Median seconds of a training step."""
+        return median_seconds(read_metrics(self.run(student) / "metrics.jsonl")[0])
 
 
-def predictions_section(questions: Sequence, predictions: dict[str, list[str]], verdicts: dict[str, list[bool]]) -> str:
-    """Markdown: each question with its gold SQL and every model's prediction, marked right or wrong.
+def planned_ends(seconds: dict[str, float], workers: int) -> dict[str, float]:
+    """When each job would end if every one took its planned seconds and they were started in order."""
+    free, ends = [0.0] * workers, {}
+    for name, duration in seconds.items():
+        worker = free.index(min(free))
+        free[worker] += duration
+        ends[name] = free[worker]
+    return ends
 
-    Args:
-        questions: `kid.data.questions.Question`s, n of them.
-        predictions: model -> n predictions.
-        verdicts: model -> n verdicts.
-    """
-    lines = []
-    for index, question in enumerate(questions):
-        texts = {model: found[index] for model, found in predictions.items()}
-        right = {model: found[index] for model, found in verdicts.items()}
-        lines += [f"**{escape_markdown(question.question)}** ({escape_markdown(question.db_id)})", ""]
-        lines += [code_block(marked_predictions(question.query, texts, right), "sql"), ""]
-    return "\n".join(lines)
+
+def time_left(ends: dict[str, float], done: set[str], seconds: float) -> str:
+    """What is left by the pace so far, as words to append; nothing before there is a pace, or when all is done."""
+    planned = max(ends[name] for name in done)
+    if not planned or len(done) == len(ends):
+        return ""
+    return f"; about {math.ceil((max(ends.values()) - planned) * seconds / planned / 60)} min left"
 
 
 def main() -> None:
-    parser = OneLineParser(description=__doc__, allow_abbrev=False)
+    parser = OneLineParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="where everything goes [runs/demo]")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student under each of these [0]")
+    parser.add_argument("--labels", type=int, default=LABELS, help=f"training questions [{LABELS}]")
+    parser.add_argument(
+        "--label-errors", type=float, default=LABEL_ERRORS, metavar="SHARE",
+        help=f"share of them that get a wrong label [{LABEL_ERRORS}]",
+    )  # fmt: skip
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
     end_with_children()
-    demo = Demo(arguments.output, arguments.seeds)
-    demo.play(demo.stages())
+    seeds = list(dict.fromkeys(arguments.seeds))
+    Demo(arguments.output, seeds, arguments.labels, arguments.label_errors).play()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What a run on minibench has learned: EX of every saved epoch on `valid`, of the last and the best one on `dev`.
 
 And what became of the wrong labels: how many of them the student reproduces on the very questions that have one.
-`python bench/evaluate_run.py --run RUN --data MINIBENCH --json F`, or `--model DIR` for a model that is no run's.
+`python bench/evaluate_run.py --run RUN --data MINIBENCH --json F`; with `--model DIR` a model that is no run's, and how
+probable it finds each training label.
 """
 
 from __future__ import annotations
@@ -12,18 +13,25 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from kid.config.run_config import RunConfig
+from kid.data.batching import ArrowSamples, Sample, collate
 from kid.data.prepare import Prepared, prepare
 from kid.data.questions import Question, find_databases
 from kid.data.reading import data_options
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution_accuracy import Verdict, percent_correct, score_predictions
-from kid.evaluation.prediction import decode_candidates, load_model
+from kid.evaluation.label_trust import label_log_probabilities
+from kid.evaluation.prediction import load_model
 from kid.files import write_atomically
-from kid.models.pretrained import load_tokenizer
+from kid.models.decoding import decode
+from kid.models.prefix_cache import encode_prompts
+from kid.models.pretrained import TokenIds, load_tokenizer, padding_token
+from kid.models.response_model import ResponseModel
 from kid.progress import silence_libraries
+from kid.sql.one_line import one_line
 
 NEW_TOKENS, BATCH = 80, 64
 Split = tuple[Prepared, dict[str, list[Path]]]
@@ -39,6 +47,25 @@ def saved_models(run: Path) -> dict[int, Path]:
     if not found:
         raise InputError(f"--run {run} has no adapters/step-N or models/step-N; train it with --save-steps")
     return dict(sorted(found.items()))
+
+
+@torch.no_grad()
+def greedy_outputs(model, tokenizer, prompts: Sequence[list[int]]) -> list[str]:
+    """A model's SQL for each prompt, as eval/predict.py decodes it; prompts on one database share their schema."""
+    config, pad, response_model = RunConfig(), padding_token(tokenizer), ResponseModel(model)
+    tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=len(tokenizer))
+    lines: list[str] = []
+    for at in range(0, len(prompts), BATCH):  # questions are sorted by database
+        samples = [Sample(prompt, []) for prompt in prompts[at : at + BATCH]]
+        batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad, share=True)
+        prefix = encode_prompts(config, response_model, batch, separately=False)
+        limits = torch.zeros(len(samples), NEW_TOKENS, dtype=torch.float64)
+        outputs = decode(
+            response_model, batch, prefix, range(len(samples)), limits, tokens=tokens, temperature=0.0, top_p=1.0
+        )
+        texts = tokenizer.batch_decode(outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        lines += map(one_line, texts)
+    return lines
 
 
 class Judge:
@@ -62,9 +89,7 @@ class Judge:
         prompts, questions = list(prepared.rows["prompt_ids"]), prepared.questions
         chosen = range(len(questions)) if indices is None else indices
         prompts, questions = [prompts[index] for index in chosen], [questions[index] for index in chosen]
-        batches = decode_candidates(model, self.tokenizer, prompts, NEW_TOKENS, BATCH)
-        found = {place: lines[0] for batch in batches for place, lines in batch}
-        return questions, [found[place] for place in range(len(prompts))]
+        return questions, greedy_outputs(model, self.tokenizer, prompts)
 
     def score(self, name: str, questions: Sequence[Question], predictions: Sequence[str]) -> list[Verdict]:
         return score_predictions(questions, predictions, self.split(name)[1], workers=1, title=name)
@@ -97,6 +122,17 @@ class Judge:
         return found
 
 
+def label_trust(judge: Judge, model) -> list[dict]:
+    """Each training question's index, and the probability and text of its label's least probable token, for a model."""
+    rows = judge.split("train")[0].rows
+    found = []
+    for place, tokens in label_log_probabilities(model, judge.tokenizer, ArrowSamples(rows), BATCH):
+        row, least = rows[place], int(tokens.argmin())
+        text = judge.tokenizer.decode([row["completion_ids"][least]])
+        found.append({"index": row["index"], "probability": float(np.exp(tokens[least])), "token": text})
+    return sorted(found, key=lambda one: one["index"])
+
+
 def evaluate(judge: Judge, folder: Path) -> dict:
     """A model on `dev`, and on the wrongly labelled training questions."""
     model = load_model(folder, "cpu")
@@ -125,7 +161,12 @@ def main() -> None:
     silence_libraries()
     folder = arguments.model or next(iter(saved_models(arguments.run).values()))
     judge = Judge(arguments.data, load_tokenizer(folder, "--model"))
-    result = evaluate(judge, arguments.model) if arguments.model else evaluate_run(judge, arguments.run)
+    if arguments.model:
+        model = load_model(folder, "cpu")
+        result = evaluate(judge, folder) | {"valid_ex": judge.ex(model, "valid")["ex"]}
+        result |= {"label_trust": label_trust(judge, model)}
+    else:
+        result = evaluate_run(judge, arguments.run)
     write_atomically(arguments.json, json.dumps(result) + "\n")
 
 

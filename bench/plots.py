@@ -12,37 +12,9 @@ import matplotlib.pyplot as plt
 
 from kid.report.drawing import draw_bars, draw_line, draw_seeds, set_range
 from kid.report.runs import read_metrics
+from kid.report.text import mean_and_deviation
 
 SMOOTHED = 20  # steps, of the training loss in the figure
-
-
-def plot_runs(runs: dict[str, Path], curves: dict[str, list[tuple[int, float]]], ylabel: str, path: Path) -> None:
-    """EX, training loss and validation loss over steps, side by side, a line per run.
-
-    Args:
-        runs: name -> run directory.
-        curves: name -> (step, EX in percent), in order of step.
-        ylabel: which questions the EX is on.
-        path: PNG to write.
-    """
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
-    for name, run in runs.items():
-        left.plot(*zip(*curves[name], strict=True), marker="o", label=name)
-        rows, _ = read_metrics(run / "metrics.jsonl")
-        steps = [row["step"] for row in rows]
-        smooth = [statistics.mean(row["mle"] for row in rows[max(0, end - SMOOTHED) : end]) for end in steps]
-        middle.plot(steps, smooth, label=name)
-        rows = [row for row in rows if "validation_loss" in row]
-        right.plot([row["step"] for row in rows], [row["validation_loss"] for row in rows], marker=".", label=name)
-    left.set(ylabel=ylabel, ylim=(0, 100))
-    middle.set(ylabel="training MLE loss, smoothed (nats per token)")
-    right.set(ylabel="validation MLE loss on dev (nats per token)")
-    for axes in (left, middle, right):
-        axes.set(xlabel="optimizer step")
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 def plot_epochs(curves: dict[str, list[list[tuple[float, float]]]], runs: dict[str, Path], path: Path) -> None:
@@ -70,6 +42,32 @@ def plot_epochs(curves: dict[str, list[list[tuple[float, float]]]], runs: dict[s
         axes.set(xlabel="epoch")
         axes.grid(alpha=0.3)
         axes.legend()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_settings(settings: dict[str, tuple[dict[str, list[list[float]]], float]], path: Path) -> None:
+    """EX on valid over epochs, a panel per setting, a colour per run: the mean over seeds in a band of their deviation.
+
+    Args:
+        settings: title -> (run -> for each seed EX in percent after each epoch, EX of the untouched base).
+        path: PNG to write.
+    """
+    figure, panels = plt.subplots(
+        1, len(settings), figsize=(4.6 * len(settings), 4.2), layout="constrained", sharey=True, squeeze=False
+    )
+    for axes, (title, (runs, base)) in zip(panels[0], settings.items(), strict=True):
+        for number, (name, seeds) in enumerate(runs.items()):
+            found = [mean_and_deviation(values) for values in zip(*seeds, strict=True)]
+            epochs, means = range(1, len(found) + 1), [mean for mean, _ in found]
+            axes.plot(epochs, means, marker="o", color=f"C{number}", label=name)
+            low, high = ([mean + sign * (deviation or 0) for mean, deviation in found] for sign in (-1, 1))
+            axes.fill_between(epochs, low, high, color=f"C{number}", alpha=0.15, linewidth=0)
+        axes.axhline(base, linestyle="--", color="black", label="student base, untouched")
+        axes.set(xlabel="epoch", title=title)
+        axes.grid(alpha=0.3)
+    panels[0][0].set(ylabel="EX % on valid")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

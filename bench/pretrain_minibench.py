@@ -31,27 +31,35 @@ SIZES = {
     "student": {"hidden": 96, "layers": 2, "heads": 4},
     "teacher": {"hidden": 128, "layers": 4, "heads": 4},
 }
-STEPS = {"student": 1500, "teacher": 1800}
+# Steps and highest learning rate of each round of the schedule.
+ROUNDS = {"student": [(1500, 3e-3)], "teacher": [(1800, 3e-3), (1800, 3e-3)]}
 DATABASES, QUESTIONS = 8, 8  # of a batch
-LEARNING_RATE, WARMUP = 3e-3, 100
+WARMUP = 100
 LOGGED = 50  # steps from one line of the log, and one state to resume from, to the next
 UNFINISHED, LOG = "unfinished.pt", "log.jsonl"
 FIRST = 5  # steps whose losses are kept, for whoever repeats them
 
 
-def learning_rate(step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine down to a tenth."""
-    warm = min(1.0, (step + 1) / WARMUP)
-    return LEARNING_RATE * warm * (0.1 + 0.9 * (1 + math.cos(math.pi * step / steps)) / 2)
+def learning_rate(step: int, rounds: list[tuple[int, float]]) -> float:
+    """In each round: linear warm-up, then half a cosine down to a tenth."""
+    for steps, highest in rounds:
+        if step < steps:
+            cosine = (1 + math.cos(math.pi * step / steps)) / 2
+            return highest * min(1.0, (step + 1) / WARMUP) * (0.1 + 0.9 * cosine)
+        step -= steps
+    raise ValueError(f"{step} steps after the last round")
+
+
+def total_steps(name: str) -> int:
+    return sum(steps for steps, _ in ROUNDS[name])
 
 
 def train(
-    name: str, tokenizer, steps: int, seed: int, until: int | None = None, folder: Path | None = None
+    name: str, tokenizer, seed: int, until: int | None = None, folder: Path | None = None
 ) -> tuple[PreTrainedModel, list[float]]:
     """Train one model of `SIZES` from random weights.
 
     Args:
-        steps: optimizer steps of the schedule.
         seed: of the weights and of the questions.
         until: stop after this many steps.
         folder: where a log and, now and then, what is needed to resume are written; what it holds is resumed from.
@@ -63,7 +71,7 @@ def train(
     vocabulary = -(-len(tokenizer) // 64) * 64
     model = AutoModelForCausalLM.from_config(tiny_config("qwen2", tokenizer, vocabulary, **SIZES[name]))
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
-    done, losses, began, until = 0, [], time.time(), until or steps
+    done, losses, began, until = 0, [], time.time(), until or total_steps(name)
     if folder and (folder / UNFINISHED).exists():
         state = torch.load(folder / UNFINISHED, weights_only=True)
         model.load_state_dict(state["model"])
@@ -77,7 +85,7 @@ def train(
         bar.update(done)
         for step in range(done, until):
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, steps)
+                group["lr"] = learning_rate(step, ROUNDS[name])
             batch = next(batches)
             prefix = encode_prompts(config, student, batch, separately=False)
             logits = forward_outputs(config, student, batch, prefix, batch.completion_ids)
@@ -99,11 +107,11 @@ def train(
     return model, losses
 
 
-def write_record(folder: Path, name: str, steps: int, seed: int, losses: list[float]) -> None:
+def write_record(folder: Path, name: str, seed: int, losses: list[float]) -> None:
     """Write how a model was made, beside its folder; `losses` are those of the first steps."""
     path = folder.parent / "pretraining.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    record[name] = {"steps": steps, "seed": seed, "first_losses": losses}
+    record[name] = {"steps": total_steps(name), "seed": seed, "first_losses": losses}
     write_atomically(path, json.dumps(record, indent=1) + "\n")
 
 
@@ -111,18 +119,17 @@ def main() -> None:
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=SIZES, help="which one to train")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write it to [kid/minibench/models/MODEL]")
-    parser.add_argument("--steps", type=int, help="optimizer steps [1500 for the student base, 1800 for the teacher]")
     parser.add_argument("--seed", type=int, default=0, help="random seed [0]")
     arguments = parser.parse_args()
-    output, steps = arguments.output or MODELS / arguments.model, arguments.steps or STEPS[arguments.model]
+    output = arguments.output or MODELS / arguments.model
     torch.set_num_threads(1)
     output.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(pretraining_texts(), VOCABULARY)
     tokenizer.save_pretrained(output)
     if not (output / UNFINISHED).exists():
-        _, losses = train(arguments.model, tokenizer, steps, arguments.seed, until=FIRST)
-        write_record(output, arguments.model, steps, arguments.seed, losses)
-    model, losses = train(arguments.model, tokenizer, steps, arguments.seed, folder=output)
+        _, losses = train(arguments.model, tokenizer, arguments.seed, until=FIRST)
+        write_record(output, arguments.model, arguments.seed, losses)
+    model, losses = train(arguments.model, tokenizer, arguments.seed, folder=output)
     model.save_pretrained(output)
     for name in (UNFINISHED, LOG):
         (output / name).unlink(missing_ok=True)

@@ -20,7 +20,6 @@ from kid.errors import InputError
 from kid.terminal import printable, unescaped
 
 ROOT = Path(__file__).parent.parent
-DECODING = ["--batch-size", "64", "--max-completion-length", "60"]
 # For glibc's malloc: large tensors are not given back to the system, to be faulted in again page by page at every use.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_TOP_PAD_": str(2**28)}
 SECONDS_TO_END = 180  # of a job that is stopped: a step, and a checkpoint
@@ -44,14 +43,6 @@ def launched(script: str, output: Path, data: Path, *flags: str, ranks: int = 2)
     """The launcher's command line for a training under ZeRO-3; one that was stopped goes on where it was."""
     common = ["--data", data, "--output", output, "--deepspeed", "ds_configs/cpu.json", "--dtype", "fp32", "--resume"]
     return [*launcher(script, ranks), *map(str, common), *flags]
-
-
-def evaluated(model: Path, data: Path, split: str, predictions: Path, scores: Path) -> tuple[list[str], list[str]]:
-    """The command lines that write a model's predictions for a split, and that score them."""
-    common = ["--benchmark", "spider", "--data", str(data), "--split", split]
-    predict = [sys.executable, "eval/predict.py", *common, "--model", str(model), "--output", str(predictions)]
-    score = [sys.executable, "eval/score.py", *common, "--predictions", str(predictions), "--json", str(scores)]
-    return [*predict, *DECODING], score
 
 
 def follow(commands: Iterable[Command]) -> Generator[Path, None, None]:

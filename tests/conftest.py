@@ -34,7 +34,7 @@ def cache(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def minibench(tmp_path_factory) -> Path:
-    from kid.minibench.first_edition.build import build_minibench
+    from kid.minibench.build import build_minibench
 
     folder = tmp_path_factory.mktemp("minibench") / "data"
     build_minibench(folder, seed=0)

@@ -8,7 +8,8 @@ import sqlite3
 from dataclasses import dataclass
 from itertools import pairwise
 
-from kid.minibench.patterns import COLUMN_KINDS, TIME_WORDS, WORDS, Pattern
+from kid.minibench.patterns import Pattern
+from kid.minibench.phrases import COLUMN_KINDS, TIME_WORDS, WORDS
 from kid.minibench.schemas import Column, Rows, Schema, Table
 from kid.minibench.wording import Slot, write_question
 

@@ -6,7 +6,7 @@ import random
 import re
 from dataclasses import dataclass
 
-from kid.minibench.patterns import PHRASES
+from kid.minibench.phrases import PHRASES
 from kid.minibench.schemas import Column, Table
 
 WORDINGS = ("plain", "synonym", "implied")

@@ -6,135 +6,166 @@ import sys
 import time
 
 import ablations as ablations_module
+import numpy as np
 import pytest
-from ablations import EXPOSED, RUNS, SPLIT, Ablations
-from ablations_report import REPORTS, methods_table, section, table, what_differences_mean, write_report
-from demo import Demo
+from ablations import EXPOSED, RATES, RUNS, SETTINGS, Ablation, Setting, method_of, play
+from ablations_report import REPORTS, methods_table, rates_table, section, setting_parts, table, write_report
 from running import run_jobs
+from safetensors.numpy import save_file
 from sections import markers, with_section
 
 from kid.config.methods import METHODS
 from kid.errors import InputError
 
 
-def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
+def made_up_setting(seeds: tuple[int, ...], label_errors: float = 0.2, names=tuple(RUNS)) -> dict:
     """EX of 40, 42, 44 for every run, with the run's place added to each."""
     runs = {
         name: [
             {
                 "seed": seed,
                 "ex": 40.0 + 2 * seed + place,
+                "ex_last": 39.0 + 2 * seed + place,
                 "error_rate": 0.05,
                 "masked_error_rate": 0.25,
                 "right": "10" * 120,
+                "right_last": "10" * 120,
+                "best_epoch": 2 + seed,
+                "valid": [30.0, 41.0, 40.0],
                 "seconds": 1.0 + place / 10,
                 "ex_acc_err": 20.0 - place,
+                "wrong_labels": 10 if label_errors else 0,
+                "labels_repeated": 4 if label_errors else 0,
+                "labels_put_right": 5 if label_errors else 0,
             }
             for seed in seeds
         ]
-        for place, name in enumerate(RUNS)
+        for place, name in enumerate(names)
     }
-    models = {"teacher": {"ex": 83.3, "parameters": 900_000}, "student base": {"ex": 39.5, "parameters": 400_000}}
+    models = {
+        "teacher": {"ex": 83.3, "valid": 82.0, "parameters": 900_000},
+        "student base": {"ex": 39.5, "valid": 38.0, "parameters": 400_000},
+    }
+    methods = dict.fromkeys(map(method_of, names))
     return {
-        "command": "python bench/ablations.py", "steps": 120, "seeds": list(seeds), "training_questions": 3840,
-        "split": SPLIT, "n": 240, "student_flags": "--lr 1",
-        "exposure_flags": "--samples 2", "workers": 2, "flags": RUNS, "models": models, "runs": runs,
+        "labels": 500, "label_errors": label_errors, "models": models, "runs": runs,
+        "rates": {method: {"3e-4": 40.0, "1e-3": 42.0, "3e-3": 41.0} for method in methods},
+        "chosen": dict.fromkeys(methods, "1e-3"),
+    }  # fmt: skip
+
+
+def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
+    return {
+        "command": "python bench/ablations.py", "seeds": list(seeds), "workers": 2, "epochs": 8, "batch": 16,
+        "student_flags": "--epochs 8", "exposure_flags": "--samples 2", "flags": RUNS,
+        "settings": {
+            "imperfect": made_up_setting(seeds),
+            "clean": made_up_setting(seeds, 0.0),
+            "more labels": made_up_setting(seeds, names=("sft", "fkd", "rkd", "kid")),
+        },
     }  # fmt: skip
 
 
 @pytest.fixture
-def ablations(tmp_path) -> Ablations:
-    """On the folder of a demo that has data and models."""
-    demo = Demo(tmp_path / "demo", [])
-    for folder in (demo.data, *(demo.scored_models().values())):
+def ablation(tmp_path, monkeypatch) -> Ablation:
+    """With data, and with models that are none."""
+    monkeypatch.setattr(ablations_module, "MODELS", tmp_path / "models")
+    made = Ablation(tmp_path / "ablations", "imperfect", [0, 1], list(RUNS))
+    for folder in (made.data, *made.models.values()):
         folder.mkdir(parents=True)
-        (folder / "model.safetensors").write_bytes(b"weights")
-    questions = [{"question": str(number)} for number in range(200)]
-    for name in ("train_spider", SPLIT, "tables"):
-        (demo.data / f"{name}.json").write_text(json.dumps(questions))
-    return Ablations(tmp_path / "ablations", demo, [0, 1], steps=3)
+        save_file({"weight": np.zeros(3, np.float32)}, folder / "model.safetensors")
+    for name in ("train_spider", "valid", "dev", "tables"):
+        (made.data / f"{name}.json").write_text("[]")
+    made.teacher_outputs.touch()
+    return made
+
+
+class Executed:
+    """Stands in for running commands: notes them, and writes a score in which 3e-3 is best for kid, 1e-3 for others."""
+
+    def __init__(self, ablation: Ablation) -> None:
+        self.ablation, self.commands = ablation, {}
+
+    def __call__(self, jobs, workers, watch) -> None:
+        for number, (name, commands) in enumerate(jobs.items(), start=1):
+            for log, command in commands:
+                self.commands[log.name] = command
+                if log.name.endswith(".exposure.log"):
+                    self.ablation.exposure(name).write_text('{"ex_acc_err_full": 3.0}')
+            best = "3e-3" if name.startswith("kid") else "1e-3"
+            one = {"ex": 41.0, "right": "01", "wrong_labels": {"n": 2, "label": 1, "gold": 1}}
+            found = {"valid": {"1": 40.0, "2": 41.0 + (f"lr{best}" in name)}, "best_step": 32, "last": one, "best": one}
+            path = self.ablation.scores(name)
+            path.parent.mkdir(exist_ok=True, parents=True)
+            path.write_text(json.dumps(found | one | {"valid_ex": 33.0}))
+            if name not in self.ablation.models:
+                self.ablation.run(name).mkdir(parents=True, exist_ok=True)
+                row = {"step": 1, "seconds": 0.5, "error_rate": 0.1, "masked_error_rate": 0.5}
+                (self.ablation.run(name) / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+            watch({}, number)
 
 
 def test_every_row_of_every_report_is_a_run_and_every_run_is_in_a_report():
-    rows = [run for report in REPORTS.values() for run in report.rows.values()]
-    assert set(rows) == set(RUNS)
-    assert list(REPORTS["methods"].rows) == list(METHODS)
+    rows = {run for report in REPORTS.values() for run in report.rows.values()}
+    assert rows | set(METHODS) == set(RUNS) and all(report.against in RUNS for report in REPORTS.values())
 
 
-def test_runs_without_score_are_trained_and_scored_and_the_others_are_not(ablations):
-    executed = []
-
-    def run(jobs, workers, watch):
-        for number, (name, commands) in enumerate(jobs.items(), start=1):
-            for log, command in commands:
-                executed.append((log.name, command))
-            ablations.scores(name).parent.mkdir(exist_ok=True, parents=True)
-            ablations.scores(name).write_text(json.dumps({"ex": 40.0, "n": 240}))
-            if ablations.lacks_exposure(name):
-                ablations.exposure(name).write_text("{}")
-            watch({}, number)
-
-    for name in ("teacher", "sft-seed0", "kid-seed0"):
-        ablations.scores(name).parent.mkdir(exist_ok=True, parents=True)
-        ablations.scores(name).write_text("{}")
-    ablations.make_scores(2, run)
-    commands = dict(executed)
-    assert len(executed) == len(commands) == 3 * (2 * len(RUNS) - 2) + 2 + 2 * len(EXPOSED)  # nothing to train: base
-    assert not {"teacher.predict.log", "sft-seed0.log", "student-base.log", "kid-seed0.log"} & set(commands)
-    assert "kid-seed0.exposure.log" in commands and "sft-seed1.exposure.log" not in commands  # a score alone is not all
-    hard = commands["kid-hard-seed1.log"]
+def test_each_method_gets_its_rate_first_and_what_is_done_is_not_done_again(ablation):
+    executed = Executed(ablation)
+    found = play({"imperfect": ablation}, 2, executed)["imperfect"]
+    assert found["chosen"]["kid"] == "3e-3" and found["chosen"]["rkd"] == "1e-3"
+    trained = [name for name in executed.commands if not name.endswith((".scores.log", ".exposure.log"))]
+    # The rates of nine methods; then every run under two seeds, less what the rates' runs have trained already.
+    assert len(trained) == 3 * 9 + 2 * len(RUNS) - 9
+    assert "kid-hard-lr3e-3-seed1.log" in trained and "kid-hard-lr1e-3-seed1.log" not in trained
+    hard = executed.commands["kid-hard-lr3e-3-seed1.log"]
     assert hard[hard.index("--mask-strategy") + 1] == "hard" and hard[hard.index("--num_gpus") + 1] == "1"
-    assert hard[hard.index("--seed") + 1] == "1" and "--resume" in hard and "--teacher" in hard
-    assert "--teacher" not in commands["sft-seed1.log"]
-    distill = commands["f-distill-seed0.log"]
-    assert distill[distill.index("--teacher-outputs") + 1] == str(ablations.teacher_outputs)
-    assert ablations.missing() == []
+    assert hard[hard.index("--seed") + 1] == "1" and hard[hard.index("--lr") + 1] == "3e-3"
+    assert hard[hard.index("--save-steps") + 1] == "32" and "--resume" in hard and "--teacher" in hard
+    assert "--teacher" not in executed.commands["sft-lr1e-3-seed1.log"]
+    distill = executed.commands["f-distill-lr1e-3-seed0.log"]
+    assert distill[distill.index("--teacher-outputs") + 1] == str(ablation.teacher_outputs)
+    assert {name.split("-lr")[0] for name in executed.commands if "exposure" in name} == EXPOSED
+    assert found["runs"]["kid"][1]["best_epoch"] == 1.0 and found["runs"]["kid"][1]["ex_acc_err"] == 3.0
+    assert found["models"]["teacher"]["parameters"] == 3 and found["models"]["student base"]["valid"] == 33.0
+    again = Executed(ablation)
+    assert play({"imperfect": ablation}, 2, again)["imperfect"] == found and not again.commands
 
 
-def test_where_runs_are_compared_each_row_has_its_difference():
-    results = made_up_results((0, 1))
-    for one in results["runs"]["rkd"]:
-        one["right"] = "11" + "10" * 119  # one more of 240
-    rows = [line.split(" | ") for line in table(REPORTS["outputs"], results).splitlines()]
-    assert rows[0][-1] == "less gkd-rkl, 95 % interval |"
-    last = {row[0].strip("| "): row[-1].strip("| ") for row in rows[2:]}
-    # 100 / 240, and 1.97 of that each way
-    assert last["on gold, and likelihood of gold (rkd)"] == "+0.4 (-0.4 to +1.2)"
-    assert last["on own outputs (gkd-rkl)"] == "-" and last["on gold, no likelihood"] == "+0.0 (+0.0 to +0.0)"
+def test_of_equally_good_rates_the_lowest_is_chosen(ablation):
+    for students in ablation.tried().values():
+        for student in students:
+            ablation.scores(student).parent.mkdir(exist_ok=True, parents=True)
+            ablation.scores(student).write_text(json.dumps({"valid": {"32": 40.0, "64": 40.0}}))
+    assert {ablation.rate(method) for method in ablation.methods} == {min(RATES, key=float)}
 
 
-def test_some_runs_are_printed_with_their_claims_and_leave_docs_alone(ablations, monkeypatch, capsys):
-    some = Ablations(ablations.output, ablations.demo, [0, 1], steps=3, runs=["rkd", "kid"])
-    results = made_up_results((0, 1))
-    results["runs"] = {name: results["runs"][name] for name in some.names}
-    monkeypatch.setattr(some.demo, "play", lambda stages: None)
-    monkeypatch.setattr(some, "make_scores", lambda workers: None)
-    monkeypatch.setattr(some, "results", lambda workers: results)
-    monkeypatch.setattr(ablations_module, "write_report", lambda *_: pytest.fail("docs/ was written"))
-    assert list(some.students) == ["rkd-seed0", "kid-seed0", "rkd-seed1", "kid-seed1"]
-    some.play(workers=2)
-    said = capsys.readouterr().out
-    assert "| kid | 48.0 | 50.0 |" in said and "| rkd | 42.0 | 44.0 |" in said
-    assert "KID costs what RKD costs" in said and "Random masking" not in said
+def test_data_has_the_settings_labels(tmp_path, monkeypatch):
+    monkeypatch.setitem(SETTINGS, "clean", Setting(16, 0.0))
+    ablation = Ablation(tmp_path, "clean", [0], ["sft"])
+    ablation.make_data()
+    assert len(json.loads((ablation.data / "train_spider.json").read_text())) == 16
+    assert json.loads((ablation.data / "labels.json").read_text())["wrong"] == []
+    made = (ablation.data / "tables.json").stat().st_mtime_ns
+    ablation.make_data()
+    assert (ablation.data / "tables.json").stat().st_mtime_ns == made and not (ablation.output / "partial").exists()
 
 
-def test_training_questions_are_one_epoch_taken_evenly(ablations):
-    chosen = [int(item["question"]) for item in ablations.training_questions()]
-    assert len(set(chosen)) == 96 and chosen == sorted(chosen) and (chosen[0], chosen[-1]) == (0, 197)
-    ablations.steps = 7
-    with pytest.raises(InputError, match="give at most 6"):
-        ablations.training_questions()
-
-
-def test_other_settings_are_refused(ablations, monkeypatch):
-    ablations.check_settings()
+def test_other_settings_are_refused(ablation, monkeypatch):
+    ablation.check_settings()
     monkeypatch.setitem(RUNS, "one-more", "--method kid --mask-ratio 0.9")
-    ablations.check_settings()
-    ablations.steps = 4
+    ablation.check_settings()
     monkeypatch.setitem(RUNS, "kid", "--method kid --mask-ratio 0.7")
-    (ablations.models["teacher"] / "model.safetensors").write_bytes(b"others")
-    with pytest.raises(InputError, match=r"steps \(3 there, 4 here\), data and models .* run kid"):
-        ablations.check_settings()
+    (ablation.models["teacher"] / "model.safetensors").write_bytes(b"others")
+    with pytest.raises(InputError, match=r"these differ: data and models .* run kid"):
+        ablation.check_settings()
+
+
+@pytest.mark.parametrize(("flags", "message"), [(["--workers", "0"], "--workers 0"), (["--seeds", "-1"], "--seeds -1")])
+def test_numbers_out_of_range_are_refused(monkeypatch, flags, message):
+    monkeypatch.setattr(sys, "argv", ["ablations.py", *flags])
+    with pytest.raises(InputError, match=f"{message} is out of range"):
+        ablations_module.main()
 
 
 def test_a_job_that_fails_ends_the_others_with_all_they_started(tmp_path):
@@ -170,23 +201,38 @@ def test_a_job_that_is_stopped_writes_its_checkpoint_first(tmp_path):
     assert time.time() - began < 10
 
 
+def test_where_runs_are_compared_each_row_has_its_difference():
+    setting = made_up_setting((0, 1))
+    for one in setting["runs"]["rkd"]:
+        one["right"] = "11" + "10" * 119  # one more of 240
+    rows = [line.split(" | ") for line in table(REPORTS["outputs"], setting).splitlines()]
+    assert rows[0][2] == "less gkd-rkl, 95 % interval"
+    found = {row[0].strip("| "): row[2] for row in rows[2:]}
+    # 100 / 240, and 1.97 of that each way
+    assert found["on gold, and likelihood of gold (rkd)"] == "+0.4 (-0.4 to +1.2)"
+    assert found["on own outputs (gkd-rkl)"] == "-" and found["on gold, no likelihood"] == "+0.0 (+0.0 to +0.0)"
+
+
 def test_tables():
-    results = made_up_results()
-    lines = methods_table(results).splitlines()
-    assert lines[0] == "| method | divergence | outputs | EX | seed 0 | seed 1 | seed 2 |"
-    assert lines[2] == "| teacher | - | - | 83.3 | - | - | - |"
-    assert lines[7] == "| f-distill | tvd | teacher, on-policy | 45.0 ± 2.0 | 43.0 | 45.0 | 47.0 |"
-    assert table(REPORTS["ratios"], results).splitlines()[3] == "| 0.2 | 50.0 ± 2.0 | 48.0 | 50.0 | 52.0 | 5.0 | 25.0 |"
-    assert "rkd, to the last digit) | 44.0 ± 2.0 |" in table(REPORTS["rewriting"], results)
-    assert "| hard | 50.0 | 50.0 | 5.0 | 25.0 |" in table(REPORTS["strategies"], made_up_results((0,)))
-
-
-def test_what_differences_mean():
-    assert what_differences_mean(made_up_results()) == (
-        "One EX of 51.5 (the mean of all runs) on 240 questions has a binomial standard error of 3.2; the standard "
-        "deviation over seeds, pooled over the 20 runs, is 2.0."
+    setting = made_up_setting((0, 1, 2))
+    lines = methods_table(setting).splitlines()
+    assert lines[2] == "| teacher | - | - | - | 83.3 | - | - | - | - | - | - |"
+    assert lines[7].startswith(
+        "| f-distill | tvd | teacher, on-policy | 1e-3 | 45.0 ± 2.0 | +0.0 (+0.0 to +0.0) | 3.0 |"
     )
-    assert "there is one seed" in what_differences_mean(made_up_results((0,)))
+    assert lines[7].endswith("| 44.0 ± 2.0 | 1.30 | 40 % | 50 % |")
+    assert methods_table(made_up_setting((0,), 0.0)).splitlines()[-1].endswith("| 1.80 | - | - |")
+    ratios = table(REPORTS["ratios"], setting).splitlines()
+    assert ratios[3] == "| 0.2 | 50.0 ± 2.0 | - | 49.0 ± 2.0 | 5.0 | 25.0 |"
+    assert "rkd, to the last digit) | 44.0 ± 2.0 | - | 43.0 ± 2.0 |" in table(REPORTS["rewriting"], setting)
+    assert rates_table(setting).splitlines()[2] == "| sft | 40.0 | **42.0** | 41.0 |"
+
+
+def test_a_setting_of_few_runs_has_only_the_tables_that_they_fill():
+    results = made_up_results()
+    text = "\n".join(setting_parts("more labels", results["settings"]["more labels"], results))
+    assert text.startswith("### More labels: 500 labels, 20 % of them wrong") and "| sft |" in text
+    assert "Masking strategies" not in text and "KID is better than RKD and SFT" in text
 
 
 def test_report_writes_its_part_its_figures_and_what_they_are_made_of(tmp_path):
@@ -194,9 +240,12 @@ def test_report_writes_its_part_its_figures_and_what_they_are_made_of(tmp_path):
     results = made_up_results((0, 1, 2, 3, 4))
     write_report(results, tmp_path)
     text = (tmp_path / "results.md").read_text()
-    assert "### The paper's claims here" in text and "240 questions, 5 seeds." in " ".join(text.split())
+    words = " ".join(text.split())
+    assert "### Imperfect: 500 labels, 20 % of them wrong" in text and "### Clean: 500 labels, all right" in text
+    assert "are those of `kid/minibench/models`" in words and "on the 1,000 questions of `dev`" in words
     assert json.loads((tmp_path / "results" / "ablations.json").read_text()) == results
-    assert {path.name for path in tmp_path.glob("*.png")} == {"ablations.png", "ablations_methods.png"}
+    figures = {"ablations.png", "ablations_methods.png", "ablations_epochs.png"}
+    assert {path.name for path in tmp_path.glob("*.png")} == figures and all(name in text for name in figures)
 
 
 def test_section_is_appended_and_then_replaced():

@@ -1,12 +1,9 @@
-"""The figures of make demo and make ablations are drawn, and predictions stand beside their gold."""
+"""The figures of make demo and make ablations are drawn."""
 
 import json
 
 import pytest
-from demo import predictions_section
-from plots import plot_masking, plot_methods, plot_runs
-
-from kid.data.questions import Question
+from plots import plot_epochs, plot_masking, plot_methods, plot_settings
 
 
 def write_run(folder, losses):
@@ -18,7 +15,7 @@ def write_run(folder, losses):
 
 def test_curves(tmp_path):
     runs = {"sft": write_run(tmp_path / "a", [1, 2]), "kid": write_run(tmp_path / "b", [1, 2])}
-    plot_runs(runs, {name: [(0, 5.0), (2, 50.0)] for name in runs}, "EX %", tmp_path / "curves.png")
+    plot_epochs({name: [[(1, 5.0), (2, 50.0)]] * 2 for name in runs}, runs, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -26,21 +23,7 @@ def test_curves(tmp_path):
 def test_ablations(tmp_path, values):
     plot_methods({"sft": values, "kid": values}, {"teacher": 80.0}, "EX %", tmp_path / "methods.png")
     plot_masking({"hard": values}, {"0.1": values, "0.2": values}, values, "EX %", tmp_path / "masking.png")
-    assert len(list(tmp_path.iterdir())) == 2
+    runs = {"sft": [values[:1] * 8] * len(values), "kid": [[value + 1] * 8 for value in values]}
+    plot_settings({"few": (runs, 30.0), "many": (runs, 30.0)}, tmp_path / "epochs.png")
+    assert len(list(tmp_path.iterdir())) == 3
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
-
-
-def test_predictions_stand_beside_gold_and_are_marked():
-    questions = [Question(0, "zoo", "How many?", "SELECT COUNT(*) FROM animal")]
-    text = predictions_section(
-        questions, {"sft": ["SELECT 1"], "teacher": ["SELECT 2"]}, {"sft": [False], "teacher": [True]}
-    )
-    assert text.splitlines() == [
-        "**How many?** (zoo)",
-        "",
-        "```sql",
-        "gold       SELECT COUNT(*) FROM animal",
-        "sft     -- SELECT 1",
-        "teacher ok SELECT 2",
-        "```",
-    ]

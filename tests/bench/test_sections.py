@@ -1,26 +1,36 @@
 """Markdown that benchmarks write of predictions: it keeps to its place, and the next run finds that place again."""
 
 import pytest
-from demo import predictions_section
+from demo_report import shown
 from helpers.markdown import BREAKOUTS, kinds
 from sections import marked, markers, with_section
 
-from kid.data.questions import Question
 from kid.errors import InputError
+from kid.report.text import marked_predictions
+
+
+def section(text: str, predictions: dict[str, str], right: dict[str, bool]) -> str:
+    """A question whose text, database and gold are `text`, with predictions."""
+    return "\n".join(shown({"question": text, "db_id": text}, marked_predictions(text, predictions, right)))
 
 
 @pytest.mark.parametrize("text", BREAKOUTS)
 def test_predictions_keep_to_their_block(text):
-    question = Question(0, text, text, text)
-    assert (
-        kinds(predictions_section([question, question], {"kid": [text] * 2}, {"kid": [True, False]})) == ["fence"] * 2
-    )
+    both = section(text, {"kid": text}, {"kid": True}) + "\n" + section(text, {"kid": text}, {"kid": False})
+    assert kinds(both) == ["fence"] * 2
 
 
-def test_an_ordinary_prediction():
-    question = Question(0, "db", "How many?", "SELECT 1")
-    shown = "**How many?** (db)\n\n```sql\ngold    SELECT 1\nkid  -- SELECT 2\n```\n"
-    assert predictions_section([question], {"kid": ["SELECT 2"]}, {"kid": [False]}) == shown
+def test_predictions_stand_beside_gold_and_are_marked():
+    found = section("SELECT 1", {"sft": "SELECT 2", "teacher": "SELECT 1"}, {"sft": False, "teacher": True})
+    assert found.splitlines() == [
+        "**SELECT 1** (SELECT 1)",
+        "",
+        "```sql",
+        "gold       SELECT 1",
+        "sft     -- SELECT 2",
+        "teacher ok SELECT 1",
+        "```",
+    ]
 
 
 def test_a_marker_in_a_query_is_no_marker():

@@ -307,10 +307,9 @@ def test_a_database_that_breaks_off_is_met_wherever_the_damage_lies(folder, toke
     path = folder / "database" / db_id / f"{db_id}.sqlite"
     connection = sqlite3.connect(path)
     table = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchone()[0]
-    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-    text = next(name for name in columns if name != "id")
+    key, other = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")][:2]
     rows = [(n, f"{'padding' * 9} {n}") for n in range(1000, 20000)]
-    connection.executemany(f'INSERT INTO "{table}" (id, "{text}") VALUES (?, ?)', rows)
+    connection.executemany(f'INSERT INTO "{table}" ("{key}", "{other}") VALUES (?, ?)', rows)
     connection.commit()
     connection.close()
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -98,14 +98,14 @@ def widen(items):
 
 def test_rankings_from_a_file(folder, tokenizer, tmp_path):
     loaded = load_split(options(folder), "dev")
-    tables = [[table.name for table in loaded.schemas[question.db_id].tables] for question in loaded.questions]
-    rankings = [{names[-1]: ["id"]} for names in tables]
+    tables = [loaded.schemas[question.db_id].tables for question in loaded.questions]
+    rankings = [{last.name: [last.columns[0].name]} for *_, last in tables]
     (tmp_path / "rankings.json").write_text(json.dumps(rankings))
     limit = min(len(ids) for ids in prepare(options(folder), "dev", tokenizer).rows["prompt_ids"]) - 1
     chosen = options(folder, schema_filter=str(tmp_path / "rankings.json"), max_prompt_length=limit)
-    for names, row in zip(tables, prepare(chosen, "dev", tokenizer).rows, strict=True):
-        assert f"table {names[-1]} , columns = [ {names[-1]}.id (" in text_of(tokenizer, row)
-        assert f"table {names[0]} " not in text_of(tokenizer, row)
+    for (first, *_, last), row in zip(tables, prepare(chosen, "dev", tokenizer).rows, strict=True):
+        assert f"table {last.name} , columns = [ {last.name}.{last.columns[0].name} (" in text_of(tokenizer, row)
+        assert f"table {first.name} " not in text_of(tokenizer, row)
 
 
 def test_rankings_of_another_split_are_refused(folder, tokenizer, tmp_path):
@@ -125,15 +125,16 @@ def test_the_schema_is_cut_from_the_left_and_the_question_stays(folder, tokenize
 
 
 def test_what_is_over_the_limits_is_counted_and_strict_makes_it_an_error(folder, tokenizer):
-    config = RunConfig(benchmark="spider", data=str(folder), max_prompt_length=40, max_completion_length=12)
-    outputs = [len(ids) for ids in prepare(data_options(config), "train", tokenizer).rows["completion_ids"]]
-    kept = sum(length <= 12 for length in outputs)
+    loose = RunConfig(benchmark="spider", data=str(folder), strict_length=True)
+    outputs = [len(ids) for ids in prepare(data_options(loose), "train", tokenizer).rows["completion_ids"]]
+    limit = sorted(outputs)[3]
+    kept = sum(length <= limit for length in outputs)
+    config = replace(loose, strict_length=False, max_prompt_length=40, max_completion_length=limit)
     data = load_dataset(config, "train", tokenizer)
     assert len(data.samples) == len(data.db_ids) == kept < 6
-    assert all(len(sample.completion_ids) <= 12 for sample in data.samples)
+    assert all(len(sample.completion_ids) <= limit for sample in data.samples)
     assert "6 prompts over 40 tokens had their schema filtered" in data.remarks
-    assert f"{6 - kept} outputs over 12 tokens left out" in data.remarks
+    assert f"{6 - kept} outputs over {limit} tokens left out" in data.remarks
     with pytest.raises(InputError, match=r"spider train: 6 prompts over 40 .*; raise the limits or leave out --strict"):
         load_dataset(replace(config, strict_length=True), "train", tokenizer)
-    loose = RunConfig(benchmark="spider", data=str(folder), strict_length=True)
     assert load_dataset(loose, "train", tokenizer).remarks == []

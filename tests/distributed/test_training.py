@@ -110,9 +110,9 @@ def test_fine_tuning_all_weights_exports_a_model(flags, launch, minibench, tmp_p
     assert rows[-1]["loss"] < rows[0]["loss"] and all(row["kd"] == 0 for row in rows)
     predictions = tmp_path / "preds.sql"
     command = ["eval/predict.py", "--model", tmp_path / "full" / "model", "--data", minibench, "--output", predictions]
-    command += ["--max-completion-length", "5", "--batch-size", "64"]
+    command += ["--split", "valid", "--max-completion-length", "5", "--batch-size", "64"]
     subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=True, capture_output=True)
-    assert len(predictions.read_text().split("\n")) == 201
+    assert len(predictions.read_text().split("\n")) == 401
 
 
 def test_three_steps_on_spider(real_data, tiny_models, distil, launch, tmp_path):

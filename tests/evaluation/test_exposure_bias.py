@@ -323,14 +323,14 @@ def test_the_script_end_to_end(run, minibench, tiny_models, tmp_path):
         "split": "dev", "evidence": None, "prompts": 3, "samples": 2, "seed": 0, "lengths": [1, 2, 3, 4, 5],
     }  # fmt: skip
     assert {name: found[name] for name in expected} == expected
-    # Of 200 questions three, evenly spaced; measured here once more.
+    # Of 1000 questions three, evenly spaced; measured here once more.
     tokenizer = load_tokenizer(tiny_models / "student", "--student")
     student, teacher = (load_model(tiny_models / name, "cpu") for name in ("student", "teacher"))
     rows = prepare(data_options(RunConfig(benchmark="spider", data=str(minibench))), "dev", tokenizer).rows
-    prompts = [rows[index]["prompt_ids"] for index in (0, 66, 133)]
+    prompts = [rows[index]["prompt_ids"] for index in (0, 333, 666)]
     settings = {"samples": 2, "limit": 5, "batch_size": 1, "seed": 0}
     errors = [
-        sampled_errors(who, student, teacher, tokenizer, prompts, [0, 66, 133], **settings)
+        sampled_errors(who, student, teacher, tokenizer, prompts, [0, 333, 666], **settings)
         for who in (student, teacher)
     ]
     np.testing.assert_allclose(found["curve"], excess_accumulated_error(*errors), atol=0.1)
@@ -340,7 +340,7 @@ def test_the_script_end_to_end(run, minibench, tiny_models, tmp_path):
     assert found["interval_16"] == found["interval_full"] == [found["curve_low"][-1], found["curve_high"][-1]]
     assert found["resamples"] == 2000 and found["resamples_counted"] == [2000] * 5
     assert found["curve_low"][-1] <= found["curve"][-1] <= found["curve_high"][-1]
-    assert "5 (full)" in out and "3 of 200 questions" in out and "6 outputs of " in out
+    assert "5 (full)" in out and "3 of 1000 questions" in out and "6 outputs of " in out
     assert (tmp_path / "new" / "bias.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -55,18 +55,18 @@ def test_the_figures_of_a_split(minibench, tiny_models, tmp_path):
     figures = json.loads((tmp_path / "f.json").read_text())
     long = sum(length > 30 for length in figures["lengths"]["outputs"])
     assert done.returncode == 0 and long > 0
-    assert "spider dev: 200 questions, 200 prompts" in done.stdout and "█" in done.stdout
+    assert "spider dev: 1000 questions, 1000 prompts" in done.stdout and "█" in done.stdout
     assert f"{long} outputs over 30 tokens left out" in done.stdout
-    assert figures["questions"] == len(figures["lengths"]["prompts"]) == 200 and figures["left_out"] == {}
+    assert figures["questions"] == len(figures["lengths"]["prompts"]) == 1000 and figures["left_out"] == {}
 
 
 def test_wrong_calls_get_one_line(minibench):
     for arguments, message in [
         ([], "give either --index N, to read one prompt, or --stats"),
-        (["--index", 200], "--index 200: the split has questions 0 to 199"),
+        (["--index", 1000], "--index 1000: the split has questions 0 to 999"),
         (["--index", 0, "--json", "f.json"], "--json f.json: name a file, and give --stats"),
         (["--stats", "--max-completion-length", 0], "--max-completion-length 0 is out of range"),
-        (["--stats", "--split", "syn"], "no questions of split syn"),
+        (["--stats", "--split", "dk"], "no questions of split dk"),
         (["--stats", "--evidence", "maybe"], "--evidence: evidence = 'maybe' is not yes or no"),
     ]:
         done = show(minibench, *arguments)

@@ -27,14 +27,6 @@ DATABASES = {"train": 125, "seen": 125, "valid": 40, "dev": 100}
 
 
 @pytest.fixture(scope="module")
-def minibench(tmp_path_factory) -> Path:
-    """The second edition, in the place of the first that other tests are given."""
-    folder = tmp_path_factory.mktemp("second") / "data"
-    build_minibench(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def built(minibench) -> dict[str, list[dict]]:
     """The items of each split; questions of syn under the key of the others."""
     found = {}

@@ -13,11 +13,11 @@ from kid.config.run_config import RunConfig
 from kid.data.prepare import prepare
 from kid.data.prompt import matched_part, schema_part
 from kid.data.reading import data_options
-from kid.minibench.build import build_minibench, draw_database
+from kid.minibench.build import draw_database
 from kid.minibench.patterns import PATTERNS
 from kid.minibench.pretraining import FreshBatches, mentioned_values, prompt_schema
 from kid.minibench.tiny_models import MODELS
-from kid.models.pretrained import load_tokenizer
+from kid.models.pretrained import check_same_tokenizer, load_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,7 @@ def pretrain(tmp_path_factory):
     return module
 
 
-def test_prompts_drawn_in_memory_are_those_of_the_pipeline(tmp_path, tokenizer):
-    minibench = tmp_path / "minibench"
-    build_minibench(minibench, labels=4, train_databases=2)
+def test_prompts_drawn_in_memory_are_those_of_the_pipeline(minibench, tokenizer):
     rows = prepare(data_options(RunConfig(benchmark="spider", data=str(minibench))), "dev", tokenizer).rows
     items = json.loads((minibench / "dev.json").read_text())
     same = total = 0
@@ -63,11 +61,22 @@ def test_batches_go_on_where_they_are_told(tokenizer):
     assert not other.input_ids.equal(next(iter(FreshBatches(tokenizer, PATTERNS, 2, 3, "test", 1))).input_ids)
 
 
-def test_the_models_are_small():
+def test_the_models_share_a_tokenizer_and_are_small(tokenizer):
+    check_same_tokenizer(tokenizer, load_tokenizer(MODELS / "teacher", "--teacher"), "student", "teacher")
     assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) <= 8e6
 
 
-def test_five_steps_of_the_students_training_repeat(pretrain, tokenizer):
-    recorded = json.loads((MODELS / "pretraining.json").read_text())["student"]
-    _, losses = pretrain.train("student", tokenizer, recorded["steps"], recorded["seed"], until=5)
+@pytest.mark.parametrize("name", ["student", "teacher"])
+def test_five_steps_of_the_training_repeat(pretrain, tokenizer, name):
+    recorded = json.loads((MODELS / "pretraining.json").read_text())[name]
+    assert recorded["steps"] == pretrain.total_steps(name)
+    _, losses = pretrain.train(name, tokenizer, recorded["seed"], until=5)
     assert losses == pytest.approx(recorded["first_losses"], abs=1e-3)
+
+
+def test_the_learning_rate_warms_up_and_falls_in_each_round(pretrain):
+    rounds = [(1000, 3e-3), (500, 1e-3)]
+    rates = [pretrain.learning_rate(step, rounds) for step in range(1500)]
+    assert rates[0] == pytest.approx(3e-5) and rates[1000] == pytest.approx(1e-5)
+    assert max(rates) == max(rates[90:110]) <= 3e-3 and max(rates[1000:]) == max(rates[1090:1110]) <= 1e-3
+    assert rates[999] == pytest.approx(3e-4, rel=0.01) and rates[1499] == pytest.approx(1e-4, rel=0.01)

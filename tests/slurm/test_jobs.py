@@ -26,7 +26,7 @@ micro_batch_size: 2
 lora_rank: 4
 lora_dropout: 0.1
 dtype: fp32
-max_completion_length: 24
+max_completion_length: 48
 max_steps: {steps}
 epochs: 20
 save_steps: 8

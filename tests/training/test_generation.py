@@ -61,7 +61,7 @@ def flags(minibench, tiny_models, tmp_path, monkeypatch):
     for name, value in {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}.items():
         monkeypatch.setenv(name, value)
     questions = tmp_path / "questions.json"
-    questions.write_text(json.dumps(json.loads((minibench / "train_spider.json").read_text())[::3000]))
+    questions.write_text(json.dumps(json.loads((minibench / "train_spider.json").read_text())[::250]))
     return {
         "teacher": str(tiny_models / "teacher"),
         "data": str(minibench),

@@ -1,0 +1,49 @@
+"""Which gold SQL a teacher trusts least: the questions to look at first when labels may be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from kid.config.run_config import RunConfig
+from kid.data.batching import Sample, collate, sample_weights
+from kid.losses.divergence import negative_log_likelihood
+from kid.models.prefix_cache import encode_prompts, forward_outputs
+from kid.models.pretrained import padding_token
+from kid.models.response_model import ResponseModel
+
+
+@torch.no_grad()
+def label_log_probabilities(
+    model: PreTrainedModel, tokenizer, samples: Sequence[Sample], batch_size: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """log p(y_t | x, y_<t) of each token of each label, EOS included; the longest prompts first.
+
+    Args:
+        model: the teacher, in eval mode.
+        samples: prompts, and labels as outputs.
+        batch_size: labels side by side; logits of all their tokens are in memory.
+
+    Yields:
+        (index of the sample, float32 [|y|] in nats).
+    """
+    teacher, config, pad = ResponseModel(model), RunConfig(fused=False), padding_token(tokenizer)
+    order = sorted(range(len(samples)), key=lambda index: -len(samples[index].prompt_ids))
+    for at in range(0, len(order), batch_size):
+        chosen = order[at : at + batch_size]
+        these = [samples[index] for index in chosen]
+        weights = sample_weights([len(sample.completion_ids) for sample in these], "token")
+        batch = collate(these, weights, list(range(len(these))), pad, share=True).to(model.device)
+        prefix = encode_prompts(config, teacher, batch, separately=False)
+        logits = forward_outputs(config, teacher, batch, prefix, batch.completion_ids)
+        found = -negative_log_likelihood(logits, batch.completion_ids[batch.completion_mask])
+        yield from zip(chosen, (one.cpu().numpy() for one in found.split(batch.lengths)), strict=True)
+
+
+def precision_and_recall(ranking: Sequence[int], wrong: set[int], count: int) -> tuple[float, float]:
+    """Of the first `count` of a ranking: the share that is wrong, and what share of all wrong ones they are."""
+    found = len(wrong & set(ranking[:count]))
+    return found / count, found / len(wrong)
