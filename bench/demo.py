@@ -173,6 +173,14 @@ def main() -> None:
         help=f"share of them that get a wrong label [{LABEL_ERRORS}]",
     )  # fmt: skip
     arguments = parser.parse_args()
+    # Before anything is written: a folder remembers its first settings.
+    for flag, value, allowed, fine in (
+        ("--seeds", min(arguments.seeds), "0 or more", min(arguments.seeds) >= 0),
+        ("--labels", arguments.labels, "1 or more", arguments.labels >= 1),
+        ("--label-errors", arguments.label_errors, "from 0 to below 1", 0 <= arguments.label_errors < 1),
+    ):
+        if not fine:
+            raise InputError(f"{flag} {value:g} is out of range; it must be {allowed}")
     warnings.filterwarnings("ignore", category=FutureWarning)
     end_with_children()
     seeds = list(dict.fromkeys(arguments.seeds))

@@ -133,9 +133,8 @@ def label_trust(judge: Judge, model) -> list[dict]:
     return sorted(found, key=lambda one: one["index"])
 
 
-def evaluate(judge: Judge, folder: Path) -> dict:
+def evaluate(judge: Judge, model) -> dict:
     """A model on `dev`, and on the wrongly labelled training questions."""
-    model = load_model(folder, "cpu")
     return judge.ex(model, "dev") | {"wrong_labels": judge.wrong_labels(model)}
 
 
@@ -144,7 +143,7 @@ def evaluate_run(judge: Judge, run: Path) -> dict:
     models = saved_models(run)
     valid = {step: judge.ex(load_model(folder, "cpu"), "valid")["ex"] for step, folder in models.items()}
     best, last = max(valid, key=lambda step: (valid[step], -step)), max(valid)
-    found = {step: evaluate(judge, models[step]) for step in {best, last}}
+    found = {step: evaluate(judge, load_model(models[step], "cpu")) for step in {best, last}}
     return {"valid": valid, "best_step": best, "last_step": last, "best": found[best], "last": found[last]}
 
 
@@ -163,8 +162,8 @@ def main() -> None:
     judge = Judge(arguments.data, load_tokenizer(folder, "--model"))
     if arguments.model:
         model = load_model(folder, "cpu")
-        result = evaluate(judge, folder) | {"valid_ex": judge.ex(model, "valid")["ex"]}
-        result |= {"label_trust": label_trust(judge, model)}
+        result = evaluate(judge, model) | {"label_trust": label_trust(judge, model)}
+        result["valid_ex"] = judge.ex(model, "valid")["ex"]
     else:
         result = evaluate_run(judge, arguments.run)
     write_atomically(arguments.json, json.dumps(result) + "\n")

@@ -71,3 +71,18 @@ def test_another_demo_in_the_same_folder_is_refused(tmp_path):
     demo.Demo(tmp_path, [0, 1], 1000, 0.2).check_settings()
     with pytest.raises(demo.InputError, match=r"holds another demo: label_errors \(0.2 there, 0.0 here\)"):
         demo.Demo(tmp_path, [0], 1000, 0.0).check_settings()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--labels", "0"], "--labels 0 is out of range; it must be 1 or more"),
+        (["--label-errors", "1"], "--label-errors 1 is out of range; it must be from 0 to below 1"),
+        (["--seeds", "0", "-1"], "--seeds -1 is out of range; it must be 0 or more"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_written(tmp_path, monkeypatch, flags, message):
+    monkeypatch.setattr("sys.argv", ["demo.py", "--output", str(tmp_path / "demo"), *flags])
+    with pytest.raises(demo.InputError, match=message):
+        demo.main()
+    assert not (tmp_path / "demo").exists()

@@ -49,7 +49,7 @@ def test_a_model_on_dev_and_on_wrong_labels(judge, student, monkeypatch):
         return golds if len(prompts) == len(golds) else [label["gold"] for label in wrong]
 
     monkeypatch.setattr(evaluate_run, "greedy_outputs", say_gold)
-    found = evaluate(judge, MODELS / "student")
+    found = evaluate(judge, student)
     assert found["ex"] == 100 and found["right"] == "1" * len(golds) and found["predictions"] == golds
     labels = found["wrong_labels"]
     assert (labels["n"], labels["gold"]) == (8, 8) and labels["right"] == "1" * 8
