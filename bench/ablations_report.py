@@ -8,7 +8,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from claims import CLAIMS, EX, claims_table, compare, with_interval
+from claims import CLAIMS, EX, EX_LAST, Measure, claims_table, compare, interval_over_seeds, with_interval
 from sections import marked, with_section
 
 from kid.config.methods import METHODS
@@ -41,6 +41,7 @@ REPORTS = {
             "rewriting": "kid",
             "rewriting with sampled tokens (`--fill sample`)": "kid-sample",
             "likelihood on gold prefixes (`--mle-on gold`)": "kid-mle-on-gold",
+            "no likelihood (`--mle-weight 0`)": "kid-no-mle",
         },
         against="rkd",
     ),
@@ -52,7 +53,6 @@ REPORTS = {
             "on gold, and likelihood of gold (rkd)": "rkd",
             "on gold, no likelihood": "rkd-no-mle",
             "on own outputs (gkd-rkl)": "gkd-rkl",
-            "on own outputs, sampled at temperature 0.5": "gkd-rkl-cold",
         },
         against="gkd-rkl",
     ),
@@ -83,21 +83,22 @@ def column(setting: dict, run: str, key: str) -> list[float]:
     return [one[key] for one in setting["runs"][run]]
 
 
-def difference(setting: dict, run: str, other: str) -> str:
+def difference(setting: dict, run: str, other: str, measure: Measure = EX) -> str:
     """EX of a run less that of another, paired by seed and question, with its interval; of a run itself "-"."""
-    return "-" if run == other else with_interval(*compare(EX, setting["runs"][run], setting["runs"][other]))
+    return "-" if run == other else with_interval(*compare(measure, setting["runs"][run], setting["runs"][other]))
 
 
 def table(report: Report, setting: dict) -> str:
-    """A report as Markdown: EX over the seeds, at the best and at the last checkpoint."""
+    """A report's rows that the setting has, as Markdown: EX over the seeds, at the best and at the last checkpoint."""
+    labelled = {label: run for label, run in report.rows.items() if run in setting["runs"]}
     header = [report.first_column, "EX best", f"less {report.against}, 95 % interval", "EX last"]
     rows = []
-    for label, run in report.rows.items():
+    for label, run in labelled.items():
         best, last = (format_mean(column(setting, run, key)) for key in ("ex", "ex_last"))
         rows.append([label, best, difference(setting, run, report.against), last])
     if report.error_rates:
         header += ["tokens changed, %", "of those masked, %"]
-        for row, run in zip(rows, report.rows.values(), strict=True):
+        for row, run in zip(rows, labelled.values(), strict=True):
             for key in ("error_rate", "masked_error_rate"):
                 row.append(f"{100 * statistics.mean(column(setting, run, key)):.1f}")
     return markdown_table(header, rows)
@@ -139,6 +140,22 @@ def rates_table(setting: dict) -> str:
     return markdown_table(["EX on valid", *rates], rows)
 
 
+def kid_table(settings: dict[str, dict]) -> str:
+    """Every run of kid in every setting, less rkd there: the best epoch on valid, and best and last on dev."""
+    header = ["labels", "run", "valid, best", "dev, best", "dev, last", "rkd on dev, best"]
+    rows = []
+    for title, setting in settings.items():
+        rkd = setting["runs"]["rkd"]
+        for run in (run for run in setting["runs"] if run.startswith("kid")):
+            pairs = zip(setting["runs"][run], rkd, strict=True)
+            valid = with_interval(
+                *interval_over_seeds([max(one["valid"]) - max(other["valid"]) for one, other in pairs])
+            )
+            on_dev = (difference(setting, run, "rkd", measure) for measure in (EX, EX_LAST))
+            rows.append([title, run, valid, *on_dev, format_mean(column(setting, "rkd", "ex"))])
+    return markdown_table(header, rows, left=2)
+
+
 def paragraph(text: str) -> str:
     return textwrap.fill(text, 120, break_on_hyphens=False)
 
@@ -152,7 +169,7 @@ def setting_parts(title: str, setting: dict, results: dict) -> list[str]:
     parts = [f"### {title.capitalize()}: {name_of(setting)}", methods_table(setting), paragraph(chosen)]
     parts.append(rates_table(setting))
     for report in REPORTS.values():
-        if set(report.rows.values()) <= set(setting["runs"]):
+        if report.against in setting["runs"] and len(set(report.rows.values()) & set(setting["runs"])) > 1:
             parts += [f"**{report.title}**", table(report, setting)]
     return [*parts, "**The paper's claims**", claims_table(setting["runs"])]
 
@@ -190,7 +207,17 @@ def section(results: dict) -> str:
         paragraph(judged),
     ]
     for title, setting in settings.items():
-        parts += setting_parts(title, setting, results)
+        if "sft" in setting["runs"]:
+            parts += setting_parts(title, setting, results)
+    others = "; ".join(
+        f"*{title}*: {name_of(setting)}, base {setting['models']['student base']['ex']:.1f} on dev"
+        for title, setting in settings.items()
+    )
+    compared = (
+        "Each run of kid less rkd, EX in points with 95 % intervals: over seeds on `valid`, over seeds and questions "
+        f"on `dev`. {others}."
+    )
+    parts += ["### Where is KID above RKD?", paragraph(compared), kid_table(settings)]
     return marked("ablations", parts)
 
 
@@ -211,10 +238,11 @@ def write_report(results: dict, docs: Path) -> None:
     plot_settings(
         {
             name_of(setting): (
-                {run: [one["valid"] for one in setting["runs"][run]] for run in ("sft", "fkd", "rkd", "kid")},
+                {run: [one["valid"] for one in setting["runs"][run]] for run in ("sft", "rkd", "kid")},
                 setting["models"]["student base"]["valid"],
             )
             for setting in results["settings"].values()
+            if "sft" in setting["runs"]
         },
         docs / "ablations_epochs.png",
     )

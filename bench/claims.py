@@ -24,6 +24,7 @@ class Measure:
 
 
 EX = Measure("EX, points", "right", 1)
+EX_LAST = Measure("EX after the last epoch, points", "right_last", 1)
 EX_ACC_ERR = Measure("ExAccErr, points", "ex_acc_err", -1)
 SECONDS = Measure("seconds per step, %", "seconds", -1)
 
@@ -120,7 +121,7 @@ def compare(measure: Measure, first: list[dict], second: list[dict]) -> tuple[fl
         first, second: a run's results, one a seed, in the same order of seeds.
     """
     sides = [[one[measure.key] for one in run] for run in (first, second)]
-    if measure is EX:
+    if measure in (EX, EX_LAST):
         verdicts = [np.array([[int(mark) for mark in one] for one in side], dtype=float) for side in sides]
         return interval_over_both(100 * (verdicts[0] - verdicts[1]))
     if measure is SECONDS:

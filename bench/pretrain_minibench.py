@@ -10,6 +10,8 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,7 +21,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from kid.config.run_config import RunConfig
 from kid.errors import OneLineParser, run_script
 from kid.files import write_atomically
-from kid.minibench.patterns import PATTERNS
+from kid.minibench.patterns import PATTERNS, Pattern
 from kid.minibench.pretraining import FreshBatches, pretraining_texts
 from kid.minibench.tiny_models import MODELS, tiny_config, train_tokenizer
 from kid.models.prefix_cache import encode_prompts, forward_outputs
@@ -27,12 +29,26 @@ from kid.models.response_model import ResponseModel
 from kid.progress import progress_bar
 
 VOCABULARY = 2048
-SIZES = {
-    "student": {"hidden": 96, "layers": 2, "heads": 4},
-    "teacher": {"hidden": 128, "layers": 4, "heads": 4},
+SMALL, LARGE = {"hidden": 96, "layers": 2, "heads": 4}, {"hidden": 128, "layers": 4, "heads": 4}
+SIMPLE = [pattern for pattern in PATTERNS if pattern.is_simple]
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What a model is made of. rounds: steps and highest learning rate of each round of the schedule."""
+
+    size: dict[str, int]
+    patterns: Sequence[Pattern]
+    rounds: list[tuple[int, float]]
+
+
+# The first two come with the project; the others are the ablations' other bases.
+PLANS = {
+    "student": Pretraining(SMALL, SIMPLE, [(1500, 3e-3)]),
+    "teacher": Pretraining(LARGE, PATTERNS, [(1800, 3e-3), (1800, 3e-3)]),
+    "weaker-student": Pretraining(SMALL, PATTERNS, [(700, 3e-3)]),
+    "stronger-student": Pretraining(SMALL, PATTERNS, [(1800, 3e-3)]),
 }
-# Steps and highest learning rate of each round of the schedule.
-ROUNDS = {"student": [(1500, 3e-3)], "teacher": [(1800, 3e-3), (1800, 3e-3)]}
 DATABASES, QUESTIONS = 8, 8  # of a batch
 WARMUP = 100
 LOGGED = 50  # steps from one line of the log, and one state to resume from, to the next
@@ -51,13 +67,13 @@ def learning_rate(step: int, rounds: list[tuple[int, float]]) -> float:
 
 
 def total_steps(name: str) -> int:
-    return sum(steps for steps, _ in ROUNDS[name])
+    return sum(steps for steps, _ in PLANS[name].rounds)
 
 
 def train(
     name: str, tokenizer, seed: int, until: int | None = None, folder: Path | None = None
 ) -> tuple[PreTrainedModel, list[float]]:
-    """Train one model of `SIZES` from random weights.
+    """Train one model of `PLANS` from random weights.
 
     Args:
         seed: of the weights and of the questions.
@@ -69,7 +85,7 @@ def train(
     """
     torch.manual_seed(seed)
     vocabulary = -(-len(tokenizer) // 64) * 64
-    model = AutoModelForCausalLM.from_config(tiny_config("qwen2", tokenizer, vocabulary, **SIZES[name]))
+    model = AutoModelForCausalLM.from_config(tiny_config("qwen2", tokenizer, vocabulary, **PLANS[name].size))
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
     done, losses, began, until = 0, [], time.time(), until or total_steps(name)
     if folder and (folder / UNFINISHED).exists():
@@ -78,14 +94,13 @@ def train(
         optimizer.load_state_dict(state["optimizer"])
         done = state["done"]
     student, config = ResponseModel(model), RunConfig(fused=False)
-    patterns = PATTERNS if name == "teacher" else [pattern for pattern in PATTERNS if pattern.is_simple]
-    fresh = FreshBatches(tokenizer, patterns, DATABASES, QUESTIONS, f"pretraining-{name}-{seed}", done)
+    fresh = FreshBatches(tokenizer, PLANS[name].patterns, DATABASES, QUESTIONS, f"pretraining-{name}-{seed}", done)
     batches = iter(DataLoader(fresh, batch_size=None, num_workers=1, prefetch_factor=8))
     with progress_bar(f"pretraining: {name}", "step", until) as bar:
         bar.update(done)
         for step in range(done, until):
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, ROUNDS[name])
+                group["lr"] = learning_rate(step, PLANS[name].rounds)
             batch = next(batches)
             prefix = encode_prompts(config, student, batch, separately=False)
             logits = forward_outputs(config, student, batch, prefix, batch.completion_ids)
@@ -117,7 +132,7 @@ def write_record(folder: Path, name: str, seed: int, losses: list[float]) -> Non
 
 def main() -> None:
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=SIZES, help="which one to train")
+    parser.add_argument("model", choices=PLANS, help="which one to train")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write it to [kid/minibench/models/MODEL]")
     parser.add_argument("--seed", type=int, default=0, help="random seed [0]")
     arguments = parser.parse_args()

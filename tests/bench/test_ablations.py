@@ -8,8 +8,8 @@ import time
 import ablations as ablations_module
 import numpy as np
 import pytest
-from ablations import EXPOSED, RATES, RUNS, SETTINGS, Ablation, Setting, method_of, play
-from ablations_report import REPORTS, methods_table, rates_table, section, setting_parts, table, write_report
+from ablations import EXPOSED, PAIR, RATES, RUNS, SETTINGS, Ablation, Setting, method_of, play
+from ablations_report import REPORTS, kid_table, methods_table, rates_table, section, setting_parts, table, write_report
 from running import run_jobs
 from safetensors.numpy import save_file
 from sections import markers, with_section
@@ -49,8 +49,8 @@ def made_up_setting(seeds: tuple[int, ...], label_errors: float = 0.2, names=tup
     methods = dict.fromkeys(map(method_of, names))
     return {
         "labels": 500, "label_errors": label_errors, "models": models, "runs": runs,
-        "rates": {method: {"3e-4": 40.0, "1e-3": 42.0, "3e-3": 41.0} for method in methods},
-        "chosen": dict.fromkeys(methods, "1e-3"),
+        "rates": {method: {"1e-4": 40.0, "3e-4": 42.0, "1e-3": 41.0} for method in methods},
+        "chosen": dict.fromkeys(methods, "3e-4"),
     }  # fmt: skip
 
 
@@ -61,7 +61,8 @@ def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
         "settings": {
             "imperfect": made_up_setting(seeds),
             "clean": made_up_setting(seeds, 0.0),
-            "more labels": made_up_setting(seeds, names=("sft", "fkd", "rkd", "kid")),
+            "more labels": made_up_setting(seeds, names=("sft", "rkd", "kid")),
+            "weaker base": made_up_setting(seeds, names=PAIR),
         },
     }  # fmt: skip
 
@@ -81,7 +82,7 @@ def ablation(tmp_path, monkeypatch) -> Ablation:
 
 
 class Executed:
-    """Stands in for running commands: notes them, and writes a score in which 3e-3 is best for kid, 1e-3 for others."""
+    """Stands in for running commands: notes them, and writes a score in which 1e-3 is best for kid, 3e-4 for others."""
 
     def __init__(self, ablation: Ablation) -> None:
         self.ablation, self.commands = ablation, {}
@@ -92,9 +93,9 @@ class Executed:
                 self.commands[log.name] = command
                 if log.name.endswith(".exposure.log"):
                     self.ablation.exposure(name).write_text('{"ex_acc_err_full": 3.0}')
-            best = "3e-3" if name.startswith("kid") else "1e-3"
+            best = "1e-3" if name.startswith("kid") else "3e-4"
             one = {"ex": 41.0, "right": "01", "wrong_labels": {"n": 2, "label": 1, "gold": 1}}
-            found = {"valid": {"1": 40.0, "2": 41.0 + (f"lr{best}" in name)}, "best_step": 32, "last": one, "best": one}
+            found = {"valid": {"1": 40.0, "2": 41.0 + (f"lr{best}" in name)}, "best_step": 16, "last": one, "best": one}
             path = self.ablation.scores(name)
             path.parent.mkdir(exist_ok=True, parents=True)
             path.write_text(json.dumps(found | one | {"valid_ex": 33.0}))
@@ -113,17 +114,17 @@ def test_every_row_of_every_report_is_a_run_and_every_run_is_in_a_report():
 def test_each_method_gets_its_rate_first_and_what_is_done_is_not_done_again(ablation):
     executed = Executed(ablation)
     found = play({"imperfect": ablation}, 2, executed)["imperfect"]
-    assert found["chosen"]["kid"] == "3e-3" and found["chosen"]["rkd"] == "1e-3"
+    assert found["chosen"]["kid"] == "1e-3" and found["chosen"]["rkd"] == "3e-4"
     trained = [name for name in executed.commands if not name.endswith((".scores.log", ".exposure.log"))]
     # The rates of nine methods; then every run under two seeds, less what the rates' runs have trained already.
     assert len(trained) == 3 * 9 + 2 * len(RUNS) - 9
-    assert "kid-hard-lr3e-3-seed1.log" in trained and "kid-hard-lr1e-3-seed1.log" not in trained
-    hard = executed.commands["kid-hard-lr3e-3-seed1.log"]
+    assert "kid-hard-lr1e-3-seed1.log" in trained and "kid-hard-lr3e-4-seed1.log" not in trained
+    hard = executed.commands["kid-hard-lr1e-3-seed1.log"]
     assert hard[hard.index("--mask-strategy") + 1] == "hard" and hard[hard.index("--num_gpus") + 1] == "1"
-    assert hard[hard.index("--seed") + 1] == "1" and hard[hard.index("--lr") + 1] == "3e-3"
-    assert hard[hard.index("--save-steps") + 1] == "32" and "--resume" in hard and "--teacher" in hard
-    assert "--teacher" not in executed.commands["sft-lr1e-3-seed1.log"]
-    distill = executed.commands["f-distill-lr1e-3-seed0.log"]
+    assert hard[hard.index("--seed") + 1] == "1" and hard[hard.index("--lr") + 1] == "1e-3"
+    assert hard[hard.index("--save-steps") + 1] == "16" and "--resume" in hard and "--teacher" in hard
+    assert "--teacher" not in executed.commands["sft-lr3e-4-seed1.log"]
+    distill = executed.commands["f-distill-lr3e-4-seed0.log"]
     assert distill[distill.index("--teacher-outputs") + 1] == str(ablation.teacher_outputs)
     assert {name.split("-lr")[0] for name in executed.commands if "exposure" in name} == EXPOSED
     assert found["runs"]["kid"][1]["best_epoch"] == 1.0 and found["runs"]["kid"][1]["ex_acc_err"] == 3.0
@@ -218,7 +219,7 @@ def test_tables():
     lines = methods_table(setting).splitlines()
     assert lines[2] == "| teacher | - | - | - | 83.3 | - | - | - | - | - | - |"
     assert lines[7].startswith(
-        "| f-distill | tvd | teacher, on-policy | 1e-3 | 45.0 ± 2.0 | +0.0 (+0.0 to +0.0) | 3.0 |"
+        "| f-distill | tvd | teacher, on-policy | 3e-4 | 45.0 ± 2.0 | +0.0 (+0.0 to +0.0) | 3.0 |"
     )
     assert lines[7].endswith("| 44.0 ± 2.0 | 1.30 | 40 % | 50 % |")
     assert methods_table(made_up_setting((0,), 0.0)).splitlines()[-1].endswith("| 1.80 | - | - |")
@@ -226,6 +227,28 @@ def test_tables():
     assert ratios[3] == "| 0.2 | 50.0 ± 2.0 | - | 49.0 ± 2.0 | 5.0 | 25.0 |"
     assert "rkd, to the last digit) | 44.0 ± 2.0 | - | 43.0 ± 2.0 |" in table(REPORTS["rewriting"], setting)
     assert rates_table(setting).splitlines()[2] == "| sft | 40.0 | **42.0** | 41.0 |"
+
+
+def test_every_run_of_kid_is_compared_with_rkd_in_every_setting():
+    results = made_up_results((0, 1))
+    for one in results["settings"]["weaker base"]["runs"]["kid"]:
+        one["right"], one["valid"] = "11" + "10" * 119, [30.0, 43.5, 40.0]
+    rows = [line.split(" | ") for line in kid_table(results["settings"]).splitlines()[2:]]
+    runs = [run for run in RUNS if run.startswith("kid")]
+    assert [row[1] for row in rows] == [*runs, *runs, "kid", "kid"]
+    assert rows[-1][0] == "| weaker base" and rows[-1][2] == "+2.5 (+2.5 to +2.5)"
+    assert rows[-1][3] == "+0.4 (-0.4 to +1.2)" and rows[-1][4] == "+0.0 (+0.0 to +0.0)"
+    assert "### Where is KID above RKD?" in section(results) and "### Weaker base" not in section(results)
+
+
+def test_a_base_that_does_not_come_with_the_project_is_trained_once(tmp_path):
+    ablation = Ablation(tmp_path, "weaker base", [0], ["rkd", "kid"])
+    ((log, command),) = ablation.base_job()
+    assert log.name == "weaker-student.log" and command[-3:] == ["weaker-student", "--output", str(ablation.base)]
+    ablation.base.mkdir(parents=True)
+    save_file({"weight": np.zeros(3, np.float32)}, ablation.base / "model.safetensors")
+    assert not list(ablation.base_job())
+    assert not list(Ablation(tmp_path, "imperfect", [0], ["rkd"]).base_job())
 
 
 def test_a_setting_of_few_runs_has_only_the_tables_that_they_fill():

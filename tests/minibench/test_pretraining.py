@@ -1,4 +1,4 @@
-"""The tiny models that come with the project: their prompts are the pipeline's, and their training can be repeated."""
+"""The tiny models that come with the project: their prompts are the pipeline's, and they are small."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import random
 from contextlib import ExitStack
 
 import pytest
-from helpers.launcher import ROOT
 
 from kid.config.run_config import RunConfig
 from kid.data.prepare import prepare
@@ -23,16 +22,6 @@ from kid.models.pretrained import check_same_tokenizer, load_tokenizer
 @pytest.fixture(scope="module")
 def tokenizer():
     return load_tokenizer(MODELS / "student", "--student")
-
-
-@pytest.fixture(scope="module")
-def pretrain(tmp_path_factory):
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("pretrain_minibench", ROOT / "bench" / "pretrain_minibench.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_prompts_drawn_in_memory_are_those_of_the_pipeline(minibench, tokenizer):
@@ -64,19 +53,3 @@ def test_batches_go_on_where_they_are_told(tokenizer):
 def test_the_models_share_a_tokenizer_and_are_small(tokenizer):
     check_same_tokenizer(tokenizer, load_tokenizer(MODELS / "teacher", "--teacher"), "student", "teacher")
     assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) <= 8e6
-
-
-@pytest.mark.parametrize("name", ["student", "teacher"])
-def test_five_steps_of_the_training_repeat(pretrain, tokenizer, name):
-    recorded = json.loads((MODELS / "pretraining.json").read_text())[name]
-    assert recorded["steps"] == pretrain.total_steps(name)
-    _, losses = pretrain.train(name, tokenizer, recorded["seed"], until=5)
-    assert losses == pytest.approx(recorded["first_losses"], abs=1e-3)
-
-
-def test_the_learning_rate_warms_up_and_falls_in_each_round(pretrain):
-    rounds = [(1000, 3e-3), (500, 1e-3)]
-    rates = [pretrain.learning_rate(step, rounds) for step in range(1500)]
-    assert rates[0] == pytest.approx(3e-5) and rates[1000] == pytest.approx(1e-5)
-    assert max(rates) == max(rates[90:110]) <= 3e-3 and max(rates[1000:]) == max(rates[1090:1110]) <= 1e-3
-    assert rates[999] == pytest.approx(3e-4, rel=0.01) and rates[1499] == pytest.approx(1e-4, rel=0.01)
