@@ -1,8 +1,7 @@
 """The paper's claims on minibench, under imperfect and under clean labels: methods, strategies, ratios, rewriting.
 
-Student base and teacher are those of kid/minibench/models. In every setting each method first gets its own learning
-rate, out of the same three, by its best EX on `valid`; the runs that vary a method have its rate. What is done already
-is not done again; the results go to docs/results.md.
+Each method first gets its own learning rate, out of the same three, by its best EX on `valid`; the runs that vary a
+method have its rate. What is done already is not done again; the results go to docs/results.md.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from claims import CLAIMS, EX_ACC_ERR, claims_table
 from running import ROOT, Command, console, differing, end_with_children, execute, launched, launcher, run_jobs
 from tqdm import tqdm
 
+from kid.config.methods import METHODS
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
 from kid.minibench.build import LABEL_ERRORS, TRAIN_DATABASES, build_minibench
@@ -55,14 +55,11 @@ RUNS = {
     "rkd-no-mle": "--method rkd --mle-weight 0",
     "kid-no-mle": "--method kid --mle-weight 0",
 }
-RATES = ("1e-4", "3e-4", "1e-3")
-BATCH, EPOCHS = 16, 8
+RATES = ("3e-4", "1e-3", "2e-3")
+BATCH = 16
 NEW_TOKENS = "80"
 # All weights: with the embeddings of so small a student frozen, LoRA of rank 16 hardly moves it in so few steps.
-STUDENT = (
-    f"--lora-rank 0 --epochs {EPOCHS} --batch-size {BATCH} --micro-batch-size 16 --batching schema "
-    f"--max-new-tokens {NEW_TOKENS}"
-)
+STUDENT = f"--lora-rank 0 --batch-size {BATCH} --micro-batch-size 16 --batching schema --max-new-tokens {NEW_TOKENS}"
 TEACHER = "--teacher {teacher} --teacher-deepspeed ds_configs/teacher_whole.json"  # of all runs but sft
 EXPOSURE = "--split dev --questions-limit 80 --samples 2 --max-completion-length 80 --batch-size 80"
 # Exposure bias is measured of those that a claim compares by it.
@@ -72,31 +69,38 @@ ERROR_RATES = ("error_rate", "masked_error_rate")
 
 @dataclass(frozen=True)
 class Setting:
-    """Labels that students learn from, and the runs that do.
+    """Labels that students learn from, for how long, and the runs that do.
 
-    base: the student base, a model of bench/pretrain_minibench.py. patterns: kinds of question in `train`.
+    base: the student base, a model of bench/pretrain_minibench.py. patterns: kinds of question in `train`. rates_of:
+    another setting, whose learning rates are taken.
     """
 
     labels: int
+    epochs: int
     label_errors: float
     runs: tuple[str, ...] = tuple(RUNS)
     base: str = "student"
     patterns: Sequence[Pattern] = PATTERNS
+    rates_of: str | None = None
 
     @property
     def steps_per_epoch(self) -> int:
         return math.ceil(self.labels / BATCH)
 
 
+OF_METHODS = (*METHODS, "kid-mask-only")
 PAIR = ("rkd", "kid")
+# With fewer labels than 3,000 no method lifts the tiny student base above what it knows.
 SETTINGS = {
-    "imperfect": Setting(250, LABEL_ERRORS),
-    "clean": Setting(250, 0.0, tuple(run for run in RUNS if run not in ("kid-sample", "kid-mle-on-gold"))),
-    "more labels": Setting(1000, LABEL_ERRORS, ("sft", "rkd", "kid")),
+    "imperfect": Setting(3000, 2, LABEL_ERRORS),
+    "clean": Setting(3000, 2, 0.0, OF_METHODS, rates_of="imperfect"),
+    "few labels": Setting(500, 8, LABEL_ERRORS, ("sft", *PAIR)),
     # Only the kinds of question that the student base has not seen; their SQL has 31 tokens on average, not 23.
-    "longer outputs": Setting(250, LABEL_ERRORS, PAIR, patterns=[one for one in PATTERNS if not one.is_simple]),
-    "weaker base": Setting(250, LABEL_ERRORS, PAIR, base="weaker-student"),
-    "stronger base": Setting(250, LABEL_ERRORS, PAIR, base="stronger-student"),
+    "longer outputs": Setting(
+        3000, 2, LABEL_ERRORS, PAIR, patterns=[one for one in PATTERNS if not one.is_simple], rates_of="imperfect"
+    ),
+    "weaker base": Setting(3000, 2, LABEL_ERRORS, PAIR, base="weaker-student", rates_of="imperfect"),
+    "stronger base": Setting(3000, 2, LABEL_ERRORS, PAIR, base="stronger-student", rates_of="imperfect"),
 }
 
 
@@ -130,6 +134,8 @@ class Ablation:
         in_project = self.setting.base == "student"
         self.base = MODELS / "student" if in_project else output.absolute() / "bases" / self.setting.base
         self.models = {"teacher": MODELS / "teacher", "student base": self.base}
+        rates_of = self.setting.rates_of
+        self.tuned = Ablation(output, rates_of, seeds, self.methods) if rates_of else self
 
     def run(self, student: str) -> Path:
         return self.output / "students" / student
@@ -144,13 +150,13 @@ class Ablation:
         return json.loads(self.scores(name).read_text(encoding="utf-8"))
 
     def tried(self) -> dict[str, list[str]]:
-        """Method -> the students, one a rate, from which its rate is chosen."""
+        """Method -> the students, one a rate, from which its rate is chosen; they are those of `tuned`."""
         return {method: [f"{method}-lr{rate}-seed{self.seeds[0]}" for rate in RATES] for method in self.methods}
 
     def valid_ex(self, method: str) -> dict[str, float]:
         """Rate -> the best EX on valid of the student that tried it."""
         students = zip(RATES, self.tried()[method], strict=True)
-        return {rate: max(self.found(student)["valid"].values()) for rate, student in students}
+        return {rate: max(self.tuned.found(student)["valid"].values()) for rate, student in students}
 
     def rate(self, method: str) -> str:
         """The method's own rate; of equally good ones the lowest."""
@@ -181,7 +187,7 @@ class Ablation:
         """Write down what the scores hang on. Raises InputError where there are some that were made otherwise."""
         data = [self.data / name for name in ("train_spider.json", "valid.json", "dev.json", "tables.json")]
         weights = [path for folder in self.models.values() for path in sorted(folder.glob("*.safetensors"))]
-        now = {"student": STUDENT, "teacher": TEACHER, "exposure": EXPOSURE}
+        now = {"student": STUDENT, "epochs": str(self.setting.epochs), "teacher": TEACHER, "exposure": EXPOSURE}
         now |= {"data and models": digest([*data, *weights]), **{f"run {name}": flags for name, flags in RUNS.items()}}
         file = self.output / "settings.json"
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -205,7 +211,7 @@ class Ablation:
         run, rest = student.split("-lr")
         rate, seed = rest.rsplit("-seed", 1)
         paths = {"teacher": self.models["teacher"], "teacher_outputs": self.teacher_outputs}
-        words = f"{STUDENT} {RUNS[run]} {TEACHER if run != 'sft' else ''}".split()
+        words = f"{STUDENT} --epochs {self.setting.epochs} {RUNS[run]} {TEACHER if run != 'sft' else ''}".split()
         own = ["--student", str(self.models["student base"]), "--lr", rate, "--seed", seed]
         return [*own, "--save-steps", str(self.setting.steps_per_epoch), *(word.format(**paths) for word in words)]
 
@@ -253,7 +259,9 @@ class Ablation:
         models = {name: self.found(name) for name in self.models}
         return {
             "labels": self.setting.labels,
+            "epochs": self.setting.epochs,
             "label_errors": self.setting.label_errors,
+            "rates_of": self.setting.rates_of,
             "rates": {method: self.valid_ex(method) for method in self.methods},
             "chosen": {method: self.rate(method) for method in self.methods},
             "models": {
@@ -280,22 +288,32 @@ def run_with_bar(title: str, jobs: dict[str, Iterator[Command]], workers: int, r
         run(jobs, workers, watch)
 
 
+def prepare(title: str, ablation: Ablation, run: Callable) -> None:
+    """The data, the student base and, for f-distill, the teacher's outputs."""
+    ablation.make_data()
+    if base := list(ablation.base_job()):
+        run_with_bar(f"{title}: student base", {ablation.setting.base: iter(base)}, 1, run)
+    ablation.check_settings()
+    if "f-distill" in ablation.methods and not ablation.teacher_outputs.exists():
+        console.print(f"{title}: the teacher's outputs for f-distill ...")
+        ablation.write_teacher_outputs()
+
+
 def play(ablations: dict[str, Ablation], workers: int, run: Callable = run_jobs) -> dict:
     """All of it, setting by setting; what is done already is not done again. Returns what the report is made of."""
     found = {}
     for title, ablation in ablations.items():
-        ablation.make_data()
-        run_with_bar(f"{title}: student base", {ablation.setting.base: ablation.base_job()}, workers, run)
-        ablation.check_settings()
-        if "f-distill" in ablation.methods and not ablation.teacher_outputs.exists():
-            console.print(f"{title}: the teacher's outputs for f-distill ...")
-            ablation.write_teacher_outputs()
-        tried = [*ablation.models, *(student for students in ablation.tried().values() for student in students)]
-        run_with_bar(f"{title}: learning rates", {name: ablation.job(name) for name in tried}, workers, run)
+        tuned = ablation.tuned
+        if tuned is not ablation:
+            prepare(ablation.setting.rates_of, tuned, run)
+        prepare(title, ablation, run)
+        tried = [student for students in ablation.tried().values() for student in students]
+        run_with_bar(f"{title}: learning rates", {name: tuned.job(name) for name in tried}, workers, run)
         students = ablation.students()
         # Seed by seed: a run of fewer seeds is the beginning of one of more.
         in_order = [students[run][place] for place in range(len(ablation.seeds)) for run in ablation.runs]
-        run_with_bar(f"{title}: seeds", {name: ablation.job(name) for name in in_order}, workers, run)
+        jobs = {name: ablation.job(name) for name in (*ablation.models, *in_order)}
+        run_with_bar(f"{title}: seeds", jobs, workers, run)
         exposed = [student for run in ablation.runs if run in EXPOSED for student in students[run]]
         run_with_bar(f"{title}: ExAccErr", {name: ablation.exposure_job(name) for name in exposed}, workers, run)
         found[title] = ablation.results()
@@ -323,7 +341,7 @@ def main() -> None:
     ablations = {name: ablation for name, ablation in ablations.items() if ablation.runs}
     found = {
         "command": f"python bench/ablations.py --seeds {' '.join(map(str, seeds))}",
-        "seeds": seeds, "workers": arguments.workers, "epochs": EPOCHS, "batch": BATCH, "student_flags": STUDENT,
+        "seeds": seeds, "workers": arguments.workers, "batch": BATCH, "student_flags": STUDENT,
         "exposure_flags": EXPOSURE, "flags": RUNS, "settings": play(ablations, arguments.workers),
     }  # fmt: skip
     if arguments.settings or arguments.runs:  # some of it: printed, and docs/ left alone

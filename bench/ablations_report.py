@@ -75,7 +75,7 @@ REPORTS = {
 
 def name_of(setting: dict) -> str:
     wrong = f"{100 * setting['label_errors']:g} % of them wrong" if setting["label_errors"] else "all right"
-    return f"{setting['labels']:,} labels, {wrong}"
+    return f"{setting['labels']:,} labels, {wrong}, {setting['epochs']} epochs"
 
 
 def column(setting: dict, run: str, key: str) -> list[float]:
@@ -162,9 +162,10 @@ def paragraph(text: str) -> str:
 
 def setting_parts(title: str, setting: dict, results: dict) -> list[str]:
     """A setting's tables, and the paper's claims judged by its runs."""
+    where = f", in the setting *{setting['rates_of']}*" if setting["rates_of"] else ""
     chosen = (
-        f"Learning rates, chosen by the best EX on `valid` under seed {results['seeds'][0]}: **bold**. Runs that vary "
-        "a method have its rate."
+        f"Learning rates, chosen by the best EX on `valid` under seed {results['seeds'][0]}{where}: **bold**. Runs "
+        "that vary a method have its rate."
     )
     parts = [f"### {title.capitalize()}: {name_of(setting)}", methods_table(setting), paragraph(chosen)]
     parts.append(rates_table(setting))
@@ -182,8 +183,8 @@ def section(results: dict) -> str:
     pairs = sum(len(claim.pairs) for claim in CLAIMS)
     intro = (
         f"`{results['command']}` (`make ablations`). Teacher ({sizes['teacher']}) and student base "
-        f"({sizes['student base']}) are those of `kid/minibench/models`; every student starts from that base and "
-        f"trains all weights for {results['epochs']} epochs with `{results['student_flags']}`. Seeds: "
+        f"({sizes['student base']}) are those of `kid/minibench/models`; every student starts from that base, if "
+        f"nothing else is said, and trains all weights with `{results['student_flags']}`. Seeds: "
         f"{', '.join(map(str, results['seeds']))}. EX is percent on the 1,000 questions of `dev`, on databases in no "
         "other split, ± the sample standard deviation over seeds; *best*: the epoch with the highest EX on `valid`, "
         "*last*: after all epochs. Tokens changed: the share of the output's tokens (without EOS) that the rewriting "

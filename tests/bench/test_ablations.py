@@ -48,7 +48,7 @@ def made_up_setting(seeds: tuple[int, ...], label_errors: float = 0.2, names=tup
     }
     methods = dict.fromkeys(map(method_of, names))
     return {
-        "labels": 500, "label_errors": label_errors, "models": models, "runs": runs,
+        "labels": 500, "epochs": 2, "label_errors": label_errors, "rates_of": None, "models": models, "runs": runs,
         "rates": {method: {"1e-4": 40.0, "3e-4": 42.0, "1e-3": 41.0} for method in methods},
         "chosen": dict.fromkeys(methods, "3e-4"),
     }  # fmt: skip
@@ -56,12 +56,12 @@ def made_up_setting(seeds: tuple[int, ...], label_errors: float = 0.2, names=tup
 
 def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
     return {
-        "command": "python bench/ablations.py", "seeds": list(seeds), "workers": 2, "epochs": 8, "batch": 16,
-        "student_flags": "--epochs 8", "exposure_flags": "--samples 2", "flags": RUNS,
+        "command": "python bench/ablations.py", "seeds": list(seeds), "workers": 2, "batch": 16,
+        "student_flags": "--lora-rank 0", "exposure_flags": "--samples 2", "flags": RUNS,
         "settings": {
             "imperfect": made_up_setting(seeds),
             "clean": made_up_setting(seeds, 0.0),
-            "more labels": made_up_setting(seeds, names=("sft", "rkd", "kid")),
+            "few labels": made_up_setting(seeds, names=("sft", "rkd", "kid")),
             "weaker base": made_up_setting(seeds, names=PAIR),
         },
     }  # fmt: skip
@@ -88,14 +88,22 @@ class Executed:
         self.ablation, self.commands = ablation, {}
 
     def __call__(self, jobs, workers, watch) -> None:
-        for number, (name, commands) in enumerate(jobs.items(), start=1):
+        for number, (name, job) in enumerate(jobs.items(), start=1):
+            commands = list(job)
+            if not commands:  # done already
+                continue
             for log, command in commands:
                 self.commands[log.name] = command
                 if log.name.endswith(".exposure.log"):
                     self.ablation.exposure(name).write_text('{"ex_acc_err_full": 3.0}')
             best = "1e-3" if name.startswith("kid") else "3e-4"
             one = {"ex": 41.0, "right": "01", "wrong_labels": {"n": 2, "label": 1, "gold": 1}}
-            found = {"valid": {"1": 40.0, "2": 41.0 + (f"lr{best}" in name)}, "best_step": 16, "last": one, "best": one}
+            found = {
+                "valid": {"1": 40.0, "2": 41.0 + (f"lr{best}" in name)},
+                "best_step": 188,
+                "last": one,
+                "best": one,
+            }
             path = self.ablation.scores(name)
             path.parent.mkdir(exist_ok=True, parents=True)
             path.write_text(json.dumps(found | one | {"valid_ex": 33.0}))
@@ -122,7 +130,7 @@ def test_each_method_gets_its_rate_first_and_what_is_done_is_not_done_again(abla
     hard = executed.commands["kid-hard-lr1e-3-seed1.log"]
     assert hard[hard.index("--mask-strategy") + 1] == "hard" and hard[hard.index("--num_gpus") + 1] == "1"
     assert hard[hard.index("--seed") + 1] == "1" and hard[hard.index("--lr") + 1] == "1e-3"
-    assert hard[hard.index("--save-steps") + 1] == "16" and "--resume" in hard and "--teacher" in hard
+    assert hard[hard.index("--save-steps") + 1] == "188" and "--resume" in hard and "--teacher" in hard
     assert "--teacher" not in executed.commands["sft-lr3e-4-seed1.log"]
     distill = executed.commands["f-distill-lr3e-4-seed0.log"]
     assert distill[distill.index("--teacher-outputs") + 1] == str(ablation.teacher_outputs)
@@ -131,6 +139,21 @@ def test_each_method_gets_its_rate_first_and_what_is_done_is_not_done_again(abla
     assert found["models"]["teacher"]["parameters"] == 3 and found["models"]["student base"]["valid"] == 33.0
     again = Executed(ablation)
     assert play({"imperfect": ablation}, 2, again)["imperfect"] == found and not again.commands
+
+
+def test_a_setting_may_have_the_rates_of_another(ablation):
+    play({"imperfect": ablation}, 2, Executed(ablation))
+    clean = Ablation(ablation.output.parent, "clean", [0, 1], ["rkd", "kid"])
+    for folder in (clean.data, clean.models["teacher"]):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in ("train_spider", "valid", "dev", "tables"):
+        (clean.data / f"{name}.json").write_text("[]")
+    executed = Executed(clean)
+    found = play({"clean": clean}, 2, executed)["clean"]
+    assert found["chosen"] == {"rkd": ablation.rate("rkd"), "kid": ablation.rate("kid")}
+    assert found["rates"]["kid"] == ablation.valid_ex("kid") and found["rates_of"] == "imperfect"
+    trained = [name for name in executed.commands if not name.endswith((".scores.log", ".exposure.log"))]
+    assert len(trained) == 2 * 2  # only the chosen rates
 
 
 def test_of_equally_good_rates_the_lowest_is_chosen(ablation):
@@ -142,7 +165,7 @@ def test_of_equally_good_rates_the_lowest_is_chosen(ablation):
 
 
 def test_data_has_the_settings_labels(tmp_path, monkeypatch):
-    monkeypatch.setitem(SETTINGS, "clean", Setting(16, 0.0))
+    monkeypatch.setitem(SETTINGS, "clean", Setting(16, 2, 0.0))
     ablation = Ablation(tmp_path, "clean", [0], ["sft"])
     ablation.make_data()
     assert len(json.loads((ablation.data / "train_spider.json").read_text())) == 16
@@ -253,8 +276,8 @@ def test_a_base_that_does_not_come_with_the_project_is_trained_once(tmp_path):
 
 def test_a_setting_of_few_runs_has_only_the_tables_that_they_fill():
     results = made_up_results()
-    text = "\n".join(setting_parts("more labels", results["settings"]["more labels"], results))
-    assert text.startswith("### More labels: 500 labels, 20 % of them wrong") and "| sft |" in text
+    text = "\n".join(setting_parts("few labels", results["settings"]["few labels"], results))
+    assert text.startswith("### Few labels: 500 labels, 20 % of them wrong, 2 epochs") and "| sft |" in text
     assert "Masking strategies" not in text and "KID is better than RKD and SFT" in text
 
 
@@ -264,7 +287,9 @@ def test_report_writes_its_part_its_figures_and_what_they_are_made_of(tmp_path):
     write_report(results, tmp_path)
     text = (tmp_path / "results.md").read_text()
     words = " ".join(text.split())
-    assert "### Imperfect: 500 labels, 20 % of them wrong" in text and "### Clean: 500 labels, all right" in text
+    assert (
+        "### Imperfect: 500 labels, 20 % of them wrong" in text and "### Clean: 500 labels, all right, 2 epochs" in text
+    )
     assert "are those of `kid/minibench/models`" in words and "on the 1,000 questions of `dev`" in words
     assert json.loads((tmp_path / "results" / "ablations.json").read_text()) == results
     figures = {"ablations.png", "ablations_methods.png", "ablations_epochs.png"}
