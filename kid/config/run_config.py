@@ -18,7 +18,7 @@ DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd", "skew-fkl", "skew-rkl")
 # stay the same.
 FREE_ON_RESUME = (
     "output", "resume", "save_steps", "fused", "logit_memory_mb", "prefix", "activation_checkpointing", "attention",
-    "teacher_deepspeed",
+    "teacher_deepspeed", "teacher_prefix_gb", "teacher_prefix_device_gb",
 )  # fmt: skip
 
 
@@ -191,6 +191,16 @@ class RunConfig:
         "run a prompt once and every pass over outputs against its keys and values; no (or off): whole sequences in "
         "every pass",
         group=OPTIMISATION,
+    )
+    teacher_prefix_gb: float | None = option(
+        None,
+        "GB (a node's memory and disk) for the teacher's keys and values of schemas, computed once and read in every "
+        "step; 0: none (default: a quarter of the free memory, half of the free disk under KID_CACHE)",
+        group=OPTIMISATION,
+        low=0.0,
+    )
+    teacher_prefix_device_gb: float | None = option(
+        None, "GB of each GPU that keep the most used of them (default: none)", group=OPTIMISATION, low=0.0
     )
     activation_checkpointing: bool = option(
         False,

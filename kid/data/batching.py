@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import datasets
 import torch
@@ -18,10 +19,22 @@ from kid.errors import InputError
 
 @dataclass(frozen=True)
 class Sample:
-    """Token ids of a prompt (schema part, then question part) and of its output, which ends in EOS."""
+    """Token ids of a prompt (schema part, then question part) and of its output, which ends in EOS.
+
+    shared: how many of the prompt's first ids are BOS and a whole schema, which other prompts have too; 0 where the
+    schema was filtered or cut for this prompt.
+    """
 
     prompt_ids: list[int]
     completion_ids: list[int]
+    shared: int = 0
+
+
+class StoredPrefixes(Protocol):
+    """The beginnings of prompts that a teacher need not run: a `kid.models.prefix_store.PrefixStore`."""
+
+    def stored_length(self, sample: Sample) -> int:
+        """How many of the prompt's first tokens they are; 0 if none are."""
 
 
 class ArrowSamples(Sequence):
@@ -35,7 +48,8 @@ class ArrowSamples(Sequence):
 
     def __getitem__(self, index: int) -> Sample:
         row = self.rows[index]
-        return Sample(row["prompt_ids"], row["completion_ids"])
+        own_schema = row["filtered"] or row["cut"]
+        return Sample(row["prompt_ids"], row["completion_ids"], 0 if own_schema else row["shared"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +89,10 @@ class Batch:
     representatives: int64 [G], one row of each group.
     group_of_row: int64 [B], the group of each row.
     shared_tokens: prompt tokens that need not be run because another row has them.
+    store: has the teacher's keys and values of the beginnings of some prompts; None: there is none.
+    teacher: the same micro-batch in columns of the teacher's own, where the store has a row of it; None: as here. There
+        a prefix that the store has fills its row's first S columns, and `representatives` are the rows it has not.
+    teacher_runs_prefix: whether a partitioned teacher runs a forward over first columns, here or on another rank.
     """
 
     samples: list[Sample | None]
@@ -91,6 +109,9 @@ class Batch:
     representatives: Tensor
     group_of_row: Tensor
     shared_tokens: int
+    store: StoredPrefixes | None = None
+    teacher: Batch | None = None
+    teacher_runs_prefix: bool = False
 
     @property
     def prompt_width(self) -> int:
@@ -102,7 +123,9 @@ class Batch:
         return sum(len(sample.prompt_ids) for sample in self.samples if sample) + sum(self.lengths)
 
     def to(self, device: torch.device | str) -> Batch:
-        moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in vars(self).items()}
+        moved = {
+            name: value.to(device) if isinstance(value, Tensor | Batch) else value for name, value in vars(self).items()
+        }
         return Batch(**moved)
 
 
@@ -206,8 +229,35 @@ def pad_prompts(
     return ids, mask, parts[0][0].shape[1], representatives, group_of_row
 
 
+def split_at_stored(
+    samples: Sequence[Sample | None], pad_token_id: int, stored: Sequence[int]
+) -> tuple[Tensor, Tensor, int, list[int], list[int]]:
+    """What `pad_prompts` gives, in the columns of a teacher that has stored prefixes; one of them at least.
+
+    Args:
+        stored: of each row, how many of its prompt's first tokens the store has. The prompt of a row of which it has
+            none is split so that its rest makes the columns after the stored ones no wider.
+    """
+    prompts = [sample.prompt_ids if sample else [pad_token_id] * 2 for sample in samples]
+    rows = list(range(len(prompts)))
+    rest = max(len(prompts[row]) - stored[row] for row in rows if stored[row])
+    unstored = [row for row in rows if not stored[row]]
+    ends = [stored[row] or max(0, len(prompts[row]) - rest) for row in rows]
+    parts = [
+        pad_left([prompt[:end] for prompt, end in zip(prompts, ends, strict=True)], pad_token_id),
+        pad_left([prompt[end:] for prompt, end in zip(prompts, ends, strict=True)], pad_token_id),
+    ]
+    ids, mask = (torch.cat(both, dim=1) for both in zip(*parts, strict=True))
+    return ids, mask, parts[0][0].shape[1], [row for row in unstored if ends[row]], rows
+
+
 def collate(
-    samples: list[Sample | None], weights: list[float], positions: list[int], pad_token_id: int, share: bool = False
+    samples: list[Sample | None],
+    weights: list[float],
+    positions: list[int],
+    pad_token_id: int,
+    share: bool = False,
+    store: StoredPrefixes | None = None,
 ) -> Batch:
     """Pad a micro-batch. None becomes a row without an output: it takes part in the forward and adds nothing.
 
@@ -215,8 +265,30 @@ def collate(
         weights: [B], the weight of each output token of a sample.
         positions: [B], of the samples in the global batch.
         share: put common prefixes of prompts into columns of their own.
+        store: the teacher's; prefixes that it has get columns of the teacher's own.
     """
-    prompt_ids, prompt_mask, shared_width, representatives, group_of_row = pad_prompts(samples, pad_token_id, share)
+    batch = arrange(samples, weights, positions, pad_token_id, *pad_prompts(samples, pad_token_id, share))
+    batch.store = store
+    stored = [store.stored_length(sample) if store and sample else 0 for sample in samples]
+    if any(stored):
+        batch.teacher = arrange(
+            samples, weights, positions, pad_token_id, *split_at_stored(samples, pad_token_id, stored)
+        )
+    return batch
+
+
+def arrange(
+    samples: list[Sample | None],
+    weights: list[float],
+    positions: list[int],
+    pad_token_id: int,
+    prompt_ids: Tensor,
+    prompt_mask: Tensor,
+    shared_width: int,
+    representatives: list[int],
+    group_of_row: list[int],
+) -> Batch:
+    """Put outputs after padded prompts; the arguments are those of `collate` and what `pad_prompts` returns."""
     completions = [sample.completion_ids if sample else [] for sample in samples]
     lengths = [len(completion) for completion in completions]
     prompt_width, width = prompt_ids.shape[1], max(1, *lengths)

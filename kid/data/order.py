@@ -5,11 +5,12 @@ The last batch of an epoch is filled with rows of weight 0, so no sample is drop
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from kid.data.batching import Batch, Dataset, collate, sample_weights
+from kid.data.batching import Batch, Dataset, Sample, StoredPrefixes, collate, sample_weights
 from kid.data.sharing import shared_prefixes
 
 # With --batching schema, micro-batches are sorted by length within windows of this many global batches.
@@ -93,16 +94,41 @@ def global_batch(dataset: Dataset, config, step: int) -> list[int | None]:
     return chosen + [None] * (config.batch_size - len(chosen))
 
 
+def runs_prefix(samples: Sequence[Sample | None], share: bool, store: StoredPrefixes | None) -> bool:
+    """Whether a teacher runs a forward over the first columns of a micro-batch: the store has not all it needs."""
+    if store is None:
+        return share
+    missing = [store.stored_length(sample) == 0 for sample in samples if sample]
+    return share if all(missing) else any(missing)
+
+
 def micro_batches(
-    dataset: Dataset, config, step: int, rank: int, world_size: int, pad_token_id: int, share: bool = False
+    dataset: Dataset,
+    config,
+    step: int,
+    rank: int,
+    world_size: int,
+    pad_token_id: int,
+    share: bool = False,
+    store: StoredPrefixes | None = None,
 ) -> list[Batch]:
-    """This rank's micro-batches of one optimizer step, a fixed part of the global batch; for `share` see `collate`."""
+    """This rank's micro-batches of one optimizer step, a fixed part of the global batch.
+
+    Args:
+        share, store: see `collate`.
+    """
     chosen = global_batch(dataset, config, step)
     samples = [None if index is None else dataset.samples[index] for index in chosen]
     lengths = [len(sample.completion_ids) if sample else 0 for sample in samples]
     weights = sample_weights(lengths, config.reduction)
     size = config.micro_batch_size
-    return [
-        collate(samples[at : at + size], weights[at : at + size], list(range(at, at + size)), pad_token_id, share)
-        for at in range(rank * size, config.batch_size, size * world_size)
-    ]
+    found = []
+    for start in range(0, config.batch_size, size * world_size):  # what the ranks run side by side
+        parts = [samples[at : at + size] for at in range(start, start + size * world_size, size)]
+        at = start + rank * size
+        places = list(range(at, at + size))
+        batch = collate(parts[rank], weights[at : at + size], places, pad_token_id, share, store)
+        # Under ZeRO-3 a forward is a collective, and every rank knows from the order alone who needs one.
+        batch.teacher_runs_prefix = any(runs_prefix(part, share, store) for part in parts)
+        found.append(batch)
+    return found

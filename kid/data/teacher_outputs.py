@@ -102,7 +102,7 @@ class TeacherSamples(Sequence):
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.samples[index]
-        return Sample(sample.prompt_ids, self.outputs[prompt_hash(sample.prompt_ids)])
+        return replace(sample, completion_ids=self.outputs[prompt_hash(sample.prompt_ids)])
 
 
 def with_teacher_outputs(train: Dataset, outputs: dict[str, list[int]], path: str) -> Dataset:

@@ -8,6 +8,7 @@ sequences.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,14 +102,37 @@ def encode_prompts(config: RunConfig, model, batch: Batch, separately: bool) -> 
     return prefix
 
 
-def encode_teacher_prompts(config: RunConfig, teacher, batch: Batch) -> PrefixCache:
-    """The frozen teacher's prompts.
+@torch.no_grad()
+def extend_tokens(model, tokens: Sequence[int]) -> PrefixCache:
+    """Keys and values of tokens at the beginning of a prompt, in a batch of one row."""
+    ids = torch.tensor([tokens], device=next(bare_module(model).parameters()).device)
+    positions, mask = torch.arange(len(tokens), device=ids.device)[None], torch.ones_like(ids)
+    cache = PrefixCache().new_cache(bare_module(model).causal_lm, EarlyExitCache)
+    forward(model, ids, mask, positions, ids[0, :0], cache, logits=False, last_forward=False)
+    return PrefixCache(
+        len(tokens), tuple(layer.keys for layer in cache.layers), tuple(layer.values for layer in cache.layers)
+    )
 
-    Encoded separately from the outputs they save the last layer. Where a schema is shared, what is left of them is too
-    little for that; and a ZeRO-3 teacher gathers its weights for every forward.
+
+@torch.no_grad()
+def encode_teacher_prompts(config: RunConfig, teacher, batch: Batch) -> PrefixCache:
+    """The frozen teacher's prompts, in the columns of `batch.teacher` if that is there.
+
+    Encoded separately from the outputs they save the last layer. Where a schema is shared or stored, what is left of
+    them is too little for that; and a ZeRO-3 teacher gathers its weights for every forward.
     """
-    with torch.no_grad():
-        return encode_prompts(config, teacher, batch, separately=not is_zero3(teacher) and not batch.shared_width)
+    columns = batch.teacher
+    if columns is None:
+        prefix = encode_prompts(config, teacher, batch, separately=not is_zero3(teacher) and not batch.shared_width)
+        ran = prefix.width > 0
+    else:
+        rows = columns.representatives
+        ran = len(rows) > 0
+        own = extend(teacher, columns, PrefixCache(), columns.shared_width, rows) if ran else PrefixCache()
+        prefix = batch.store.prefix(columns, own)
+    if batch.store and is_zero3(teacher) and batch.teacher_runs_prefix and not ran:
+        extend_tokens(teacher, [0])  # another rank runs such a forward, which is a collective
+    return prefix
 
 
 def encode_student_prompts(

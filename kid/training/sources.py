@@ -6,11 +6,13 @@ by the student inside the micro-batch.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from kid.config.methods import GOLD, IMPERFECT, METHODS
 from kid.config.run_config import RunConfig
-from kid.data.batching import Batch, Sample, collate, sample_weights
+from kid.data.batching import Batch, collate, sample_weights
 from kid.models.decoding import decode
 from kid.models.prefix_cache import PrefixCache, encode_prompts
 from kid.models.pretrained import TokenIds
@@ -72,9 +74,12 @@ def on_policy(
 
     def with_outputs(batch: Batch) -> Batch:
         written = [
-            Sample(sample.prompt_ids, outputs[place]) if sample else None
+            replace(sample, completion_ids=outputs[place]) if sample else None
             for place, sample in zip(batch.positions, batch.samples, strict=True)
         ]
-        return collate(written, [weights[place] for place in batch.positions], batch.positions, tokens.pad, share)
+        again = collate(
+            written, [weights[place] for place in batch.positions], batch.positions, tokens.pad, share, batch.store
+        )
+        return replace(again, teacher_runs_prefix=batch.teacher_runs_prefix)
 
     return [with_outputs(batch) for batch in batches]

@@ -113,16 +113,18 @@ def micro_batch_loss(
             config, student, batch, step, *count_passes(step_passes)
         )
     for place, this in enumerate(step_passes):
-        model, prefix, forward_part, handler_part = student, eval_prefix, "rewrite", "rewrite"
+        model, prefix, columns = student, eval_prefix, batch
+        forward_part, handler_part = "rewrite", "rewrite"
         if this.model == TEACHER:
-            model, prefix, forward_part, handler_part = teacher, teacher_prefix, "teacher", "teacher"
+            model, prefix, columns = teacher, teacher_prefix, batch.teacher or batch
+            forward_part, handler_part = "teacher", "teacher"
             wait_side_stream(device)
         elif this.needs_gradient:
             prefix, forward_part, handler_part = train_prefix, "student", "loss"
             seed_dropout(config, step, batch, prefix.width)
         with timed(timers, forward_part), nullcontext() if this.needs_gradient else eval_no_grad(model):
             states = forward_outputs(
-                config, model, batch, prefix, work.outputs[this.reads],
+                config, model, columns, prefix, work.outputs[this.reads],
                 token_mask=work.masked if PREDICTIONS in this.gives else None,
                 last_forward=this.model not in [later.model for later in step_passes[place + 1 :]],
             )  # fmt: skip

@@ -23,6 +23,7 @@ from kid.files import sync
 from kid.models.engine import joined_ranks, student_engine, teacher_engine
 from kid.models.loading import stored_tensors
 from kid.models.prefix_cache import PrefixCache, forward_outputs
+from kid.models.prefix_store import PrefixStore
 from kid.models.pretrained import (
     Pretrained,
     TokenIds,
@@ -61,6 +62,7 @@ from kid.run.trust import check_trusted
 from kid.training.readout import losses
 from kid.training.sources import step_source
 from kid.training.step import PARTS, train_step
+from kid.training.teacher_prefixes import open_store
 
 VALIDATION_SAMPLES = 64
 
@@ -225,6 +227,7 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
     if share and is_main:
         saved = shared_token_fraction(inputs.train, config)
         print(f"train: {saved:.0%} of the prompts' tokens need not run: their micro-batch shares them", flush=True)
+    store = open_store(config, teacher, fingerprint(inputs.teacher), inputs.train) if distils else None
     if found.checkpoint:
         load_checkpoint(student, found.universal or found.checkpoint)
         torch.distributed.barrier()
@@ -237,7 +240,7 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
     student.train()
     bar = progress_bar(config.method, "step", inputs.total_steps, done, quiet=not is_main)
     try:
-        run_steps(config, inputs, student, teacher, done=done, share=share, metrics=metrics, bar=bar)
+        run_steps(config, inputs, student, teacher, done=done, share=share, store=store, metrics=metrics, bar=bar)
     except RunError:
         bar.close()  # so that the error begins a line; after other errors another rank speaks last
         raise
@@ -249,7 +252,16 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
 
 
 def run_steps(
-    config: RunConfig, inputs: Inputs, student, teacher, *, done: int, share: bool, metrics: Metrics | None, bar
+    config: RunConfig,
+    inputs: Inputs,
+    student,
+    teacher,
+    *,
+    done: int,
+    share: bool,
+    store: PrefixStore | None,
+    metrics: Metrics | None,
+    bar,
 ) -> None:
     """Steps `done` (from 0) to the last, on every rank, with a checkpoint where one is due or the run is to stop.
 
@@ -267,7 +279,7 @@ def run_steps(
         lr = student.get_lr()[0]
         source = step_source(config, step)
         data = inputs.teacher_outputs if source == TEACHER_OUTPUTS else inputs.train
-        batches = micro_batches(data, config, step, rank, world_size, inputs.tokens.pad, share)
+        batches = micro_batches(data, config, step, rank, world_size, inputs.tokens.pad, share, store)
         sums = train_step(config, source, student, teacher, batches, step, inputs.tokens, timers)
         grad_norm = float(student.get_global_grad_norm() or 0)
         row = metrics_row(sums, source, step + 1, (step + 1) / per_epoch, lr, grad_norm)

@@ -1,6 +1,7 @@
 """Samples whose prompts begin alike, whole steps on them, and models of every family to run them."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -22,16 +23,16 @@ from kid.training.trainer import can_share_prompts
 # Prompts of two databases, of one of them alone, twice the same, of one token; outputs of one token and of many.
 ONE, TWO = [11, 12, 13, 14, 15, 16, 17, 18], [11, 12, 23, 24, 25]
 SAMPLES = [
-    Sample([*ONE, 5, 6, 7], [8, 9, 10, 11, 12, EOS]),
-    Sample([*ONE, 30], [8, EOS]),
-    Sample([*ONE, 5, 9, 8, 7, 6], [EOS]),
-    Sample([*TWO, 4, 5], [20, 21, 22, EOS]),
-    Sample([*TWO, 4, 5], [13, 14, 13, 14, 13, 14, 13, EOS]),
+    Sample([*ONE, 5, 6, 7], [8, 9, 10, 11, 12, EOS], len(ONE)),
+    Sample([*ONE, 30], [8, EOS], len(ONE)),
+    Sample([*ONE, 5, 9, 8, 7, 6], [EOS], len(ONE)),
+    Sample([*TWO, 4, 5], [20, 21, 22, EOS], len(TWO)),
+    Sample([*TWO, 4, 5], [13, 14, 13, 14, 13, 14, 13, EOS], len(TWO)),
     Sample([30], [15, EOS]),
     Sample([17, 18, 19], [19, 18, 17, EOS]),
 ]
 SAID = [[8, 9, EOS], [EOS], [3, 3, 3, 3, 3, 3], [20, EOS], [13, EOS], [16, 16, EOS], [19, 18, EOS]]
-TAUGHT = [Sample(sample.prompt_ids, output) for sample, output in zip(SAMPLES, SAID, strict=True)]
+TAUGHT = [replace(sample, completion_ids=output) for sample, output in zip(SAMPLES, SAID, strict=True)]
 HOW = [{"batching": "random"}, {"batching": "schema"}]
 
 
@@ -55,11 +56,11 @@ class Engine(torch.nn.Module):
         assert any(p.grad is not None for p in self.module.parameters())
 
 
-def step_of(config, source, student, teacher, step=STEP, samples=None):
+def step_of(config, source, student, teacher, step=STEP, samples=None, store=None):
     """(sums, gradients by name) of a whole optimizer step."""
     student.zero_grad()
     share = can_share_prompts(config, student, teacher, is_main=False)
-    batches = batches_of(config, step, samples or (TAUGHT if source == TEACHER_OUTPUTS else SAMPLES), share)
+    batches = batches_of(config, step, samples or (TAUGHT if source == TEACHER_OUTPUTS else SAMPLES), share, store)
     sums = train_step(config, source, Engine(student), teacher, batches, step, TOKENS, SynchronizedWallClockTimer())
     return sums, {name: p.grad.clone() for name, p in student.named_parameters() if p.grad is not None}
 

@@ -1,0 +1,142 @@
+"""Fill a teacher's store of schemas before the first step: what there is room for, and who computes what."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import torch
+from safetensors.torch import save
+
+from kid.config.run_config import RunConfig
+from kid.data.batching import Dataset
+from kid.data.cache import build_once, is_whole
+from kid.data.prefixes import Coverage, Tokens, choose_prefixes
+from kid.errors import InputError, StoppedError
+from kid.models.prefix_store import FILE, PrefixStore, entry_of, states_of, store_folder
+from kid.models.zero3 import bare_module
+from kid.progress import progress_bar
+from kid.run.stopping import stop_reason, stop_watcher
+
+GB = 10**9
+# Of what is free on a node: memory, and the disk where the cache lies.
+MEMORY_SHARE, DISK_SHARE = 0.25, 0.5
+
+
+def host_budget(config: RunConfig, folder: Path) -> float:
+    """Bytes that the store may take: what --teacher-prefix-gb says, else shares of what is free on this node."""
+    if config.teacher_prefix_gb is not None:
+        return config.teacher_prefix_gb * GB
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = sum(path.stat().st_size for path in folder.glob(f"*/{FILE}"))
+    disk = DISK_SHARE * shutil.disk_usage(folder).free + stored
+    return min(MEMORY_SHARE * psutil.virtual_memory().available, disk)
+
+
+def on_all_ranks(value: object) -> list:
+    """Each rank's value, in order of ranks."""
+    values: list = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values
+
+
+def check_all_ranks(error: str) -> None:
+    """Raise InputError on every rank if one of them has an error; else a rank would wait for it in a collective."""
+    if found := next(filter(None, on_all_ranks(error)), ""):
+        raise InputError(found)
+
+
+def ranks_of_the_cache(folder: Path) -> tuple[int, int, int]:
+    """(this rank's place among those that see the same cache, how many they are, the first of them)."""
+    rank, local = torch.distributed.get_rank(), int(os.environ.get("LOCAL_RANK", "0"))
+    leaders = sorted({number - place for number, place in enumerate(on_all_ranks(local))})
+    mine = [f".seen-{leader}-{os.environ.get('MASTER_PORT', '0')}" for leader in leaders]
+    if local == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / mine[leaders.index(rank)]).touch()
+    torch.distributed.barrier()
+    one_for_all = all(on_all_ranks(all((folder / name).exists() for name in mine)))
+    if local == 0:
+        (folder / mine[leaders.index(rank)]).unlink(missing_ok=True)
+    torch.distributed.barrier()
+    ranks = torch.distributed.get_world_size()
+    if one_for_all:
+        return rank, ranks, 0
+    leader = rank - local
+    later = [number for number in leaders if number > leader]
+    return local, (later[0] if later else ranks) - leader, leader
+
+
+def write_missing(config: RunConfig, teacher, folder: Path, prefixes: Sequence[Tokens]) -> None:
+    """Compute and write what the cache lacks, each rank its part; every rank runs as many forwards.
+
+    Raises:
+        InputError: the cache cannot be written; on every rank.
+        StoppedError: by a signal; what has been written is kept.
+    """
+    place, ranks, leader = ranks_of_the_cache(folder)
+    rank = torch.distributed.get_rank()
+    # The first rank of each cache reads it all once, which tells torn files from whole ones.
+    missing = [at for at, prefix in enumerate(prefixes) if not is_whole(entry_of(folder, prefix))] if place == 0 else []
+    missing = on_all_ranks(missing)[leader]
+    mine = missing[place::ranks]
+    rounds = max(on_all_ranks(len(mine)))
+    bar = progress_bar("teacher: schemas", "schema", len(prefixes), len(prefixes) - len(missing), quiet=rank > 0)
+    for number in range(rounds):
+        prefix = prefixes[mine[number]] if number < len(mine) else prefixes[0]
+        states, error = states_of(teacher, prefix), ""
+        if number < len(mine):
+            tensors = {str(at): tensor.cpu() for at, tensor in enumerate(states)}
+            try:
+                build_once(entry_of(folder, prefix), lambda partial, of=tensors: (partial / FILE).write_bytes(save(of)))
+            except InputError as raised:
+                error = f"{raised}; or give less to --teacher-prefix-gb"
+        check_all_ranks(error)
+        bar.update(min(ranks, len(missing) - number * ranks))
+        if reason := stop_reason(next(bare_module(teacher).parameters()).device):
+            bar.close()
+            if rank == 0:
+                print(f"{config.method}: stopped by {reason} before the first step; go on with --resume", flush=True)
+            stop_watcher().finished = True
+            torch.distributed.barrier()
+            raise StoppedError
+    bar.close()
+
+
+def say(coverage: Coverage, bytes_per_token: int, folder: Path) -> str:
+    size = sum(map(len, coverage.prefixes)) * bytes_per_token / GB
+    return (
+        f"teacher: keys and values of {len(coverage.prefixes)} schemas are read from {folder} ({size:.1f} GB), which "
+        f"{coverage.prompts:.0%} of the prompts begin with; they are {coverage.tokens:.0%} of all prompt tokens"
+    )
+
+
+@torch.no_grad()
+def open_store(config: RunConfig, teacher, teacher_hash: str, train: Dataset) -> PrefixStore | None:
+    """The teacher's store for a training set, complete; None if there is nothing to store, or room for nothing.
+
+    Args:
+        teacher: its engine, or a bare module.
+        teacher_hash: `kid.models.pretrained.fingerprint` of the teacher.
+        train: its prompts are the same on every rank.
+
+    Raises:
+        InputError: the cache cannot be written.
+        StoppedError: by a signal.
+    """
+    module = bare_module(teacher)
+    if not config.prefix or config.teacher_prefix_gb == 0 or module.prefix_unsupported_reason:
+        return None
+    folder, device = store_folder(config, teacher_hash), next(module.parameters()).device
+    bytes_per_token = sum(tensor.nbytes for tensor in states_of(teacher, [0]))
+    coverage = choose_prefixes(train, bytes_per_token, min(on_all_ranks(host_budget(config, folder))))
+    if not coverage.prefixes:
+        return None
+    if torch.distributed.get_rank() == 0:
+        print(say(coverage, bytes_per_token, folder), flush=True)
+    write_missing(config, teacher, folder, coverage.prefixes)
+    folders = {prefix: entry_of(folder, prefix) for prefix in coverage.prefixes}
+    return PrefixStore(folders, device, (config.teacher_prefix_device_gb or 0.0) * GB)
