@@ -32,6 +32,7 @@ KEYS = (
     *("method", "student", "teacher", "dtype", "lora_rank", "max_prompt_length", "max_completion_length", "batching"),
     *("divergence", "mle_on", "fused", "logit_memory_mb", "mask_ratio", "mask_strategy", "rewrite", "max_new_tokens"),
     *("batch_size", "micro_batch_size", "prefix", "activation_checkpointing", "deepspeed", "teacher_deepspeed"),
+    "teacher_prefix_gb",
 )
 # Flag -> (default, what it says); the script's own.
 NUMBERS = {
@@ -43,6 +44,7 @@ NUMBERS = {
     "bandwidth": (200.0, "GB (10^9 bytes) a second that a GPU receives in a collective; default: 200"),
 }
 GB = 2**30
+SPIDER_SCHEMAS = 146  # of its training questions
 console = Console()
 
 
@@ -82,16 +84,24 @@ def number(name: str, value) -> float | None:
 def show_methods(predictions: list, over: list[str | None], cures: list[str | None], speeds, machine) -> None:
     """A row for each method, and below what does not fit."""
     table = Table(title=f"{machine.gpus} GPUs of {machine.gpu_memory / GB:g} GB", title_justify="left")
-    names = ["GPU GB", "at", "node GB", "GB received", "TFLOP", "s a step", "fits"]
+    names = ["GPU GB", "at", "node GB", "GB received", "TFLOP", "s a step", "stored", "fits"]
     table.add_column("method", no_wrap=True)
     for name in names:
         table.add_column(name, justify="left" if name.startswith("at") else "right")
     for found, what in zip(predictions, over, strict=True):
         cost, second = found.cost, found.cost.seconds(speeds)
         amounts = [f"{found.gpu / GB:.1f}", found.peak_phase, f"{found.host / GB:.0f}", f"{cost.collective / 1e9:.1f}"]
-        amounts += [f"{cost.operations / 1e12:.1f}", f"{second:.2f}", "no" if what else "yes"]
+        stored = f"{found.stored_cost.seconds(speeds):.2f}" if found.stored_cost else ""
+        amounts += [f"{cost.operations / 1e12:.1f}", f"{second:.2f}", stored, "no" if what else "yes"]
         table.add_row(found.method, *amounts)
     console.print(table)
+    if size := max((found.schema_bytes or 0 for found in predictions), default=0):
+        console.print(
+            "stored: seconds a step where the teacher's keys and values of all schemas are stored "
+            f"(--teacher-prefix-gb); of one schema they are {size / 1e6:.0f} MB, of Spider's {SPIDER_SCHEMAS} "
+            f"{SPIDER_SCHEMAS * size / 1e9:.0f} GB, in each node's memory and on its disk",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
     for found, what, cure in zip(predictions, over, cures, strict=True):
         if what:
             advice = f"cured by {cure}" if cure else "no setting cures it: take more GPUs, or a smaller model"
@@ -144,7 +154,9 @@ def main() -> None:
             {
                 "method": found.method, "fits": what is None, "first_over": what, "cure": cure, "gpu_bytes": found.gpu,
                 "host_bytes_of_a_node": found.host, "peak_phase": found.peak_phase, "cost": asdict(found.cost),
-                "seconds": found.cost.seconds(speeds), "held": [asdict(line) for line in found.lines],
+                "seconds": found.cost.seconds(speeds), "schema_bytes": found.schema_bytes,
+                "seconds_stored": found.stored_cost and found.stored_cost.seconds(speeds),
+                "held": [asdict(line) for line in found.lines],
                 "phases": {name: [asdict(line) for line in lines] for name, lines in found.phases.items()},
             }
             for found, what, cure in zip(predictions, over, cures, strict=True)

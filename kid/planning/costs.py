@@ -17,6 +17,8 @@ from kid.training.passes import ENTROPIES, KD, OWN_TOKENS, PREDICTIONS, STUDENT,
 GPU_MEMORY_BANDWIDTH, PCIE_BANDWIDTH = 3.35e12, 25e9
 # Python and launching a layer's kernels, adapters included: a lower bound of a forward, however few its tokens.
 LAYER_LAUNCH_SECONDS = 1e-3
+# The share of a prompt that its schema takes, where schemas are shared or stored.
+SCHEMA_SHARE = 0.75
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,25 @@ def forward_tokens(prefix: bool, layout: Layout, passes: int, share: bool, separ
     if separately:
         return forwards + 1 + passes, tokens + layout.rows * (rest - 1 + passes * layout.output)
     return forwards + passes, tokens + passes * layout.rows * (rest + layout.output - 1)
+
+
+def schema_tokens(config: RunConfig) -> int:
+    """Tokens that a prompt at its limit has of its schema; the last two are never shared (kid.data.sharing)."""
+    return max(0, min(int(SCHEMA_SHARE * config.max_prompt_length), config.max_prompt_length - 2))
+
+
+def cache_bytes(module: ResponseModel, tokens: int, itemsize: int) -> int:
+    """Bytes of the keys and values of one layer."""
+    config = module.causal_lm.config
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 2 * tokens * heads * width * itemsize
+
+
+def schema_bytes(config: RunConfig, teacher: ResponseModel) -> int:
+    """Bytes of the teacher's keys and values of one schema, as the store keeps them."""
+    layers = teacher.causal_lm.config.num_hidden_layers
+    return layers * cache_bytes(teacher, schema_tokens(config), DTYPES[config.dtype].itemsize)
 
 
 def trunk_matrices(module: ResponseModel) -> list:
@@ -140,8 +161,12 @@ def step_cost(
     share: bool,
     ranks: int,
     accumulation: int,
+    stored: bool = False,
 ) -> Cost:
-    """The cost of a step whose outputs come from `source`, with every prompt and output as long as in the layout."""
+    """The cost of a step whose outputs come from `source`, with every prompt and output as long as in the layout.
+
+    stored: the teacher's keys and values of all schemas are, and cross PCIe once a micro-batch and schema.
+    """
     step_passes = [this for this in passes(config, source) if this.reads != OWN_TOKENS]
     student_passes = [this for this in step_passes if this.model == STUDENT]
     # Decoding reuses the encoded prompts of training if there is one micro-batch (kid.training.step.train_step).
@@ -182,6 +207,10 @@ def step_cost(
         teacher_forwards, teacher_tokens = forward_tokens(
             config.prefix and not teacher.prefix_unsupported_reason, layout, 1, share, teacher_separately
         )
+        if stored:
+            teacher_forwards = 1
+            teacher_tokens = layout.rows * (config.max_prompt_length - schema_tokens(config) + layout.output - 1)
+            uploaded += (1 if share else layout.rows) * schema_bytes(config, teacher)
         operations += operations_per_token(teacher, columns)[0] * teacher_tokens + 2 * rows * head_elements(teacher)
         launching += LAYER_LAUNCH_SECONDS * teacher.causal_lm.config.num_hidden_layers * teacher_forwards
         teacher_head_uses = sum(KD in this.gives for this in step_passes) if config.fused else 0
@@ -192,7 +221,7 @@ def step_cost(
             bytes_per_rank = (
                 DTYPES[config.dtype].itemsize * sum(p.numel() for p in unique_parameters(teacher.parameters())) / ranks
             )
-            uploaded = teacher_forwards * bytes_per_rank
+            uploaded += teacher_forwards * bytes_per_rank
     operations, collective, uploaded, launching = (
         accumulation * amount for amount in (operations, collective, uploaded, launching)
     )

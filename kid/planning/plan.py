@@ -16,7 +16,7 @@ from kid.losses import torch_rows
 from kid.losses.fused import plan_chunks
 from kid.models.loading import DTYPES
 from kid.models.response_model import ResponseModel
-from kid.planning.costs import Cost, head_elements, step_cost
+from kid.planning.costs import Cost, cache_bytes, head_elements, schema_bytes, schema_tokens, step_cost
 from kid.planning.engines import MemoryItem, peak_gathered_elements, training_memory, weight_memory
 from kid.planning.rehearsal import Layout, MemoryUse, rehearse
 from kid.planning.shapes import Shape, build
@@ -25,8 +25,6 @@ from kid.training.passes import KD, OWN_TOKENS, STUDENT, Pass, passes
 GIB = 2**30
 # On a GPU: CUDA's context, NCCL's buffers, fragmentation. On the host, for each rank: Python and its libraries.
 GPU_RESERVED, HOST_RESERVED = 2 * GIB, 2 * GIB
-# The share of a prompt that its schema takes, for micro-batches that share one.
-SCHEMA_SHARE = 0.75
 GPUS_PER_NODE = 8
 LOGITS_NAME = "logits of a chunk of outputs"
 
@@ -54,13 +52,19 @@ class Models:
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """The estimate for one method. lines: memory held all the time; phases: what each phase of a step adds to it."""
+    """The estimate for one method. lines: memory held all the time; phases: what each phase of a step adds to it.
+
+    stored_cost, schema_bytes: the cost where the teacher's keys and values of all schemas are stored, and what those of
+    one schema take of a node's memory and disk; None where none can be.
+    """
 
     method: str
     lines: list[MemoryItem]
     phases: dict[str, list[MemoryItem]]
     cost: Cost
     ranks_per_node: int
+    stored_cost: Cost | None = None
+    schema_bytes: int | None = None
 
     @property
     def peak_phase(self) -> str:
@@ -100,8 +104,7 @@ class RunEstimate:
 def largest_layout(config: RunConfig) -> tuple[Layout, bool]:
     """(the largest micro-batch, every prompt and output at its limit; whether its prompts share a schema)."""
     share = config.prefix and config.batching == "schema" and config.micro_batch_size > 1
-    # The last two tokens of a prompt are never shared (kid.data.sharing).
-    shared = max(0, min(int(SCHEMA_SHARE * config.max_prompt_length), config.max_prompt_length - 2)) if share else 0
+    shared = schema_tokens(config) if share else 0
     output = config.max_completion_length
     return Layout(config.micro_batch_size, shared, config.max_prompt_length - shared, output), shared > 0
 
@@ -180,6 +183,14 @@ class PlannedRun:
         return DTYPES[self.config.dtype].itemsize
 
     @property
+    def stores_prefixes(self) -> bool:
+        """Whether the teacher's keys and values of schemas can be stored."""
+        config, teacher = self.config, self.teacher
+        return bool(
+            teacher and config.prefix and config.teacher_prefix_gb != 0 and not teacher.prefix_unsupported_reason
+        )
+
+    @property
     def rows(self) -> int:
         """Output tokens in a micro-batch."""
         return self.layout.rows * self.layout.output
@@ -205,18 +216,26 @@ def estimate_run(config: RunConfig, models: Models, machine: Machine) -> RunEsti
 
     Raises as `prepare`.
     """
-    run, phases, costs = prepare(config, models, machine), {}, []
+    run, phases = prepare(config, models, machine), {}
     for source in METHODS[config.method].sources:
-        costs.append(
-            step_cost(
-                config, source, run.student, run.teacher, (run.student_deepspeed, run.teacher_deepspeed), run.layout,
-                run.share, machine.gpus, run.accumulation,
-            )
-        )  # fmt: skip
         for name, parts in step_phases(run, source):
             phases[name] = max(phases.get(name, []), parts, key=lambda found: sum(line.gpu for line in found))
-    mean = {name: sum(getattr(cost, name) for cost in costs) / len(costs) for name in vars(costs[0])}
-    return RunEstimate(config.method, resident_memory(run), phases, Cost(**mean), machine.ranks_per_node)
+    found = RunEstimate(config.method, resident_memory(run), phases, mean_cost(run), machine.ranks_per_node)
+    if not run.stores_prefixes:
+        return found
+    return replace(found, stored_cost=mean_cost(run, stored=True), schema_bytes=schema_bytes(config, run.teacher))
+
+
+def mean_cost(run: PlannedRun, stored: bool = False) -> Cost:
+    """The mean over the sources of the method's outputs; `stored`: see `step_cost`."""
+    costs = [
+        step_cost(
+            run.config, source, run.student, run.teacher, (run.student_deepspeed, run.teacher_deepspeed), run.layout,
+            run.share, run.machine.gpus, run.accumulation, stored,
+        )
+        for source in METHODS[run.config.method].sources
+    ]  # fmt: skip
+    return Cost(**{name: sum(getattr(cost, name) for cost in costs) / len(costs) for name in vars(costs[0])})
 
 
 def resident_memory(run: PlannedRun) -> list[MemoryItem]:
@@ -294,10 +313,8 @@ def step_phases(run: PlannedRun, source: str) -> Iterator[tuple[str, list[Memory
 def decoding_memory(run: PlannedRun, prefix: int) -> list[MemoryItem]:
     """Memory of decoding all samples of a rank together; growing copies one layer's cache, and sampling is in fp64."""
     model, rows = run.student.causal_lm.config, run.accumulation * run.layout.rows
-    heads = getattr(model, "num_key_value_heads", None) or model.num_attention_heads
-    width = getattr(model, "head_dim", None) or model.hidden_size // model.num_attention_heads
     columns = run.config.max_prompt_length + run.config.decoding_limit
-    layer_bytes = 2 * rows * columns * heads * width * run.itemsize
+    layer_bytes = cache_bytes(run.student, rows * columns, run.itemsize)
     # Logits, and in fp64 the distribution, its cumulative sum and a copy.
     sampling_bytes = rows * len(run.student.head.weight) * (run.itemsize + 3 * 8)
     return [

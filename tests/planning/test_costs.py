@@ -182,3 +182,24 @@ def test_the_script_writes_its_predictions_and_says_what_is_wrong(tmp_path):
     assert f"{record['gpu_bytes'] / GIB:.1f}" in done.stdout
     wrong = plan(*models, "--mfu", "40")
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: --mfu 40 is out of range")
+
+
+def test_a_stored_schema_is_neither_run_nor_gathered_for():
+    """By hand: 3/4 of 100 prompt tokens are stored; 2 rows of 25 + 20 - 1 tokens are left, in one forward."""
+    folder = ROOT / "ds_configs"
+    models = Models(find_shape("Qwen1.5-0.5B", "--student"), find_shape("Qwen1.5-7B", "--teacher"))
+    flags = {"method": "rkd", "student": "s", "teacher": "t", "data": "d", "output": "o", "max_prompt_length": 100}
+    flags |= {"max_completion_length": 20, "teacher_deepspeed": str(folder / "teacher_whole.json")}
+    config = resolve_config(None, flags | {"deepspeed": str(folder / "student_zero3.json")})
+    found = estimate_run(config, models, Machine(8, 80 * GIB))
+    # 32 layers, keys and values, 75 tokens, 4096 wide, 2 bytes
+    assert found.schema_bytes == 32 * 2 * 75 * 4096 * 2
+    assert found.stored_cost.uploaded == 2 * found.schema_bytes and found.cost.uploaded == 0
+    trunk = 2 * 32 * (4 * 4096**2 + 3 * 4096 * 11008) + 2 * 32 * 4096 * 120  # operations of a token
+    # Without a store prompts run apart, all but their last token, then the outputs.
+    assert found.cost.operations - found.stored_cost.operations == 2 * ((99 + 20) - (25 + 19)) * trunk
+    by_schema = estimate_run(replace(config, batching="schema"), models, Machine(8, 80 * GIB))
+    assert by_schema.stored_cost.uploaded == found.schema_bytes  # one for both rows
+    assert by_schema.cost.operations - by_schema.stored_cost.operations == 75 * trunk
+    for off in ({"teacher_prefix_gb": 0.0}, {"prefix": False}, {"method": "sft"}):
+        assert estimate_run(replace(config, **off), models, Machine(8, 80 * GIB)).stored_cost is None
