@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from unittest import mock
 
 import deepspeed
 import torch
@@ -12,12 +17,14 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from kid.config.deepspeed_config import complete_deepspeed_config, read_deepspeed_config
 from kid.config.run_config import RunConfig
-from kid.data.batching import Batch, Sample, collate, load_dataset, sample_weights
+from kid.data.batching import Batch, Dataset, Sample, collate, load_dataset, sample_weights
 from kid.data.order import micro_batches
 from kid.errors import InputError
 from kid.models.engine import with_fitting_bucket
 from kid.models.loading import DTYPES, add_lora, choose_attention
+from kid.models.prefix_store import PrefixStore
 from kid.models.response_model import ResponseModel
+from kid.training.teacher_prefixes import open_store
 
 PAD = 0
 QWEN, LLAMA, CODEGEN = "qwen2", "llama", "codegen"
@@ -111,19 +118,26 @@ def made_up_samples(lengths: Lengths, vocabulary: int, seed: int) -> list[Sample
     for place in range(lengths.batch):
         if place % lengths.per_schema == 0:
             schema = tokens(lengths.schema)
-        samples.append(Sample(schema + tokens(lengths.question), tokens(lengths.output)))
+        samples.append(Sample(schema + tokens(lengths.question), tokens(lengths.output), len(schema)))
     return samples
 
 
 def real_samples(config: RunConfig, tokenizer, vocabulary: int, rounds: int) -> list[list[Sample]]:
-    """Micro-batches of a benchmark's training questions on one database each, as `--batching schema` makes them."""
-    config = replace(config, batching="schema")
+    """Micro-batches of a benchmark's training questions, as the configuration's batching makes them."""
     dataset = load_dataset(config, "train", tokenizer)
     if max(max(s.prompt_ids + s.completion_ids) for s in dataset.samples) >= vocabulary:
         raise InputError(f"the tokenizer has more ids than the models' {vocabulary} vocabulary rows; choose another")
     return [micro_batches(dataset, config, step, 0, 1, PAD)[0].samples for step in range(rounds)]
 
 
-def make_batch(samples: list[Sample], device: str, share: bool) -> Batch:
+def make_batch(samples: list[Sample], device: str, share: bool, store: PrefixStore | None) -> Batch:
     weights = sample_weights([len(sample.completion_ids) for sample in samples], "sequence")
-    return collate(samples, weights, list(range(len(samples))), PAD, share).to(device)
+    return collate(samples, weights, list(range(len(samples))), PAD, share, store).to(device)
+
+
+@contextmanager
+def store_of(config: RunConfig, teacher: ResponseModel, samples: list[Sample]) -> Iterator[PrefixStore | None]:
+    """A store of the schemas of all samples, in a folder that is removed afterwards."""
+    samples = samples * 2  # so that none is alone with its schema
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {"KID_CACHE": folder}):
+        yield open_store(config, teacher, "bench", Dataset(samples, [""] * len(samples), []))

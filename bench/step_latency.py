@@ -1,15 +1,17 @@
 """Seconds and memory of a training step of each method, beside the tools people use today.
 
-    python bench/step_latency.py --device cpu                 every method, four ways, and the peers
+    python bench/step_latency.py --device cpu                 every method, six ways, and the peers
     python bench/step_latency.py --device cuda --pair qwen1.5-0.5b:1.8b qwen1.5-0.5b:4b qwen1.5-0.5b:7b \\
         --batch-size 16 --schema-tokens 540 --question-tokens 60 --output-tokens 60         the paper's latencies
     python bench/step_latency.py --growth                     how a step grows with prompt, batch and teacher
 
-The ways: `plain` (logits of every position, whole sequences in every pass), `response rows` (the fused head), `prompt
-once` (and prompts run once), `schema shared` (and what questions on one database share runs once for all of them). The
-peers (requirements-bench.txt): transformers' Trainer doing LoRA fine-tuning, trl's GKDTrainer doing RKD and GKD. All
-run in one process on the same models (random weights), data and batch, in turns, so that a noisy machine is noisy for
-all; a ratio is the median over the rounds of the time in a round to the Trainer's in that round.
+The ways, on questions with a schema each: `plain` (logits of every position, whole sequences in every pass), `response
+rows` (the fused head), `prompt once` (and prompts run once), `schemas stored` (and the teacher's keys and values of
+schemas are computed beforehand); on questions on one database `schema shared` (prompts run once, and what they share
+once for all of them) and `shared and stored`. The peers (requirements-bench.txt): transformers' Trainer doing LoRA
+fine-tuning, trl's GKDTrainer doing RKD and GKD. All run in one process on the same models (random weights), in turns,
+so that a noisy machine is noisy for all; a ratio is the median over the rounds of the time in a round to the Trainer's
+in that round.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +44,7 @@ from latency_models import (
     make_engine,
     make_model,
     real_samples,
+    store_of,
 )
 from latency_peers import trainer_sft, trl_gkd
 from latency_report import draw_growth, draw_methods, show
@@ -53,7 +57,9 @@ from kid.console import Console
 from kid.data.batching import Batch, Sample
 from kid.errors import InputError, OneLineParser, run_script
 from kid.models.loading import add_lora
+from kid.models.prefix_store import PrefixStore
 from kid.models.pretrained import TokenIds, load_tokenizer
+from kid.models.response_model import ResponseModel
 from kid.progress import silence_libraries
 from kid.training.step import PARTS, train_step
 
@@ -63,8 +69,11 @@ WAYS = {
     "plain": {"fused": False, "prefix": False},
     "response rows": {"fused": True, "prefix": False},
     "prompt once": {"fused": True, "prefix": True},
+    "schemas stored": {"fused": True, "prefix": True},
     "schema shared": {"fused": True, "prefix": True, "batching": "schema"},
+    "shared and stored": {"fused": True, "prefix": True, "batching": "schema"},
 }
+SHARED, STORED = ("schema shared", "shared and stored"), ("schemas stored", "shared and stored")
 WARM_UP = 2  # rounds; in the second one memory is measured
 DEFAULT_METHODS = ("sft", "rkd", "f-distill", "imitkd", "gkd-rkl", "kid")
 # What grows, one at a time, from the lengths above; "teacher" is its number of layers.
@@ -122,33 +131,47 @@ def become_the_only_rank(device: str) -> None:
 
 
 class Contest:
-    """Entries that take turns: name -> (what runs a batch, whether it shares what prompts have in common)."""
+    """Entries that take turns: (method or peer, way, source of outputs) -> what runs a batch."""
 
-    def __init__(self, device: str):
-        self.device = device
-        self.entries: dict[tuple[str, str, str], tuple[Callable, bool]] = {}
+    def __init__(self, device: str, config: RunConfig, teacher: ResponseModel):
+        self.device, self.config, self.teacher = device, config, teacher
+        self.entries: dict[tuple[str, str, str], Callable] = {}
 
-    def add(self, key: tuple[str, str, str], run: Callable, share: bool = False) -> None:
-        """key: (method or peer, way, source of outputs)."""
-        self.entries[key] = run, share
+    def measure(self, samples: list[dict[bool, list[Sample]]], memory: bool) -> list[dict]:
+        """A line for each entry.
 
-    def measure(self, samples: list[list], memory: bool) -> list[dict]:
-        """A line for each entry; `samples` has one micro-batch a round, and those of WARM_UP before them."""
+        Args:
+            samples: for each round, those of WARM_UP before them, a micro-batch on one schema (True) and one on
+                several (False).
+        """
+        with ExitStack() as stack:
+            store = None
+            if any(way in STORED for _, way, _ in self.entries):
+                every = [sample for both in samples for own in both.values() for sample in own]
+                store = stack.enter_context(store_of(self.config, self.teacher, every))
+            return self.take_turns(samples, memory, store)
+
+    def take_turns(
+        self, samples: list[dict[bool, list[Sample]]], memory: bool, store: PrefixStore | None
+    ) -> list[dict]:
         seconds, parts, lines = {key: [] for key in self.entries}, {key: [] for key in self.entries}, {}
         failed: dict[tuple, str] = {}
         turns = random.Random(0)
         for number, own in enumerate(tqdm(samples, desc="rounds", leave=False)):
-            batches = {share: make_batch(own, self.device, share) for share in (False, True)}
+            batches = {
+                way: make_batch(own[way in SHARED], self.device, way in SHARED, store if way in STORED else None)
+                for way in {way for _, way, _ in self.entries}
+            }
             for key in turns.sample(list(self.entries), len(self.entries)):
-                run, share = self.entries[key]
+                run, way = self.entries[key], key[1]
                 if key in failed:
                     continue
                 try:
                     if memory and number == WARM_UP - 1:
-                        lines[key] = {"peak_mb": peak_mb(run, batches[share], self.device)}
+                        lines[key] = {"peak_mb": peak_mb(run, batches[way], self.device)}
                     synchronise(self.device)
                     started = time.perf_counter()
-                    found = run(batches[share])
+                    found = run(batches[way])
                     synchronise(self.device)
                 except torch.OutOfMemoryError as error:
                     failed[key] = str(error).splitlines()[0]
@@ -182,13 +205,13 @@ def prepare(
         "deepspeed": arguments.deepspeed,
     })  # fmt: skip
     teacher = FullLogits(make_model(shapes[1], dtype, device, attention, 1).requires_grad_(False).eval())
-    contest = Contest(device)
+    contest = Contest(device, replace(config, method="rkd"), teacher)
 
     def student():
         return add_lora(make_model(shapes[0], dtype, device, attention, 0), config.lora_rank, config.lora_alpha, 0.0, 0)
 
     if SFT in peers:
-        contest.add((SFT, "", "gold"), trainer_sft(student(), device, lengths.batch))
+        contest.entries[SFT, "", "gold"] = trainer_sft(student(), device, lengths.batch)
     for name, on_policy in ((RKD, False), (GKD, True)):
         if name not in peers:
             continue
@@ -197,7 +220,7 @@ def prepare(
         except ValueError as error:
             print(f"{name} refuses this pair: {str(error).splitlines()[0]}", flush=True)
             continue
-        contest.add((name, "", "on-policy" if on_policy else "gold"), run)
+        contest.entries[name, "", "on-policy" if on_policy else "gold"] = run
     # After the peers: seeing these, they would take themselves for ranks of a distributed job.
     become_the_only_rank(device)
     engine = make_engine(config, make_model(shapes[0], dtype, device, attention, 0))
@@ -205,20 +228,31 @@ def prepare(
         own = replace(config, method=method)
         for source in METHODS[method].sources:
             taught = teacher if METHODS[method].needs_teacher else None
-            contest.add((method, way, source), ours(own, source, way, engine, taught), way == "schema shared")
+            if taught or way not in STORED:
+                contest.entries[method, way, source] = ours(own, source, way, engine, taught)
     return contest
 
 
-def draw_samples(arguments: argparse.Namespace, lengths: Lengths, vocabulary: int) -> list[list[Sample]]:
-    """A micro-batch for each round."""
+def draw_samples(arguments: argparse.Namespace, lengths: Lengths, vocabulary: int) -> list[dict[bool, list[Sample]]]:
+    """For each round a micro-batch with --per-schema questions on a schema (True), and one with one on each (False)."""
     turns = arguments.rounds + WARM_UP
     if not arguments.data:
-        return [made_up_samples(lengths, vocabulary, seed) for seed in range(turns)]
+        alone = replace(lengths, per_schema=1)
+        drawn = {
+            share: [made_up_samples(own, vocabulary, seed) for seed in range(turns)]
+            for share, own in ((True, lengths), (False, alone))
+        }
+        return [{share: rounds[number] for share, rounds in drawn.items()} for number in range(turns)]
     config = RunConfig(
         benchmark=arguments.benchmark, data=arguments.data, batch_size=lengths.batch, micro_batch_size=lengths.batch,
         max_completion_length=lengths.output, missing_database="schema-only",
     )  # fmt: skip
-    return real_samples(config, load_tokenizer(Path(arguments.tokenizer), "--tokenizer"), vocabulary, turns)
+    tokenizer = load_tokenizer(Path(arguments.tokenizer), "--tokenizer")
+    shared, several = (
+        real_samples(replace(config, batching=batching), tokenizer, vocabulary, turns)
+        for batching in ("schema", "random")
+    )
+    return [{True: one, False: other} for one, other in zip(shared, several, strict=True)]
 
 
 def grown(axis: str, value: int, lengths: Lengths, shapes: tuple) -> tuple[Lengths, tuple]:
@@ -258,7 +292,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD",
                         help=f"[{' '.join(DEFAULT_METHODS)}; --growth: rkd gkd-rkl kid]")  # fmt: skip
     parser.add_argument("--ways", nargs="+", choices=WAYS, metavar="WAY",
-                        help="[all four; --growth: the last two]")  # fmt: skip
+                        help="[all six; --growth: all but the first two]")  # fmt: skip
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="without them, and without ratios")
     parser.add_argument("--batch-size", type=int, nargs="+", default=[Lengths.batch],
                         help=f"several: a table each; what finds no memory says so [{Lengths.batch}]")  # fmt: skip
