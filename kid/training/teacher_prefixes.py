@@ -26,10 +26,12 @@ GB = 10**9
 MEMORY_SHARE, DISK_SHARE = 0.25, 0.5
 
 
-def host_budget(config: RunConfig, folder: Path) -> float:
+def host_budget(config: RunConfig, folder: Path, device: torch.device) -> float:
     """Bytes that the store may take: what --teacher-prefix-gb says, else shares of what is free on this node."""
     if config.teacher_prefix_gb is not None:
         return config.teacher_prefix_gb * GB
+    if device.type == "cuda":  # whether copying beats computing there has not been measured
+        return 0.0
     folder.mkdir(parents=True, exist_ok=True)
     stored = sum(path.stat().st_size for path in folder.glob(f"*/{FILE}"))
     disk = DISK_SHARE * shutil.disk_usage(folder).free + stored
@@ -132,7 +134,7 @@ def open_store(config: RunConfig, teacher, teacher_hash: str, train: Dataset) ->
         return None
     folder, device = store_folder(config, teacher_hash), next(module.parameters()).device
     bytes_per_token = sum(tensor.nbytes for tensor in states_of(teacher, [0]))
-    coverage = choose_prefixes(train, bytes_per_token, min(on_all_ranks(host_budget(config, folder))))
+    coverage = choose_prefixes(train, bytes_per_token, min(on_all_ranks(host_budget(config, folder, device))))
     if not coverage.prefixes:
         return None
     if torch.distributed.get_rank() == 0:

@@ -252,17 +252,9 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
 
 
 def run_steps(
-    config: RunConfig,
-    inputs: Inputs,
-    student,
-    teacher,
-    *,
-    done: int,
-    share: bool,
-    store: PrefixStore | None,
-    metrics: Metrics | None,
-    bar,
-) -> None:
+    config: RunConfig, inputs: Inputs, student, teacher, *, done: int, share: bool, store: PrefixStore | None,
+    metrics: Metrics | None, bar,
+) -> None:  # fmt: skip
     """Steps `done` (from 0) to the last, on every rank, with a checkpoint where one is due or the run is to stop.
 
     Raises:
