@@ -195,8 +195,7 @@ class RunConfig:
     teacher_prefix_gb: float | None = option(
         None,
         "GB (a node's memory and disk) for the teacher's keys and values of schemas, computed once and read in every "
-        "step; 0: none (default: on CPUs a quarter of the free memory and half of the free disk under KID_CACHE, on GPUs "
-        "none)",
+        "step; 0: none (default: a quarter of the free memory and half of the free disk under KID_CACHE; on GPUs none)",
         group=OPTIMISATION,
         low=0.0,
     )
