@@ -32,9 +32,9 @@ def host_budget(config: RunConfig, folder: Path, device: torch.device) -> float:
         return config.teacher_prefix_gb * GB
     if device.type == "cuda":  # whether copying beats computing there has not been measured
         return 0.0
-    folder.mkdir(parents=True, exist_ok=True)
     stored = sum(path.stat().st_size for path in folder.glob(f"*/{FILE}"))
-    disk = DISK_SHARE * shutil.disk_usage(folder).free + stored
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    disk = DISK_SHARE * shutil.disk_usage(existing).free + stored
     return min(MEMORY_SHARE * psutil.virtual_memory().available, disk)
 
 
@@ -52,14 +52,24 @@ def check_all_ranks(error: str) -> None:
 
 
 def ranks_of_the_cache(folder: Path) -> tuple[int, int, int]:
-    """(this rank's place among those that see the same cache, how many they are, the first of them)."""
+    """(this rank's place among those that see the same cache, how many they are, the first of them).
+
+    Raises InputError, on every rank, where the cache cannot be written.
+    """
     rank, local = torch.distributed.get_rank(), int(os.environ.get("LOCAL_RANK", "0"))
     leaders = sorted({number - place for number, place in enumerate(on_all_ranks(local))})
     mine = [f".seen-{leader}-{os.environ.get('MASTER_PORT', '0')}" for leader in leaders]
+    error = ""
     if local == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / mine[leaders.index(rank)]).touch()
-    torch.distributed.barrier()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / mine[leaders.index(rank)]).touch()
+        except OSError as raised:
+            error = (
+                f"{folder} cannot be written ({raised.strerror}); name another folder in KID_CACHE, or give "
+                "--teacher-prefix-gb 0"
+            )
+    check_all_ranks(error)
     one_for_all = all(on_all_ranks(all((folder / name).exists() for name in mine)))
     if local == 0:
         (folder / mine[leaders.index(rank)]).unlink(missing_ok=True)
@@ -86,6 +96,8 @@ def write_missing(config: RunConfig, teacher, folder: Path, prefixes: Sequence[T
     missing = on_all_ranks(missing)[leader]
     mine = missing[place::ranks]
     rounds = max(on_all_ranks(len(mine)))
+    if not rounds:
+        return
     bar = progress_bar("teacher: schemas", "schema", len(prefixes), len(prefixes) - len(missing), quiet=rank > 0)
     for number in range(rounds):
         prefix = prefixes[mine[number]] if number < len(mine) else prefixes[0]

@@ -10,6 +10,7 @@ import kid.training.teacher_prefixes
 from kid.config.methods import GOLD, IMPERFECT, METHODS, ON_POLICY
 from kid.data.batching import Dataset, Sample
 from kid.data.prefixes import choose_prefixes, stored_part
+from kid.errors import InputError
 from kid.models.prefix_store import FILE, PrefixStore, entry_of, store_folder
 from kid.training.teacher_prefixes import open_store
 
@@ -136,7 +137,14 @@ def test_a_full_disk_is_one_line(monkeypatch):
         raise OSError(28, "No space left on device", "states.safetensors")
 
     monkeypatch.setattr(kid.training.teacher_prefixes, "save", full)
-    with pytest.raises(Exception, match=r"cannot be written \(No space left .*give less to --teacher-prefix-gb"):
+    with pytest.raises(InputError, match=r"cannot be written \(No space left .*give less to --teacher-prefix-gb"):
+        open_store(configuration("kid"), model(1, 24, 44), "hash", DATASET)
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(cache):
+    cache.mkdir()
+    (cache / "prefixes").write_text("no folder")
+    with pytest.raises(InputError, match=r"cannot be written \(.*give --teacher-prefix-gb 0$"):
         open_store(configuration("kid"), model(1, 24, 44), "hash", DATASET)
 
 
