@@ -1,8 +1,10 @@
 """A teacher's stored prefixes change nothing but the cost: losses and gradients are those without them."""
 
+import copy
 import json
 
 import pytest
+import torch
 from helpers.shared_prompts import ARCHITECTURES, HOW, ONE, SAMPLES, TAUGHT, TWO, assert_same, of_family, step_of
 from helpers.steps import CASES, STEP, configuration, model
 
@@ -11,7 +13,8 @@ from kid.config.methods import GOLD, IMPERFECT, METHODS, ON_POLICY
 from kid.data.batching import Dataset, Sample
 from kid.data.prefixes import choose_prefixes, stored_part
 from kid.errors import InputError
-from kid.models.prefix_store import FILE, PrefixStore, entry_of, store_folder
+from kid.models.prefix_store import FILE, PrefixStore, entry_of, states_of, store_folder
+from kid.models.response_model import ResponseModel
 from kid.training.teacher_prefixes import open_store
 
 pytestmark = pytest.mark.usefixtures("one_rank", "cache")
@@ -52,6 +55,26 @@ def test_every_family(family, method, source, how):
     for step in (STEP - 1, STEP):
         plain = step_of(config, source, student, teacher, step)
         assert_same(step_of(config, source, student, teacher, step, store=store_of(config, teacher)), plain, 1e-5)
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("method", ["fkd", "rkd"])
+def test_in_bf16_the_difference_is_rounding(method, how):
+    """Both ways are about as far from float64; y is gold, so that no near tie decides."""
+    rounded = [of_family("qwen", seed, lora=seed == 0, dtype=torch.bfloat16) for seed in (0, 1)]
+    exact = [ResponseModel(copy.deepcopy(each.model)).double() for each in rounded]
+    found = {}
+    for name, models, stores in (("exact", exact, False), ("stored", rounded, True), ("plain", rounded, False)):
+        config = configuration(method, **how, micro_batch_size=4)
+        store = store_of(config, models[1]) if stores else None
+        sums, gradients = step_of(config, GOLD, *models, store=store)
+        found[name] = sums["loss"], torch.cat([g.double().flatten() for g in gradients.values()])
+    exact_loss, exact_gradient = found["exact"]
+    errors = {
+        name: (abs(loss - exact_loss) / exact_loss, ((gradient - exact_gradient).norm() / exact_gradient.norm()).item())
+        for name, (loss, gradient) in found.items()
+    }
+    assert errors["stored"][0] < 0.02 and errors["stored"][1] < max(0.02, 2 * errors["plain"][1]), errors
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -112,6 +135,24 @@ def test_a_second_run_computes_nothing_and_a_torn_file_is_made_again(cache, caps
     assert open_store(config, teacher, "hash", DATASET) and calls == [(1, 1), (1, 1), (1, len(TWO))]
     assert torn.read_bytes() == content
     assert "it is made again" in capsys.readouterr().err
+
+
+def test_a_pre_pass_that_was_killed_goes_on(monkeypatch):
+    teacher, config, computed = model(1, 24, 44), configuration("kid"), []
+
+    def killed(_, tokens):
+        computed.append(tuple(tokens))
+        if len(computed) == 3:  # one token, to know what a token takes; a schema; and another
+            raise KeyboardInterrupt
+        return states_of(teacher, tokens)
+
+    monkeypatch.setattr(kid.training.teacher_prefixes, "states_of", killed)
+    with pytest.raises(KeyboardInterrupt):
+        open_store(config, teacher, "hash", DATASET)
+    store = open_store(config, teacher, "hash", DATASET)
+    assert computed[1:3] == [tuple(ONE), tuple(TWO)] or computed[1:3] == [tuple(TWO), tuple(ONE)]
+    assert computed[4:] == [computed[2]]  # only the one that was missing
+    assert len(store.folders) == 2 and all((folder / FILE).exists() for folder in store.folders.values())
 
 
 def test_what_the_states_depend_on_is_in_the_folders_name(cache):
