@@ -8,11 +8,12 @@ import signal
 import threading
 import time
 from functools import cache
+from typing import NoReturn
 
 import psutil
 import torch
 
-from kid.errors import STOPPED_STATUS
+from kid.errors import STOPPED_STATUS, StoppedError
 
 # Ranks exchange a reason as its position here, counted from 1.
 REASONS = ("SIGTERM", "SIGUSR1", "the launcher's end")
@@ -125,3 +126,12 @@ def stop_reason(device: torch.device) -> str | None:
     highest = torch.tensor(number, device=device)
     torch.distributed.all_reduce(highest, op=torch.distributed.ReduceOp.MAX)
     return REASONS[int(highest) - 1] if highest else None
+
+
+def stop_run(line: str) -> NoReturn:
+    """End the run on all ranks, when everything is written; rank 0 prints `line`. Raises StoppedError. A collective."""
+    if torch.distributed.get_rank() == 0:
+        print(line, flush=True)
+    stop_watcher().finished = True
+    torch.distributed.barrier()
+    raise StoppedError

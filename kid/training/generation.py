@@ -13,7 +13,7 @@ from kid.config.deepspeed_config import TEACHER_FLAG, read_deepspeed_config
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, Sample, collate, load_dataset
 from kid.data.teacher_outputs import different_values, outputs_header, prompt_hash, read_lines
-from kid.errors import InputError, StoppedError, report_write_errors
+from kid.errors import InputError, report_write_errors
 from kid.files import check_writable, drop_torn_line, write_atomically
 from kid.models.decoding import decode
 from kid.models.engine import joined_ranks, teacher_engine
@@ -23,7 +23,7 @@ from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer, tok
 from kid.progress import progress_bar, silence_libraries
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
 from kid.run.lock import run_lock
-from kid.run.stopping import stop_reason, stop_watcher
+from kid.run.stopping import stop_reason, stop_run, stop_watcher
 
 
 def parts_folder(path: Path) -> Path:
@@ -189,8 +189,4 @@ def write_outputs(
             reason = stop_reason(engine.device)
             if reason:
                 bar.close()
-                if rank == 0:
-                    print(f"teacher outputs: stopped by {reason}; run it again to go on", flush=True)
-                stop_watcher().finished = True
-                torch.distributed.barrier()
-                raise StoppedError
+                stop_run(f"teacher outputs: stopped by {reason}; run it again to go on")

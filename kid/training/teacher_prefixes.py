@@ -15,11 +15,11 @@ from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset
 from kid.data.cache import build_once, is_whole
 from kid.data.prefixes import Coverage, Tokens, choose_prefixes
-from kid.errors import InputError, StoppedError
+from kid.errors import InputError
 from kid.models.prefix_store import FILE, PrefixStore, entry_of, states_of, store_folder
 from kid.models.zero3 import bare_module
 from kid.progress import progress_bar
-from kid.run.stopping import stop_reason, stop_watcher
+from kid.run.stopping import stop_reason, stop_run
 
 GB = 10**9
 # Of what is free on a node: memory, and the disk where the cache lies.
@@ -112,11 +112,7 @@ def write_missing(config: RunConfig, teacher, folder: Path, prefixes: Sequence[T
         bar.update(min(ranks, len(missing) - number * ranks))
         if reason := stop_reason(next(bare_module(teacher).parameters()).device):
             bar.close()
-            if rank == 0:
-                print(f"{config.method}: stopped by {reason} before the first step; go on with --resume", flush=True)
-            stop_watcher().finished = True
-            torch.distributed.barrier()
-            raise StoppedError
+            stop_run(f"{config.method}: stopped by {reason} before the first step; go on with --resume")
     bar.close()
 
 

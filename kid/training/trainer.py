@@ -18,7 +18,7 @@ from kid.config.run_config import RunConfig, accumulation_steps
 from kid.data.batching import Dataset, collate, load_dataset, sample_weights
 from kid.data.order import global_batch, micro_batches, shared_token_fraction, steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
-from kid.errors import InputError, RunError, StoppedError
+from kid.errors import InputError, RunError
 from kid.files import sync
 from kid.models.engine import joined_ranks, student_engine, teacher_engine
 from kid.models.loading import stored_tensors
@@ -57,7 +57,7 @@ from kid.run.directory import (
     save_nonfinite_batch,
 )
 from kid.run.lock import run_lock
-from kid.run.stopping import stop_reason, stop_watcher
+from kid.run.stopping import stop_reason, stop_run, stop_watcher
 from kid.run.trust import check_trusted
 from kid.training.readout import losses
 from kid.training.sources import step_source
@@ -299,11 +299,7 @@ def run_steps(
             save_checkpoint(student, run, step + 1, inputs.identity)
         if reason:
             bar.close()
-            if is_main:
-                print(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume", flush=True)
-            stop_watcher().finished = True
-            torch.distributed.barrier()
-            raise StoppedError
+            stop_run(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume")
 
 
 def can_share_prompts(config: RunConfig, student, teacher, is_main: bool) -> bool:
