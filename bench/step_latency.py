@@ -154,6 +154,7 @@ class Contest:
     def take_turns(
         self, samples: list[dict[bool, list[Sample]]], memory: bool, store: PrefixStore | None
     ) -> list[dict]:
+        """What `measure` returns; `store`: for the ways that read the teacher's schemas."""
         seconds, parts, lines = {key: [] for key in self.entries}, {key: [] for key in self.entries}, {}
         failed: dict[tuple, str] = {}
         turns = random.Random(0)

@@ -71,15 +71,16 @@ class PrefixStore:
             batch: in the teacher's columns, see `Batch.teacher`.
             own: the rows `batch.representatives`, which are not stored, run now; empty if there are none.
         """
-        width, rows = batch.shared_width, range(len(batch.samples))
-        found = [stored_part(sample) if sample and self.stored_length(sample) else None for sample in batch.samples]
+        width = batch.shared_width
+        parts = [stored_part(sample) if sample else () for sample in batch.samples]
+        found = [part if part in self.folders else None for part in parts]
         states = {prefix: self.on_device(prefix) for prefix in set(found) - {None}}
         first = next(iter(states.values()))
         if len(states) == 1 and None not in found:  # one schema, the same columns for all
             columns = [tensor.expand(len(found), *tensor.shape) for tensor in first]
         else:
             columns = [tensor.new_zeros(len(found), tensor.shape[0], width, tensor.shape[2]) for tensor in first]
-            run = dict(zip(batch.representatives.tolist(), rows, strict=False))
+            run = {row: place for place, row in enumerate(batch.representatives.tolist())}
             for place, column in enumerate(columns):
                 for row, prefix in enumerate(found):
                     if prefix is not None:
