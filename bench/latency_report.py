@@ -21,6 +21,9 @@ PAPER = {
 }
 
 
+LINES = {"prompt once": ":", "schemas stored": "-.", "shared and stored": "--"}  # of a way, in the picture of growth
+
+
 def of_methods(lines: Iterable[dict]) -> list[dict]:
     """Lines by method: of a method with two sources, each of them half of the steps, the means of both."""
     groups: dict[tuple, list[dict]] = {}
@@ -126,7 +129,7 @@ def draw_growth(lines: list[dict], path: Path) -> None:
             points = [
                 (line["value"], line["seconds"]) for line in own if (line["method"], line["way"]) == (method, way)
             ]
-            style = {"linestyle": ":" if way == "prompt once" else "-", "marker": "o", "markersize": 4}
+            style = {"linestyle": LINES.get(way, "-"), "marker": "o", "markersize": 4}
             colour = {"rkd": "tab:green", "kid": "tab:blue", "gkd-rkl": "tab:red"}.get(method, "tab:orange")
             axis.plot(*zip(*sorted(points), strict=True), label=f"{method} {way}".strip(), color=colour, **style)
         axis.set(xlabel=name, ylabel="seconds a step", ylim=(0, None))
