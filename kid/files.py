@@ -64,8 +64,8 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path` so that the file is either unchanged or complete; creates its folder if missing.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path` so that the file is either unchanged or complete; creates its folder if missing.
 
     Raises:
         RunError: the disk is full, or cannot be written to.
@@ -74,7 +74,7 @@ def write_atomically(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            partial.write_text(text, encoding="utf-8")
+            partial.write_bytes(content.encode() if isinstance(content, str) else content)
             sync(partial)
             partial.replace(path)
         finally:

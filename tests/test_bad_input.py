@@ -11,7 +11,7 @@ from helpers.launcher import ROOT
 
 from kid.config.recipe import resolve_config
 from kid.errors import InputError
-from kid.training.trainer import read_inputs
+from kid.training.inputs import read_inputs
 
 CPU = str(ROOT / "ds_configs" / "cpu.json")
 

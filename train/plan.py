@@ -10,7 +10,7 @@ from cli import build_parser, read_flags
 from rich.table import Table
 
 from kid.config.methods import METHODS
-from kid.config.recipe import merge_config, read_recipe, require_keys
+from kid.config.recipe import check_teacher_states, merge_config, read_recipe, require_keys
 from kid.config.run_config import RunConfig
 from kid.console import Console
 from kid.errors import InputError, run_script
@@ -32,7 +32,7 @@ KEYS = (
     *("method", "student", "teacher", "dtype", "lora_rank", "max_prompt_length", "max_completion_length", "batching"),
     *("divergence", "mle_on", "fused", "logit_memory_mb", "mask_ratio", "mask_strategy", "rewrite", "max_new_tokens"),
     *("batch_size", "micro_batch_size", "prefix", "activation_checkpointing", "deepspeed", "teacher_deepspeed"),
-    "teacher_prefix_gb",
+    *("teacher_prefix_gb", "teacher_states"),
 )
 # Flag -> (default, what it says); the script's own.
 NUMBERS = {
@@ -65,6 +65,10 @@ def parse_arguments() -> tuple[RunConfig, list[str], dict[str, float | None], Pa
     require_keys(config, "student")
     named = "method" in flags or (recipe and "method" in read_recipe(recipe))
     methods = [config.method] if named else [m for m in METHODS if config.teacher or not METHODS[m].needs_teacher]
+    if config.teacher_states:
+        if named:
+            check_teacher_states(config)
+        methods = [method for method in methods if METHODS[method].fixed_outputs]
     if METHODS[methods[0]].needs_teacher and not config.teacher:
         raise InputError(f"--teacher is missing; method {config.method} distils from one")
     return config, methods, numbers, Path(path) if path else None
@@ -81,8 +85,13 @@ def number(name: str, value) -> float | None:
     return found
 
 
-def show_methods(predictions: list, over: list[str | None], cures: list[str | None], speeds, machine) -> None:
-    """A row for each method, and below what does not fit."""
+def show_methods(
+    predictions: list, over: list[str | None], cures: list[str | None], speeds, machine, state_bytes: int
+) -> None:
+    """A row for each method, and below what does not fit.
+
+    state_bytes: of the teacher's states at an output token; 0: there is no method for which they can be stored.
+    """
     table = Table(title=f"{machine.gpus} GPUs of {machine.gpu_memory / GB:g} GB", title_justify="left")
     names = ["GPU GB", "at", "node GB", "GB received", "TFLOP", "s a step", "stored", "fits"]
     table.add_column("method", no_wrap=True)
@@ -100,6 +109,13 @@ def show_methods(predictions: list, over: list[str | None], cures: list[str | No
             "stored: seconds a step where the teacher's keys and values of all schemas are stored "
             f"(--teacher-prefix-gb); of one schema they are {size / 1e6:.0f} MB, of Spider's {SPIDER_SCHEMAS} "
             f"{SPIDER_SCHEMAS * size / 1e9:.0f} GB, in each node's memory and on its disk",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    if state_bytes:
+        console.print(
+            "train/teacher_states.py stores the teacher's states for fkd and rkd, which then train without it "
+            f"(--teacher-states): {state_bytes / 1e3:.0f} KB an output token, {state_bytes / 1e3:.0f} GB for a million "
+            "of them",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     for found, what, cure in zip(predictions, over, cures, strict=True):
@@ -127,6 +143,7 @@ def main() -> None:
         check_writable(path.parent, "--json")
     silence_libraries()
     # After the flags are checked: importing torch and deepspeed takes seconds.
+    from kid.models.loading import DTYPES
     from kid.planning.costs import Speeds
     from kid.planning.cures import find_cure
     from kid.planning.plan import Machine, Models, estimate_run
@@ -146,7 +163,8 @@ def main() -> None:
             over.append(predictions[-1].first_excess(machine))
             cures.append(find_cure(own, models, machine) if over[-1] else None)
             bar.update()
-    show_methods(predictions, over, cures, speeds, machine)
+    hidden = models.teacher.config.hidden_size if any(METHODS[method].fixed_outputs for method in methods) else 0
+    show_methods(predictions, over, cures, speeds, machine, hidden * DTYPES[config.dtype].itemsize)
     # Of all methods, the one whose parts are most: the first of those that take most.
     show_parts(max(predictions, key=lambda found: found.gpu))
     if path:

@@ -25,6 +25,11 @@ class Method:
     def needs_teacher(self) -> bool:
         return self.divergence is not None
 
+    @property
+    def fixed_outputs(self) -> bool:
+        """Whether the teacher reads the same outputs in every epoch, so that its states at them can be stored."""
+        return self.needs_teacher and self.sources == (GOLD,)
+
 
 METHODS: dict[str, Method] = {
     "sft": Method((GOLD,), None),

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from kid.config.methods import METHODS, TEACHER_OUTPUTS
+from kid.config.methods import GOLD, METHODS, TEACHER_OUTPUTS
 from kid.config.run_config import RunConfig, convert, shown
 from kid.errors import InputError
 
@@ -106,12 +106,32 @@ def require_keys(config: RunConfig, *names: str) -> None:
             raise InputError(f"--{name.replace('_', '-')} is missing; give it as a flag or in the recipe ({name}: ...)")
 
 
+def check_teacher_states(config: RunConfig) -> None:
+    """Raise InputError if the teacher's states cannot be stored for the run's method."""
+    if not config.teacher_states:
+        return
+    where, method = f"--teacher-states {config.teacher_states}", METHODS[config.method]
+    if not method.needs_teacher:
+        raise InputError(f"{where}: method {config.method} has no teacher; leave it out")
+    if not method.fixed_outputs:
+        why = "some of its" if GOLD in method.sources or TEACHER_OUTPUTS in method.sources else "its"
+        raise InputError(
+            f"{where}: method {config.method} makes {why} outputs anew in every step, and the teacher must read them; "
+            "leave it out, or take --method fkd or rkd"
+        )
+    if not config.fused:
+        raise InputError(
+            f"{where}: --fused off takes the teacher's logits, not its hidden states; leave one of them out"
+        )
+
+
 def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
     """The configuration of a training run. Raises InputError as `merge_config`, and for keys that contradict."""
     config = merge_config(recipe, flags)
     require_keys(config, "student", "data", "output")
     method = METHODS[config.method]
-    if method.needs_teacher and not config.teacher:
+    check_teacher_states(config)
+    if method.needs_teacher and not (config.teacher or config.teacher_states):
         raise InputError(f"--teacher is missing; method {config.method} distils from one")
     if not method.needs_teacher and config.teacher:
         raise InputError(f"--teacher {config.teacher}: method {config.method} has no teacher; leave it out")

@@ -18,7 +18,7 @@ DIVERGENCE_NAMES = ("fkl", "rkl", "jsd", "tvd", "skew-fkl", "skew-rkl")
 # stay the same.
 FREE_ON_RESUME = (
     "output", "resume", "save_steps", "fused", "logit_memory_mb", "prefix", "activation_checkpointing", "attention",
-    "teacher_deepspeed", "teacher_prefix_gb", "teacher_prefix_device_gb",
+    "teacher_deepspeed", "teacher_prefix_gb", "teacher_prefix_device_gb", "teacher_states",
 )  # fmt: skip
 
 
@@ -201,6 +201,12 @@ class RunConfig:
     )
     teacher_prefix_device_gb: float | None = option(
         None, "GB of each GPU that keep the most used of them (default: none)", group=OPTIMISATION, low=0.0
+    )
+    teacher_states: str | None = option(
+        None,
+        "folder of the teacher's hidden states for the training set, made by train/teacher_states.py; the teacher is "
+        "not loaded then (fkd, rkd)",
+        group=OPTIMISATION,
     )
     activation_checkpointing: bool = option(
         False,

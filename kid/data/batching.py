@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -23,11 +23,13 @@ class Sample:
 
     shared: how many of the prompt's first ids are BOS and a whole schema, which other prompts have too; 0 where the
     schema was filtered or cut for this prompt.
+    teacher_states: [|y|, H_t], the hidden states that predict the output; None: they are not stored.
     """
 
     prompt_ids: list[int]
     completion_ids: list[int]
     shared: int = 0
+    teacher_states: Tensor | None = field(default=None, compare=False)
 
 
 class StoredPrefixes(Protocol):
@@ -57,12 +59,14 @@ class Dataset:
     """Samples in the benchmark's order, the db_id of each, and remarks on everything that was cut or skipped.
 
     indices: each sample's index in the benchmark, of which some questions may have been skipped.
+    teacher_states: sample -> the teacher's stored states (`kid.data.teacher_states.TeacherStates`), if there are some.
     """
 
     samples: Sequence[Sample]
     db_ids: list[str]
     remarks: list[str]
     indices: Sequence[int] = ()
+    teacher_states: Mapping[int, Tensor] | None = None
 
     @cached_property
     def prompt_lengths(self) -> list[int]:
@@ -93,6 +97,7 @@ class Batch:
     teacher: the same micro-batch in columns of the teacher's own, where the store has a row of it; None: as here. There
         a prefix that the store has fills its row's first S columns, and `representatives` are the rows it has not.
     teacher_runs_prefix: whether a partitioned teacher runs a forward over first columns, here or on another rank.
+    teacher_states: [N, H_t], the teacher's stored hidden states at the output tokens; None: there are none.
     """
 
     samples: list[Sample | None]
@@ -112,6 +117,7 @@ class Batch:
     store: StoredPrefixes | None = None
     teacher: Batch | None = None
     teacher_runs_prefix: bool = False
+    teacher_states: Tensor | None = None
 
     @property
     def prompt_width(self) -> int:
@@ -301,6 +307,7 @@ def arrange(
         row_weights.append(torch.full((len(completion),), weight))
     completion_mask = torch.arange(width) < torch.tensor(lengths)[:, None]
     attention_mask = torch.cat([prompt_mask, completion_mask.long()], dim=1)
+    stored = [sample.teacher_states for sample in samples if sample and sample.teacher_states is not None]
     return Batch(
         samples=samples,
         input_ids=torch.cat([prompt_ids, completion_ids], dim=1),
@@ -316,4 +323,5 @@ def arrange(
         representatives=torch.tensor(representatives, dtype=torch.long),
         group_of_row=torch.tensor(group_of_row),
         shared_tokens=int(prompt_mask[:, :shared_width].sum() - prompt_mask[representatives, :shared_width].sum()),
+        teacher_states=torch.cat(stored) if stored else None,
     )

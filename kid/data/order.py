@@ -6,6 +6,7 @@ The last batch of an epoch is filled with rows of weight 0, so no sample is drop
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -126,8 +127,13 @@ def micro_batches(
     for start in range(0, config.batch_size, size * world_size):  # what the ranks run side by side
         parts = [samples[at : at + size] for at in range(start, start + size * world_size, size)]
         at = start + rank * size
-        places = list(range(at, at + size))
-        batch = collate(parts[rank], weights[at : at + size], places, pad_token_id, share, store)
+        places, mine = list(range(at, at + size)), parts[rank]
+        if dataset.teacher_states is not None:
+            mine = [
+                sample and replace(sample, teacher_states=dataset.teacher_states[index])
+                for sample, index in zip(mine, chosen[at : at + size], strict=True)
+            ]
+        batch = collate(mine, weights[at : at + size], places, pad_token_id, share, store)
         # Under ZeRO-3 a forward is a collective, and every rank knows from the order alone who needs one.
         batch.teacher_runs_prefix = any(runs_prefix(part, share, store) for part in parts)
         found.append(batch)

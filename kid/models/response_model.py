@@ -87,6 +87,10 @@ class ResponseModel(nn.Module):
         return "past_key_values" in inspect.signature(self.causal_lm.base_model.forward).parameters
 
     @property
+    def head_parameters(self) -> list[nn.Parameter]:
+        return list(self.causal_lm.get_output_embeddings().parameters())
+
+    @property
     def head(self) -> Head:
         """Under ZeRO-3 its tensors are empty outside of `kid.models.zero3.gathered_heads`."""
         linear, (scale, soft_cap) = self.causal_lm.get_output_embeddings(), logit_transform(self.causal_lm.config)

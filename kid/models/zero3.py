@@ -49,7 +49,7 @@ def gathered_heads(*models) -> Iterator[list[Head]]:
     rank.
     """
     modules = [bare_module(model) for model in models]
-    with gathered(weight for module in modules for weight in module.causal_lm.get_output_embeddings().parameters()):
+    with gathered(weight for module in modules for weight in module.head_parameters):
         yield [module.head for module in modules]
 
 
@@ -88,7 +88,7 @@ def gathered_without_hooks(engine) -> Iterator[None]:
 
 def trains_head(model) -> bool:
     """Whether the head is trained. Under ZeRO-3 its gradient needs it gathered in backward: no forward has used it."""
-    return any(weight.requires_grad for weight in bare_module(model).causal_lm.get_output_embeddings().parameters())
+    return any(weight.requires_grad for weight in bare_module(model).head_parameters)
 
 
 @contextmanager

@@ -202,7 +202,10 @@ def step_cost(
     layer_launches = forwards + recomputed_forwards + 2 * backwards
     launching = LAYER_LAUNCH_SECONDS * student.causal_lm.config.num_hidden_layers * layer_launches
     uploaded, decoding = 0.0, 0.0
-    if teacher is not None and any(this.model == TEACHER for this in step_passes):
+    if config.teacher_states:
+        operations += 2 * rows * head_elements(teacher)
+        uploaded += rows * teacher.head.weight.shape[1] * DTYPES[config.dtype].itemsize
+    elif teacher is not None and any(this.model == TEACHER for this in step_passes):
         teacher_separately = deepspeed_values[1]["zero_optimization"]["stage"] < 3 and not share
         teacher_forwards, teacher_tokens = forward_tokens(
             config.prefix and not teacher.prefix_unsupported_reason, layout, 1, share, teacher_separately

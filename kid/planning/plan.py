@@ -185,10 +185,15 @@ class PlannedRun:
     @property
     def stores_prefixes(self) -> bool:
         """Whether the teacher's keys and values of schemas can be stored."""
-        config, teacher = self.config, self.teacher
+        config, teacher = self.config, self.runs_teacher and self.teacher
         return bool(
             teacher and config.prefix and config.teacher_prefix_gb != 0 and not teacher.prefix_unsupported_reason
         )
+
+    @property
+    def runs_teacher(self) -> bool:
+        """Whether there is a teacher to load: one whose states are stored leaves only its head."""
+        return self.teacher is not None and not self.config.teacher_states
 
     @property
     def rows(self) -> int:
@@ -250,6 +255,9 @@ def resident_memory(run: PlannedRun) -> list[MemoryItem]:
     ):
         if module is None:
             continue
+        if role == "teacher" and not run.runs_teacher:
+            found.append(MemoryItem("teacher: head", run.itemsize * head_elements(module)))
+            continue
         lines = weight_memory(module, values, config.dtype, ranks)
         if role == "student":
             lines += [
@@ -274,10 +282,12 @@ def step_phases(run: PlannedRun, source: str) -> Iterator[tuple[str, list[Memory
     teacher_head_rows, teacher_use, states = None, MemoryUse(0, 0), []
     if teacher is not None:
         teacher_head_rows = len(teacher.head.weight)
-        separately = run.teacher_deepspeed["zero_optimization"]["stage"] < 3 and not run.share
-        teacher_use = memory_use(
-            config, run.models.teacher, run.layout, [], share=run.share, separately=separately, teacher_head_rows=None
-        )
+        if run.runs_teacher:
+            separately = run.teacher_deepspeed["zero_optimization"]["stage"] < 3 and not run.share
+            teacher_use = memory_use(
+                config, run.models.teacher, run.layout, [], share=run.share, separately=separately,
+                teacher_head_rows=None,
+            )  # fmt: skip
         width = teacher.head.weight.shape[1] if config.fused else teacher_head_rows
         states = [MemoryItem("teacher: states of the outputs", run.itemsize * run.rows * width)]
     student_use = memory_use(
@@ -291,7 +301,7 @@ def step_phases(run: PlannedRun, source: str) -> Iterator[tuple[str, list[Memory
         chunk = chunk_bytes(config, student, None, run.rows, "cuda", trains=False) if config.fused else 0
         evaluating = MemoryItem("student: prompts and passes without gradient", student_use.evaluating)
         yield "rewriting", [prefix, evaluating, MemoryItem(LOGITS_NAME, chunk)]
-    if teacher is not None:
+    if run.runs_teacher:
         work = MemoryItem("teacher: keys and values, and its largest layer", teacher_use.evaluating)
         yield "teacher", [MemoryItem("student: prompts", student_use.prefix), work]
     chunk = gradient = 0

@@ -69,7 +69,7 @@ TRAINING_KEYS = (
 # Settings that the time of a step depends on, besides the method.
 TIMING_KEYS = (
     "batch_size", "micro_batch_size", "batching", "dtype", "max_prompt_length", "max_completion_length", "lora_rank",
-    "prefix", "teacher_prefix_gb", "activation_checkpointing", "fused", "attention",
+    "prefix", "teacher_prefix_gb", "teacher_states", "activation_checkpointing", "fused", "attention",
 )  # fmt: skip
 
 

@@ -81,10 +81,13 @@ def config_to_store(config: RunConfig) -> dict:
     return {key: value for key, value in values.items() if key in stored or key in FREE_ON_RESUME}
 
 
-def run_identity(config: RunConfig, student: Pretrained, teacher: Pretrained | None, stage: int) -> dict[str, str]:
-    """Hashes of what a run's checkpoints are valid for, by name: config, student, teacher and ZeRO stage."""
+def run_identity(config: RunConfig, student: Pretrained, teacher_hash: str, stage: int) -> dict[str, str]:
+    """Hashes of what a run's checkpoints are valid for, by name: config, student, teacher and ZeRO stage.
+
+    teacher_hash: `kid.models.pretrained.fingerprint` of the teacher; empty if there is none.
+    """
     identity = {"config": json_hash(fixed_on_resume(config_to_store(config))), "student": fingerprint(student)}
-    return {**identity, "teacher": fingerprint(teacher) if teacher else "", "ZeRO stage": str(stage)}
+    return {**identity, "teacher": teacher_hash, "ZeRO stage": str(stage)}
 
 
 def describe_environment() -> dict:

@@ -18,6 +18,7 @@ from kid.models.prefix_cache import (
     seed_dropout,
 )
 from kid.models.pretrained import TokenIds
+from kid.models.stored_teacher import StoredTeacher
 from kid.models.streams import on_side_stream, wait_side_stream
 from kid.models.zero3 import eval_no_grad, gathered_heads, is_zero3, trains_head
 from kid.training.imperfect import mask_by_entropy, mask_by_rule, write_predictions
@@ -91,7 +92,7 @@ def micro_batch_loss(
     """One micro-batch's share of the global batch's loss (Eq. 2, and MLE where the source has it).
 
     Args:
-        student, teacher: engines, or bare modules.
+        student, teacher: engines, or bare modules; the teacher may be a `StoredTeacher`.
         batch: with its outputs, on the student's device.
         step: optimizer step, from 0.
         prefixes: what `encode_student_prompts` returned, if decoding has encoded the prompts already.
@@ -104,7 +105,8 @@ def micro_batch_loss(
     with timed(timers, "rewrite"):
         mask_by_rule(work, step_passes)
     teacher_prefix, device = PrefixCache(), batch.input_ids.device
-    if teacher is not None:
+    stored = isinstance(teacher, StoredTeacher)
+    if teacher is not None and not stored:
         # A whole teacher's prompts can run beside the student's work.
         with nullcontext() if is_zero3(teacher) else on_side_stream(device), timed(timers, "teacher"):
             teacher_prefix = encode_teacher_prompts(config, teacher, batch)
@@ -113,6 +115,9 @@ def micro_batch_loss(
             config, student, batch, step, *count_passes(step_passes)
         )
     for place, this in enumerate(step_passes):
+        if this.model == TEACHER and stored:
+            HANDLERS[this.gives[0]](work, this, teacher.states(batch))
+            continue
         model, prefix, columns = student, eval_prefix, batch
         forward_part, handler_part = "rewrite", "rewrite"
         if this.model == TEACHER:

@@ -6,34 +6,23 @@ import math
 import os
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 
-from kid.config.deepspeed_config import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
 from kid.config.methods import METHODS, ON_POLICY, TEACHER_OUTPUTS
-from kid.config.run_config import RunConfig, accumulation_steps
-from kid.data.batching import Dataset, collate, load_dataset, sample_weights
+from kid.config.run_config import RunConfig
+from kid.data.batching import Dataset, collate, sample_weights
 from kid.data.order import global_batch, micro_batches, shared_token_fraction, steps_per_epoch
-from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
+from kid.data.teacher_states import HEAD
 from kid.errors import InputError, RunError
 from kid.files import sync
 from kid.models.engine import joined_ranks, student_engine, teacher_engine
-from kid.models.loading import stored_tensors
 from kid.models.prefix_cache import PrefixCache, forward_outputs
 from kid.models.prefix_store import PrefixStore
-from kid.models.pretrained import (
-    Pretrained,
-    TokenIds,
-    check_same_tokenizer,
-    find_model,
-    find_teacher,
-    fingerprint,
-    load_tokenizer,
-    token_ids,
-)
+from kid.models.stored_teacher import load_stored_teacher
 from kid.models.zero3 import bare_module
 from kid.progress import progress_bar, silence_libraries
 from kid.run.checkpoint import (
@@ -49,75 +38,19 @@ from kid.run.checkpoint import (
 )
 from kid.run.directory import (
     Metrics,
-    check_run_directory,
     check_shared_directory,
     create_run_directory,
     remove_tensorboard_events,
-    run_identity,
     save_nonfinite_batch,
 )
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
 from kid.run.trust import check_trusted
+from kid.training.inputs import Inputs, name_teacher, read_inputs
 from kid.training.readout import losses
 from kid.training.sources import step_source
 from kid.training.step import PARTS, train_step
 from kid.training.teacher_prefixes import open_store
-
-VALIDATION_SAMPLES = 64
-
-
-@dataclass
-class Inputs:
-    """Everything the user gave, read and checked; nothing has been written yet."""
-
-    student: Path
-    teacher: Pretrained | None
-    student_deepspeed: dict
-    teacher_deepspeed: dict | None
-    tokenizer: object
-    tokens: TokenIds
-    train: Dataset
-    teacher_outputs: Dataset | None
-    validation: Dataset | None
-    total_steps: int
-    identity: dict[str, str]
-
-
-def read_inputs(config: RunConfig) -> Inputs:
-    """Check and read what the run needs, cheapest first. Raises InputError; writes nothing."""
-    if "RANK" not in os.environ:
-        raise InputError("start this script with the launcher: deepspeed --num_gpus N train/distill.py ...")
-    world_size = int(os.environ["WORLD_SIZE"])
-    accumulation_steps(config, world_size)
-    check_run_directory(config)
-    distils = METHODS[config.method].needs_teacher
-    student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
-    teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG) if distils else None
-    if config.dtype == "fp32" and student_deepspeed["zero_optimization"]["stage"] == 0:
-        # DeepSpeed has no gradient norm there, so nothing would tell whether it is finite.
-        raise InputError(f"{STUDENT_FLAG} {config.deepspeed}: take ZeRO stage 1, 2 or 3 with --dtype fp32")
-    student = find_model(config.student, "--student")
-    tokenizer = load_tokenizer(student, "--student")
-    tokens = token_ids(tokenizer, config.mask_token)
-    teacher = find_teacher(config.teacher, "--teacher") if distils else None
-    if teacher:
-        theirs = load_tokenizer(teacher.tokenizer, "--teacher")
-        check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
-    for folder in filter(None, (student, teacher and teacher.base, teacher and teacher.adapter)):
-        stored_tensors(folder)  # only opened, so that missing or damaged weights are found before anything is written
-    outputs = read_teacher_outputs(config, fingerprint(teacher)) if config.teacher_outputs else None
-    train = load_dataset(config, "train", tokenizer)
-    taught = with_teacher_outputs(train, outputs, config.teacher_outputs) if outputs else None
-    validation = load_dataset(config, "dev", tokenizer, max_samples=VALIDATION_SAMPLES) if config.eval_steps else None
-    total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
-    total = min(total, config.max_steps) if config.max_steps else total
-    stage = student_deepspeed["zero_optimization"]["stage"]
-    identity = run_identity(config, Pretrained(student, None, student), teacher, stage)
-    return Inputs(
-        student, teacher, student_deepspeed, teacher_deepspeed, tokenizer, tokens,
-        train, taught, validation, total, identity,
-    )  # fmt: skip
 
 
 @torch.no_grad()
@@ -171,6 +104,7 @@ def train(config: RunConfig) -> None:
     """
     silence_libraries()
     stop_watcher()
+    config = name_teacher(config)
     run, kind = Path(config.output), config.export_kind
     is_main = os.environ.get("RANK") == "0"
     with run_lock(run) if is_main else nullcontext():
@@ -219,15 +153,16 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
     if is_main:
         remove_tensorboard_events(run)
         print_inputs(config, inputs, found)
-    distils = inputs.teacher is not None
-    teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if distils else None
+    teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if inputs.teacher else None
     how = {"checkpoint": {"load_universal": True}} if found.universal else {}
     student = student_engine(config, inputs.student, inputs.student_deepspeed | how, inputs.total_steps)
     share = can_share_prompts(config, student, teacher, is_main)
     if share and is_main:
         saved = shared_token_fraction(inputs.train, config)
         print(f"train: {saved:.0%} of the prompts' tokens need not run: their micro-batch shares them", flush=True)
-    store = open_store(config, teacher, fingerprint(inputs.teacher), inputs.train) if distils else None
+    store = open_store(config, teacher, inputs.teacher_hash, inputs.train) if teacher else None
+    if config.teacher_states:
+        teacher = load_stored_teacher(Path(config.teacher_states) / HEAD, student.device)
     if found.checkpoint:
         load_checkpoint(student, found.universal or found.checkpoint)
         torch.distributed.barrier()
@@ -338,6 +273,8 @@ def print_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint) -> None:
     for split, data in (("train", inputs.train), ("dev", inputs.validation)):
         for remark in data.remarks if data else ():
             print(f"{split}: {remark}", flush=True)
+    if config.teacher_states:
+        print(f"teacher: its states at the outputs are read from {config.teacher_states}", flush=True)
     for remark in found.remarks:
         print(remark, flush=True)
     if found.checkpoint:

@@ -56,11 +56,12 @@ class Engine(torch.nn.Module):
         assert any(p.grad is not None for p in self.module.parameters())
 
 
-def step_of(config, source, student, teacher, step=STEP, samples=None, store=None):
+def step_of(config, source, student, teacher, step=STEP, samples=None, store=None, states=None):
     """(sums, gradients by name) of a whole optimizer step."""
     student.zero_grad()
-    share = can_share_prompts(config, student, teacher, is_main=False)
-    batches = batches_of(config, step, samples or (TAUGHT if source == TEACHER_OUTPUTS else SAMPLES), share, store)
+    share = can_share_prompts(config, student, None if states else teacher, is_main=False)
+    samples = samples or (TAUGHT if source == TEACHER_OUTPUTS else SAMPLES)
+    batches = batches_of(config, step, samples, share, store, states)
     sums = train_step(config, source, Engine(student), teacher, batches, step, TOKENS, SynchronizedWallClockTimer())
     return sums, {name: p.grad.clone() for name, p in student.named_parameters() if p.grad is not None}
 

@@ -49,11 +49,12 @@ def configuration(method: str, **changes):
     return resolve_config(None, {**flags, **sizes, "seed": 5, **changes})
 
 
-def batches_of(config, step: int, samples=SAMPLES, share: bool | None = None, store=None):
+def batches_of(config, step: int, samples=SAMPLES, share: bool | None = None, store=None, states=None):
     """All micro-batches of a step, as one rank would see them; whether they share prompts follows from the config."""
     if share is None:
         share = config.prefix and config.batching == "schema"
-    return micro_batches(Dataset(samples, ["db"] * len(samples), []), config, step, 0, 1, PAD, share, store)
+    data = Dataset(samples, ["db"] * len(samples), [], teacher_states=states)
+    return micro_batches(data, config, step, 0, 1, PAD, share, store)
 
 
 def imperfect(config, student, batch, step: int, tokens=TOKENS, prefix=None):

@@ -203,3 +203,18 @@ def test_a_stored_schema_is_neither_run_nor_gathered_for():
     assert by_schema.cost.operations - by_schema.stored_cost.operations == 75 * trunk
     for off in ({"teacher_prefix_gb": 0.0}, {"prefix": False}, {"method": "sft"}):
         assert estimate_run(replace(config, **off), models, Machine(8, 80 * GIB)).stored_cost is None
+
+
+def test_of_a_teacher_whose_states_are_stored_its_head_is_left():
+    """By hand: 2 x 5120 x 152064 bytes of the 32B teacher's head, 5120 x 2 bytes for each of 2 x 20 output tokens."""
+    config, models = big(max_completion_length=20, teacher_states="f", deepspeed="ds_configs/student_zero3.json")
+    config = replace(config, deepspeed=str(ROOT / config.deepspeed))
+    found, live = (
+        estimate_run(each, models, Machine(1, 24 * GIB)) for each in (config, replace(config, teacher_states=None))
+    )
+    teacher = {line.name: line.gpu for line in found.lines if line.name.startswith("teacher")}
+    assert teacher == {"teacher: head": 2 * 5120 * 152064}
+    assert found.first_excess(Machine(1, 24 * GIB)) is None and live.first_excess(Machine(1, 24 * GIB)) is not None
+    assert "teacher" not in found.phases and found.schema_bytes is None
+    assert found.cost.uploaded == 8 * (2 * 20) * 5120 * 2 and live.cost.uploaded == 0  # 8 micro-batches
+    assert found.cost.operations < live.cost.operations

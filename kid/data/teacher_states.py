@@ -1,0 +1,141 @@
+"""A teacher's hidden states at the output tokens of a training set: a folder, written once, refused if it does not fit.
+
+header.json names what they depend on, states-NNNNN.safetensors hold them, SHARD_SAMPLES samples each, and
+head.safetensors is the head that makes logits of them. HASHES_FILE is written last: without it they are not complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from kid.config.run_config import RunConfig
+from kid.data.batching import Dataset
+from kid.errors import InputError
+
+HEADER, HEAD = "header.json", "head.safetensors"
+FORMAT = 1
+SHARD_SAMPLES = 64  # what a rank computes at a time, and loses if it is killed
+# Keys of the header -> what is wrong where they differ.
+CAUSES = {
+    "format": "another version of this program wrote it",
+    "teacher": "it is another teacher's",
+    "dtype": "--dtype was another",
+    "prompts": "its prompts are others: the data, the tokenizer, the prompt's form or --max-prompt-length",
+    "outputs": "its outputs are others: the gold SQL, the tokenizer or --max-completion-length",
+}
+
+
+def shard_name(number: int) -> str:
+    return f"states-{number:05}.safetensors"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the states of each sample of a training set lie.
+
+    order: sample indices, those on one database together, in the order of the shards.
+    lengths: of each sample, |y| with EOS. prompts, outputs: hashes of all token ids.
+    """
+
+    order: list[int]
+    lengths: list[int]
+    prompts: str
+    outputs: str
+
+    @property
+    def shards(self) -> list[list[int]]:
+        """Sample indices of each shard."""
+        return [self.order[at : at + SHARD_SAMPLES] for at in range(0, len(self.order), SHARD_SAMPLES)]
+
+    @property
+    def tokens(self) -> int:
+        """Output tokens of all samples."""
+        return sum(self.lengths)
+
+    @cached_property
+    def places(self) -> dict[int, tuple[int, int]]:
+        """Sample index -> (number of its shard, its first row there)."""
+        found = {}
+        for number, shard in enumerate(self.shards):
+            first = 0
+            for index in shard:
+                found[index] = number, first
+                first += self.lengths[index]
+        return found
+
+
+def layout_of(train: Dataset) -> Layout:
+    """The layout of a training set; it reads every sample once."""
+    prompts, outputs = hashlib.sha256(), hashlib.sha256()
+    lengths, prompt_lengths = [], []
+    for sample in train.samples:
+        for digest, ids in ((prompts, sample.prompt_ids), (outputs, sample.completion_ids)):
+            digest.update(np.asarray([len(ids), *ids], dtype="<i4").tobytes())
+        lengths.append(len(sample.completion_ids))
+        prompt_lengths.append(len(sample.prompt_ids))
+    order = sorted(range(len(lengths)), key=lambda index: (train.db_ids[index], prompt_lengths[index], index))
+    return Layout(order, lengths, prompts.hexdigest(), outputs.hexdigest())
+
+
+def states_header(config: RunConfig, teacher_hash: str, layout: Layout) -> dict:
+    """What the states depend on, and the teacher's name."""
+    return {
+        "format": FORMAT,
+        "teacher": teacher_hash,
+        "name": config.teacher,
+        "dtype": config.dtype,
+        "prompts": layout.prompts,
+        "outputs": layout.outputs,
+    }
+
+
+def read_header(folder: Path) -> dict:
+    """The header of states that are there. Raises InputError if there are none."""
+    try:
+        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+        if not isinstance(header, dict) or not {*CAUSES, "name"} <= header.keys():
+            raise ValueError("it is no header of a teacher's states")
+    except OSError as error:
+        raise InputError(
+            f"--teacher-states {folder}: {HEADER}: {error.strerror}; make it with train/teacher_states.py"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--teacher-states {folder}: {HEADER} cannot be read ({error}); make it anew") from None
+    return header
+
+
+def check_header(folder: Path, there: dict, here: dict, cure: str) -> None:
+    """Raise InputError for the first thing in which two headers differ."""
+    for key, cause in CAUSES.items():
+        if there[key] != here[key]:
+            raise InputError(f"--teacher-states {folder} does not fit: {cause}; {cure}")
+
+
+@lru_cache(maxsize=256)  # a process may only have so many files open
+def open_shard(file: Path) -> safe_open:
+    return safe_open(file, framework="pt")
+
+
+@dataclass(frozen=True)
+class TeacherStates:
+    """The states in a folder, read a sample at a time out of mapped files."""
+
+    folder: Path
+    layout: Layout
+
+    def __getitem__(self, index: int) -> Tensor:
+        """The states that predict the output tokens of a sample: [|y|, H_t]. Raises InputError for a damaged file."""
+        number, first = self.layout.places[index]
+        file = self.folder / shard_name(number)
+        try:
+            return open_shard(file).get_slice("states")[first : first + self.layout.lengths[index]]
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{file} cannot be read ({error}); make it anew") from None

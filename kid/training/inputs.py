@@ -1,0 +1,124 @@
+"""What a run is given: read and checked before any model is loaded and before anything is written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kid.config.deepspeed_config import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
+from kid.config.methods import METHODS
+from kid.config.run_config import RunConfig, accumulation_steps
+from kid.data.batching import Dataset, load_dataset
+from kid.data.order import steps_per_epoch
+from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
+from kid.data.teacher_states import TeacherStates, check_header, layout_of, read_header, states_header
+from kid.errors import InputError
+from kid.models.hashes import HASHES_FILE, check_hashes
+from kid.models.loading import stored_tensors
+from kid.models.pretrained import (
+    Pretrained,
+    TokenIds,
+    check_same_tokenizer,
+    find_model,
+    find_teacher,
+    fingerprint,
+    load_tokenizer,
+    token_ids,
+)
+from kid.run.directory import check_run_directory, run_identity
+
+VALIDATION_SAMPLES = 64
+
+
+@dataclass
+class Inputs:
+    """Everything the user gave, read and checked; nothing has been written yet.
+
+    teacher: the one to load; None for a method without one, and where its states are stored.
+    teacher_hash: its fingerprint; empty for a method without one.
+    """
+
+    student: Path
+    teacher: Pretrained | None
+    teacher_hash: str
+    student_deepspeed: dict
+    teacher_deepspeed: dict | None
+    tokenizer: object
+    tokens: TokenIds
+    train: Dataset
+    teacher_outputs: Dataset | None
+    validation: Dataset | None
+    total_steps: int
+    identity: dict[str, str]
+
+
+def read_inputs(config: RunConfig) -> Inputs:
+    """Check and read what the run needs, cheapest first. Raises InputError; writes nothing."""
+    if "RANK" not in os.environ:
+        raise InputError("start this script with the launcher: deepspeed --num_gpus N train/distill.py ...")
+    world_size = int(os.environ["WORLD_SIZE"])
+    accumulation_steps(config, world_size)
+    check_run_directory(config)
+    loads = METHODS[config.method].needs_teacher and not config.teacher_states
+    student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
+    teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG) if loads else None
+    if config.dtype == "fp32" and student_deepspeed["zero_optimization"]["stage"] == 0:
+        # DeepSpeed has no gradient norm there, so nothing would tell whether it is finite.
+        raise InputError(f"{STUDENT_FLAG} {config.deepspeed}: take ZeRO stage 1, 2 or 3 with --dtype fp32")
+    student = find_model(config.student, "--student")
+    tokenizer = load_tokenizer(student, "--student")
+    tokens = token_ids(tokenizer, config.mask_token)
+    teacher = find_teacher(config.teacher, "--teacher") if loads else None
+    if teacher:
+        theirs = load_tokenizer(teacher.tokenizer, "--teacher")
+        check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
+    for folder in filter(None, (student, teacher and teacher.base, teacher and teacher.adapter)):
+        stored_tensors(folder)  # only opened, so that missing or damaged weights are found before anything is written
+    teacher_hash = fingerprint(teacher) if teacher else ""
+    outputs = read_teacher_outputs(config, teacher_hash) if config.teacher_outputs else None
+    train = load_dataset(config, "train", tokenizer)
+    if config.teacher_states:
+        train, teacher_hash = read_teacher_states(config, train)
+    taught = with_teacher_outputs(train, outputs, config.teacher_outputs) if outputs else None
+    validation = load_dataset(config, "dev", tokenizer, max_samples=VALIDATION_SAMPLES) if config.eval_steps else None
+    total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
+    total = min(total, config.max_steps) if config.max_steps else total
+    stage = student_deepspeed["zero_optimization"]["stage"]
+    identity = run_identity(config, Pretrained(student, None, student), teacher_hash, stage)
+    return Inputs(
+        student, teacher, teacher_hash, student_deepspeed, teacher_deepspeed, tokenizer, tokens,
+        train, taught, validation, total, identity,
+    )  # fmt: skip
+
+
+def name_teacher(config: RunConfig) -> RunConfig:
+    """The configuration with the name of the teacher whose states are stored, if none was given.
+
+    Raises InputError if there are no such states.
+    """
+    if not config.teacher_states or config.teacher:
+        return config
+    return replace(config, teacher=read_header(Path(config.teacher_states))["name"])
+
+
+def read_teacher_states(config: RunConfig, train: Dataset) -> tuple[Dataset, str]:
+    """(the training set with its teacher's states, the teacher's fingerprint).
+
+    A teacher that is given and found must be the one whose states they are.
+
+    Raises:
+        InputError: they are not complete, are damaged, or are another teacher's or of other samples.
+    """
+    folder = Path(config.teacher_states)
+    there = read_header(folder)
+    if not (folder / HASHES_FILE).exists():
+        raise InputError(f"--teacher-states {folder} is not complete; run train/teacher_states.py again to go on")
+    check_hashes(folder)
+    teacher_hash = there["teacher"]
+    if config.teacher != there["name"] or Path(config.teacher).exists():
+        teacher_hash = fingerprint(find_teacher(config.teacher, "--teacher"))
+    layout = layout_of(train)
+    here = states_header(config, teacher_hash, layout)
+    check_header(folder, there, here, "make them anew with the flags of this run, or give those they were made with")
+    return replace(train, teacher_states=TeacherStates(folder, layout)), teacher_hash

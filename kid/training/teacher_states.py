@@ -1,0 +1,176 @@
+"""Store a teacher's hidden states at the output tokens of a training set: divided among the ranks, shard by shard."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save
+
+from kid.config.deepspeed_config import TEACHER_FLAG, read_deepspeed_config
+from kid.config.run_config import RunConfig
+from kid.data.batching import Dataset, Sample, collate, load_dataset
+from kid.data.teacher_states import (
+    HEAD,
+    HEADER,
+    Layout,
+    check_header,
+    layout_of,
+    open_shard,
+    read_header,
+    shard_name,
+    states_header,
+)
+from kid.errors import InputError
+from kid.files import check_writable, write_atomically
+from kid.models.engine import joined_ranks, teacher_engine
+from kid.models.hashes import HASHES_FILE, check_hashes, write_hashes
+from kid.models.loading import DTYPES, stored_tensors
+from kid.models.prefix_cache import encode_teacher_prompts, forward_outputs
+from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer, padding_token
+from kid.models.stored_teacher import head_bytes
+from kid.models.zero3 import bare_module, eval_no_grad, gathered_heads, is_zero3
+from kid.progress import progress_bar, silence_libraries
+from kid.run.lock import run_lock
+from kid.run.stopping import stop_reason, stop_run, stop_watcher
+
+GB = 10**9
+
+
+def check_folder(folder: Path, header: dict) -> bool:
+    """Whether the states in `folder` are complete. Raises InputError where they are others, or damaged."""
+    if not (folder / HEADER).exists():
+        if (folder / HASHES_FILE).exists() or any(folder.glob("*.safetensors")):
+            raise InputError(f"--teacher-states {folder} holds something else; choose another folder")
+        return False
+    check_header(folder, read_header(folder), header, "choose another folder, or remove this one")
+    if not (folder / HASHES_FILE).exists():
+        return False
+    check_hashes(folder)
+    return True
+
+
+def is_whole(folder: Path, number: int, layout: Layout) -> bool:
+    """Whether a shard is there with the states of all its samples."""
+    file = folder / shard_name(number)
+    try:
+        rows = open_shard(file).get_slice("states").get_shape()[0]
+    except (OSError, SafetensorError):
+        return False
+    return rows == sum(layout.lengths[index] for index in layout.shards[number])
+
+
+def check_space(folder: Path, size: float) -> None:
+    """Raise InputError unless so many bytes are free where the folder lies."""
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if size > free:
+        raise InputError(
+            f"--teacher-states {folder} would take {size / GB:.1f} GB, and {free / GB:.1f} GB are free there; "
+            "make room, or choose another folder"
+        )
+
+
+def store_teacher_states(config: RunConfig) -> None:
+    """Write `config.teacher_states`: the states of every sample of the training set, and the teacher's head.
+
+    Raises:
+        InputError: anything the user gave is wrong; nothing has been written then.
+        RunError: the disk is full.
+        StoppedError: by a signal; what has been written is kept.
+    """
+    if "RANK" not in os.environ:
+        raise InputError("start this script with the launcher: deepspeed --num_gpus N train/teacher_states.py ...")
+    silence_libraries()
+    stop_watcher()
+    folder = Path(config.teacher_states)
+    check_writable(folder, "--teacher-states")
+    is_main = os.environ["RANK"] == "0"
+    lock = folder.with_name(f".{folder.name}.lock")  # not in the folder, all of whose files are hashed
+    with run_lock(lock, "--teacher-states") if is_main else nullcontext():
+        store_with_lock(replace(config, fused=True), folder, is_main)  # hidden states, not logits
+
+
+def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
+    """`store_teacher_states`, while holding the lock that keeps other jobs from writing these states."""
+    values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
+    teacher = find_teacher(config.teacher, "--teacher")
+    tokenizer = load_tokenizer(teacher.tokenizer, "--teacher")
+    for part in filter(None, (teacher.base, teacher.adapter)):
+        stored_tensors(part)
+    train = load_dataset(config, "train", tokenizer)
+    layout = layout_of(train)
+    header = states_header(config, fingerprint(teacher), layout)
+    if check_folder(folder, header):
+        if is_main:
+            print(f"{folder} is finished: it holds the states of all {len(layout.lengths)} samples", flush=True)
+        return
+    with joined_ranks():
+        engine = teacher_engine(config, teacher, values)
+        missing = [[number for number in range(len(layout.shards)) if not is_whole(folder, number, layout)]]
+        torch.distributed.broadcast_object_list(missing)  # as rank 0 sees the files
+        with gathered_heads(engine) as (head,):
+            width = head.weight.shape[1]
+            per_token = width * DTYPES[config.dtype].itemsize
+            tokens = sum(layout.lengths[index] for number in missing[0] for index in layout.shards[number])
+            check_space(folder, per_token * tokens + head.weight.nbytes)
+            if is_main:
+                write_atomically(folder / HEAD, head_bytes(head))
+                write_atomically(folder / HEADER, json.dumps(header, indent=1) + "\n")
+        if is_main:
+            for remark in train.remarks:
+                print(f"train: {remark}", flush=True)
+            size = per_token * layout.tokens / GB
+            print(
+                f"teacher states: {len(layout.lengths)} samples, {layout.tokens} output tokens of {per_token} bytes, "
+                f"{size:.1f} GB in {folder}",
+                flush=True,
+            )
+        write_shards(config, engine, train, layout, missing[0], folder, padding_token(tokenizer))
+        stop_watcher().finished = True
+        torch.distributed.barrier()
+        if is_main:
+            write_hashes(folder)
+            print(f"{folder}: complete; train with --teacher-states {folder}", flush=True)
+        torch.distributed.barrier()
+
+
+@torch.no_grad()
+def write_shards(
+    config: RunConfig, engine, train: Dataset, layout: Layout, missing: list[int], folder: Path, pad_token_id: int
+) -> None:
+    """Compute and write this rank's part of the missing shards; a forward of a ZeRO-3 teacher is one of every rank."""
+    rank, ranks, size = torch.distributed.get_rank(), torch.distributed.get_world_size(), config.micro_batch_size
+    done = len(layout.lengths) - sum(len(layout.shards[number]) for number in missing)
+    total = len(layout.lengths)
+    with progress_bar("teacher states", "sample", total, done, quiet=rank > 0) as bar, eval_no_grad(engine):
+        for at in range(0, len(missing), ranks):
+            running = missing[at : at + ranks]  # a shard each
+            mine = layout.shards[running[rank]] if rank < len(running) else []
+            rounds = -(-max(len(layout.shards[number]) for number in running) // size)
+            found = []
+            for start in range(0, rounds * size, size):
+                samples: list[Sample | None] = [train.samples[index] for index in mine[start : start + size]]
+                if samples or is_zero3(engine):
+                    samples += [None] * (size - len(samples))
+                    found.append(states_of(config, engine, samples, pad_token_id))
+                if reason := stop_reason(engine.device):
+                    bar.close()
+                    stop_run(f"teacher states: stopped by {reason}; run it again to go on")
+            if mine:
+                write_atomically(folder / shard_name(running[rank]), save({"states": torch.cat(found)}))
+            bar.update(sum(len(layout.shards[number]) for number in running))
+
+
+def states_of(config: RunConfig, engine, samples: list[Sample | None], pad_token_id: int) -> torch.Tensor:
+    """The teacher's states at the outputs of a micro-batch: [N, H], on the CPU. As training computes them."""
+    share = config.prefix and not bare_module(engine).prefix_unsupported_reason
+    batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad_token_id, share).to(engine.device)
+    prefix = encode_teacher_prompts(config, engine, batch)
+    return forward_outputs(config, engine, batch, prefix, batch.completion_ids).cpu()

@@ -1,0 +1,39 @@
+"""Store the states a teacher has at the gold outputs, once, so that fkd and rkd train without loading the teacher."""
+
+from cli import build_parser, keys_of, read_flags
+
+from kid.config.methods import METHODS
+from kid.config.recipe import merge_config, require_keys
+from kid.config.run_config import DATA
+from kid.errors import run_script
+
+EXAMPLE = """example:
+  deepspeed --num_gpus 8 train/teacher_states.py --teacher runs/teacher/adapter --benchmark spider --data spider \\
+      --teacher-states runs/teacher/states --micro-batch-size 16
+  deepspeed --num_gpus 1 train/distill.py --method rkd --student Qwen/Qwen1.5-0.5B --benchmark spider --data spider \\
+      --teacher-states runs/teacher/states --output runs/rkd
+
+  The same data flags and --dtype as in training, or a recipe with them. An output token takes 2 bytes (fp32: 4) for
+  each of the teacher's hidden features: 10 KB with one of 32B. What was stopped goes on where it was, on any number of
+  ranks.
+"""
+
+
+def main() -> None:
+    names = {"teacher", "dtype", "attention", "teacher_deepspeed", "teacher_states", "micro_batch_size", "prefix"}
+    parser = build_parser(__doc__, EXAMPLE, names | {*keys_of((DATA,))} - {"batching"}, keep=has_fixed_outputs)
+    config = merge_config(*read_flags(parser))
+    require_keys(config, "teacher", "data", "teacher_states")
+    from kid.training.teacher_states import (
+        store_teacher_states,  # after the flags are checked: importing torch and deepspeed takes seconds
+    )
+
+    store_teacher_states(config)
+
+
+def has_fixed_outputs(recipe: dict) -> bool:
+    return "method" in recipe and METHODS[recipe["method"]].fixed_outputs
+
+
+if __name__ == "__main__":
+    run_script(main)
