@@ -7,7 +7,7 @@ import random
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unittest import mock
 
 import deepspeed
@@ -25,6 +25,7 @@ from kid.models.loading import DTYPES, add_lora, choose_attention
 from kid.models.prefix_store import PrefixStore
 from kid.models.response_model import ResponseModel
 from kid.training.teacher_prefixes import open_store
+from kid.training.teacher_states import states_of
 
 PAD = 0
 QWEN, LLAMA, CODEGEN = "qwen2", "llama", "codegen"
@@ -133,6 +134,12 @@ def real_samples(config: RunConfig, tokenizer, vocabulary: int, rounds: int) -> 
 def make_batch(samples: list[Sample], device: str, share: bool, store: PrefixStore | None) -> Batch:
     weights = sample_weights([len(sample.completion_ids) for sample in samples], "sequence")
     return collate(samples, weights, list(range(len(samples))), PAD, share, store).to(device)
+
+
+def with_states(config: RunConfig, teacher: ResponseModel, samples: list[Sample]) -> list[Sample]:
+    """The samples of a micro-batch with the teacher's states at their outputs."""
+    states = states_of(config, teacher, list(samples), PAD).split([len(sample.completion_ids) for sample in samples])
+    return [replace(sample, teacher_states=own) for sample, own in zip(samples, states, strict=True)]
 
 
 @contextmanager

@@ -36,11 +36,11 @@ def of_methods(lines: Iterable[dict]) -> list[dict]:
         if broken:
             merged.append({**line, "failed": broken[0]})
             continue
-        for key in ("seconds", "ratio"):
+        for key in ("seconds", "ratio", "own_ratio"):
             if key in line:
                 line[key] = mean(each[key] for each in own)
-        if "ratio" in line:
-            line["ratio_spread"] = [mean(each["ratio_spread"][end] for each in own) for end in (0, 1)]
+            if f"{key}_spread" in line:
+                line[f"{key}_spread"] = [mean(each[f"{key}_spread"][end] for each in own) for end in (0, 1)]
         if "peak_mb" in line:
             line["peak_mb"] = max(each["peak_mb"] for each in own)
         names = sorted({name for each in own for name in each["parts"]})
@@ -50,13 +50,13 @@ def of_methods(lines: Iterable[dict]) -> list[dict]:
 
 
 def show(lines: list[dict], console: Console) -> None:
-    """A table for each pair and batch, or point of growth: seconds, ratio to the Trainer's, memory, parts."""
+    """A table for each pair and batch, or point of growth: seconds, ratios to the Trainer's sft and ours, memory."""
     merged = of_methods(lines)
     for key in dict.fromkeys((line["pair"], line["axis"], line["value"]) for line in merged):
         own = [line for line in merged if (line["pair"], line["axis"], line["value"]) == key]
         names = list(dict.fromkeys(name for line in own for name in line.get("parts", {}) if line["parts"][name] > 0))
         table = Table(title="{}, {} {}".format(*key))
-        for column in ("", "way", "seconds", "ratio", "min to max", "MiB", *names):
+        for column in ("", "way", "seconds", "ratio", "min to max", "to our sft", "MiB", *names):
             table.add_column(column, justify="left" if column in ("", "way") else "right", no_wrap=True)
         for line in own:
             if "failed" in line:
@@ -65,9 +65,12 @@ def show(lines: list[dict], console: Console) -> None:
             ratio = spread = ""
             if "ratio" in line:
                 ratio, spread = f"{line['ratio']:.2f}", "{:.2f} to {:.2f}".format(*line["ratio_spread"])
+            own_ratio = f"{line['own_ratio']:.2f}" if "own_ratio" in line else ""
             memory = f"{line['peak_mb']:.0f}" if "peak_mb" in line else ""
             parts = [f"{line['parts'][name]:.3f}" if line["parts"].get(name) else "" for name in names]
-            table.add_row(line["method"], line["way"], f"{line['seconds']:.3f}", ratio, spread, memory, *parts)
+            table.add_row(
+                line["method"], line["way"], f"{line['seconds']:.3f}", ratio, spread, own_ratio, memory, *parts
+            )
         console.print(table)
 
 

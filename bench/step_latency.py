@@ -1,17 +1,19 @@
 """Seconds and memory of a training step of each method, beside the tools people use today.
 
-    python bench/step_latency.py --device cpu                 every method, six ways, and the peers
+    python bench/step_latency.py --device cpu                 every method in every way, and the peers
     python bench/step_latency.py --device cuda --pair qwen1.5-0.5b:1.8b qwen1.5-0.5b:4b qwen1.5-0.5b:7b \\
         --batch-size 16 --schema-tokens 540 --question-tokens 60 --output-tokens 60         the paper's latencies
     python bench/step_latency.py --growth                     how a step grows with prompt, batch and teacher
 
 The ways, on questions with a schema each: `plain` (logits of every position, whole sequences in every pass), `response
 rows` (the fused head), `prompt once` (and prompts run once), `schemas stored` (and the teacher's keys and values of
-schemas are computed beforehand); on questions on one database `schema shared` (prompts run once, and what they share
-once for all of them) and `shared and stored`. The peers (requirements-bench.txt): transformers' Trainer doing LoRA
-fine-tuning, trl's GKDTrainer doing RKD and GKD. All run in one process on the same models (random weights), in turns,
-so that a noisy machine is noisy for all; a ratio is the median over the rounds of the time in a round to the Trainer's
-in that round.
+schemas are computed beforehand), `states stored` (fkd and rkd without the teacher: its states are computed beforehand);
+on questions on one database `schema shared` (prompts run once, and what they share once for all of them), `shared and
+stored` and `shared, states stored`. Reading what is stored from a disk is not in it. The peers
+(requirements-bench.txt): transformers' Trainer doing LoRA fine-tuning, trl's GKDTrainer doing RKD and GKD. All run in
+one process on the same models (random weights), in turns, so that a noisy machine is noisy for all; a ratio is the
+median over the rounds of the time in a round to the Trainer's in that round, and to that of our own sft (prompts run
+once, schemas shared where the way shares them).
 """
 
 from __future__ import annotations
@@ -21,60 +23,38 @@ import importlib.metadata
 import importlib.util
 import itertools
 import json
-import os
 import platform
-import random
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from deepspeed.accelerator import get_accelerator
-from deepspeed.utils.timer import SynchronizedWallClockTimer
+from latency_contest import GKD, PEERS, RKD, SFT, STATES, STORED, WARM_UP, WAYS, Contest, become_the_only_rank, ours
 from latency_models import (
     PAIRS,
     SHAPES,
     FullLogits,
     Lengths,
     made_up_samples,
-    make_batch,
     make_engine,
     make_model,
     real_samples,
-    store_of,
 )
 from latency_peers import trainer_sft, trl_gkd
 from latency_report import draw_growth, draw_methods, show
-from tqdm import tqdm
 
 from kid.config.methods import METHODS
 from kid.config.recipe import resolve_config
 from kid.config.run_config import RunConfig
 from kid.console import Console
-from kid.data.batching import Batch, Sample
+from kid.data.batching import Sample
 from kid.errors import InputError, OneLineParser, run_script
 from kid.models.loading import add_lora
-from kid.models.prefix_store import PrefixStore
-from kid.models.pretrained import TokenIds, load_tokenizer
-from kid.models.response_model import ResponseModel
+from kid.models.pretrained import load_tokenizer
+from kid.models.stored_teacher import StoredTeacher
 from kid.progress import silence_libraries
-from kid.training.step import PARTS, train_step
 
-SFT, RKD, GKD = "transformers Trainer, sft", "trl GKDTrainer, rkd", "trl GKDTrainer, gkd"
-PEERS = [SFT, RKD, GKD]
-WAYS = {
-    "plain": {"fused": False, "prefix": False},
-    "response rows": {"fused": True, "prefix": False},
-    "prompt once": {"fused": True, "prefix": True},
-    "schemas stored": {"fused": True, "prefix": True},
-    "schema shared": {"fused": True, "prefix": True, "batching": "schema"},
-    "shared and stored": {"fused": True, "prefix": True, "batching": "schema"},
-}
-SHARED, STORED = ("schema shared", "shared and stored"), ("schemas stored", "shared and stored")
-WARM_UP = 2  # rounds; in the second one memory is measured
 DEFAULT_METHODS = ("sft", "rkd", "f-distill", "imitkd", "gkd-rkl", "kid")
 # What grows, one at a time, from the lengths above; "teacher" is its number of layers.
 GROWTH = {
@@ -83,116 +63,6 @@ GROWTH = {
     "batch": [2, 4, 8],
     "teacher layers": [2, 8, 16],
 }
-
-
-def ours(config: RunConfig, source: str, way: str, engine, teacher) -> Callable[[Batch], dict[str, float]]:
-    """A step of a method on outputs of one source; returns its parts' seconds. Decoded outputs never end early."""
-    config = replace(config, **WAYS[way])
-    tokens = TokenIds(mask=1, eos=-1, pad=0, count=engine.module.causal_lm.config.vocab_size)
-    step = itertools.count()
-
-    def run(batch: Batch) -> dict[str, float]:
-        timers = SynchronizedWallClockTimer()
-        engine.module.all_rows = way == "plain"
-        if teacher is not None:
-            teacher.all_rows = way == "plain"
-        train_step(config, source, engine, teacher, [batch], next(step), tokens, timers)
-        return {part: timers(part).elapsed(reset=True) / 1000 for part in PARTS}
-
-    return run
-
-
-def synchronise(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def peak_mb(run: Callable[[Batch], object], batch: Batch, device: str) -> float:
-    """What a step allocates at most at one time beside models and optimizer."""
-    if device == "cuda":
-        synchronise(device)
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run(batch)
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        run(batch)
-    allocations = [event.nbytes() for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
-    return max(itertools.accumulate(allocations, initial=0)) / 2**20
-
-
-def become_the_only_rank(device: str) -> None:
-    """Of a job of one rank, as the engine and the step want it."""
-    os.environ.update({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"})
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group(
-            {"cpu": "gloo", "cuda": "nccl"}[device], store=torch.distributed.HashStore(), rank=0, world_size=1
-        )
-
-
-class Contest:
-    """Entries that take turns: (method or peer, way, source of outputs) -> what runs a batch."""
-
-    def __init__(self, device: str, config: RunConfig, teacher: ResponseModel):
-        self.device, self.config, self.teacher = device, config, teacher
-        self.entries: dict[tuple[str, str, str], Callable] = {}
-
-    def measure(self, samples: list[dict[bool, list[Sample]]], memory: bool) -> list[dict]:
-        """A line for each entry.
-
-        Args:
-            samples: for each round, those of WARM_UP before them, a micro-batch on one schema (True) and one on
-                several (False).
-        """
-        with ExitStack() as stack:
-            store = None
-            if any(way in STORED for _, way, _ in self.entries):
-                every = [sample for both in samples for own in both.values() for sample in own]
-                store = stack.enter_context(store_of(self.config, self.teacher, every))
-            return self.take_turns(samples, memory, store)
-
-    def take_turns(
-        self, samples: list[dict[bool, list[Sample]]], memory: bool, store: PrefixStore | None
-    ) -> list[dict]:
-        """What `measure` returns; `store`: for the ways that read the teacher's schemas."""
-        seconds, parts, lines = {key: [] for key in self.entries}, {key: [] for key in self.entries}, {}
-        failed: dict[tuple, str] = {}
-        turns = random.Random(0)
-        for number, own in enumerate(tqdm(samples, desc="rounds", leave=False)):
-            batches = {
-                way: make_batch(own[way in SHARED], self.device, way in SHARED, store if way in STORED else None)
-                for way in {way for _, way, _ in self.entries}
-            }
-            for key in turns.sample(list(self.entries), len(self.entries)):
-                run, way = self.entries[key], key[1]
-                if key in failed:
-                    continue
-                try:
-                    if memory and number == WARM_UP - 1:
-                        lines[key] = {"peak_mb": peak_mb(run, batches[way], self.device)}
-                    synchronise(self.device)
-                    started = time.perf_counter()
-                    found = run(batches[way])
-                    synchronise(self.device)
-                except torch.OutOfMemoryError as error:
-                    failed[key] = str(error).splitlines()[0]
-                    continue
-                if number >= WARM_UP:
-                    seconds[key].append(time.perf_counter() - started)
-                    parts[key].append(found or {})
-        unit = next((seconds[key] for key in self.entries if key[0] == SFT), None)
-        for key, values in seconds.items():
-            line = lines.setdefault(key, {})
-            if key in failed:
-                line["failed"] = failed[key]
-                continue
-            line |= {"seconds": statistics.median(values), "spread": [min(values), max(values)], "rounds": values}
-            names = {name for found in parts[key] for name in found}
-            line["parts"] = {n: statistics.median([found.get(n, 0.0) for found in parts[key]]) for n in sorted(names)}
-            if unit and len(unit) == len(values):
-                ratios = [own / of_sft for own, of_sft in zip(values, unit, strict=True)]
-                line |= {"ratio": statistics.median(ratios), "ratio_spread": [min(ratios), max(ratios)]}
-        return [{"method": m, "way": w, "source": s, **lines[m, w, s]} for m, w, s in self.entries]
 
 
 def prepare(
@@ -229,7 +99,9 @@ def prepare(
         own = replace(config, method=method)
         for source in METHODS[method].sources:
             taught = teacher if METHODS[method].needs_teacher else None
-            if taught or way not in STORED:
+            if way in STATES:
+                taught = StoredTeacher(teacher.head)
+            if METHODS[method].fixed_outputs if way in STATES else taught or way not in STORED:
                 contest.entries[method, way, source] = ours(own, source, way, engine, taught)
     return contest
 
@@ -293,7 +165,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD",
                         help=f"[{' '.join(DEFAULT_METHODS)}; --growth: rkd gkd-rkl kid]")  # fmt: skip
     parser.add_argument("--ways", nargs="+", choices=WAYS, metavar="WAY",
-                        help="[all six; --growth: all but the first two]")  # fmt: skip
+                        help="[all; --growth: all but the first two]")  # fmt: skip
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="without them, and without ratios")
     parser.add_argument("--batch-size", type=int, nargs="+", default=[Lengths.batch],
                         help=f"several: a table each; what finds no memory says so [{Lengths.batch}]")  # fmt: skip
@@ -342,7 +214,7 @@ def main() -> None:
         "versions": versions,
         **{key: str(v) if isinstance(v, Path) else v for key, v in vars(arguments).items() if key != "json"},
     }
-    console = Console(width=160)
+    console = Console(width=190)
     console.print(about)
     lines = []
     for labels, lengths, shapes in points(arguments):

@@ -168,6 +168,7 @@ def write_shards(
             bar.update(sum(len(layout.shards[number]) for number in running))
 
 
+@torch.no_grad()
 def states_of(config: RunConfig, engine, samples: list[Sample | None], pad_token_id: int) -> torch.Tensor:
     """The teacher's states at the outputs of a micro-batch: [N, H], on the CPU. As training computes them."""
     share = config.prefix and not bare_module(engine).prefix_unsupported_reason

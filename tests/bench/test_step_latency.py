@@ -7,25 +7,33 @@ import sys
 
 import pytest
 from helpers.launcher import ROOT
+from latency_contest import SFT
 from latency_models import PAIRS, SHAPES, Lengths, made_up_samples
 from latency_report import draw_growth, draw_methods, of_methods, show
 from rich.console import Console
-from step_latency import GROWTH, SFT, grown
+from step_latency import GROWTH, grown
 
 SHORT = ["--schema-tokens", "12", "--question-tokens", "4", "--output-tokens", "3", "--batch-size", "2"]
 
 
 def test_it_runs_without_peers(tmp_path):
     command = ["bench/step_latency.py", "--no-peers", "--rounds", "1"]
-    command += ["--methods", "gkd-rkl", "--ways", "schema shared", "shared and stored", "schemas stored"]
+    command += ["--methods", "sft", "rkd", "gkd-rkl", "--ways", "schema shared", "shared and stored", "schemas stored"]
+    command += ["shared, states stored"]
     files = ["--json", tmp_path / "l.json", "--plot", tmp_path / "l.png"]
     done = subprocess.run(
         [sys.executable, *command, *SHORT, *map(str, files)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = json.loads((tmp_path / "l.json").read_text())["lines"]
-    assert {line["way"] for line in lines} == {"schema shared", "shared and stored", "schemas stored"}
-    line = next(line for line in lines if line["way"] == "schema shared")
+    of_teacher, states = {"schema shared", "shared and stored", "schemas stored"}, {"shared, states stored"}
+    ways = {method: {line["way"] for line in lines if line["method"] == method} for method in ("sft", "rkd", "gkd-rkl")}
+    assert ways == {"sft": {"schema shared"}, "rkd": of_teacher | states, "gkd-rkl": of_teacher}
+    assert all(
+        ("own_ratio" in line) == (line["way"] != "schemas stored") for line in lines
+    )  # of sft so, none was timed
+    assert next(line["own_ratio"] for line in lines if line["method"] == "sft") == 1
+    line = next(line for line in lines if (line["method"], line["way"]) == ("gkd-rkl", "schema shared"))
     assert (line["method"], line["source"]) == ("gkd-rkl", "on-policy")
     assert line["seconds"] > 0 and line["peak_mb"] > 0 and line["parts"]["decode"] > 0
     assert sum(line["parts"].values()) <= line["spread"][1] * 1.05
