@@ -17,21 +17,17 @@ import numpy as np
 import torch
 
 from kid.config.run_config import RunConfig
-from kid.data.batching import ArrowSamples, Sample, collate
+from kid.data.batching import ArrowSamples, Sample
 from kid.data.prepare import Prepared, prepare
 from kid.data.questions import Question, find_databases
 from kid.data.reading import data_options
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution_accuracy import Verdict, percent_correct, score_predictions
 from kid.evaluation.label_trust import label_log_probabilities
-from kid.evaluation.prediction import load_model
+from kid.evaluation.prediction import decode_candidates, load_model
 from kid.files import write_atomically
-from kid.models.decoding import decode
-from kid.models.prefix_cache import encode_prompts
-from kid.models.pretrained import TokenIds, load_tokenizer, padding_token
-from kid.models.response_model import ResponseModel
+from kid.models.pretrained import load_tokenizer
 from kid.progress import silence_libraries
-from kid.sql.one_line import one_line
 
 NEW_TOKENS, BATCH = 80, 64
 Split = tuple[Prepared, dict[str, list[Path]]]
@@ -49,23 +45,12 @@ def saved_models(run: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-@torch.no_grad()
-def greedy_outputs(model, tokenizer, prompts: Sequence[list[int]]) -> list[str]:
-    """A model's SQL for each prompt, as eval/predict.py decodes it; prompts on one database share their schema."""
-    config, pad, response_model = RunConfig(), padding_token(tokenizer), ResponseModel(model)
-    tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=len(tokenizer))
-    lines: list[str] = []
-    for at in range(0, len(prompts), BATCH):  # questions are sorted by database
-        samples = [Sample(prompt, []) for prompt in prompts[at : at + BATCH]]
-        batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad, share=True)
-        prefix = encode_prompts(config, response_model, batch, separately=False)
-        limits = torch.zeros(len(samples), NEW_TOKENS, dtype=torch.float64)
-        outputs = decode(
-            response_model, batch, prefix, range(len(samples)), limits, tokens=tokens, temperature=0.0, top_p=1.0
-        )
-        texts = tokenizer.batch_decode(outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        lines += map(one_line, texts)
-    return lines
+def greedy_outputs(model, tokenizer, samples: Sequence[Sample]) -> list[str]:
+    """A model's SQL for each prompt, as eval/predict.py decodes it."""
+    found = {}
+    for outputs in decode_candidates(model, tokenizer, samples, NEW_TOKENS, BATCH):
+        found |= {place: lines[0] for place, lines in outputs}
+    return [found[place] for place in range(len(samples))]
 
 
 class Judge:
@@ -86,10 +71,10 @@ class Judge:
     def predict(self, model, name: str, indices: Sequence[int] | None = None) -> tuple[list[Question], list[str]]:
         """Questions of a split (all, or these), and the model's SQL for each."""
         prepared, _ = self.split(name)
-        prompts, questions = list(prepared.rows["prompt_ids"]), prepared.questions
+        samples, questions = list(ArrowSamples(prepared.rows)), prepared.questions
         chosen = range(len(questions)) if indices is None else indices
-        prompts, questions = [prompts[index] for index in chosen], [questions[index] for index in chosen]
-        return questions, greedy_outputs(model, self.tokenizer, prompts)
+        samples, questions = [samples[index] for index in chosen], [questions[index] for index in chosen]
+        return questions, greedy_outputs(model, self.tokenizer, samples)
 
     def score(self, name: str, questions: Sequence[Question], predictions: Sequence[str]) -> list[Verdict]:
         return score_predictions(questions, predictions, self.split(name)[1], workers=1, title=name)

@@ -64,6 +64,7 @@ def show(names: list[str], rows: list[tuple]) -> None:
 def main() -> None:
     args = parse()
     # After the flags are checked: importing torch and transformers takes seconds.
+    from kid.data.batching import Sample
     from kid.evaluation.asking import prompt_settings, question_prompt
     from kid.evaluation.candidates import choose_accepted, query_table
     from kid.evaluation.execution import run_jobs
@@ -85,7 +86,7 @@ def main() -> None:
         print(f"note: {cut} tokens of the schema do not fit into the prompt's {limit} and are cut", file=sys.stderr)
     model = load_model(args.model, default_device())
     length = args.max_completion_length
-    ((_, candidates),) = next(decode_candidates(model, tokenizer, [prompt], length, args.beams, args.beams))
+    ((_, candidates),) = next(decode_candidates(model, tokenizer, [Sample(prompt, [])], length, args.beams, args.beams))
     taken = choose_accepted([candidates], [args.database], 1)[0] if args.beams > 1 else 0
     print(candidates[taken])
     (outcome,) = run_jobs(query_table, [(args.database, candidates[taken], SHOWN + 1)], 1, Limits(seconds=SECONDS))

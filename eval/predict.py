@@ -115,7 +115,7 @@ def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> t
 def main() -> None:
     args = parse()
     # After the flags are checked: importing torch and transformers takes seconds.
-    from kid.data.batching import long_prompt_remarks
+    from kid.data.batching import ArrowSamples, long_prompt_remarks
     from kid.data.cache import json_hash
     from kid.data.prepare import prepare
     from kid.data.reading import data_options
@@ -151,8 +151,8 @@ def main() -> None:
         with progress_bar(f"predict {args.split}", "question", len(prompts), len(candidates)) as bar:
             if not part.stat().st_size:
                 file.write(json.dumps(made) + "\n")
-            limit = args.max_completion_length
-            for batch in decode_candidates(model, tokenizer, prompts, limit, args.batch_size, args.beams, candidates):
+            limit, samples = args.max_completion_length, list(ArrowSamples(prepared.rows))
+            for batch in decode_candidates(model, tokenizer, samples, limit, args.batch_size, args.beams, candidates):
                 file.write("".join(json.dumps({"place": p, "candidates": lines}) + "\n" for p, lines in batch))
                 file.flush()
                 bar.update(sum(place not in candidates for place, _ in batch))

@@ -17,6 +17,14 @@ def stored_part(sample: Sample) -> Tokens:
     return tuple(sample.prompt_ids[: min(sample.shared, max_shared_length(sample.prompt_ids))])
 
 
+def by_schema(samples: Sequence[Sample]) -> list[int]:
+    """Places of samples, those with the same schema together; the longest prompts first, of the schemas and of each."""
+    groups: dict[Tokens, list[int]] = {}
+    for place in sorted(range(len(samples)), key=lambda place: -len(samples[place].prompt_ids)):
+        groups.setdefault(stored_part(samples[place]) or (-1, place), []).append(place)
+    return [place for group in groups.values() for place in group]
+
+
 @dataclass(frozen=True)
 class Coverage:
     """Chosen beginnings, those used most first, and what part of all prompts and of their tokens they are."""

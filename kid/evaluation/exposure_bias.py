@@ -27,11 +27,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from kid.config.run_config import RunConfig
 from kid.data.batching import Sample, collate
 from kid.errors import InputError
 from kid.losses.divergence import divergence
 from kid.models.decoding import decode
-from kid.models.prefix_cache import PrefixCache
+from kid.models.prefix_cache import encode_prompts
 from kid.models.pretrained import TokenIds, padding_token
 from kid.models.response_model import ResponseModel
 from kid.randomness import DECODE, sample_generator
@@ -40,6 +41,7 @@ RESAMPLES = 2000
 INTERVAL_PERCENTILES = (2.5, 97.5)  # percentiles
 
 
+@torch.no_grad()
 def sample_outputs(
     model: PreTrainedModel, tokenizer, prompts: Sequence[list[int]], uniforms: Tensor, vocabulary: int
 ) -> list[list[int]]:
@@ -65,11 +67,11 @@ def sample_outputs(
     pad = padding_token(tokenizer)
     tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=vocabulary)
     samples = [Sample(prompt, []) for prompt in prompts]
-    batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad).to(model.device)
+    batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad, share=True).to(model.device)
     return decode(
         response_model,
         batch,
-        PrefixCache(),
+        encode_prompts(RunConfig(), response_model, batch, separately=False),  # several outputs of a prompt, or schema
         range(len(samples)),
         uniforms.to(model.device),
         tokens=tokens,

@@ -1,20 +1,26 @@
-"""Predictions of a trained student: greedy decoding or beam search of the SQL after each prompt, in batches."""
+"""Predictions of a trained student: greedy decoding or beam search of the SQL after each prompt."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import torch
 from peft import PeftConfig, PeftModel
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
-from kid.data.batching import pad_left
+from kid.data.batching import Sample, pad_left
+from kid.data.prefixes import by_schema
 from kid.errors import InputError
+from kid.models.decoding import decode_waiting
 from kid.models.hashes import check_hashes
-from kid.models.pretrained import find_model, padding_token
+from kid.models.prefix_store import RecentPrefixes
+from kid.models.pretrained import TokenIds, find_model, padding_token
+from kid.models.response_model import ResponseModel
 from kid.sql.one_line import one_line
+
+SEGMENT_BATCHES = 4  # what a stopped prediction repeats at most
 
 
 def default_device() -> str:
@@ -54,42 +60,85 @@ def load_model(folder: Path, device: str, flag: str = "--model") -> PreTrainedMo
     return model.to(device).eval()
 
 
-def decoding_batches(prompts: list[list[int]], batch_size: int, beams: int) -> list[list[int]]:
-    """Batches of prompt indices, of similar length; `batch_size` counts sequences, so beams are included.
+def decoding_batches(samples: Sequence[Sample], size: int) -> list[list[int]]:
+    """Places of the samples in batches; those of similar length share one, to save padding.
 
     The longest come first: running out of memory is detected immediately, and the time left is not underestimated.
     """
-    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
-    size = max(1, batch_size // beams)
+    order = sorted(range(len(samples)), key=lambda place: -len(samples[place].prompt_ids))
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-@torch.no_grad()
 def decode_candidates(
     model: PreTrainedModel,
     tokenizer,
-    prompts: list[list[int]],
+    samples: Sequence[Sample],
     max_completion_length: int,
     batch_size: int,
     beams: int = 1,
     done: Container[int] = (),
 ) -> Iterator[list[tuple[int, list[str]]]]:
-    """The most probable SQL of each prompt, until EOS or `max_completion_length` tokens, batch by batch.
+    """The most probable SQL of each prompt, until EOS or `max_completion_length` tokens, as it comes.
+
+    Greedy decoding runs what prompts share once (`kid.models.decoding.decode_waiting`). Beams, and models whose prompts
+    cannot be kept as keys and values, are left to transformers.
 
     Args:
-        prompts: token ids of each.
-        batch_size: sequences decoded in one batch.
+        samples: their prompts, and which part of each is a schema.
+        batch_size: sequences decoded side by side.
         beams: 1 decodes greedily; more use beam search and give as many candidates.
-        done: indices of prompts that need not be decoded. Batches are formed from all prompts and only skipped whole,
+        done: places of prompts that need not be decoded. They are only left out a whole segment, or batch, at a time,
             so that a resumed run decodes the same SQL as an uninterrupted one: rounding depends on the batch.
 
     Yields:
-        (index of the prompt, its candidates, the most probable first) for each prompt of a batch. A candidate is one
+        (place of the prompt, its candidates, the most probable first) for one prompt or several. A candidate is one
         line of SQL: the first statement of the output, as `kid.sql.one_line` writes it.
     """
+    greedy = beams == 1 and can_keep_prompts(model)
+    run = greedy_outputs if greedy else generated_outputs
+    for found in run(model, tokenizer, samples, max_completion_length, batch_size, beams, done):
+        # Without `clean_up...` some tokenizers take blanks away before commas and full stops, in literals too.
+        texts = tokenizer.batch_decode(
+            [output for _, outputs in found for output in outputs],
+            skip_special_tokens=True,
+            clean_up_tokenization_spaces=False,
+        )
+        lines = [one_line(text) for text in texts]
+        yield [(place, lines[at * beams : (at + 1) * beams]) for at, (place, _) in enumerate(found)]
+
+
+def can_keep_prompts(model: PreTrainedModel) -> bool:
+    """Whether a model goes on from keys and values of prompts, so that what they share need not run twice."""
+    response_model = ResponseModel(model)
+    return response_model.decodes and response_model.prefix_unsupported_reason is None
+
+
+def greedy_outputs(
+    model: PreTrainedModel, tokenizer, samples: Sequence[Sample], limit: int, batch_size: int, beams: int, done
+) -> Iterator[list[tuple[int, list[list[int]]]]]:
+    """(place, [token ids]) of each prompt, one at a time, in segments of SEGMENT_BATCHES batches."""
+    pad, response_model = padding_token(tokenizer), ResponseModel(model)
+    tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=len(tokenizer))
+    order, prefixes = by_schema(samples), RecentPrefixes(response_model)
+    for start in range(0, len(order), SEGMENT_BATCHES * batch_size):
+        chosen = order[start : start + SEGMENT_BATCHES * batch_size]
+        if all(place in done for place in chosen):
+            continue
+        for at, output in decode_waiting(
+            response_model, [samples[place] for place in chosen], tokens=tokens, limit=limit, size=batch_size,
+            prefixes=prefixes,
+        ):  # fmt: skip
+            yield [(chosen[at], [output])]
+
+
+@torch.no_grad()
+def generated_outputs(
+    model: PreTrainedModel, tokenizer, samples: Sequence[Sample], limit: int, batch_size: int, beams: int, done
+) -> Iterator[list[tuple[int, list[list[int]]]]]:
+    """(place, token ids of each beam) of the prompts of a batch, as transformers generates them."""
     pad = padding_token(tokenizer)
     settings = GenerationConfig(
-        max_new_tokens=max_completion_length,
+        max_new_tokens=limit,
         do_sample=False,
         num_beams=beams,
         num_return_sequences=beams,
@@ -97,13 +146,10 @@ def decode_candidates(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=pad,
     )
-    for chosen in decoding_batches(prompts, batch_size, beams):
-        if all(index in done for index in chosen):
+    for chosen in decoding_batches(samples, max(1, batch_size // beams)):
+        if all(place in done for place in chosen):
             continue
-        ids, mask = pad_left([prompts[index] for index in chosen], pad)
+        ids, mask = pad_left([samples[place].prompt_ids for place in chosen], pad)
         output = model.generate(ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings)
         outputs = output[:, ids.shape[1] :].tolist()
-        # Without `clean_up...` some tokenizers take blanks away before commas and full stops, in literals too.
-        texts = tokenizer.batch_decode(outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        lines = [one_line(text) for text in texts]
-        yield [(index, lines[row * beams : (row + 1) * beams]) for row, index in enumerate(chosen)]
+        yield [(place, outputs[row * beams : (row + 1) * beams]) for row, place in enumerate(chosen)]

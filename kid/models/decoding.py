@@ -1,21 +1,135 @@
-"""Autoregressive decoding: on-policy outputs of the student, a teacher's fixed outputs, samples for exposure bias.
+"""Autoregressive decoding, for training and evaluation alike: of a batch, or of many prompts that wait for a place.
 
-Tokens are drawn by inverting the distribution function at uniform numbers that the caller brings, one for each row and
-token, so that what is drawn for a sample does not depend on the batch it is decoded in, nor on a rank.
+On-policy outputs of the student, a teacher's fixed outputs, samples for exposure bias, predictions. Tokens are drawn by
+inverting the distribution function at uniform numbers that the caller brings, one for each row and token, so that what
+is drawn for a sample does not depend on the batch it is decoded in, nor on a rank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad as pad_tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
-from kid.data.batching import Batch
-from kid.models.prefix_cache import PrefixCache
+from kid.config.run_config import RunConfig
+from kid.data.batching import Batch, Sample, collate
+from kid.models.prefix_cache import PrefixCache, encode_teacher_prompts
+from kid.models.prefix_store import RecentPrefixes
 from kid.models.pretrained import TokenIds
+from kid.models.response_model import ResponseModel
 from kid.models.zero3 import bare_module
 from kid.randomness import draw_tokens
+
+SPARE_COLUMNS = 64  # of a layer's keys and values, made at a time
+REFILL_SHARE = 4  # waiting prompts run once one in so many places is free
+
+
+class RoomyLayer(DynamicLayer):
+    """A layer's keys and values with room for more: a `DynamicLayer` copies all of them for every token."""
+
+    def __init__(self):
+        super().__init__()
+        self.buffers: tuple[Tensor, Tensor] | None = None
+        self.written: Tensor | None = None  # the keys in the buffer
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        width = self.get_seq_length()
+        end = width + key_states.shape[-2]
+        if self.keys is not self.written or end > self.buffers[0].shape[-2]:
+            self.buffers = tuple(
+                new.new_empty(*new.shape[:-2], end + SPARE_COLUMNS, new.shape[-1]) for new in (key_states, value_states)
+            )
+            if width:
+                for buffer, old in zip(self.buffers, (self.keys, self.values), strict=True):
+                    buffer[..., :width, :] = old
+        for buffer, new in zip(self.buffers, (key_states, value_states), strict=True):
+            buffer[..., width:end, :] = new
+        self.keys, self.values = (buffer[..., :end, :] for buffer in self.buffers)
+        self.written = self.keys
+        return self.keys, self.values
+
+
+def with_room(cache: DynamicCache) -> DynamicCache:
+    """The cache with its plain layers in `RoomyLayer`s; layers of other kinds stay."""
+    for place, layer in enumerate(cache.layers):
+        if type(layer) is DynamicLayer:
+            roomy = RoomyLayer()
+            if layer.is_initialized:
+                roomy.lazy_initialization(layer.keys, layer.values)
+                roomy.keys, roomy.values = layer.keys, layer.values
+            cache.layers[place] = roomy
+    return cache
+
+
+@dataclass
+class Rows:
+    """Sequences decoded side by side, padded on the left.
+
+    cache: keys and values of the tokens that have run. attention_mask: int64 [n, columns], of these. positions: int64
+    [n, 1], of the last of them.
+    """
+
+    cache: DynamicCache
+    attention_mask: Tensor
+    positions: Tensor
+
+    def keep(self, rows: list[int]) -> None:
+        """Only these rows stay, and no column that pads all of them."""
+        kept = torch.tensor(rows, device=self.positions.device)
+        self.attention_mask, self.positions = self.attention_mask[kept], self.positions[kept]
+        first = int(self.attention_mask.argmax(1).min())
+        self.attention_mask = self.attention_mask[:, first:]
+        for layer in self.cache.layers:
+            layer.keys, layer.values = (states[kept, :, first:] for states in (layer.keys, layer.values))
+
+    def join(self, others: Rows) -> None:
+        """Other rows come after these; the narrower of the two are padded on the left."""
+        width = max(self.attention_mask.shape[1], others.attention_mask.shape[1])
+
+        def joined(mine: Tensor, theirs: Tensor, columns: int) -> Tensor:
+            trailing = [0, 0] * (mine.dim() - 1 - columns)  # `pad_tensor` counts dimensions from the last
+            return torch.cat([pad_tensor(each, [*trailing, width - each.shape[columns], 0]) for each in (mine, theirs)])
+
+        for layer, other in zip(self.cache.layers, others.cache.layers, strict=True):
+            layer.keys, layer.values = joined(layer.keys, other.keys, 2), joined(layer.values, other.values, 2)
+        self.attention_mask = joined(self.attention_mask, others.attention_mask, 1)
+        self.positions = torch.cat([self.positions, others.positions])
+
+
+def start(
+    forward: Callable[..., Tensor], batch: Batch, prefix: PrefixCache, rows: Sequence[int]
+) -> tuple[Tensor, Rows]:
+    """Run the rest of some prompts of a batch: (logits of the next token [n, V], the rows).
+
+    Args:
+        forward: a `kid.models.response_model.ResponseModel` or its engine, in eval mode.
+        batch: on the model's device; its outputs are not used.
+        prefix: the model's, of the batch.
+        rows: which prompts of the batch, n of them.
+    """
+    chosen = torch.tensor(rows, device=batch.input_ids.device)
+    at = slice(prefix.width, batch.prompt_width)
+    ids, positions = batch.input_ids[chosen, at], batch.position_ids[chosen, at]
+    attention_mask = batch.attention_mask[chosen, : at.stop]
+    prefix = prefix if len(rows) == len(batch.samples) else prefix.select(chosen)
+    cache = with_room(prefix.new_cache(bare_module(forward).causal_lm))
+    last = torch.arange(1, len(ids) + 1, device=ids.device) * ids.shape[1] - 1
+    return forward(ids, attention_mask, positions, last, cache), Rows(cache, attention_mask, positions[:, -1:])
+
+
+def advance(forward: Callable[..., Tensor], running: Rows, ids: Tensor) -> Tensor:
+    """Run a token of each row, int64 [n]: logits of the next one, [n, V]."""
+    running.positions = running.positions + 1
+    running.attention_mask = pad_tensor(running.attention_mask, [0, 1], value=1)
+    rows = torch.arange(len(ids), device=ids.device)
+    return forward(ids[:, None], running.attention_mask, running.positions, rows, running.cache)
 
 
 @torch.no_grad()
@@ -48,19 +162,11 @@ def decode(
     Returns:
         Token ids of each output. Its last one is EOS, and only that, unless T tokens came without one.
     """
-    chosen = torch.tensor(rows, device=uniforms.device)
-    at = slice(prefix.width, batch.prompt_width)
-    ids, positions = batch.input_ids[chosen, at], batch.position_ids[chosen, at]
-    attention_mask = batch.attention_mask[chosen, : at.stop]
-    prefix = prefix if len(rows) == len(batch.samples) else prefix.select(chosen)
-    cache = prefix.new_cache(bare_module(forward).causal_lm)
+    logits, running = start(forward, batch, prefix, rows)
     outputs: list[list[int]] = [[] for _ in rows]
     owners = list(range(len(rows)))  # the output that each row still in the batch belongs to
     ended: set[int] = set()  # outputs
     for place in range(uniforms.shape[1]):
-        width = ids.shape[1]
-        last = torch.arange(len(ids), device=ids.device) * width + width - 1
-        logits = forward(ids, attention_mask, positions, last, cache)
         drawn = draw_tokens(logits[:, : tokens.count], uniforms[:, place], temperature, top_p)
         for output, token in zip(owners, drawn.tolist(), strict=True):
             if output not in ended:
@@ -68,17 +174,96 @@ def decode(
                 ended |= {output} if token == tokens.eos else set()
         unfinished = len(rows) - len(ended)
         if together:
-            count = torch.tensor(unfinished, device=ids.device)
+            count = torch.tensor(unfinished, device=drawn.device)
             torch.distributed.all_reduce(count)
             unfinished = int(count)
-        if unfinished == 0:
+        if unfinished == 0 or place + 1 == uniforms.shape[1]:
             break
-        ids, positions = drawn[:, None], positions[:, -1:] + 1
-        attention_mask = torch.cat([attention_mask, torch.ones_like(ids)], dim=1)
         # While other ranks continue, one row stays to take part in their forwards.
         stay = [row for row, output in enumerate(owners) if output not in ended] or [0]
         if len(stay) < len(owners) and bare_module(forward).prefix_unsupported_reason is None:
-            owners, kept = [owners[row] for row in stay], torch.tensor(stay, device=ids.device)
-            ids, positions, attention_mask, uniforms = (t[kept] for t in (ids, positions, attention_mask, uniforms))
-            cache.reorder_cache(kept)
+            owners, kept = [owners[row] for row in stay], torch.tensor(stay, device=drawn.device)
+            drawn, uniforms = drawn[kept], uniforms[kept]
+            running.keep(stay)
+        logits = advance(forward, running, drawn)
     return outputs
+
+
+@torch.no_grad()
+def decode_waiting(
+    model: ResponseModel,
+    samples: Sequence[Sample],
+    *,
+    tokens: TokenIds,
+    limit: int,
+    size: int,
+    prefixes: RecentPrefixes,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    uniforms: Callable[[int], Tensor] | None = None,
+) -> Iterator[tuple[int, list[int]]]:
+    """Outputs of many prompts, a batch of them side by side: a waiting one takes the place of one that has ended.
+
+    Args:
+        model: in eval mode, without a `prefix_unsupported_reason`.
+        samples: their prompts, in the order in which they are taken; those with the same schema together.
+        tokens: the tokenizer's ids; only those it has are drawn.
+        limit: tokens of an output at most.
+        size: rows of the batch.
+        prefixes: schemas that have been run, for these prompts and those of earlier calls.
+        temperature, top_p: see `kid.randomness.draw_tokens`.
+        uniforms: place of a prompt -> float64 [limit], for a temperature above 0.
+
+    Yields:
+        (place of a prompt, its output as `decode` returns it), as they end.
+    """
+    waiting = list(range(len(samples)))[::-1]
+    running, owners, drawn = None, [], torch.empty(0, dtype=torch.long, device=model.device)
+    outputs: dict[int, list[int]] = {}
+    draws: dict[int, Tensor] = {}
+
+    def draw(logits: Tensor, places: list[int]) -> Tensor:
+        numbers = torch.zeros(len(places), dtype=torch.float64)
+        if uniforms:
+            numbers = torch.stack([draws[place][len(outputs[place])] for place in places])
+        found = draw_tokens(logits[:, : tokens.count], numbers.to(logits.device), temperature, top_p)
+        for place, token in zip(places, found.tolist(), strict=True):
+            outputs[place].append(token)
+        return found
+
+    while waiting or owners:
+        free = size - len(owners)
+        if waiting and (not owners or REFILL_SHARE * free >= size):
+            joining = [waiting.pop() for _ in range(min(free, len(waiting)))]
+            outputs |= {place: [] for place in joining}
+            draws |= {place: uniforms(place) for place in joining} if uniforms else {}
+            logits, rows = start_samples(model, [samples[place] for place in joining], tokens.pad, prefixes)
+            drawn = torch.cat([drawn, draw(logits, joining)])
+            if owners:
+                running.join(rows)
+            else:
+                running = rows
+            owners += joining
+        else:
+            drawn = draw(advance(model, running, drawn), owners)
+        stay = []
+        for row, place in enumerate(owners):
+            if outputs[place][-1] == tokens.eos or len(outputs[place]) == limit:
+                draws.pop(place, None)
+                yield place, outputs.pop(place)
+            else:
+                stay.append(row)
+        if len(stay) < len(owners):
+            owners, drawn = [owners[row] for row in stay], drawn[stay]
+            if stay:
+                running.keep(stay)
+
+
+def start_samples(
+    model: ResponseModel, samples: list[Sample], pad_token_id: int, prefixes: RecentPrefixes
+) -> tuple[Tensor, Rows]:
+    """`start` for some prompts, a schema that several have, or that has run lately, once."""
+    places = list(range(len(samples)))
+    batch = collate(samples, [0.0] * len(samples), places, pad_token_id, True, prefixes).to(model.device)
+    prefix = encode_teacher_prompts(RunConfig(), model, batch)
+    return start(model, batch.teacher or batch, prefix, places)

@@ -23,6 +23,7 @@ from kid.data.batching import Batch, Sample
 from kid.data.cache import cache_folder, json_hash
 from kid.data.prefixes import Tokens, stored_part
 from kid.models.prefix_cache import PrefixCache, extend_tokens
+from kid.models.response_model import ResponseModel
 
 FILE = "states.safetensors"
 
@@ -72,8 +73,7 @@ class PrefixStore:
             own: the rows `batch.representatives`, which are not stored, run now; empty if there are none.
         """
         width = batch.shared_width
-        parts = [stored_part(sample) if sample else () for sample in batch.samples]
-        found = [part if part in self.folders else None for part in parts]
+        found = [stored_part(each) if each and self.stored_length(each) else None for each in batch.samples]
         states = {prefix: self.on_device(prefix) for prefix in set(found) - {None}}
         first = next(iter(states.values()))
         if len(states) == 1 and None not in found:  # one schema, the same columns for all
@@ -89,6 +89,24 @@ class PrefixStore:
                         column[row] = (*own.keys, *own.values)[place][run[row]]
         half = len(columns) // 2
         return PrefixCache(width, tuple(columns[:half]), tuple(columns[half:]))
+
+
+class RecentPrefixes(PrefixStore):
+    """Keys and values of the schemas that a model being evaluated has met last, in memory."""
+
+    def __init__(self, model: ResponseModel, keep: int = 4):
+        super().__init__({}, model.device)
+        self.model, self.keep = model, keep
+
+    def stored_length(self, sample: Sample) -> int:
+        return len(stored_part(sample))
+
+    def on_device(self, prefix: Tokens) -> list[Tensor]:
+        states = self.resident.pop(prefix, None) or states_of(self.model, prefix)
+        self.resident[prefix] = states  # the last one used stands last
+        while len(self.resident) > self.keep:
+            del self.resident[next(iter(self.resident))]
+        return states
 
 
 def states_of(teacher, tokens: Sequence[int]) -> list[Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,14 +13,16 @@ import torch
 from kid.config.deepspeed_config import TEACHER_FLAG, read_deepspeed_config
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, Sample, collate, load_dataset
+from kid.data.prefixes import by_schema
 from kid.data.teacher_outputs import different_values, outputs_header, prompt_hash, read_lines
 from kid.errors import InputError, report_write_errors
 from kid.files import check_writable, drop_torn_line, write_atomically
 from kid.models.decoding import decode
 from kid.models.engine import joined_ranks, teacher_engine
 from kid.models.loading import stored_tensors
-from kid.models.prefix_cache import PrefixCache
+from kid.models.prefix_cache import encode_prompts
 from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer, token_ids
+from kid.models.zero3 import bare_module
 from kid.progress import progress_bar, silence_libraries
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
 from kid.run.lock import run_lock
@@ -62,21 +65,19 @@ def remove_parts(folder: Path) -> None:
         folder.rmdir()
 
 
-def batches_of_ranks(
-    prompts: list[tuple[int, list[int]]], ranks: int, size: int
-) -> list[list[list[tuple[int, list[int]]]]]:
-    """Each rank's batches, the same number for all; prompts of similar length share a batch, the longest come first."""
-    ordered = sorted(prompts, key=lambda item: -len(item[1]))
+def batches_of_ranks(prompts: list[tuple[int, Sample]], ranks: int, size: int) -> list[list[list[tuple[int, Sample]]]]:
+    """Each rank's batches, the same number for all; prompts with the same schema stay together, the longest first."""
+    ordered = [prompts[place] for place in by_schema([sample for _, sample in prompts])]
     batches = [ordered[at : at + size] for at in range(0, len(ordered), size)]
     batches += [[] for _ in range(-len(batches) % ranks)]
     return [batches[rank::ranks] for rank in range(ranks)]
 
 
-def distinct_prompts(train: Dataset) -> dict[str, tuple[int, list[int]]]:
-    """Prompt hash -> (index of the prompt's first row, which keys its random numbers; its ids)."""
-    prompts: dict[str, tuple[int, list[int]]] = {}
+def distinct_prompts(train: Dataset) -> dict[str, tuple[int, Sample]]:
+    """Prompt hash -> (index of the prompt's first row, which keys its random numbers; that row's sample)."""
+    prompts: dict[str, tuple[int, Sample]] = {}
     for index, sample in enumerate(train.samples):
-        prompts.setdefault(prompt_hash(sample.prompt_ids), (index, sample.prompt_ids))
+        prompts.setdefault(prompt_hash(sample.prompt_ids), (index, sample))
     return prompts
 
 
@@ -148,15 +149,17 @@ def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
             print(f"{path}: {len(prompts)} outputs, {ended} of them ended by EOS", flush=True)
 
 
+@torch.no_grad()
 def write_outputs(
-    config: RunConfig, engine, tokenizer, left: list[tuple[int, list[int]]], total: int, folder: Path
+    config: RunConfig, engine, tokenizer, left: list[tuple[int, Sample]], total: int, folder: Path
 ) -> None:
     """Decode this rank's share of the prompts and append each batch's outputs to the rank's file."""
     rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
     tokens = token_ids(tokenizer)
     # Under ZeRO-3 a forward is a collective: a rank without a batch decodes a dummy one with the others.
-    dummy = [(0, [tokens.pad])]
+    dummy = [(0, Sample([tokens.pad] * 3, []))]
     together = engine.zero_optimization_stage() == 3
+    share = config.prefix and not bare_module(engine).prefix_unsupported_reason
     part = folder / f"rank-{rank}.jsonl"
     drop_torn_line(part)
     with (
@@ -168,22 +171,22 @@ def write_outputs(
             chosen = batches[rank] or dummy
             limits = [config.decoding_limit] * len(chosen)
             uniforms = sample_uniforms(config.seed, 0, [index for index, _ in chosen], TEACHER_OUTPUT, limits)
-            samples = [Sample(prompt, []) for _, prompt in chosen]
-            batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), tokens.pad).to(engine.device)
+            samples, places = [replace(sample, completion_ids=[]) for _, sample in chosen], list(range(len(chosen)))
+            batch = collate(samples, [0.0] * len(places), places, tokens.pad, share).to(engine.device)
             outputs = decode(
                 engine,
                 batch,
-                PrefixCache(),
-                range(len(samples)),
+                encode_prompts(config, engine, batch, separately=False),
+                places,
                 uniforms.view(len(chosen), -1).to(engine.device),
                 temperature=config.sample_temperature,
                 top_p=config.top_p,
                 tokens=tokens,
                 together=together,
             )
-            for (_, prompt), ids in zip(batches[rank], outputs, strict=False):
+            for (_, sample), ids in zip(batches[rank], outputs, strict=False):
                 text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-                file.write(json.dumps({"prompt": prompt_hash(prompt), "ids": ids, "text": text}) + "\n")
+                file.write(json.dumps({"prompt": prompt_hash(sample.prompt_ids), "ids": ids, "text": text}) + "\n")
             file.flush()
             bar.update(sum(map(len, batches)))
             reason = stop_reason(engine.device)

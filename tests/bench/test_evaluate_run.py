@@ -9,11 +9,13 @@ import pytest
 from evaluate_run import Judge, evaluate, greedy_outputs, label_trust, saved_models
 from evaluate_run import evaluate_run as evaluate_steps
 
+from kid.data.batching import ArrowSamples
 from kid.errors import InputError
-from kid.evaluation.prediction import decode_candidates, load_model
+from kid.evaluation.prediction import generated_outputs, load_model
 from kid.minibench.build import build_minibench
 from kid.minibench.tiny_models import MODELS
 from kid.models.pretrained import load_tokenizer
+from kid.sql.one_line import one_line
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +34,24 @@ def student():
     return load_model(MODELS / "student", "cpu")
 
 
-@pytest.mark.parametrize("size", [7, 64])
-def test_outputs_are_those_of_predict(judge, student, monkeypatch, size):
-    monkeypatch.setattr(evaluate_run, "BATCH", size)
-    prompts = list(judge.split("valid")[0].rows["prompt_ids"])
-    batches = decode_candidates(student, judge.tokenizer, prompts, evaluate_run.NEW_TOKENS, 16)
-    expected = {place: lines[0] for batch in batches for place, lines in batch}
-    assert greedy_outputs(student, judge.tokenizer, prompts) == [expected[place] for place in range(len(prompts))]
+def test_outputs_are_those_of_transformers_generate(judge, student):
+    samples = list(ArrowSamples(judge.split("valid")[0].rows))
+    assert any(sample.shared for sample in samples)
+    batches = generated_outputs(student, judge.tokenizer, samples, evaluate_run.NEW_TOKENS, 16, 1, ())
+    texts = {
+        place: one_line(judge.tokenizer.decode(output, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        for batch in batches
+        for place, (output,) in batch
+    }
+    assert greedy_outputs(student, judge.tokenizer, samples) == [texts[place] for place in range(len(samples))]
 
 
 def test_a_model_on_dev_and_on_wrong_labels(judge, student, monkeypatch):
     golds = [question.query for question in judge.split("dev")[0].questions]
     wrong = json.loads((judge.data / "labels.json").read_text())["wrong"]
 
-    def say_gold(model, tokenizer, prompts):
-        return golds if len(prompts) == len(golds) else [label["gold"] for label in wrong]
+    def say_gold(model, tokenizer, samples):
+        return golds if len(samples) == len(golds) else [label["gold"] for label in wrong]
 
     monkeypatch.setattr(evaluate_run, "greedy_outputs", say_gold)
     found = evaluate(judge, student)

@@ -37,15 +37,16 @@ def predict(model: Path, data: Path, output: Path, *flags: object) -> subprocess
 def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
     """What is kept is not decoded again, a torn line is, and one made otherwise is refused."""
     model, output, part = tiny_models / "teacher", tmp_path / "new" / "seen.sql", tmp_path / "new" / "seen.sql.part"
-    done = predict(model, data, output)
+    segments = ["--batch-size", 1]  # of 4, 4 and 2 questions
+    done = predict(model, data, output, *segments)
     assert done.returncode == 0, done.stderr
     lines, made = output.read_text(), json.loads((tmp_path / "new" / "seen.sql.made.json").read_text())
     assert lines.count("\n") == 10 and not part.exists() and "10 lines, 10 predictions" in done.stdout
     assert (made["split"], made["beams"], made["evidence"]) == ("seen", 1, None)
-    # As if it had been stopped in the third batch of 4, 4 and 2; the first candidate tells whether it is decoded again.
+    # As if it had been stopped in one of them; the first candidate tells whether it is decoded again.
     by_place = [json.dumps({"place": place, "candidates": [f"kept {place}"]}) for place in range(10)]
     part.write_text("\n".join([json.dumps(made), *by_place[:9], by_place[9][:-4]]))
-    done = predict(model, data, output)
+    done = predict(model, data, output, *segments)
     assert done.returncode == 0 and "going on after 9 of 10 questions" in done.stdout, done.stderr
     again = output.read_text().split("\n")
     anew = [place for place in range(10) if again[place] != f"kept {place}"]
@@ -53,15 +54,15 @@ def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
         9 in anew and len(anew) in (2, 4) and [again[place] for place in anew] == [lines.split("\n")[p] for p in anew]
     )
     part.write_text(json.dumps({**made, "beams": 3}) + "\n")
-    refused = predict(model, data, output)
+    refused = predict(model, data, output, *segments)
     assert refused.returncode == 2 and "these differ: beams (3 there, 1 here)" in refused.stderr
     for damage in ("\0" * 9, "[1]", '{"place": 3}'):
         part.write_text("\n".join([json.dumps(made), damage, ""]))
-        refused = predict(model, data, output)
+        refused = predict(model, data, output, *segments)
         assert refused.returncode == 2 and f"{part} is damaged; remove it" in refused.stderr
     with part.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        refused = predict(model, data, output)
+        refused = predict(model, data, output, *segments)
     assert refused.returncode == 2 and f"--output {output} is being written by another process" in refused.stderr
 
 

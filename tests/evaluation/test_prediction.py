@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from kid.data.batching import Sample
 from kid.errors import InputError
+from kid.evaluation import prediction
 from kid.evaluation.prediction import decode_candidates, load_model
 from kid.models.loading import add_lora
 from kid.models.pretrained import load_tokenizer
@@ -30,11 +33,9 @@ def naive(model, tokenizer, prompt: list[int], limit: int) -> str:
 
 def test_predictions_equal_the_plain_loop_in_order(tiny_models):
     tokenizer, model = load_tokenizer(tiny_models / "teacher", "--model"), load_model(tiny_models / "teacher", "cpu")
-    prompts = [tokenizer(text).input_ids for text in PROMPTS]
-    batches = list(decode_candidates(model, tokenizer, prompts, 12, batch_size=2))
-    assert [len(batch) for batch in batches] == [2, 2, 1]
-    found = {place: lines for batch in batches for place, lines in batch}
-    assert found == {place: [naive(model, tokenizer, prompt, 12)] for place, prompt in enumerate(prompts)}
+    samples = [Sample(tokenizer(text).input_ids, []) for text in PROMPTS]
+    found = {place: lines for batch in decode_candidates(model, tokenizer, samples, 12, 2) for place, lines in batch}
+    assert found == {place: [naive(model, tokenizer, sample.prompt_ids, 12)] for place, sample in enumerate(samples)}
 
 
 class Saying:
@@ -53,7 +54,7 @@ class Saying:
 
 
 @pytest.mark.parametrize("beams", [1, 2])
-def test_an_output_becomes_one_line_that_means_the_same(tiny_models, beams):
+def test_an_output_becomes_one_line_that_means_the_same(tiny_models, beams, monkeypatch):
     said = {
         "SELECT 'two  blanks , \u00a0 and a\u3000wide one'": "SELECT 'two  blanks , \u00a0 and a\u3000wide one'",
         "SELECT a -- every one\nFROM  t": "SELECT a FROM t",
@@ -63,19 +64,41 @@ def test_an_output_becomes_one_line_that_means_the_same(tiny_models, beams):
     tokenizer = load_tokenizer(tiny_models / "teacher", "--model")
     tokenizer.clean_up_tokenization_spaces = True  # as old tokenizers have it
     model = Saying(tokenizer, list(said))
-    prompts = [tokenizer("x").input_ids] * (len(said) // beams)
-    (batch,) = decode_candidates(model, tokenizer, prompts, 99, batch_size=len(said), beams=beams)
+    monkeypatch.setattr(prediction, "can_keep_prompts", lambda model: False)
+    samples = [Sample(tokenizer("x").input_ids, [])] * (len(said) // beams)
+    (batch,) = decode_candidates(model, tokenizer, samples, 99, batch_size=len(said), beams=beams)
     assert [line for _, lines in batch for line in lines] == list(said.values())
 
 
-def test_batches_that_are_done_are_left_out_whole(tiny_models):
+def test_what_is_done_is_left_out_in_whole_segments_or_batches(tiny_models, monkeypatch):
     """The others stay as they were made, also where only a part of one is done."""
     tokenizer, model = load_tokenizer(tiny_models / "teacher", "--model"), load_model(tiny_models / "teacher", "cpu")
-    prompts = [tokenizer(text).input_ids for text in PROMPTS]
-    batches = list(decode_candidates(model, tokenizer, prompts, 12, batch_size=2))
-    places = [[place for place, _ in batch] for batch in batches]
-    done = {*places[0], places[1][0]}
-    assert list(decode_candidates(model, tokenizer, prompts, 12, batch_size=2, done=done)) == batches[1:]
+    samples = [Sample(tokenizer(text).input_ids, []) for text in PROMPTS]
+    monkeypatch.setattr(prediction, "SEGMENT_BATCHES", 2)
+    for keeps, size in ((True, 1), (False, 2)):  # segments of 2 batches of 1; batches of 2
+        monkeypatch.setattr(prediction, "can_keep_prompts", lambda model, keeps=keeps: keeps)
+        found = [one for batch in decode_candidates(model, tokenizer, samples, 12, size) for one in batch]
+        order = sorted(range(len(PROMPTS)), key=lambda place: -len(samples[place].prompt_ids))
+        assert [{place for place, _ in found[at : at + 2]} for at in (0, 2, 4)] == [
+            set(order[at : at + 2]) for at in (0, 2, 4)
+        ]
+        done = {*order[:2], order[2]}
+        left = [one for batch in decode_candidates(model, tokenizer, samples, 12, size, done=done) for one in batch]
+        assert left == found[2:]
+
+
+def test_a_model_that_cannot_keep_prompts_is_left_to_transformers(tiny_models):
+    """One with a window of attention: its prompts are cut to it in the cache."""
+    tokenizer = load_tokenizer(tiny_models / "teacher", "--model")
+    config = Qwen2Config(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, use_sliding_window=True, sliding_window=4, layer_types=["sliding_attention"] * 2,
+    )  # fmt: skip
+    model = Qwen2ForCausalLM(config).eval()
+    assert not prediction.can_keep_prompts(model)
+    samples = [Sample(tokenizer(text).input_ids, []) for text in PROMPTS]
+    found = {place: lines for batch in decode_candidates(model, tokenizer, samples, 12, 2) for place, lines in batch}
+    assert found == {place: [naive(model, tokenizer, sample.prompt_ids, 12)] for place, sample in enumerate(samples)}
 
 
 def log_probability(model, prompt: list[int], output: list[int]) -> float:
@@ -93,7 +116,7 @@ def test_beams_are_the_most_probable_outputs_in_order(tiny_models):
     joint = first[:, None] + second
     joint[tokenizer.eos_token_id] = -torch.inf  # an output that ends after a token competes by its mean: not here
     wanted = [divmod(place.item(), count) for place in joint.flatten().topk(3).indices]
-    (((_, found),),) = decode_candidates(model, tokenizer, [prompt], 2, batch_size=1, beams=count // 2)
+    (((_, found),),) = decode_candidates(model, tokenizer, [Sample(prompt, [])], 2, batch_size=1, beams=count // 2)
     texts = [one_line(tokenizer.decode(pair, skip_special_tokens=True)) for pair in wanted]
     assert log_probability(model, prompt, list(wanted[0])) == pytest.approx(joint.max().item(), rel=1e-5)
     assert found[:3] == texts

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from kid.config.run_config import RunConfig, dump_config
+from kid.data.batching import Sample
 from kid.errors import InputError
 from kid.evaluation.prediction import decode_candidates
 from kid.export import run as export
@@ -235,7 +236,7 @@ def test_the_cards_code_answers_as_predict_does(family, reader, tokenizer, tmp_p
         exec(code, {})
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
     ids = tokenizer(EXAMPLE_PROMPT).input_ids
-    (((_, (wanted,)),),) = decode_candidates(model, tokenizer, [ids], 128, batch_size=1)
+    (((_, (wanted,)),),) = decode_candidates(model, tokenizer, [Sample(ids, [])], 128, batch_size=1)
     assert wanted
     assert one_line(printed.getvalue()) == wanted
 

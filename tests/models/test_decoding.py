@@ -1,15 +1,18 @@
 """Drawing tokens against the distribution they come from; decoding against full forwards of one unpadded sample."""
 
 import copy
+from collections import Counter
 
 import pytest
 import torch
+from helpers.shared_prompts import ARCHITECTURES, ONE, TWO, of_family
 from helpers.tiny_configs import FAMILIES
 from transformers import AutoModelForCausalLM
 
 from kid.data.batching import Sample, collate
-from kid.models.decoding import decode
+from kid.models.decoding import decode, decode_waiting
 from kid.models.prefix_cache import PrefixCache
+from kid.models.prefix_store import RecentPrefixes
 from kid.models.pretrained import TokenIds
 from kid.models.response_model import ResponseModel
 from kid.randomness import draw_tokens
@@ -109,3 +112,84 @@ def test_decoding_stops_when_all_rows_have_ended(model):
     outputs = run(model, PROMPTS[:2], uniforms, eos=run(model, PROMPTS[:2], uniforms, eos=-1)[0][3])
     hook.remove()
     assert len(calls) == 50 + max(map(len, outputs)) and len(outputs[0]) <= 4
+
+
+# Two schemas with several questions each, prompts that share nothing, one of one token, twice the same.
+WAITING = [
+    *(Sample([*ONE, 5 + place, 3, *range(20, 20 + place)], [], len(ONE)) for place in range(6)),
+    Sample([30, 31, 32], []), Sample([4], []),
+    *(Sample([*TWO, 6 + place], [], len(TWO)) for place in range(4)),
+    Sample([*TWO, 6], [], len(TWO)), Sample([7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18], []),
+]  # fmt: skip
+
+
+def generated(model, prompt, limit, eos):
+    """What transformers' own greedy generation gives for one prompt."""
+    output = model.causal_lm.generate(
+        torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long), do_sample=False,
+        max_new_tokens=limit, eos_token_id=eos, pad_token_id=PAD,
+    )  # fmt: skip
+    return output[0, len(prompt) :].tolist()
+
+
+def waiting_outputs(model, samples=WAITING, size=4, limit=12, prefixes=None, eos=EOS, **options):
+    found = list(
+        decode_waiting(
+            model, samples, tokens=TokenIds(mask=2, eos=eos, pad=PAD, count=40), limit=limit, size=size,
+            prefixes=prefixes or RecentPrefixes(model), **options,
+        )
+    )  # fmt: skip
+    assert sorted(place for place, _ in found) == list(range(len(samples)))
+    return [output for _, output in sorted(found)]
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 64])
+@pytest.mark.parametrize("family", ARCHITECTURES)
+def test_waiting_prompts_get_the_ids_of_transformers_generate(family, size):
+    """Whatever token ends an output; with the most frequent one they end at many places."""
+    model = of_family(family, 3, lora=True).eval()
+    whole = waiting_outputs(model, size=size, eos=-1)
+    assert whole == [generated(model, sample.prompt_ids, 12, None) for sample in WAITING]
+    often = Counter(token for output in whole for token in output).most_common(1)[0][0]
+    outputs = waiting_outputs(model, size=size, eos=often)
+    assert outputs == [generated(model, sample.prompt_ids, 12, often) for sample in WAITING]
+    assert len({len(output) for output in outputs}) > 2
+
+
+def test_waiting_prompts_draw_what_each_draws_alone(model):
+    uniforms = torch.rand(len(WAITING), 9, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    found = waiting_outputs(model, size=5, limit=9, temperature=1.0, top_p=0.9, uniforms=uniforms.__getitem__)
+    assert found == [
+        naive(model, sample.prompt_ids, row, 1.0, EOS) for sample, row in zip(WAITING, uniforms, strict=True)
+    ]
+
+
+def test_a_schema_runs_once_and_no_more_rows_than_asked_for():
+    model, shapes = of_family("qwen", 3, lora=False).eval(), []
+    model.register_forward_hook(lambda _, given, __: shapes.append(tuple(given[0].shape)))
+    prefixes = RecentPrefixes(model)
+    waiting_outputs(model, WAITING[:6], size=3, limit=5, prefixes=prefixes)
+    assert shapes[0] == (1, len(ONE)) and shapes.count((1, len(ONE))) == 1
+    assert max(rows for rows, _ in shapes) == 3
+    shapes.clear()
+    waiting_outputs(model, WAITING[:2], limit=5, prefixes=prefixes)
+    assert (1, len(ONE)) not in shapes  # it is still there
+
+
+def test_of_schemas_the_last_ones_used_are_kept():
+    model = of_family("qwen", 3, lora=False).eval()
+    prefixes, calls = RecentPrefixes(model, keep=2), []
+    model.register_forward_hook(lambda _, given, __: calls.append(given[0].shape[1]))
+    for tokens in ((5, 6), (7, 8, 9), (5, 6), (4,), (5, 6), (7, 8, 9)):
+        prefixes.on_device(tokens)
+    assert calls == [2, 3, 1, 3]
+
+
+def test_places_are_taken_as_rows_end():
+    """Of 14 prompts in 4 places: no step runs with fewer rows than three quarters while others wait."""
+    model, rows = of_family("llama", 3, lora=False).eval(), []
+    model.register_forward_hook(lambda _, given, __: rows.append(given[0].shape) if given[0].shape[1] == 1 else None)
+    outputs = waiting_outputs(model, size=4, limit=12)
+    steps = [shape[0] for shape in rows]
+    assert sum(map(len, outputs)) > len(outputs) and steps
+    assert all(count >= 3 for count in steps[: len(steps) // 2])

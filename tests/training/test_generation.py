@@ -1,10 +1,12 @@
 """The bookkeeping of teacher outputs: the ranks' batches, what is done already, and the files that are refused."""
 
 import json
+from itertools import groupby
 
 import pytest
 
 from kid.config.recipe import merge_config
+from kid.data.batching import Sample
 from kid.errors import InputError
 from kid.training.generation import batches_of_ranks, drop_torn_line, generate, outputs_so_far, remove_parts
 
@@ -14,13 +16,20 @@ FIRST = {"teacher": "T", "sample_temperature": 1.0, "top_p": 1.0, "max_new_token
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 @pytest.mark.parametrize("count", [0, 1, 5, 16])
 def test_ranks_share_all_prompts_in_equally_many_batches(count, ranks):
-    prompts = [(index, [1] * (index % 7 + 1)) for index in range(count)]
+    schemas = [[3, 3, 3], [4, 4, 4], []]
+    prompts = [
+        (index, Sample([*schemas[index % 3], *range(index % 7 + 2)], [], len(schemas[index % 3])))
+        for index in range(count)
+    ]
     parts = batches_of_ranks(prompts, ranks, 3)
     assert len(parts) == ranks and len({len(part) for part in parts}) == 1
     everything = [item for part in parts for batch in part for item in batch]
     assert sorted(index for index, _ in everything) == list(range(count))
     assert all(len(batch) <= 3 for part in parts for batch in part)
-    assert all(abs(len(a) - len(b)) <= 7 for part in parts for batch in part for _, a in batch for _, b in batch)
+    # As they were dealt out, those with the same schema follow one another.
+    dealt = [index for batches in zip(*parts, strict=True) for batch in batches for index, _ in batch]
+    of_schema = [index % 3 for index in dealt if index % 3 < 2]
+    assert len([*groupby(of_schema)]) == len({*of_schema})
 
 
 def test_what_earlier_attempts_wrote_counts_whatever_their_ranks(tmp_path):
