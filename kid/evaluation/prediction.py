@@ -20,7 +20,7 @@ from kid.models.pretrained import TokenIds, find_model, padding_token
 from kid.models.response_model import ResponseModel
 from kid.sql.one_line import one_line
 
-SEGMENT_BATCHES = 4  # what a stopped prediction repeats at most
+SEGMENT_BATCHES = 8  # what a stopped prediction repeats at most
 
 
 def default_device() -> str:

@@ -26,7 +26,7 @@ from kid.models.zero3 import bare_module
 from kid.randomness import draw_tokens
 
 SPARE_COLUMNS = 64  # of a layer's keys and values, made at a time
-REFILL_SHARE = 4  # waiting prompts run once one in so many places is free
+REFILL_SHARE = 4  # rows that have ended leave, and waiting prompts come, once they are one in so many
 
 
 class RoomyLayer(DynamicLayer):
@@ -43,17 +43,33 @@ class RoomyLayer(DynamicLayer):
         width = self.get_seq_length()
         end = width + key_states.shape[-2]
         if self.keys is not self.written or end > self.buffers[0].shape[-2]:
-            self.buffers = tuple(
-                new.new_empty(*new.shape[:-2], end + SPARE_COLUMNS, new.shape[-1]) for new in (key_states, value_states)
-            )
-            if width:
-                for buffer, old in zip(self.buffers, (self.keys, self.values), strict=True):
-                    buffer[..., :width, :] = old
+            self.arrange([(self.keys, self.values)] if width else [], width, (key_states, value_states), end)
         for buffer, new in zip(self.buffers, (key_states, value_states), strict=True):
             buffer[..., width:end, :] = new
-        self.keys, self.values = (buffer[..., :end, :] for buffer in self.buffers)
-        self.written = self.keys
+        self.show(end)
         return self.keys, self.values
+
+    def arrange(self, parts: list[tuple[Tensor, Tensor]], width: int, like: tuple[Tensor, Tensor], room: int) -> None:
+        """Copy keys and values of some rows each, [n, heads, columns, size], below one another into new buffers.
+
+        They end in column `width`; columns before them are 0. `like`: has the number of heads, the sizes and the dtype.
+        `room`: columns that are needed at least.
+        """
+        rows = sum(len(keys) for keys, _ in parts) or len(like[0])
+        self.buffers = tuple(new.new_empty(rows, new.shape[1], room + SPARE_COLUMNS, new.shape[-1]) for new in like)
+        for which, buffer in enumerate(self.buffers):
+            first = 0
+            for part in parts:
+                states = part[which]
+                own, start = buffer[first : first + len(states)], width - states.shape[-2]
+                own[..., :start, :] = 0
+                own[..., start:width, :] = states
+                first += len(states)
+
+    def show(self, width: int) -> None:
+        """Let so many columns of the buffers be the layer's keys and values."""
+        self.keys, self.values = (buffer[..., :width, :] for buffer in self.buffers)
+        self.written = self.keys
 
 
 def with_room(cache: DynamicCache) -> DynamicCache:
@@ -80,27 +96,26 @@ class Rows:
     attention_mask: Tensor
     positions: Tensor
 
-    def keep(self, rows: list[int]) -> None:
-        """Only these rows stay, and no column that pads all of them."""
-        kept = torch.tensor(rows, device=self.positions.device)
-        self.attention_mask, self.positions = self.attention_mask[kept], self.positions[kept]
-        first = int(self.attention_mask.argmax(1).min())
-        self.attention_mask = self.attention_mask[:, first:]
-        for layer in self.cache.layers:
-            layer.keys, layer.values = (states[kept, :, first:] for states in (layer.keys, layer.values))
-
-    def join(self, others: Rows) -> None:
-        """Other rows come after these; the narrower of the two are padded on the left."""
-        width = max(self.attention_mask.shape[1], others.attention_mask.shape[1])
-
-        def joined(mine: Tensor, theirs: Tensor, columns: int) -> Tensor:
-            trailing = [0, 0] * (mine.dim() - 1 - columns)  # `pad_tensor` counts dimensions from the last
-            return torch.cat([pad_tensor(each, [*trailing, width - each.shape[columns], 0]) for each in (mine, theirs)])
-
-        for layer, other in zip(self.cache.layers, others.cache.layers, strict=True):
-            layer.keys, layer.values = joined(layer.keys, other.keys, 2), joined(layer.values, other.values, 2)
-        self.attention_mask = joined(self.attention_mask, others.attention_mask, 1)
-        self.positions = torch.cat([self.positions, others.positions])
+    def keep(self, rows: list[int], others: Rows | None = None) -> None:
+        """Only these rows stay, others come after them, and no column pads all of them."""
+        kept = torch.tensor(rows, dtype=torch.long, device=self.positions.device)
+        mask, positions = self.attention_mask[kept], self.positions[kept]
+        # Columns before the first token of any row.
+        first = int(mask.argmax(1).min()) if rows else mask.shape[1]
+        mask, width = mask[:, first:], mask.shape[1] - first
+        if others is not None:
+            width = max(width, others.attention_mask.shape[1])
+            both = ((mask, positions), (others.attention_mask, others.positions))
+            mask = torch.cat([pad_tensor(each, [width - each.shape[1], 0]) for each, _ in both])
+            positions = torch.cat([each for _, each in both])
+        for place, layer in enumerate(self.cache.layers):
+            # Row by row: an index would make a copy that is copied again.
+            parts = [(layer.keys[row : row + 1, :, first:], layer.values[row : row + 1, :, first:]) for row in rows]
+            if others is not None:
+                parts.append((others.cache.layers[place].keys, others.cache.layers[place].values))
+            layer.arrange(parts, width, (layer.keys, layer.values), width)
+            layer.show(width)
+        self.attention_mask, self.positions = mask, positions
 
 
 def start(
@@ -147,7 +162,7 @@ def decode(
 ) -> list[list[int]]:
     """Outputs of some prompts of a batch, token by token against a KV cache.
 
-    A row that has ended leaves the batch, unless the model keeps something of it elsewhere than in the cache.
+    Rows that have ended leave the batch, unless the model keeps something of them elsewhere than in the cache.
 
     Args:
         forward: a `kid.models.response_model.ResponseModel` or its engine, in eval mode.
@@ -181,7 +196,8 @@ def decode(
             break
         # While other ranks continue, one row stays to take part in their forwards.
         stay = [row for row, output in enumerate(owners) if output not in ended] or [0]
-        if len(stay) < len(owners) and bare_module(forward).prefix_unsupported_reason is None:
+        leaving = len(owners) - len(stay)
+        if REFILL_SHARE * leaving >= len(owners) and bare_module(forward).prefix_unsupported_reason is None:
             owners, kept = [owners[row] for row in stay], torch.tensor(stay, device=drawn.device)
             drawn, uniforms = drawn[kept], uniforms[kept]
             running.keep(stay)
@@ -223,40 +239,37 @@ def decode_waiting(
     draws: dict[int, Tensor] = {}
 
     def draw(logits: Tensor, places: list[int]) -> Tensor:
-        numbers = torch.zeros(len(places), dtype=torch.float64)
-        if uniforms:
-            numbers = torch.stack([draws[place][len(outputs[place])] for place in places])
+        own = [draws[place][len(outputs[place])].item() if place in draws else 0.0 for place in places]
+        numbers = torch.tensor(own, dtype=torch.float64)
         found = draw_tokens(logits[:, : tokens.count], numbers.to(logits.device), temperature, top_p)
         for place, token in zip(places, found.tolist(), strict=True):
-            outputs[place].append(token)
+            if place in outputs:
+                outputs[place].append(token)
         return found
 
-    while waiting or owners:
-        free = size - len(owners)
-        if waiting and (not owners or REFILL_SHARE * free >= size):
+    while waiting or any(place in outputs for place in owners):
+        rows = [row for row, place in enumerate(owners) if place in outputs]  # that have not ended
+        free = size - len(rows)
+        if waiting and (not rows or REFILL_SHARE * free >= size):
             joining = [waiting.pop() for _ in range(min(free, len(waiting)))]
             outputs |= {place: [] for place in joining}
             draws |= {place: uniforms(place) for place in joining} if uniforms else {}
-            logits, rows = start_samples(model, [samples[place] for place in joining], tokens.pad, prefixes)
-            drawn = torch.cat([drawn, draw(logits, joining)])
-            if owners:
-                running.join(rows)
+            logits, started = start_samples(model, [samples[place] for place in joining], tokens.pad, prefixes)
+            drawn = torch.cat([drawn[rows], draw(logits, joining)])
+            if rows:
+                running.keep(rows, started)
             else:
-                running = rows
-            owners += joining
+                running = started
+            owners = [*(owners[row] for row in rows), *joining]
         else:
+            if REFILL_SHARE * (len(owners) - len(rows)) >= len(owners):
+                running.keep(rows)
+                owners, drawn = [owners[row] for row in rows], drawn[rows]
             drawn = draw(advance(model, running, drawn), owners)
-        stay = []
-        for row, place in enumerate(owners):
-            if outputs[place][-1] == tokens.eos or len(outputs[place]) == limit:
+        for place in owners:
+            if place in outputs and (outputs[place][-1] == tokens.eos or len(outputs[place]) == limit):
                 draws.pop(place, None)
                 yield place, outputs.pop(place)
-            else:
-                stay.append(row)
-        if len(stay) < len(owners):
-            owners, drawn = [owners[row] for row in stay], drawn[stay]
-            if stay:
-                running.keep(stay)
 
 
 def start_samples(
