@@ -24,7 +24,8 @@ from kid.models.response_model import ResponseModel
 from kid.training.step import PARTS, train_step
 
 SFT, RKD, GKD = "transformers Trainer, sft", "trl GKDTrainer, rkd", "trl GKDTrainer, gkd"
-PEERS = [SFT, RKD, GKD]
+DISTILLATION = "trl DistillationTrainer, gkd"
+PEERS = [SFT, RKD, GKD, DISTILLATION]
 WAYS = {
     "plain": {"fused": False, "prefix": False},
     "response rows": {"fused": True, "prefix": False},

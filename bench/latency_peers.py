@@ -1,7 +1,7 @@
-"""The peers of bench/step_latency.py: transformers' Trainer doing LoRA SFT, trl's GKDTrainer doing RKD and GKD.
+"""The peers of bench/step_latency.py: transformers' Trainer doing LoRA SFT, trl's trainers doing RKD and GKD.
 
-On our models, data, padding, dtype and attention; gradient checkpointing off, clipping at 1, all else as it comes. trl
-itself points to its newer DistillationTrainer for GKD on outputs of the student alone; it is not measured here.
+On our models, data, padding, dtype and attention; gradient checkpointing off, clipping at 1, all else as it comes. For
+GKD on outputs of the student alone trl has two: GKDTrainer, and DistillationTrainer, to which it points.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def full_inputs(batch: Batch) -> dict[str, Tensor]:
     return {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "labels": labels}
 
 
-def one_step(trainer: Trainer, inputs: dict[str, Tensor], items: int) -> None:
+def one_step(trainer: Trainer, inputs: dict[str, Tensor] | list[dict], items: int) -> None:
     """What the trainer's loop does for one optimizer step."""
     trainer.model_wrapped.train()
-    trainer.training_step(trainer.model_wrapped, dict(inputs), items)
+    trainer.training_step(trainer.model_wrapped, inputs, items)
     trainer.accelerator.clip_grad_norm_(trainer.model_wrapped.parameters(), trainer.args.max_grad_norm)
     trainer.optimizer.step()
     trainer.lr_scheduler.step()
@@ -60,6 +60,40 @@ def trainer_sft(student: PreTrainedModel, device: str, size: int) -> Callable[[B
     return lambda batch: one_step(trainer, full_inputs(batch), len(batch.logit_positions))
 
 
+def no_tokenizer() -> PreTrainedTokenizerFast:
+    """trl's trainers ask for a tokenizer's special tokens; nothing is tokenised here."""
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), pad_token="<pad>", eos_token="<pad>")
+
+
+def trl_distillation(
+    student: PreTrainedModel, teacher: PreTrainedModel, device: str, size: int, new_tokens: int
+) -> Callable[[Batch], None]:
+    """On-policy outputs, reverse KL (beta 1)."""
+    from trl import DistillationConfig, DistillationTrainer
+
+    arguments = arguments_of(
+        DistillationConfig, device, size, beta=1.0, temperature=1.0, max_completion_length=new_tokens
+    )
+    trainer = ready(
+        DistillationTrainer(
+            student,
+            teacher,
+            arguments,
+            train_dataset=Dataset.from_list([{"prompt": "x"}]),
+            processing_class=no_tokenizer(),
+        )
+    )
+    trainer.generation_config.eos_token_id = None  # every output has the same length, as ours
+    trainer.current_gradient_accumulation_steps = 1  # the loop's own
+    trainer._tokenize_prompts = lambda prompts: (prompts, None, {})
+
+    def run(batch: Batch) -> None:
+        prompts = [{"prompt": sample.prompt_ids} for sample in batch.samples]
+        one_step(trainer, prompts, int(batch.completion_mask.sum()))
+
+    return run
+
+
 def trl_gkd(
     student: PreTrainedModel, teacher: PreTrainedModel, device: str, size: int, new_tokens: int, on_policy: bool
 ) -> Callable[[Batch], None]:
@@ -71,8 +105,6 @@ def trl_gkd(
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     from trl.experimental.gkd import GKDConfig, GKDTrainer
 
-    # It asks for a tokenizer's special tokens and never tokenises here.
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), pad_token="<pad>", eos_token="<pad>")
     arguments = arguments_of(
         GKDConfig, device, size, lmbda=float(on_policy), beta=1.0, temperature=1.0, max_new_tokens=new_tokens
     )
@@ -84,7 +116,7 @@ def trl_gkd(
             arguments,
             data_collator=lambda rows: rows,
             train_dataset=Dataset.from_list([{"ids": [0]}]),
-            processing_class=tokenizer,
+            processing_class=no_tokenizer(),
         )
     )
     trainer.generation_config.eos_token_id = None

@@ -10,7 +10,8 @@ rows` (the fused head), `prompt once` (and prompts run once), `schemas stored` (
 schemas are computed beforehand), `states stored` (fkd and rkd without the teacher: its states are computed beforehand);
 on questions on one database `schema shared` (prompts run once, and what they share once for all of them), `shared and
 stored` and `shared, states stored`. Reading what is stored from a disk is not in it. The peers
-(requirements-bench.txt): transformers' Trainer doing LoRA fine-tuning, trl's GKDTrainer doing RKD and GKD. All run in
+(requirements-bench.txt): transformers' Trainer doing LoRA fine-tuning, trl's GKDTrainer doing RKD and GKD, its
+DistillationTrainer doing GKD. All run in
 one process on the same models (random weights), in turns, so that a noisy machine is noisy for all; a ratio is the
 median over the rounds of the time in a round to the Trainer's in that round, and to that of our own sft (prompts run
 once, schemas shared where the way shares them).
@@ -30,7 +31,20 @@ from pathlib import Path
 
 import torch
 from deepspeed.accelerator import get_accelerator
-from latency_contest import GKD, PEERS, RKD, SFT, STATES, STORED, WARM_UP, WAYS, Contest, become_the_only_rank, ours
+from latency_contest import (
+    DISTILLATION,
+    GKD,
+    PEERS,
+    RKD,
+    SFT,
+    STATES,
+    STORED,
+    WARM_UP,
+    WAYS,
+    Contest,
+    become_the_only_rank,
+    ours,
+)
 from latency_models import (
     PAIRS,
     SHAPES,
@@ -41,7 +55,7 @@ from latency_models import (
     make_model,
     real_samples,
 )
-from latency_peers import trainer_sft, trl_gkd
+from latency_peers import trainer_sft, trl_distillation, trl_gkd
 from latency_report import draw_growth, draw_methods, show
 
 from kid.config.methods import METHODS
@@ -92,6 +106,9 @@ def prepare(
             print(f"{name} refuses this pair: {str(error).splitlines()[0]}", flush=True)
             continue
         contest.entries[name, "", "on-policy" if on_policy else "gold"] = run
+    if DISTILLATION in peers:
+        run = trl_distillation(student(), teacher.model, device, lengths.batch, lengths.output)
+        contest.entries[DISTILLATION, "", "on-policy"] = run
     # After the peers: seeing these, they would take themselves for ranks of a distributed job.
     become_the_only_rank(device)
     engine = make_engine(config, make_model(shapes[0], dtype, device, attention, 0))

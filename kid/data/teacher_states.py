@@ -50,7 +50,7 @@ class Layout:
     prompts: str
     outputs: str
 
-    @property
+    @cached_property
     def shards(self) -> list[list[int]]:
         """Sample indices of each shard."""
         return [self.order[at : at + SHARD_SAMPLES] for at in range(0, len(self.order), SHARD_SAMPLES)]

@@ -22,6 +22,7 @@ from kid.config.run_config import RunConfig
 from kid.data.batching import Batch, Sample
 from kid.data.cache import cache_folder, json_hash
 from kid.data.prefixes import Tokens, stored_part
+from kid.models.loading import choose_attention
 from kid.models.prefix_cache import PrefixCache, extend_tokens
 from kid.models.response_model import ResponseModel
 
@@ -115,15 +116,15 @@ def states_of(teacher, tokens: Sequence[int]) -> list[Tensor]:
     return [tensor[0].contiguous() for tensor in (*found.keys, *found.values)]
 
 
-def store_folder(config: RunConfig, teacher_hash: str) -> Path:
+def store_folder(config: RunConfig, teacher_hash: str, device: torch.device) -> Path:
     """Where the states of a teacher lie: by all that they depend on but the tokens."""
     parts = {
         "teacher": teacher_hash,
         "dtype": config.dtype,
-        "attention": config.attention,
+        "attention": choose_attention(config.attention, config.dtype),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        "machine": platform.machine(),
+        "machine": [platform.machine(), device.type],
     }
     return cache_folder() / "prefixes" / json_hash(parts)[:32]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from kid.config.deepspeed_config import TEACHER_FLAG, read_deepspeed_config
 from kid.config.run_config import RunConfig
@@ -17,16 +19,19 @@ from kid.data.prefixes import by_schema
 from kid.data.teacher_outputs import different_values, outputs_header, prompt_hash, read_lines
 from kid.errors import InputError, report_write_errors
 from kid.files import check_writable, drop_torn_line, write_atomically
-from kid.models.decoding import decode
+from kid.models.decoding import decode, decode_waiting
 from kid.models.engine import joined_ranks, teacher_engine
 from kid.models.loading import stored_tensors
 from kid.models.prefix_cache import encode_prompts
-from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer, token_ids
-from kid.models.zero3 import bare_module
+from kid.models.prefix_store import RecentPrefixes
+from kid.models.pretrained import TokenIds, find_teacher, fingerprint, load_tokenizer, token_ids
+from kid.models.zero3 import bare_module, is_zero3
 from kid.progress import progress_bar, silence_libraries
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
+
+WAITING_BATCHES = 4  # a whole teacher's prompts that wait together: what a stop waits for
 
 
 def parts_folder(path: Path) -> Path:
@@ -155,11 +160,7 @@ def write_outputs(
 ) -> None:
     """Decode this rank's share of the prompts and append each batch's outputs to the rank's file."""
     rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    tokens = token_ids(tokenizer)
-    # Under ZeRO-3 a forward is a collective: a rank without a batch decodes a dummy one with the others.
-    dummy = [(0, Sample([tokens.pad] * 3, []))]
-    together = engine.zero_optimization_stage() == 3
-    share = config.prefix and not bare_module(engine).prefix_unsupported_reason
+    size, decode_batch = decoder(config, engine, token_ids(tokenizer))
     part = folder / f"rank-{rank}.jsonl"
     drop_torn_line(part)
     with (
@@ -167,29 +168,51 @@ def write_outputs(
         part.open("a", encoding="utf-8") as file,
         progress_bar("teacher outputs", "prompt", total, total - len(left), quiet=rank > 0) as bar,
     ):
-        for batches in zip(*batches_of_ranks(left, ranks, config.micro_batch_size), strict=True):
-            chosen = batches[rank] or dummy
-            limits = [config.decoding_limit] * len(chosen)
-            uniforms = sample_uniforms(config.seed, 0, [index for index, _ in chosen], TEACHER_OUTPUT, limits)
-            samples, places = [replace(sample, completion_ids=[]) for _, sample in chosen], list(range(len(chosen)))
-            batch = collate(samples, [0.0] * len(places), places, tokens.pad, share).to(engine.device)
-            outputs = decode(
-                engine,
-                batch,
-                encode_prompts(config, engine, batch, separately=False),
-                places,
-                uniforms.view(len(chosen), -1).to(engine.device),
-                temperature=config.sample_temperature,
-                top_p=config.top_p,
-                tokens=tokens,
-                together=together,
-            )
-            for (_, sample), ids in zip(batches[rank], outputs, strict=False):
+        for batches in zip(*batches_of_ranks(left, ranks, size), strict=True):
+            for sample, ids in decode_batch(batches[rank]):
                 text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
                 file.write(json.dumps({"prompt": prompt_hash(sample.prompt_ids), "ids": ids, "text": text}) + "\n")
-            file.flush()
+                file.flush()
             bar.update(sum(map(len, batches)))
             reason = stop_reason(engine.device)
             if reason:
                 bar.close()
                 stop_run(f"teacher outputs: stopped by {reason}; run it again to go on")
+
+
+def decoder(
+    config: RunConfig, engine, tokens: TokenIds
+) -> tuple[int, Callable[[list[tuple[int, Sample]]], Iterator[tuple[Sample, list[int]]]]]:
+    """(number of prompts it takes, what decodes a rank's batch: yields (sample, token ids of its output)).
+
+    Under ZeRO-3 a forward is a collective: the ranks decode batches of the same size side by side, a rank without one a
+    dummy. A whole teacher's ranks go their own ways.
+    """
+    draws = {"temperature": config.sample_temperature, "top_p": config.top_p, "tokens": tokens}
+    limit, module = config.decoding_limit, bare_module(engine)
+    keeps = config.prefix and not module.prefix_unsupported_reason
+    prefixes = RecentPrefixes(module)
+
+    def uniforms(index: int) -> Tensor:
+        return sample_uniforms(config.seed, 0, [index], TEACHER_OUTPUT, [limit])
+
+    def waiting(batch: list[tuple[int, Sample]]) -> Iterator[tuple[Sample, list[int]]]:
+        samples, keys = [sample for _, sample in batch], [index for index, _ in batch]
+        for place, ids in decode_waiting(
+            module, samples, limit=limit, size=config.micro_batch_size, prefixes=prefixes,
+            uniforms=lambda place: uniforms(keys[place]), **draws,
+        ):  # fmt: skip
+            yield samples[place], ids
+
+    def together(batch: list[tuple[int, Sample]]) -> Iterator[tuple[Sample, list[int]]]:
+        chosen = batch or [(0, Sample([tokens.pad] * 3, []))]
+        samples, places = [replace(sample, completion_ids=[]) for _, sample in chosen], list(range(len(chosen)))
+        columns = collate(samples, [0.0] * len(places), places, tokens.pad, keeps).to(engine.device)
+        numbers = torch.stack([uniforms(index) for index, _ in chosen]).to(engine.device)
+        prefix = encode_prompts(config, engine, columns, separately=False)
+        outputs = decode(engine, columns, prefix, places, numbers, together=is_zero3(engine), **draws)
+        yield from zip((sample for _, sample in batch), outputs, strict=False)
+
+    if keeps and not is_zero3(engine):
+        return WAITING_BATCHES * config.micro_batch_size, waiting
+    return config.micro_batch_size, together

@@ -140,7 +140,8 @@ def open_store(config: RunConfig, teacher, teacher_hash: str, train: Dataset) ->
     module = bare_module(teacher)
     if not config.prefix or config.teacher_prefix_gb == 0 or module.prefix_unsupported_reason:
         return None
-    folder, device = store_folder(config, teacher_hash), next(module.parameters()).device
+    device = next(module.parameters()).device
+    folder = store_folder(config, teacher_hash, device)
     bytes_per_token = sum(tensor.nbytes for tensor in states_of(teacher, [0]))
     coverage = choose_prefixes(train, bytes_per_token, min(on_all_ranks(host_budget(config, folder, device))))
     if not coverage.prefixes:

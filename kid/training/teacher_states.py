@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from kid.config.deepspeed_config import TEACHER_FLAG, read_deepspeed_config
@@ -22,7 +22,6 @@ from kid.data.teacher_states import (
     Layout,
     check_header,
     layout_of,
-    open_shard,
     read_header,
     shard_name,
     states_header,
@@ -60,7 +59,7 @@ def is_whole(folder: Path, number: int, layout: Layout) -> bool:
     """Whether a shard is there with the states of all its samples."""
     file = folder / shard_name(number)
     try:
-        rows = open_shard(file).get_slice("states").get_shape()[0]
+        rows = safe_open(file, framework="pt").get_slice("states").get_shape()[0]
     except (OSError, SafetensorError):
         return False
     return rows == sum(layout.lengths[index] for index in layout.shards[number])

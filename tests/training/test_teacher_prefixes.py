@@ -156,11 +156,12 @@ def test_a_pre_pass_that_was_killed_goes_on(monkeypatch):
 
 
 def test_what_the_states_depend_on_is_in_the_folders_name(cache):
-    config = configuration("kid")
-    places = {store_folder(config, "one"), store_folder(config, "two")}
+    config, cpu = configuration("kid"), torch.device("cpu")
+    places = {store_folder(config, "one", cpu), store_folder(config, "two", cpu)}
     changes = {"dtype": "fp32"}, {"attention": "sdpa"}
-    places |= {store_folder(configuration("kid", **change), "one") for change in changes}
-    assert len(places) == 4
+    places |= {store_folder(configuration("kid", **change), "one", cpu) for change in changes}
+    places.add(store_folder(config, "one", torch.device("cuda")))
+    assert len(places) == 5
     assert entry_of(cache, tuple(ONE)) != entry_of(cache, tuple(TWO))
 
 

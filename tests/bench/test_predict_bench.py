@@ -1,0 +1,35 @@
+"""The benchmark of predictions runs, and its outputs are the same both ways."""
+
+import json
+import subprocess
+import sys
+
+from helpers.launcher import ROOT
+from predict import until_eos
+
+from kid.minibench.tiny_models import MODELS
+
+
+def run(*flags: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "bench/predict.py", *flags]
+    return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_both_ways_give_the_same(minibench, tmp_path):
+    sizes = ["--questions", 9, "--batch-size", 4, "--rounds", 2, "--json", tmp_path / "p.json"]
+    done = run("--model", MODELS / "student", "--data", minibench, *sizes)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "p.json").read_text())
+    assert (found["questions"], found["same_outputs"]) == (9, 9) and 0 < found["ended"] <= 9
+    assert {way: len(values) for way, values in found["seconds"].items()} == {"transformers generate": 2, "ours": 2}
+    assert "9 questions on" in done.stdout and "9 of 9 the same both ways" in done.stdout
+
+
+def test_bad_input_is_one_line(minibench):
+    done = run("--model", MODELS / "student", "--data", minibench, "--questions", 0)
+    assert done.returncode == 2
+    assert done.stderr == "error: --questions 0 is out of range; give 1 or more\n"
+
+
+def test_what_generate_pads_with_is_left_out():
+    assert until_eos([5, 6, 1, 1, 1], 1) == [5, 6, 1] and until_eos([5, 6], 1) == [5, 6]
