@@ -233,6 +233,7 @@ def decode_waiting(
     Yields:
         (place of a prompt, its output as `decode` returns it), as they end.
     """
+    prefixes.expect(samples)
     waiting = list(range(len(samples)))[::-1]
     running, owners, drawn = None, [], torch.empty(0, dtype=torch.long, device=model.device)
     outputs: dict[int, list[int]] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,9 +99,16 @@ class RecentPrefixes(PrefixStore):
     def __init__(self, model: ResponseModel, keep: int = 4):
         super().__init__({}, model.device)
         self.model, self.keep = model, keep
+        self.expected: set[Tokens] = set()
+
+    def expect(self, samples: Sequence[Sample]) -> None:
+        """Prompts that come next: a schema that only one of them has runs with it, side by side with others."""
+        uses = Counter(map(stored_part, samples))
+        self.expected = {prefix for prefix, count in uses.items() if count > 1}
 
     def stored_length(self, sample: Sample) -> int:
-        return len(stored_part(sample))
+        prefix = stored_part(sample)
+        return len(prefix) if prefix in self.expected or prefix in self.resident else 0
 
     def on_device(self, prefix: Tokens) -> list[Tensor]:
         states = self.resident.pop(prefix, None) or states_of(self.model, prefix)

@@ -12,24 +12,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kid.config.deepspeed_config import TEACHER_FLAG, read_deepspeed_config
 from kid.config.run_config import RunConfig
-from kid.data.batching import Dataset, Sample, collate, load_dataset
+from kid.data.batching import Dataset, Sample, collate
 from kid.data.prefixes import by_schema
 from kid.data.teacher_outputs import different_values, outputs_header, prompt_hash, read_lines
 from kid.errors import InputError, report_write_errors
 from kid.files import check_writable, drop_torn_line, write_atomically
 from kid.models.decoding import decode, decode_waiting
 from kid.models.engine import joined_ranks, teacher_engine
-from kid.models.loading import stored_tensors
 from kid.models.prefix_cache import encode_prompts
 from kid.models.prefix_store import RecentPrefixes
-from kid.models.pretrained import TokenIds, find_teacher, fingerprint, load_tokenizer, token_ids
+from kid.models.pretrained import TokenIds, token_ids
 from kid.models.zero3 import bare_module, is_zero3
 from kid.progress import progress_bar, silence_libraries
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
+from kid.training.inputs import read_teacher_inputs
 
 WAITING_BATCHES = 4  # a whole teacher's prompts that wait together: what a stop waits for
 
@@ -118,26 +117,21 @@ def generate(config: RunConfig) -> None:
 
 def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
     """`generate`, while holding the lock that keeps other jobs from writing these outputs."""
-    values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
-    teacher = find_teacher(config.teacher, "--teacher")
-    tokenizer = load_tokenizer(teacher.tokenizer, "--teacher")
-    for folder in filter(None, (teacher.base, teacher.adapter)):
-        stored_tensors(folder)
-    train = load_dataset(config, "train", tokenizer)
-    first = outputs_header(config, fingerprint(teacher))
-    prompts = distinct_prompts(train)
+    inputs = read_teacher_inputs(config)
+    tokenizer, first = inputs.tokenizer, outputs_header(config, inputs.teacher_hash)
+    prompts = distinct_prompts(inputs.train)
     if is_finished(path, first, prompts):
         if is_main:
             print(f"{path} is finished: it holds the outputs of all {len(prompts)} prompts", flush=True)
         return
     done = outputs_so_far(parts_folder(path), first)
     with joined_ranks():
-        engine = teacher_engine(config, teacher, values)
+        engine = teacher_engine(config, inputs.teacher, inputs.deepspeed)
         if not engine.module.decodes:
             raise InputError(f"--teacher {config.teacher} does not decode from keys and values that it is given")
         if is_main:
             write_atomically(parts_folder(path) / "header.json", json.dumps(first))
-            for remark in train.remarks:
+            for remark in inputs.train.remarks:
                 print(f"train: {remark}", flush=True)
         known = [done]
         torch.distributed.broadcast_object_list(known)  # as rank 0 sees the files

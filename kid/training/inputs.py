@@ -92,6 +92,27 @@ def read_inputs(config: RunConfig) -> Inputs:
     )  # fmt: skip
 
 
+@dataclass
+class TeacherInputs:
+    """A teacher that works alone, and the training set as its student will see it."""
+
+    deepspeed: dict
+    teacher: Pretrained
+    teacher_hash: str
+    tokenizer: object
+    train: Dataset
+
+
+def read_teacher_inputs(config: RunConfig) -> TeacherInputs:
+    """Check and read what a script of the teacher's alone needs. Raises InputError; writes nothing."""
+    values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
+    teacher = find_teacher(config.teacher, "--teacher")
+    tokenizer = load_tokenizer(teacher.tokenizer, "--teacher")
+    for folder in filter(None, (teacher.base, teacher.adapter)):
+        stored_tensors(folder)
+    return TeacherInputs(values, teacher, fingerprint(teacher), tokenizer, load_dataset(config, "train", tokenizer))
+
+
 def name_teacher(config: RunConfig) -> RunConfig:
     """The configuration with the name of the teacher whose states are stored, if none was given.
 

@@ -13,9 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from kid.config.deepspeed_config import TEACHER_FLAG, read_deepspeed_config
 from kid.config.run_config import RunConfig
-from kid.data.batching import Dataset, Sample, collate, load_dataset
+from kid.data.batching import Dataset, Sample, collate
 from kid.data.teacher_states import (
     HEAD,
     HEADER,
@@ -30,14 +29,16 @@ from kid.errors import InputError
 from kid.files import check_writable, write_atomically
 from kid.models.engine import joined_ranks, teacher_engine
 from kid.models.hashes import HASHES_FILE, check_hashes, write_hashes
-from kid.models.loading import DTYPES, stored_tensors
+from kid.models.loading import DTYPES
 from kid.models.prefix_cache import encode_teacher_prompts, forward_outputs
-from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer, padding_token
+from kid.models.pretrained import padding_token
 from kid.models.stored_teacher import head_bytes
 from kid.models.zero3 import bare_module, eval_no_grad, gathered_heads, is_zero3
 from kid.progress import progress_bar, silence_libraries
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
+from kid.training.inputs import read_teacher_inputs
+from kid.training.teacher_prefixes import check_all_ranks
 
 GB = 10**9
 
@@ -65,15 +66,16 @@ def is_whole(folder: Path, number: int, layout: Layout) -> bool:
     return rows == sum(layout.lengths[index] for index in layout.shards[number])
 
 
-def check_space(folder: Path, size: float) -> None:
-    """Raise InputError unless so many bytes are free where the folder lies."""
+def lack_of_space(folder: Path, size: float) -> str:
+    """An error unless so many bytes are free where the folder lies; empty if they are."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(existing).free
-    if size > free:
-        raise InputError(
-            f"--teacher-states {folder} would take {size / GB:.1f} GB, and {free / GB:.1f} GB are free there; "
-            "make room, or choose another folder"
-        )
+    if size <= free:
+        return ""
+    return (
+        f"--teacher-states {folder} would take {size / GB:.1f} GB, and {free / GB:.1f} GB are free there; make room, "
+        "or choose another folder"
+    )
 
 
 def store_teacher_states(config: RunConfig) -> None:
@@ -98,32 +100,27 @@ def store_teacher_states(config: RunConfig) -> None:
 
 def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
     """`store_teacher_states`, while holding the lock that keeps other jobs from writing these states."""
-    values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
-    teacher = find_teacher(config.teacher, "--teacher")
-    tokenizer = load_tokenizer(teacher.tokenizer, "--teacher")
-    for part in filter(None, (teacher.base, teacher.adapter)):
-        stored_tensors(part)
-    train = load_dataset(config, "train", tokenizer)
-    layout = layout_of(train)
-    header = states_header(config, fingerprint(teacher), layout)
+    inputs = read_teacher_inputs(config)
+    layout = layout_of(inputs.train)
+    header = states_header(config, inputs.teacher_hash, layout)
     if check_folder(folder, header):
         if is_main:
             print(f"{folder} is finished: it holds the states of all {len(layout.lengths)} samples", flush=True)
         return
     with joined_ranks():
-        engine = teacher_engine(config, teacher, values)
+        engine = teacher_engine(config, inputs.teacher, inputs.deepspeed)
         missing = [[number for number in range(len(layout.shards)) if not is_whole(folder, number, layout)]]
         torch.distributed.broadcast_object_list(missing)  # as rank 0 sees the files
         with gathered_heads(engine) as (head,):
             width = head.weight.shape[1]
             per_token = width * DTYPES[config.dtype].itemsize
             tokens = sum(layout.lengths[index] for number in missing[0] for index in layout.shards[number])
-            check_space(folder, per_token * tokens + head.weight.nbytes)
+            check_all_ranks(lack_of_space(folder, per_token * tokens + head.weight.nbytes) if is_main else "")
             if is_main:
                 write_atomically(folder / HEAD, head_bytes(head))
                 write_atomically(folder / HEADER, json.dumps(header, indent=1) + "\n")
         if is_main:
-            for remark in train.remarks:
+            for remark in inputs.train.remarks:
                 print(f"train: {remark}", flush=True)
             size = per_token * layout.tokens / GB
             print(
@@ -131,9 +128,15 @@ def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
                 f"{size:.1f} GB in {folder}",
                 flush=True,
             )
-        write_shards(config, engine, train, layout, missing[0], folder, padding_token(tokenizer))
+        write_shards(config, engine, inputs.train, layout, missing[0], folder, padding_token(inputs.tokenizer))
         stop_watcher().finished = True
         torch.distributed.barrier()
+        elsewhere = is_main and not all(is_whole(folder, number, layout) for number in range(len(layout.shards)))
+        check_all_ranks(
+            f"--teacher-states {folder} is another folder on other nodes; take one that all nodes share"
+            if elsewhere
+            else ""
+        )
         if is_main:
             write_hashes(folder)
             print(f"{folder}: complete; train with --teacher-states {folder}", flush=True)

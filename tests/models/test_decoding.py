@@ -176,6 +176,15 @@ def test_a_schema_runs_once_and_no_more_rows_than_asked_for():
     assert (1, len(ONE)) not in shapes  # it is still there
 
 
+def test_schemas_of_one_prompt_each_run_side_by_side():
+    model, shapes = of_family("qwen", 3, lora=False).eval(), []
+    model.register_forward_hook(lambda _, given, __: shapes.append(tuple(given[0].shape)))
+    samples = [Sample([*range(5 + place, 13 + place), 3, 4], [], 8) for place in range(4)]
+    outputs = waiting_outputs(model, samples, limit=3)
+    assert outputs == [generated(model, sample.prompt_ids, 3, EOS) for sample in samples]
+    assert shapes[0][0] == 4 and all(rows != 1 for rows, width in shapes if width > 1)
+
+
 def test_of_schemas_the_last_ones_used_are_kept():
     model = of_family("qwen", 3, lora=False).eval()
     prefixes, calls = RecentPrefixes(model, keep=2), []
