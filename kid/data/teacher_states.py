@@ -18,6 +18,7 @@ from torch import Tensor
 
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset
+from kid.data.cache import json_hash
 from kid.errors import InputError
 
 HEADER, HEAD = "header.json", "head.safetensors"
@@ -28,6 +29,7 @@ CAUSES = {
     "format": "another version of this program wrote it",
     "teacher": "it is another teacher's",
     "dtype": "--dtype was another",
+    "tokenizer": "its tokenizer is another",
     "prompts": "its prompts are others: the data, the tokenizer, the prompt's form or --max-prompt-length",
     "outputs": "its outputs are others: the gold SQL, the tokenizer or --max-completion-length",
 }
@@ -42,7 +44,7 @@ class Layout:
     """Where the states of each sample of a training set lie.
 
     order: sample indices, those on one database together, in the order of the shards.
-    lengths: of each sample, |y| with EOS. prompts, outputs: hashes of all token ids.
+    lengths: of each sample, |y| with EOS. prompts: a hash of their token ids and of `order`. outputs: of their ids.
     """
 
     order: list[int]
@@ -82,16 +84,18 @@ def layout_of(train: Dataset) -> Layout:
         lengths.append(len(sample.completion_ids))
         prompt_lengths.append(len(sample.prompt_ids))
     order = sorted(range(len(lengths)), key=lambda index: (train.db_ids[index], prompt_lengths[index], index))
+    prompts.update(np.asarray(order, dtype="<i4").tobytes())  # which depends on the databases' names, too
     return Layout(order, lengths, prompts.hexdigest(), outputs.hexdigest())
 
 
-def states_header(config: RunConfig, teacher_hash: str, layout: Layout) -> dict:
+def states_header(config: RunConfig, teacher_hash: str, tokenizer, layout: Layout) -> dict:
     """What the states depend on, and the teacher's name."""
     return {
         "format": FORMAT,
         "teacher": teacher_hash,
         "name": config.teacher,
         "dtype": config.dtype,
+        "tokenizer": json_hash([sorted(tokenizer.get_vocab().items()), tokenizer.eos_token_id]),
         "prompts": layout.prompts,
         "outputs": layout.outputs,
     }

@@ -119,7 +119,7 @@ def greedy_outputs(
     """(place, [token ids]) of each prompt, one at a time, in segments of SEGMENT_BATCHES batches."""
     pad, response_model = padding_token(tokenizer), ResponseModel(model)
     tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=len(tokenizer))
-    order, prefixes = by_schema(samples), RecentPrefixes(response_model)
+    order, prefixes = by_schema(samples), RecentPrefixes(response_model, samples)
     for start in range(0, len(order), SEGMENT_BATCHES * batch_size):
         chosen = order[start : start + SEGMENT_BATCHES * batch_size]
         if all(place in done for place in chosen):

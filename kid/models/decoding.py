@@ -226,14 +226,13 @@ def decode_waiting(
         tokens: the tokenizer's ids; only those it has are drawn.
         limit: tokens of an output at most.
         size: rows of the batch.
-        prefixes: schemas that have been run, for these prompts and those of earlier calls.
+        prefixes: schemas that are run apart and kept, for these prompts and those of other calls.
         temperature, top_p: see `kid.randomness.draw_tokens`.
         uniforms: place of a prompt -> float64 [limit], for a temperature above 0.
 
     Yields:
         (place of a prompt, its output as `decode` returns it), as they end.
     """
-    prefixes.expect(samples)
     waiting = list(range(len(samples)))[::-1]
     running, owners, drawn = None, [], torch.empty(0, dtype=torch.long, device=model.device)
     outputs: dict[int, list[int]] = {}

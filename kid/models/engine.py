@@ -181,7 +181,7 @@ def teacher_engine(config: RunConfig, teacher: Pretrained, values: dict):
         if config.fused and not isinstance(model.get_base_model().get_output_embeddings(), torch.nn.Linear):
             raise InputError(
                 f"--teacher: the adapter {teacher.adapter} changes the output head, which the fused losses take as it "
-                "is; merge it into its base, or give --fused off"
+                "is; merge it into its base, or train with the teacher itself and --fused off"
             )
     engine, *_ = deepspeed.initialize(model=ResponseModel(model.requires_grad_(False)), config=ds_config)
     engine.eval()  # the engine's own eval returns nothing

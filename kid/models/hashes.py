@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from kid.errors import InputError
-from kid.files import file_sha256
+from kid.files import file_sha256, write_atomically
 
 HASHES_FILE = "kid-hashes.json"  # path in the folder -> [size in bytes, SHA-256]
 WEIGHTS = (".safetensors", ".bin")
@@ -50,12 +50,17 @@ def digests_of(paths: Iterable[Path]) -> list[list]:
         return list(pool.map(model_file_digest, paths))
 
 
-def write_hashes(folder: Path) -> None:
-    """Write HASHES_FILE for all files of a folder; called last, before the folder gets its final name."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in NOT_HASHED)
+def write_hashes(folder: Path, paths: Iterable[Path] | None = None) -> None:
+    """Write HASHES_FILE for all files of a folder, or for these; called when they are all there.
+
+    Raises:
+        RunError: the disk is full.
+    """
+    everything = (path for path in folder.rglob("*") if path.is_file() and path.name not in NOT_HASHED)
+    paths = sorted(everything if paths is None else paths)
     names = [path.relative_to(folder).as_posix() for path in paths]
     text = json.dumps(dict(zip(names, digests_of(paths), strict=True)), indent=1) + "\n"
-    (folder / HASHES_FILE).write_text(text, encoding="utf-8")
+    write_atomically(folder / HASHES_FILE, text)
 
 
 def read_hashes(folder: Path) -> dict[str, list]:

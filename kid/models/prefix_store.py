@@ -94,21 +94,22 @@ class PrefixStore:
 
 
 class RecentPrefixes(PrefixStore):
-    """Keys and values of the schemas that a model being evaluated has met last, in memory."""
+    """Keys and values of schemas, of which a model being evaluated has met these last, in memory.
 
-    def __init__(self, model: ResponseModel, keep: int = 4):
+    Args:
+        samples: all prompts to come. A schema that only one of them has runs with it, side by side with others.
+        keep: number of schemas.
+    """
+
+    def __init__(self, model: ResponseModel, samples: Sequence[Sample], keep: int = 4):
         super().__init__({}, model.device)
         self.model, self.keep = model, keep
-        self.expected: set[Tokens] = set()
-
-    def expect(self, samples: Sequence[Sample]) -> None:
-        """Prompts that come next: a schema that only one of them has runs with it, side by side with others."""
         uses = Counter(map(stored_part, samples))
-        self.expected = {prefix for prefix, count in uses.items() if count > 1}
+        self.expected = {prefix for prefix, count in uses.items() if count > 1 and prefix}
 
     def stored_length(self, sample: Sample) -> int:
         prefix = stored_part(sample)
-        return len(prefix) if prefix in self.expected or prefix in self.resident else 0
+        return len(prefix) if prefix in self.expected else 0
 
     def on_device(self, prefix: Tokens) -> list[Tensor]:
         states = self.resident.pop(prefix, None) or states_of(self.model, prefix)

@@ -17,7 +17,7 @@ from kid.losses.head import Head
 class StoredTeacher(nn.Module):
     """Stands where a teacher would: its states come with the batch, its head is whole on every rank.
 
-    stored_head: weight [V, H], bias [V] or None, in the teacher's dtype.
+    head: weight [V, H], bias [V] or None, in the teacher's dtype.
     """
 
     def __init__(self, head: Head):

@@ -154,7 +154,7 @@ def write_outputs(
 ) -> None:
     """Decode this rank's share of the prompts and append each batch's outputs to the rank's file."""
     rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    size, decode_batch = decoder(config, engine, token_ids(tokenizer))
+    size, decode_batch = decoder(config, engine, token_ids(tokenizer), [sample for _, sample in left])
     part = folder / f"rank-{rank}.jsonl"
     drop_torn_line(part)
     with (
@@ -175,7 +175,7 @@ def write_outputs(
 
 
 def decoder(
-    config: RunConfig, engine, tokens: TokenIds
+    config: RunConfig, engine, tokens: TokenIds, samples: list[Sample]
 ) -> tuple[int, Callable[[list[tuple[int, Sample]]], Iterator[tuple[Sample, list[int]]]]]:
     """(number of prompts it takes, what decodes a rank's batch: yields (sample, token ids of its output)).
 
@@ -185,7 +185,7 @@ def decoder(
     draws = {"temperature": config.sample_temperature, "top_p": config.top_p, "tokens": tokens}
     limit, module = config.decoding_limit, bare_module(engine)
     keeps = config.prefix and not module.prefix_unsupported_reason
-    prefixes = RecentPrefixes(module)
+    prefixes = RecentPrefixes(module, samples)
 
     def uniforms(index: int) -> Tensor:
         return sample_uniforms(config.seed, 0, [index], TEACHER_OUTPUT, [limit])

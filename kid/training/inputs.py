@@ -53,8 +53,11 @@ class Inputs:
     identity: dict[str, str]
 
 
-def read_inputs(config: RunConfig) -> Inputs:
-    """Check and read what the run needs, cheapest first. Raises InputError; writes nothing."""
+def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
+    """Check and read what the run needs, cheapest first. Raises InputError; writes nothing.
+
+    given_teacher: what the user gave as --teacher, where the teacher's states are stored.
+    """
     if "RANK" not in os.environ:
         raise InputError("start this script with the launcher: deepspeed --num_gpus N train/distill.py ...")
     world_size = int(os.environ["WORLD_SIZE"])
@@ -79,7 +82,7 @@ def read_inputs(config: RunConfig) -> Inputs:
     outputs = read_teacher_outputs(config, teacher_hash) if config.teacher_outputs else None
     train = load_dataset(config, "train", tokenizer)
     if config.teacher_states:
-        train, teacher_hash = read_teacher_states(config, train)
+        train, teacher_hash = read_teacher_states(config, tokenizer, train, given_teacher)
     taught = with_teacher_outputs(train, outputs, config.teacher_outputs) if outputs else None
     validation = load_dataset(config, "dev", tokenizer, max_samples=VALIDATION_SAMPLES) if config.eval_steps else None
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
@@ -123,10 +126,10 @@ def name_teacher(config: RunConfig) -> RunConfig:
     return replace(config, teacher=read_header(Path(config.teacher_states))["name"])
 
 
-def read_teacher_states(config: RunConfig, train: Dataset) -> tuple[Dataset, str]:
+def read_teacher_states(config: RunConfig, tokenizer, train: Dataset, given_teacher: str) -> tuple[Dataset, str]:
     """(the training set with its teacher's states, the teacher's fingerprint).
 
-    A teacher that is given and found must be the one whose states they are.
+    A teacher that is given must be the one whose states they are: by its files, or where it is not here, by its name.
 
     Raises:
         InputError: they are not complete, are damaged, or are another teacher's or of other samples.
@@ -137,9 +140,14 @@ def read_teacher_states(config: RunConfig, train: Dataset) -> tuple[Dataset, str
         raise InputError(f"--teacher-states {folder} is not complete; run train/teacher_states.py again to go on")
     check_hashes(folder)
     teacher_hash = there["teacher"]
-    if config.teacher != there["name"] or Path(config.teacher).exists():
-        teacher_hash = fingerprint(find_teacher(config.teacher, "--teacher"))
+    if given_teacher and Path(given_teacher).exists():
+        teacher_hash = fingerprint(find_teacher(given_teacher, "--teacher"))
+    elif given_teacher not in ("", there["name"]):
+        raise InputError(
+            f"--teacher {given_teacher} is no folder, and --teacher-states {folder} are of {there['name']}; leave "
+            "--teacher out, or give its folder"
+        )
     layout = layout_of(train)
-    here = states_header(config, teacher_hash, layout)
+    here = states_header(config, teacher_hash, tokenizer, layout)
     check_header(folder, there, here, "make them anew with the flags of this run, or give those they were made with")
     return replace(train, teacher_states=TeacherStates(folder, layout)), teacher_hash

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, Sample, collate
@@ -28,7 +30,7 @@ from kid.data.teacher_states import (
 from kid.errors import InputError
 from kid.files import check_writable, write_atomically
 from kid.models.engine import joined_ranks, teacher_engine
-from kid.models.hashes import HASHES_FILE, check_hashes, write_hashes
+from kid.models.hashes import HASHES_FILE, find_damage, write_hashes
 from kid.models.loading import DTYPES
 from kid.models.prefix_cache import encode_teacher_prompts, forward_outputs
 from kid.models.pretrained import padding_token
@@ -44,26 +46,31 @@ GB = 10**9
 
 
 def check_folder(folder: Path, header: dict) -> bool:
-    """Whether the states in `folder` are complete. Raises InputError where they are others, or damaged."""
+    """Whether the states in `folder` are complete and undamaged; else they are to be made, or mended.
+
+    Raises InputError where they are others, or no states at all.
+    """
     if not (folder / HEADER).exists():
-        if (folder / HASHES_FILE).exists() or any(folder.glob("*.safetensors")):
+        if folder.exists() and any(not path.name.startswith(f".{HEADER}") for path in folder.iterdir()):
             raise InputError(f"--teacher-states {folder} holds something else; choose another folder")
         return False
     check_header(folder, read_header(folder), header, "choose another folder, or remove this one")
-    if not (folder / HASHES_FILE).exists():
-        return False
-    check_hashes(folder)
-    return True
+    return (folder / HASHES_FILE).exists() and find_damage(folder) is None
+
+
+def digest(states: Tensor) -> str:
+    """SHA-256 of a tensor's bytes; each shard holds that of its own."""
+    return hashlib.sha256(states.contiguous().view(torch.uint8).numpy()).hexdigest()
 
 
 def is_whole(folder: Path, number: int, layout: Layout) -> bool:
-    """Whether a shard is there with the states of all its samples."""
-    file = folder / shard_name(number)
+    """Whether a shard is there with the states of all its samples, undamaged."""
     try:
-        rows = safe_open(file, framework="pt").get_slice("states").get_shape()[0]
+        with safe_open(folder / shard_name(number), framework="pt") as file:
+            states, expected = file.get_tensor("states"), (file.metadata() or {}).get("sha256")
     except (OSError, SafetensorError):
         return False
-    return rows == sum(layout.lengths[index] for index in layout.shards[number])
+    return len(states) == sum(layout.lengths[index] for index in layout.shards[number]) and digest(states) == expected
 
 
 def lack_of_space(folder: Path, size: float) -> str:
@@ -82,7 +89,7 @@ def store_teacher_states(config: RunConfig) -> None:
     """Write `config.teacher_states`: the states of every sample of the training set, and the teacher's head.
 
     Raises:
-        InputError: anything the user gave is wrong; nothing has been written then.
+        InputError: anything the user gave is wrong.
         RunError: the disk is full.
         StoppedError: by a signal; what has been written is kept.
     """
@@ -90,8 +97,10 @@ def store_teacher_states(config: RunConfig) -> None:
         raise InputError("start this script with the launcher: deepspeed --num_gpus N train/teacher_states.py ...")
     silence_libraries()
     stop_watcher()
-    folder = Path(config.teacher_states)
+    folder = Path(config.teacher_states).absolute()
     check_writable(folder, "--teacher-states")
+    if not folder.name:
+        raise InputError(f"--teacher-states {folder} is no folder of its own; name one")
     is_main = os.environ["RANK"] == "0"
     lock = folder.with_name(f".{folder.name}.lock")  # not in the folder, all of whose files are hashed
     with run_lock(lock, "--teacher-states") if is_main else nullcontext():
@@ -102,14 +111,15 @@ def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
     """`store_teacher_states`, while holding the lock that keeps other jobs from writing these states."""
     inputs = read_teacher_inputs(config)
     layout = layout_of(inputs.train)
-    header = states_header(config, inputs.teacher_hash, layout)
+    header = states_header(config, inputs.teacher_hash, inputs.tokenizer, layout)
     if check_folder(folder, header):
         if is_main:
             print(f"{folder} is finished: it holds the states of all {len(layout.lengths)} samples", flush=True)
         return
     with joined_ranks():
         engine = teacher_engine(config, inputs.teacher, inputs.deepspeed)
-        missing = [[number for number in range(len(layout.shards)) if not is_whole(folder, number, layout)]]
+        numbers = range(len(layout.shards))
+        missing = [[number for number in numbers if not is_whole(folder, number, layout)] if is_main else []]
         torch.distributed.broadcast_object_list(missing)  # as rank 0 sees the files
         with gathered_heads(engine) as (head,):
             width = head.weight.shape[1]
@@ -117,8 +127,11 @@ def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
             tokens = sum(layout.lengths[index] for number in missing[0] for index in layout.shards[number])
             check_all_ranks(lack_of_space(folder, per_token * tokens + head.weight.nbytes) if is_main else "")
             if is_main:
-                write_atomically(folder / HEAD, head_bytes(head))
                 write_atomically(folder / HEADER, json.dumps(header, indent=1) + "\n")
+                (folder / HASHES_FILE).unlink(missing_ok=True)  # of states that are damaged
+                for partial in folder.glob(".*.safetensors.*"):  # of attempts that were killed
+                    partial.unlink()
+                write_atomically(folder / HEAD, head_bytes(head))
         if is_main:
             for remark in inputs.train.remarks:
                 print(f"train: {remark}", flush=True)
@@ -131,14 +144,15 @@ def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
         write_shards(config, engine, inputs.train, layout, missing[0], folder, padding_token(inputs.tokenizer))
         stop_watcher().finished = True
         torch.distributed.barrier()
-        elsewhere = is_main and not all(is_whole(folder, number, layout) for number in range(len(layout.shards)))
+        shards = [folder / shard_name(number) for number in numbers]
+        elsewhere = is_main and not all(shard.exists() for shard in shards)
         check_all_ranks(
             f"--teacher-states {folder} is another folder on other nodes; take one that all nodes share"
             if elsewhere
             else ""
         )
         if is_main:
-            write_hashes(folder)
+            write_hashes(folder, [folder / HEADER, folder / HEAD, *shards])
             print(f"{folder}: complete; train with --teacher-states {folder}", flush=True)
         torch.distributed.barrier()
 
@@ -166,12 +180,14 @@ def write_shards(
                     bar.close()
                     stop_run(f"teacher states: stopped by {reason}; run it again to go on")
             if mine:
-                write_atomically(folder / shard_name(running[rank]), save({"states": torch.cat(found)}))
+                states = torch.cat(found)
+                content = save({"states": states}, {"sha256": digest(states)})
+                write_atomically(folder / shard_name(running[rank]), content)
             bar.update(sum(len(layout.shards[number]) for number in running))
 
 
 @torch.no_grad()
-def states_of(config: RunConfig, engine, samples: list[Sample | None], pad_token_id: int) -> torch.Tensor:
+def states_of(config: RunConfig, engine, samples: list[Sample | None], pad_token_id: int) -> Tensor:
     """The teacher's states at the outputs of a micro-batch: [N, H], on the CPU. As training computes them."""
     share = config.prefix and not bare_module(engine).prefix_unsupported_reason
     batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad_token_id, share).to(engine.device)

@@ -104,11 +104,11 @@ def train(config: RunConfig) -> None:
     """
     silence_libraries()
     stop_watcher()
-    config = name_teacher(config)
+    given_teacher, config = config.teacher, name_teacher(config)
     run, kind = Path(config.output), config.export_kind
     is_main = os.environ.get("RANK") == "0"
     with run_lock(run) if is_main else nullcontext():
-        inputs = read_inputs(config)
+        inputs = read_inputs(config, given_teacher)
         newest = newest_checkpoint(run)
         if newest and steps_done(newest) == inputs.total_steps and (run / kind).exists():
             if is_main:

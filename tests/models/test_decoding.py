@@ -136,7 +136,7 @@ def waiting_outputs(model, samples=WAITING, size=4, limit=12, prefixes=None, eos
     found = list(
         decode_waiting(
             model, samples, tokens=TokenIds(mask=2, eos=eos, pad=PAD, count=40), limit=limit, size=size,
-            prefixes=prefixes or RecentPrefixes(model), **options,
+            prefixes=prefixes or RecentPrefixes(model, samples), **options,
         )
     )  # fmt: skip
     assert sorted(place for place, _ in found) == list(range(len(samples)))
@@ -167,7 +167,7 @@ def test_waiting_prompts_draw_what_each_draws_alone(model):
 def test_a_schema_runs_once_and_no_more_rows_than_asked_for():
     model, shapes = of_family("qwen", 3, lora=False).eval(), []
     model.register_forward_hook(lambda _, given, __: shapes.append(tuple(given[0].shape)))
-    prefixes = RecentPrefixes(model)
+    prefixes = RecentPrefixes(model, WAITING)
     waiting_outputs(model, WAITING[:6], size=3, limit=5, prefixes=prefixes)
     assert shapes[0] == (1, len(ONE)) and shapes.count((1, len(ONE))) == 1
     assert max(rows for rows, _ in shapes) == 3
@@ -187,7 +187,7 @@ def test_schemas_of_one_prompt_each_run_side_by_side():
 
 def test_of_schemas_the_last_ones_used_are_kept():
     model = of_family("qwen", 3, lora=False).eval()
-    prefixes, calls = RecentPrefixes(model, keep=2), []
+    prefixes, calls = RecentPrefixes(model, [], keep=2), []
     model.register_forward_hook(lambda _, given, __: calls.append(given[0].shape[1]))
     for tokens in ((5, 6), (7, 8, 9), (5, 6), (4,), (5, 6), (7, 8, 9)):
         prefixes.on_device(tokens)

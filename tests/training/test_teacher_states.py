@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from helpers.shared_prompts import ARCHITECTURES, HOW, SAMPLES, assert_same, of_family, step_of
-from helpers.steps import PAD, STEP, configuration, model
+from helpers.steps import EOS, PAD, STEP, configuration, model
 from transformers import AutoModelForCausalLM, Gemma2Config
 
 from kid.config.methods import GOLD, METHODS
@@ -26,13 +26,27 @@ from kid.data.teacher_states import (
 )
 from kid.errors import InputError
 from kid.losses.head import Head
+from kid.minibench.tiny_models import MODELS, write_tiny_model
 from kid.models.hashes import write_hashes
+from kid.models.pretrained import load_tokenizer
 from kid.models.response_model import ResponseModel
 from kid.models.stored_teacher import head_bytes, load_stored_teacher
 from kid.training.inputs import name_teacher, read_teacher_states
 from kid.training.teacher_states import check_folder, is_whole, lack_of_space, store_teacher_states, write_shards
 
 pytestmark = pytest.mark.usefixtures("one_rank")
+
+
+class Ids:
+    """As much of a tokenizer as a header takes."""
+
+    eos_token_id = EOS
+
+    @staticmethod
+    def get_vocab() -> dict[str, int]:
+        return {"a": 0, "b": 1}
+
+
 # One database's after the other's, and more than a shard holds.
 MANY = Dataset(SAMPLES * 10, [f"db{place % 3}" for place in range(10 * len(SAMPLES))], [])
 
@@ -171,6 +185,7 @@ def test_logits_are_not_stored():
 
 CHANGES = [
     ({"teacher": "U"}, "it is another teacher's"),
+    ({"tokenizer": "q"}, "its tokenizer is another"),
     ({"dtype": "bf16"}, "--dtype was another"),
     ({"prompts": "q"}, "its prompts are others: the data, the tokenizer, the prompt's form or --max-prompt-length"),
     ({"outputs": "q"}, "its outputs are others"),
@@ -181,7 +196,7 @@ CHANGES = [
 @pytest.mark.parametrize(("changes", "message"), CHANGES)
 def test_states_of_something_else_are_refused(changes, message, tmp_path):
     config = configuration("rkd", dtype="fp32")
-    here = states_header(config, "T", layout_of(MANY))
+    here = states_header(config, "T", Ids, layout_of(MANY))
     (tmp_path / HEADER).write_text(json.dumps({**here, **changes}))
     with pytest.raises(InputError, match=f"does not fit: {message}"):
         check_header(tmp_path, read_header(tmp_path), here, "do this")
@@ -194,29 +209,51 @@ def test_a_run_reads_complete_states_only(tmp_path):
     teacher = model(1, 24, 44)
     config = configuration("rkd", dtype="fp32", teacher="gone/teacher", teacher_states=str(tmp_path / "states"))
     with pytest.raises(InputError, match=r"header\.json: No such file .*make it with train/teacher_states\.py"):
-        read_teacher_states(config, MANY)
+        read_teacher_states(config, Ids, MANY, "")
     stored(config, teacher, tmp_path / "states", MANY)
-    folder, header = tmp_path / "states", states_header(config, "T", layout_of(MANY))
+    folder, header = tmp_path / "states", states_header(config, "T", Ids, layout_of(MANY))
     (folder / HEADER).write_text(json.dumps(header))
     assert not check_folder(folder, header)
     with pytest.raises(InputError, match=r"is not complete; run train/teacher_states\.py again"):
-        read_teacher_states(config, MANY)
+        read_teacher_states(config, Ids, MANY, "")
     write_hashes(folder)
     assert check_folder(folder, header)
-    train, teacher_hash = read_teacher_states(config, MANY)
+    train, teacher_hash = read_teacher_states(config, Ids, MANY, "")
     assert teacher_hash == "T" and len(train.teacher_states[3]) == len(MANY.samples[3].completion_ids)
     assert name_teacher(replace(config, teacher="")).teacher == "gone/teacher"
-    with pytest.raises(InputError, match=r"--teacher \./other/one does not exist"):
-        read_teacher_states(replace(config, teacher="./other/one"), MANY)
+    read_teacher_states(config, Ids, MANY, "gone/teacher")  # is not here; its name is right
+    with pytest.raises(InputError, match=r"--teacher other/one is no folder, and .* are of gone/teacher; leave"):
+        read_teacher_states(config, Ids, MANY, "other/one")
+    tokenizer = load_tokenizer(MODELS / "student", "--student")
+    write_tiny_model(tmp_path / "another", tokenizer, hidden=32, layers=1, heads=2, seed=0)
+    with pytest.raises(InputError, match="does not fit: it is another teacher's"):
+        read_teacher_states(config, Ids, MANY, str(tmp_path / "another"))
     damaged = bytearray((folder / shard_name(1)).read_bytes())
     damaged[-1] ^= 1
     (folder / shard_name(1)).write_bytes(damaged)
     with pytest.raises(InputError, match=f"{shard_name(1)} is not what was written"):
-        read_teacher_states(config, MANY)
+        read_teacher_states(config, Ids, MANY, "")
+    # The script makes that shard again, and no other.
+    assert not check_folder(folder, header)
+    assert [is_whole(folder, number, layout_of(MANY)) for number in (0, 1)] == [True, False]
+
+
+def test_the_names_of_databases_count(tmp_path):
+    """The shards are in their order."""
+    config, renamed = (
+        configuration("rkd"),
+        replace(MANY, db_ids=["z" if name == "db0" else name for name in MANY.db_ids]),
+    )
+    one, other = (states_header(config, "T", Ids, layout_of(data)) for data in (MANY, renamed))
+    with pytest.raises(InputError, match="its prompts are others"):
+        check_header(tmp_path, one, other, "do this")
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
-    (tmp_path / "model.safetensors").touch()
+    assert not check_folder(tmp_path, {}) and not check_folder(tmp_path / "new", {})
+    (tmp_path / f".{HEADER}.123").touch()  # of an attempt that was killed
+    assert not check_folder(tmp_path, {})
+    (tmp_path / "thesis.txt").touch()
     with pytest.raises(InputError, match="holds something else; choose another folder"):
         check_folder(tmp_path, {})
 
@@ -225,6 +262,12 @@ def test_a_disk_without_room_is_one_line(tmp_path):
     assert lack_of_space(tmp_path / "not" / "there", 1) == ""
     found = lack_of_space(tmp_path / "not" / "there", 1e18)
     assert "would take 1000000000.0 GB, and " in found and " GB are free there; make room" in found
+
+
+def test_the_root_is_no_folder_for_them(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(InputError, match="--teacher-states / is no folder of its own; name one"):
+        store_teacher_states(merge_config(None, {"teacher_states": "/"}))
 
 
 def test_the_launcher_starts_it(monkeypatch):
