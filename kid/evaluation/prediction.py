@@ -118,7 +118,9 @@ def greedy_outputs(
 ) -> Iterator[list[tuple[int, list[list[int]]]]]:
     """(place, [token ids]) of each prompt, one at a time, in segments of SEGMENT_BATCHES batches."""
     pad, response_model = padding_token(tokenizer), ResponseModel(model)
-    tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=len(tokenizer))
+    # All rows of the vocabulary, as `generate` has them, also those that only pad it.
+    count = len(model.get_output_embeddings().weight)
+    tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=count)
     order, prefixes = by_schema(samples), RecentPrefixes(response_model, samples)
     for start in range(0, len(order), SEGMENT_BATCHES * batch_size):
         chosen = order[start : start + SEGMENT_BATCHES * batch_size]

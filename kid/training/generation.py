@@ -163,15 +163,14 @@ def write_outputs(
         progress_bar("teacher outputs", "prompt", total, total - len(left), quiet=rank > 0) as bar,
     ):
         for batches in zip(*batches_of_ranks(left, ranks, size), strict=True):
+            if reason := stop_reason(engine.device):
+                bar.close()
+                stop_run(f"teacher outputs: stopped by {reason}; run it again to go on")
             for sample, ids in decode_batch(batches[rank]):
                 text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
                 file.write(json.dumps({"prompt": prompt_hash(sample.prompt_ids), "ids": ids, "text": text}) + "\n")
                 file.flush()
             bar.update(sum(map(len, batches)))
-            reason = stop_reason(engine.device)
-            if reason:
-                bar.close()
-                stop_run(f"teacher outputs: stopped by {reason}; run it again to go on")
 
 
 def decoder(

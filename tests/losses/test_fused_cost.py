@@ -80,7 +80,7 @@ def test_memory_of_hidden_states_counts_too(name, dtype, monkeypatch):
 def test_memory_of_drawing_tokens():
     hidden, head, *_ = problem(rows=300, student=(20000, 24), bias=False)
     config = SimpleNamespace(fused=True, logit_memory_mb=32, sample_temperature=1.0, top_p=0.9)
-    student = SimpleNamespace(causal_lm=SimpleNamespace(get_output_embeddings=torch.nn.Identity), head=head)
+    student = SimpleNamespace(head_parameters=[], head=head)
     tokens, uniforms = TokenIds(mask=0, eos=1, pad=2, count=19990), torch.rand(300, dtype=torch.float64)
     drawn = []
     used = peak_bytes(lambda: drawn.append(predictions(config, student, hidden, tokens, uniforms)))
