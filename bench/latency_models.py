@@ -25,7 +25,7 @@ from kid.models.loading import DTYPES, add_lora, choose_attention
 from kid.models.prefix_store import PrefixStore
 from kid.models.response_model import ResponseModel
 from kid.training.teacher_prefixes import open_store
-from kid.training.teacher_states import states_of
+from kid.training.teacher_states import output_states
 
 PAD = 0
 QWEN, LLAMA, CODEGEN = "qwen2", "llama", "codegen"
@@ -138,7 +138,9 @@ def make_batch(samples: list[Sample], device: str, share: bool, store: PrefixSto
 
 def with_states(config: RunConfig, teacher: ResponseModel, samples: list[Sample]) -> list[Sample]:
     """The samples of a micro-batch with the teacher's states at their outputs."""
-    states = states_of(config, teacher, list(samples), PAD).split([len(sample.completion_ids) for sample in samples])
+    states = output_states(config, teacher, list(samples), PAD).split(
+        [len(sample.completion_ids) for sample in samples]
+    )
     return [replace(sample, teacher_states=own) for sample, own in zip(samples, states, strict=True)]
 
 

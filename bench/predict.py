@@ -4,7 +4,8 @@
 
 Both decode greedily, both with the adapter merged into its base, in the same process and in turns. `generate` gets
 batches of prompts of similar length; ours runs each schema once for all its questions, and a waiting prompt takes the
-place of one that has ended. Train the model so far that its outputs end; how many do, and how long they are, is said.
+place of one that has ended. Train the model so far that its outputs end: the last
+line says how many of them do, and how long they are.
 """
 
 from __future__ import annotations

@@ -97,11 +97,10 @@ class Rows:
     positions: Tensor
 
     def keep(self, rows: list[int], others: Rows | None = None) -> None:
-        """Only these rows stay, others come after them, and no column pads all of them."""
-        kept = torch.tensor(rows, dtype=torch.long, device=self.positions.device)
+        """Only these rows stay, at least one; others come after them, and no column pads all of them."""
+        kept = torch.tensor(rows, device=self.positions.device)
         mask, positions = self.attention_mask[kept], self.positions[kept]
-        # Columns before the first token of any row.
-        first = int(mask.argmax(1).min()) if rows else mask.shape[1]
+        first = int(mask.argmax(1).min())  # the column of the first token of any row
         mask, width = mask[:, first:], mask.shape[1] - first
         if others is not None:
             width = max(width, others.attention_mask.shape[1])
@@ -275,7 +274,7 @@ def decode_waiting(
 def start_samples(
     model: ResponseModel, samples: list[Sample], pad_token_id: int, prefixes: RecentPrefixes
 ) -> tuple[Tensor, Rows]:
-    """`start` for some prompts, a schema that several have, or that has run lately, once."""
+    """`start` for some prompts; a schema in `prefixes`, or one that several of them share, runs once."""
     places = list(range(len(samples)))
     batch = collate(samples, [0.0] * len(samples), places, pad_token_id, True, prefixes).to(model.device)
     prefix = encode_teacher_prompts(RunConfig(), model, batch)

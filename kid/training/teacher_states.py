@@ -102,7 +102,7 @@ def store_teacher_states(config: RunConfig) -> None:
     if not folder.name:
         raise InputError(f"--teacher-states {folder} is no folder of its own; name one")
     is_main = os.environ["RANK"] == "0"
-    lock = folder.with_name(f".{folder.name}.lock")  # not in the folder, all of whose files are hashed
+    lock = folder.with_name(f".{folder.name}.lock")  # not in the folder, which must be empty at first
     with run_lock(lock, "--teacher-states") if is_main else nullcontext():
         store_with_lock(replace(config, fused=True), folder, is_main)  # hidden states, not logits
 
@@ -175,7 +175,7 @@ def write_shards(
                 samples: list[Sample | None] = [train.samples[index] for index in mine[start : start + size]]
                 if samples or is_zero3(engine):
                     samples += [None] * (size - len(samples))
-                    found.append(states_of(config, engine, samples, pad_token_id))
+                    found.append(output_states(config, engine, samples, pad_token_id))
                 if reason := stop_reason(engine.device):
                     bar.close()
                     stop_run(f"teacher states: stopped by {reason}; run it again to go on")
@@ -187,7 +187,7 @@ def write_shards(
 
 
 @torch.no_grad()
-def states_of(config: RunConfig, engine, samples: list[Sample | None], pad_token_id: int) -> Tensor:
+def output_states(config: RunConfig, engine, samples: list[Sample | None], pad_token_id: int) -> Tensor:
     """The teacher's states at the outputs of a micro-batch: [N, H], on the CPU. As training computes them."""
     share = config.prefix and not bare_module(engine).prefix_unsupported_reason
     batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad_token_id, share).to(engine.device)
