@@ -22,7 +22,7 @@ from claims import CLAIMS, EX_ACC_ERR, claims_table
 from running import ROOT, Command, console, differing, end_with_children, execute, launched, launcher, run_jobs
 from tqdm import tqdm
 
-from kid.config.methods import METHODS
+from kid.config.methods import METHODS, ON_POLICY
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
 from kid.minibench.build import LABEL_ERRORS, TRAIN_DATABASES, build_minibench
@@ -59,7 +59,8 @@ RATES = ("3e-4", "1e-3", "2e-3")
 BATCH = 16
 NEW_TOKENS = "80"
 # All weights: with the embeddings of so small a student frozen, LoRA of rank 16 hardly moves it in so few steps.
-STUDENT = f"--lora-rank 0 --batch-size {BATCH} --micro-batch-size 16 --batching schema --max-new-tokens {NEW_TOKENS}"
+STUDENT = f"--lora-rank 0 --batch-size {BATCH} --micro-batch-size 16 --batching schema"
+DECODING = f"--max-new-tokens {NEW_TOKENS}"  # of methods whose student generates outputs
 TEACHER = "--teacher {teacher} --teacher-deepspeed ds_configs/teacher_whole.json"  # of all runs but sft
 EXPOSURE = "--split dev --questions-limit 80 --samples 2 --max-completion-length 80 --batch-size 80"
 # Exposure bias is measured of those that a claim compares by it.
@@ -187,7 +188,8 @@ class Ablation:
         """Write down what the scores hang on. Raises InputError where there are some that were made otherwise."""
         data = [self.data / name for name in ("train_spider.json", "valid.json", "dev.json", "tables.json")]
         weights = [path for folder in self.models.values() for path in sorted(folder.glob("*.safetensors"))]
-        now = {"student": STUDENT, "epochs": str(self.setting.epochs), "teacher": TEACHER, "exposure": EXPOSURE}
+        now = {"student": STUDENT, "epochs": str(self.setting.epochs), "decoding": DECODING}
+        now |= {"teacher": TEACHER, "exposure": EXPOSURE}
         now |= {"data and models": digest([*data, *weights]), **{f"run {name}": flags for name, flags in RUNS.items()}}
         file = self.output / "settings.json"
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -211,7 +213,9 @@ class Ablation:
         run, rest = student.split("-lr")
         rate, seed = rest.rsplit("-seed", 1)
         paths = {"teacher": self.models["teacher"], "teacher_outputs": self.teacher_outputs}
-        words = f"{STUDENT} --epochs {self.setting.epochs} {RUNS[run]} {TEACHER if run != 'sft' else ''}".split()
+        method = METHODS[method_of(run)]
+        more = [TEACHER if method.needs_teacher else "", DECODING if ON_POLICY in method.sources else ""]
+        words = f"{STUDENT} --epochs {self.setting.epochs} {RUNS[run]} {' '.join(more)}".split()
         own = ["--student", str(self.models["student base"]), "--lr", rate, "--seed", seed]
         return [*own, "--save-steps", str(self.setting.steps_per_epoch), *(word.format(**paths) for word in words)]
 

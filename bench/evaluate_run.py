@@ -20,7 +20,6 @@ from kid.config.run_config import RunConfig
 from kid.data.batching import ArrowSamples, Sample
 from kid.data.prepare import Prepared, prepare
 from kid.data.questions import Question, find_databases
-from kid.data.reading import data_options
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution_accuracy import Verdict, percent_correct, score_predictions
 from kid.evaluation.label_trust import label_log_probabilities
@@ -62,7 +61,7 @@ class Judge:
 
     def split(self, name: str) -> Split:
         if name not in self.splits:
-            prepared = prepare(data_options(RunConfig(benchmark="spider", data=str(self.data))), name, self.tokenizer)
+            prepared = prepare(RunConfig(benchmark="spider", data=str(self.data)), name, self.tokenizer)
             db_ids = [question.db_id for question in prepared.questions]
             paths = find_databases("spider", name, self.data, db_ids)
             self.splits[name] = prepared, {db_id: [path] for db_id, path in paths.items()}

@@ -27,7 +27,6 @@ from kid.console import Console
 from kid.data.batching import ArrowSamples, Sample
 from kid.data.prefixes import stored_part
 from kid.data.prepare import prepare
-from kid.data.reading import data_options
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.prediction import can_keep_prompts, default_device, generated_outputs, greedy_outputs, load_model
 from kid.files import write_atomically
@@ -60,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
 def read_samples(arguments: argparse.Namespace, tokenizer) -> list[Sample]:
     """Prompts of the split, evenly spaced."""
     config = RunConfig(benchmark=arguments.benchmark, data=arguments.data, missing_database="schema-only")
-    samples = ArrowSamples(prepare(data_options(config), arguments.split, tokenizer).rows)
+    samples = ArrowSamples(prepare(config, arguments.split, tokenizer).rows)
     count = min(arguments.questions, len(samples))
     return [samples[place * len(samples) // count] for place in range(count)]
 

@@ -26,14 +26,13 @@ def measure(arguments: argparse.Namespace) -> None:
     """In a process of its own: prepare the splits, write what it took as a line of JSON."""
     from kid.config.run_config import RunConfig
     from kid.data.prepare import prepare
-    from kid.data.reading import data_options
     from kid.models.pretrained import find_model, load_tokenizer
 
     folder = Path(arguments.model)
     tokenizer = load_tokenizer(folder if folder.is_dir() else find_model(arguments.model, "--model"), "--model")
     config = RunConfig(benchmark=arguments.benchmark, data=arguments.data, missing_database="schema-only")
     started = time.perf_counter()
-    prepared = {split: prepare(data_options(config), split, tokenizer) for split in arguments.splits}
+    prepared = {split: prepare(config, split, tokenizer) for split in arguments.splits}
     seconds = time.perf_counter() - started
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, workers) / 1024

@@ -59,7 +59,7 @@ from latency_peers import trainer_sft, trl_distillation, trl_gkd
 from latency_report import draw_growth, draw_methods, show
 
 from kid.config.methods import METHODS
-from kid.config.recipe import resolve_config
+from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
 from kid.console import Console
 from kid.data.batching import Sample
@@ -84,7 +84,7 @@ def prepare(
 ) -> Contest:
     """Models and entries: all of ours on one student and one teacher, each peer with a student of its own."""
     device, dtype, attention = arguments.device, arguments.dtype, arguments.attention
-    config = resolve_config(None, {
+    config = merge_config(None, {
         "method": "sft", "student": "s", "data": "d", "output": "o", "dtype": dtype, "batch_size": lengths.batch,
         "micro_batch_size": lengths.batch, "lora_rank": arguments.lora_rank, "max_new_tokens": lengths.output,
         "deepspeed": arguments.deepspeed,

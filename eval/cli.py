@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 
 from kid.config.benchmarks import BENCHMARKS
-from kid.config.run_config import RunConfig, convert, field_type, help_text
+from kid.config.keys import FIELDS, convert, field_type, flag, help_text, keys_affecting
+from kid.config.run_config import RunConfig
 from kid.errors import InputError
 
-NAMES = (
-    "benchmark", "data", "questions", "tables", "databases", "missing_database", "damaged",
-    "evidence", "schema_filter", "max_prompt_length", "seed",
-)  # fmt: skip
+NAMES = keys_affecting("prompts")
 
 
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
@@ -19,14 +17,11 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data (as in training, or the prompts are others than the model has learnt from)")
     group.add_argument("--split", default="dev", help="train, dev; of spider also dk, syn, realistic, seen [dev]")
     for name in NAMES:
-        field = RunConfig.__dataclass_fields__[name]
-        kind = field_type(name)[0]
         text = help_text(name).replace("file of training questions", "file of questions")
-        flag = f"--{name.replace('_', '-')}"
-        if kind is tuple:
-            group.add_argument(flag, metavar="DIR", action="append", default=[], help=text + "; may be repeated")
+        if field_type(name)[0] is tuple:
+            group.add_argument(flag(name), metavar="DIR", action="append", default=[], help=text + "; may be repeated")
         else:
-            group.add_argument(flag, default=field.default, required=name == "data", help=text)
+            group.add_argument(flag(name), default=FIELDS[name].default, required=name == "data", help=text)
 
 
 def add_question_flags(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +40,12 @@ def add_question_flags(parser: argparse.ArgumentParser) -> None:
 def check_data_flags(arguments: argparse.Namespace) -> None:
     """Give the values their types. Raises InputError, naming the flag, the value and what is allowed."""
     for name in NAMES:
-        setattr(arguments, name, convert(name, getattr(arguments, name), f"--{name.replace('_', '-')}"))
+        setattr(arguments, name, convert(name, getattr(arguments, name), flag(name)))
+
+
+def prompt_config(arguments: argparse.Namespace) -> RunConfig:
+    """The configuration of these prompts; its other keys have their defaults."""
+    return RunConfig(**{name: getattr(arguments, name) for name in NAMES})
 
 
 def add_decoding_flags(parser: argparse.ArgumentParser) -> None:
@@ -61,4 +61,4 @@ def check_decoding_flags(arguments: argparse.Namespace, *more: str) -> None:
     for name in ("beams", "max_completion_length", *more):
         value = getattr(arguments, name)
         if value < 1:
-            raise InputError(f"--{name.replace('_', '-')} {value} is out of range; it must be 1 or more")
+            raise InputError(f"{flag(name)} {value} is out of range; it must be 1 or more")

@@ -8,9 +8,10 @@ import math
 from pathlib import Path
 
 import numpy as np
-from cli import add_data_flags, check_data_flags
+from cli import add_data_flags, check_data_flags, prompt_config
 from rich.table import Table
 
+from kid.config.keys import flag
 from kid.console import Console
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import check_writable, write_atomically
@@ -47,17 +48,17 @@ def parse() -> argparse.Namespace:
     for name, least in LEAST.items():
         value = getattr(arguments, name)
         if value is not None and value < least:
-            raise InputError(f"--{name.replace('_', '-')} {value} is out of range; it must be {least} or more")
+            raise InputError(f"{flag(name)} {value} is out of range; it must be {least} or more")
     return arguments
 
 
 def check_outputs(arguments: argparse.Namespace) -> None:
     """Raises InputError now, and not after the work, where a file cannot be written."""
-    for flag, path in (("--json", arguments.json), ("--plot", arguments.plot)):
+    for name, path in (("--json", arguments.json), ("--plot", arguments.plot)):
         if path is not None:
             if path.is_dir():
-                raise InputError(f"{flag} {path} is a folder; name a file")
-            check_writable(path.parent, flag)
+                raise InputError(f"{name} {path} is a folder; name a file")
+            check_writable(path.parent, name)
     if arguments.plot and arguments.plot.suffix != ".png":
         raise InputError(f"--plot {arguments.plot} is no PNG; name a file that ends in .png")
 
@@ -108,7 +109,6 @@ def main() -> None:
     # After the flags are checked: importing torch and transformers takes seconds.
     from kid.data.batching import long_prompt_remarks
     from kid.data.prepare import prepare
-    from kid.data.reading import data_options
     from kid.evaluation.exposure_bias import RESAMPLES, measure_exposure_bias, plot_exposure_bias, sampled_errors
     from kid.evaluation.prediction import default_device, load_model
     from kid.models.pretrained import check_same_tokenizer, find_teacher, load_tokenizer
@@ -119,7 +119,7 @@ def main() -> None:
     found = {name: find_teacher(getattr(args, name), f"--{name}") for name in ("student", "teacher")}
     tokenizer, other = (load_tokenizer(model.tokenizer, f"--{name}") for name, model in found.items())
     check_same_tokenizer(tokenizer, other, args.student, args.teacher)
-    prepared = prepare(data_options(args), args.split, tokenizer)
+    prepared = prepare(prompt_config(args), args.split, tokenizer)
     rows = prepared.rows.select(choose(len(prepared.rows), args.questions_limit))
     prompts, indices = list(rows["prompt_ids"]), list(rows["index"])
     if len(prompts) < 2:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from cli import add_data_flags, add_decoding_flags, check_data_flags, check_decoding_flags
+from cli import add_data_flags, add_decoding_flags, check_data_flags, check_decoding_flags, prompt_config
 
 from kid.errors import InputError, OneLineParser, run_script
 
@@ -118,7 +118,6 @@ def main() -> None:
     from kid.data.batching import ArrowSamples, long_prompt_remarks
     from kid.data.cache import json_hash
     from kid.data.prepare import prepare
-    from kid.data.reading import data_options
     from kid.evaluation.prediction import decode_candidates, default_device, load_model
     from kid.evaluation.scores import provenance_path
     from kid.files import check_writable, drop_torn_line, write_atomically
@@ -133,7 +132,7 @@ def main() -> None:
     if not folder.is_dir():
         raise InputError(f"--model {folder} does not exist; give a run's adapter/ or a model's folder")
     tokenizer = load_tokenizer(folder, "--model")
-    prepared = prepare(data_options(args), args.split, tokenizer)
+    prepared = prepare(prompt_config(args), args.split, tokenizer)
     prompts, device = list(prepared.rows["prompt_ids"]), default_device()
     made = {"model": str(args.model), "weights": fingerprint(find_teacher(args.model, "--model"))}
     made |= {"benchmark": args.benchmark, "split": args.split, "prompts": json_hash(prompts)}

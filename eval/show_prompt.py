@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from cli import add_data_flags, check_data_flags
+from cli import add_data_flags, check_data_flags, prompt_config
 from rich.table import Table
 from rich.text import Text
 
@@ -82,20 +82,20 @@ def show_prompt(arguments: argparse.Namespace) -> None:
     from kid.data.encoding import encode_continuations
     from kid.data.prepare import row_encoder
     from kid.data.prompt import question_part
-    from kid.data.reading import data_options, load_split, read_schemas
+    from kid.data.reading import load_split, read_schemas
 
-    options = data_options(arguments)
-    loaded = load_split(options, arguments.split, arguments.index)
+    config = prompt_config(arguments)
+    loaded = load_split(config, arguments.split, arguments.index)
     (question,) = loaded.questions
-    schemas, reasons = read_schemas(loaded, options.missing_database)
-    texts = annotate_questions(loaded, schemas, options.evidence, "", quiet=True)
+    schemas, reasons = read_schemas(loaded, config.missing_database)
+    texts = annotate_questions(loaded, schemas, config.evidence, "", quiet=True)
     if question.index not in texts:
         reason = question.fault or reasons.get(question.db_id, "damaged database")
         raise InputError(f"question {question.index} on {question.db_id or 'no database'} has no prompt: {reason}")
-    tokenizer = find_tokenizer(arguments.model, tokenizer_corpus(schemas, texts, options.evidence))
-    row = row_encoder(loaded, schemas, texts, options, arguments.split, tokenizer)({"index": [question.index]})
+    tokenizer = find_tokenizer(arguments.model, tokenizer_corpus(schemas, texts, config.evidence))
+    row = row_encoder(loaded, schemas, texts, config, arguments.split, tokenizer)({"index": [question.index]})
     row = {name: values[0] for name, values in row.items()}
-    last = "" if question.prompt else question_part(question.question, question.evidence if options.evidence else "")
+    last = "" if question.prompt else question_part(question.question, question.evidence if config.evidence else "")
     size = len(encode_continuations(tokenizer, [last])[0])
     ids, shared = row["prompt_ids"], row["shared"]
     parts = (
@@ -112,7 +112,7 @@ def show_prompt(arguments: argparse.Namespace) -> None:
     on = f", database {question.db_id}" if question.db_id else ""
     console.print(f"question {question.index} of {arguments.benchmark} {arguments.split}{on}", markup=False)
     console.print(
-        f"prompt: {len(ids)} tokens of at most {options.max_prompt_length} ({counts})"
+        f"prompt: {len(ids)} tokens of at most {config.max_prompt_length} ({counts})"
         + ("; the schema is filtered" if row["filtered"] else "")
         + (f"; {row['cut']} tokens cut from the left" if row["cut"] else ""),
         markup=True,
@@ -143,22 +143,22 @@ def show_stats(arguments: argparse.Namespace) -> None:
     from kid.data.annotation import annotate_questions, tokenizer_corpus
     from kid.data.batching import filter_long_outputs, long_prompt_remarks
     from kid.data.prepare import prepare
-    from kid.data.reading import data_options, load_split, read_schemas
+    from kid.data.reading import load_split, read_schemas
     from kid.files import write_atomically
 
-    options = data_options(arguments)
+    config = prompt_config(arguments)
     texts: list[str] = []
     if not arguments.model:
-        loaded = load_split(options, arguments.split)
-        schemas, _ = read_schemas(loaded, options.missing_database)
-        annotated = annotate_questions(loaded, schemas, options.evidence, arguments.split)
-        texts = tokenizer_corpus(schemas, annotated, options.evidence)
-    prepared = prepare(options, arguments.split, find_tokenizer(arguments.model, texts))
+        loaded = load_split(config, arguments.split)
+        schemas, _ = read_schemas(loaded, config.missing_database)
+        annotated = annotate_questions(loaded, schemas, config.evidence, arguments.split)
+        texts = tokenizer_corpus(schemas, annotated, config.evidence)
+    prepared = prepare(config, arguments.split, find_tokenizer(arguments.model, texts))
     lengths = {
-        "prompts": (prepared.lengths("prompt_ids"), options.max_prompt_length),
+        "prompts": (prepared.lengths("prompt_ids"), config.max_prompt_length),
         "outputs": (prepared.lengths("completion_ids"), arguments.max_completion_length),
     }
-    remarks = long_prompt_remarks(prepared, options.max_prompt_length)
+    remarks = long_prompt_remarks(prepared, config.max_prompt_length)
     remarks += filter_long_outputs(prepared, arguments.max_completion_length)[0] + prepared.remarks()
     console.print(
         f"{arguments.benchmark} {arguments.split}: {len(prepared.questions)} questions, {len(prepared.rows)} prompts"

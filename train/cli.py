@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection
-from dataclasses import fields
 from pathlib import Path
 
+from kid.config.keys import FIELDS, field_type, flag, help_text
 from kid.config.recipe import read_recipe
-from kid.config.run_config import RunConfig, field_type, help_text
 from kid.errors import InputError, OneLineParser
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -46,35 +45,29 @@ def list_recipes(keep: Callable[[dict], bool]) -> str:
     )
 
 
-def keys_of(groups: Collection[str]) -> list[str]:
-    """The keys of RunConfig in these groups."""
-    return [field.name for field in fields(RunConfig) if field.metadata["group"] in groups]
-
-
 def build_parser(
     description: str, example: str, names: Collection[str], keep: Callable[[dict], bool]
 ) -> argparse.ArgumentParser:
     """Flags for these keys of RunConfig, in its order and groups; see `TrainingParser`."""
     parser = TrainingParser(description, example, keep)
-    parser.foreign = {f"--{field.name.replace('_', '-')}" for field in fields(RunConfig) if field.name not in names}
+    parser.foreign = {flag(name) for name in FIELDS if name not in names}
     parser.add_argument("--config", metavar="R.yaml", help="a recipe; flags override its keys")
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)  # the launcher adds it
     groups: dict[str, argparse._ArgumentGroup] = {}
-    for field in fields(RunConfig):
-        if field.name not in names:
+    for name, field in FIELDS.items():
+        if name not in names:
             continue
         group = field.metadata["group"]
         section = groups.setdefault(group, parser.add_argument_group(group) if group not in groups else None)
-        flag = f"--{field.name.replace('_', '-')}"
-        kind = field_type(field.name)[0]
+        kind, help = field_type(name)[0], help_text(name)
         if kind is bool and not field.default:
-            section.add_argument(flag, action="store_true", help=help_text(field.name))
+            section.add_argument(flag(name), action="store_true", help=help)
         elif kind is bool:
-            section.add_argument(flag, metavar="YES|NO", help=help_text(field.name))
+            section.add_argument(flag(name), metavar="YES|NO", help=help)
         elif kind is tuple:
-            section.add_argument(flag, metavar="DIR", action="append", help=help_text(field.name) + "; may be repeated")
+            section.add_argument(flag(name), metavar="DIR", action="append", help=f"{help}; may be repeated")
         else:
-            section.add_argument(flag, metavar=kind.__name__.upper(), help=help_text(field.name))
+            section.add_argument(flag(name), metavar=kind.__name__.upper(), help=help)
     return parser
 
 

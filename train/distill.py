@@ -1,9 +1,9 @@
 """Distil a teacher into a LoRA student by one of the methods of the paper's Table 1."""
 
-from cli import build_parser, keys_of, read_flags
+from cli import build_parser, read_flags
 
+from kid.config.keys import FIELDS
 from kid.config.recipe import resolve_config
-from kid.config.run_config import GROUPS
 from kid.errors import run_script
 
 EXAMPLE = """example:
@@ -14,7 +14,7 @@ EXAMPLE = """example:
 
 
 def main() -> None:
-    parser = build_parser(__doc__, EXAMPLE, keys_of(GROUPS), keep=lambda values: values.get("method") != "sft")
+    parser = build_parser(__doc__, EXAMPLE, FIELDS, keep=lambda values: values.get("method") != "sft")
     config = resolve_config(*read_flags(parser))
     from kid.training.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
 

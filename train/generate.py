@@ -1,9 +1,10 @@
 """Write a teacher's outputs for a training set, once: the fixed part of f-distill's data (section 2.2 of the paper)."""
 
-from cli import build_parser, keys_of, read_flags
+from cli import build_parser, read_flags
 
+from kid.config.keys import keys_affecting, keys_in
+from kid.config.option import DATA, SAMPLING
 from kid.config.recipe import merge_config, require_keys
-from kid.config.run_config import DATA, SAMPLING
 from kid.errors import run_script
 
 EXAMPLE = """example:
@@ -17,8 +18,7 @@ EXAMPLE = """example:
 
 
 def main() -> None:
-    names = {"teacher", "dtype", "attention", "teacher_deepspeed", "micro_batch_size", "seed"}
-    names |= {*keys_of((DATA, SAMPLING))} - {"batching"}
+    names = {*keys_affecting("teacher alone"), *keys_in((DATA, SAMPLING))} - {"batching"}
     parser = build_parser(__doc__, EXAMPLE, names, keep=lambda values: values.get("method") == "f-distill")
     config = merge_config(*read_flags(parser))
     require_keys(config, "teacher", "data", "teacher_outputs")

@@ -9,8 +9,9 @@ from pathlib import Path
 from cli import build_parser, read_flags
 from rich.table import Table
 
+from kid.config.keys import flag, keys_affecting
 from kid.config.methods import METHODS
-from kid.config.recipe import check_teacher_states, merge_config, read_recipe, require_keys
+from kid.config.recipe import merge_config, read_recipe, require_keys, used_config
 from kid.config.run_config import RunConfig
 from kid.console import Console
 from kid.errors import InputError, run_script
@@ -27,13 +28,6 @@ EXAMPLE = """examples:
   output is taken to be as long as its limit. What does not fit comes with the flags that cure it, for plan.py and for
   training alike, where there are any; exit status 1 then. docs/planning.md has the formulas.
 """
-# The keys that memory and time depend on.
-KEYS = (
-    *("method", "student", "teacher", "dtype", "lora_rank", "max_prompt_length", "max_completion_length", "batching"),
-    *("divergence", "mle_on", "fused", "logit_memory_mb", "mask_ratio", "mask_strategy", "rewrite", "max_new_tokens"),
-    *("batch_size", "micro_batch_size", "prefix", "activation_checkpointing", "deepspeed", "teacher_deepspeed"),
-    *("teacher_prefix_gb", "teacher_states"),
-)
 # Flag -> (default, what it says); the script's own.
 NUMBERS = {
     "gpus": (None, "ranks in all, 8 to a node"),
@@ -50,24 +44,24 @@ console = Console()
 
 def parse_arguments() -> tuple[RunConfig, list[str], dict[str, float | None], Path | None]:
     """(configuration, methods to plan, the numbers of NUMBERS, file for the JSON)."""
-    parser = build_parser(__doc__, EXAMPLE, KEYS, keep=lambda values: values.get("method") != "sft")
+    parser = build_parser(__doc__, EXAMPLE, keys_affecting("plan"), keep=lambda values: values.get("method") != "sft")
     section = parser.add_argument_group("the machine")
     for name, (_, text) in NUMBERS.items():
-        section.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=text)
+        section.add_argument(f"{flag(name)}", metavar="N", help=text)
     parser.add_argument("--json", metavar="FILE", help="write the predictions to this file too")
     recipe, flags = read_flags(parser)
     numbers = {name: number(name, flags.pop(name, default)) for name, (default, _) in NUMBERS.items()}
     path = flags.pop("json", None)
     for name in ("gpus", "gpu_memory"):
         if numbers[name] is None:
-            raise InputError(f"--{name.replace('_', '-')} is missing; give a number above 0")
+            raise InputError(f"{flag(name)} is missing; give a number above 0")
     config = merge_config(recipe, flags)
-    require_keys(config, "student")
     named = "method" in flags or (recipe and "method" in read_recipe(recipe))
+    if named:
+        config = used_config(config, flags)
+    require_keys(config, "student")
     methods = [config.method] if named else [m for m in METHODS if config.teacher or not METHODS[m].needs_teacher]
     if config.teacher_states:
-        if named:
-            check_teacher_states(config)
         methods = [method for method in methods if METHODS[method].fixed_outputs]
     if METHODS[methods[0]].needs_teacher and not config.teacher:
         raise InputError(f"--teacher is missing; method {config.method} distils from one")
@@ -81,7 +75,7 @@ def number(name: str, value) -> float | None:
     except ValueError:
         found = 0
     if found is not None and not 0 < found < (1 + 1e-9 if name == "mfu" else float("inf")):
-        raise InputError(f"--{name.replace('_', '-')} {value} is out of range; give {NUMBERS[name][1]}")
+        raise InputError(f"{flag(name)} {value} is out of range; give {NUMBERS[name][1]}")
     return found
 
 

@@ -1,9 +1,10 @@
 """Fine-tune a model on the gold SQL of a benchmark: a teacher, or the baseline that students are compared with."""
 
-from cli import build_parser, keys_of, read_flags
+from cli import build_parser, read_flags
 
+from kid.config.keys import used_keys
 from kid.config.recipe import resolve_config
-from kid.config.run_config import DATA, MODELS, OPTIMISATION, RUN
+from kid.config.run_config import RunConfig
 from kid.errors import run_script
 
 EXAMPLE = """example:
@@ -13,8 +14,7 @@ EXAMPLE = """example:
 
 
 def main() -> None:
-    of_the_loss = {"reduction", "fused", "logit_memory_mb"}
-    names = {*keys_of((MODELS, DATA, OPTIMISATION, RUN)), *of_the_loss} - {"teacher", "teacher_deepspeed"}
+    names = {*used_keys(RunConfig(method="sft"))} - {"method", "mle_weight"}
     parser = build_parser(__doc__, EXAMPLE, names, keep=lambda values: values.get("method") == "sft")
     config = resolve_config(*read_flags(parser, method="sft"))
     from kid.training.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds

@@ -1,10 +1,11 @@
 """Store the states a teacher has at the gold outputs, once, so that fkd and rkd train without loading the teacher."""
 
-from cli import build_parser, keys_of, read_flags
+from cli import build_parser, read_flags
 
+from kid.config.keys import keys_affecting, keys_in
 from kid.config.methods import METHODS
+from kid.config.option import DATA
 from kid.config.recipe import merge_config, require_keys
-from kid.config.run_config import DATA
 from kid.errors import run_script
 
 EXAMPLE = """example:
@@ -20,8 +21,8 @@ EXAMPLE = """example:
 
 
 def main() -> None:
-    names = {"teacher", "dtype", "attention", "teacher_deepspeed", "teacher_states", "micro_batch_size", "prefix"}
-    parser = build_parser(__doc__, EXAMPLE, names | {*keys_of((DATA,))} - {"batching"}, keep=has_fixed_outputs)
+    names = {*keys_affecting("teacher alone"), *keys_in((DATA,)), "teacher_states", "prefix"} - {"batching"}
+    parser = build_parser(__doc__, EXAMPLE, names, keep=has_fixed_outputs)
     config = merge_config(*read_flags(parser))
     require_keys(config, "teacher", "data", "teacher_states")
     from kid.training.teacher_states import (

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import fields
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from kid.config.methods import GOLD, METHODS, TEACHER_OUTPUTS
-from kid.config.run_config import RunConfig, convert, shown
+from kid.config.keys import FIELDS, as_flags, convert, flag, keys_affecting, shown, unused_reason
+from kid.config.methods import METHODS, TEACHER_OUTPUTS
+from kid.config.run_config import RunConfig
 from kid.errors import InputError
 
 
@@ -71,7 +73,7 @@ def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]
     if base is not None and not isinstance(base, str):
         raise InputError(f"{path}: base = {shown(base)} is not the name of a recipe")
     inherited = read_recipe(path.parent / base, (*seen, path.resolve())) if base else {}
-    known = [f.name for f in fields(RunConfig)]
+    known = list(FIELDS)
     for key in values:
         if key not in known:
             raise InputError(f"{path}: unknown key {shown(key)}; {suggest_key(str(key)[:100], known)}")
@@ -89,7 +91,7 @@ def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
         InputError: unknown key, wrong type, value out of range, or activation checkpointing with the prefix cache.
     """
     values = read_recipe(recipe) if recipe else {}
-    values |= {name: convert(name, value, f"--{name.replace('_', '-')}") for name, value in flags.items()}
+    values |= {name: convert(name, value, flag(name)) for name, value in flags.items()}
     config = RunConfig(**values)
     if config.activation_checkpointing and config.prefix:
         raise InputError(
@@ -103,46 +105,37 @@ def require_keys(config: RunConfig, *names: str) -> None:
     """Raise InputError for the first of these keys that has no value."""
     for name in names:
         if not getattr(config, name):
-            raise InputError(f"--{name.replace('_', '-')} is missing; give it as a flag or in the recipe ({name}: ...)")
+            raise InputError(f"{flag(name)} is missing; give it as a flag or in the recipe ({name}: ...)")
 
 
-def check_teacher_states(config: RunConfig) -> None:
-    """Raise InputError if the teacher's states cannot be stored for the run's method."""
-    if not config.teacher_states:
-        return
-    where, method = f"--teacher-states {config.teacher_states}", METHODS[config.method]
-    if not method.needs_teacher:
-        raise InputError(f"{where}: method {config.method} has no teacher; leave it out")
-    if not method.fixed_outputs:
-        why = "some of its" if GOLD in method.sources or TEACHER_OUTPUTS in method.sources else "its"
+def used_config(config: RunConfig, flags: Collection[str]) -> RunConfig:
+    """The configuration without the inputs that its method does not read; a recipe may name some.
+
+    Raises:
+        InputError: one of `flags` has no effect, or the teacher's states were asked for without the fused losses.
+    """
+    for name in flags:
+        if getattr(config, name) != "" and (reason := unused_reason(name, config)):
+            raise InputError(f"{' '.join(as_flags(name, getattr(config, name)))}: {reason}; leave it out")
+    unused = [name for name in keys_affecting("inputs") if unused_reason(name, config)]
+    config = replace(config, **{name: FIELDS[name].default for name in unused})
+    if config.teacher_states and not config.fused:
         raise InputError(
-            f"{where}: method {config.method} makes {why} outputs anew in every step, and the teacher must read them; "
-            "leave it out, or take --method fkd or rkd"
+            f"--teacher-states {config.teacher_states}: --fused off takes the teacher's logits, not its hidden "
+            "states; leave one of them out"
         )
-    if not config.fused:
-        raise InputError(
-            f"{where}: --fused off takes the teacher's logits, not its hidden states; leave one of them out"
-        )
+    return config
 
 
 def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
     """The configuration of a training run. Raises InputError as `merge_config`, and for keys that contradict."""
-    config = merge_config(recipe, flags)
+    config = used_config(merge_config(recipe, flags), flags)
     require_keys(config, "student", "data", "output")
     method = METHODS[config.method]
-    check_teacher_states(config)
     if method.needs_teacher and not (config.teacher or config.teacher_states):
         raise InputError(f"--teacher is missing; method {config.method} distils from one")
-    if not method.needs_teacher and config.teacher:
-        raise InputError(f"--teacher {config.teacher}: method {config.method} has no teacher; leave it out")
-    if not method.needs_teacher and config.divergence:
-        raise InputError(f"--divergence {config.divergence}: method {config.method} has none; leave it out")
     if TEACHER_OUTPUTS in method.sources and not config.teacher_outputs:
         raise InputError(
             f"--teacher-outputs is missing; method {config.method} learns from outputs that train/generate.py makes"
-        )
-    if TEACHER_OUTPUTS not in method.sources and config.teacher_outputs:
-        raise InputError(
-            f"--teacher-outputs {config.teacher_outputs}: method {config.method} does not read them; leave it out"
         )
     return config

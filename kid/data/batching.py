@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from kid.data.prepare import Prepared, prepare
-from kid.data.reading import data_options
 from kid.data.sharing import shared_prefixes
 from kid.errors import InputError
 
@@ -169,8 +168,7 @@ def load_dataset(config, split: str, tokenizer, max_samples: int | None = None) 
         InputError: missing or damaged files; with `strict_length`, prompts or outputs over their limits.
     """
     # A file given with --questions replaces the training questions; dev stays the benchmark's.
-    changes = {} if split == "train" else {"questions": None}
-    prepared = prepare(data_options(config, **changes), split, tokenizer)
+    prepared = prepare(config if split == "train" else replace(config, questions=None), split, tokenizer)
     remarks, kept = filter_long_outputs(prepared, config.max_completion_length)
     remarks = long_prompt_remarks(prepared, config.max_prompt_length) + remarks
     if config.strict_length and remarks:

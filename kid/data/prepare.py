@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
 import pyarrow.compute as pc
 
+from kid.config.keys import keys_affecting
+from kid.config.run_config import RunConfig
 from kid.data.annotation import AnnotatedQuestion, annotate_questions, question_with_evidence
 from kid.data.cache import build_once, cache_folder, content_hash, is_whole, json_hash
 from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.questions import Question
-from kid.data.reading import DataOptions, LoadedSplit, load_split, read_schemas
+from kid.data.reading import LoadedSplit, load_split, read_schemas
 from kid.data.schema import Schema, description_files
 from kid.data.schema_filter import (
     SELECTION_SIZES,
@@ -75,11 +78,10 @@ class Prepared:
         ] + self.notes
 
 
-def cache_key(options: DataOptions, split: str, loaded: LoadedSplit, tokenizer) -> str:
+def cache_key(config: RunConfig, split: str, loaded: LoadedSplit, tokenizer) -> str:
     """A hash of everything the rows depend on; file paths are not part of it."""
-    settings = asdict(options)
-    for path_option in ("data", "questions", "tables", "databases"):
-        settings.pop(path_option)
+    names = {*keys_affecting("prompts")} - {*keys_affecting("paths")}
+    settings: dict[str, Any] = {name: getattr(config, name) for name in names}
     if split != "train":
         settings.pop("seed")  # it only draws the random tables and columns in training
     if loaded.rankings is not None:
@@ -108,18 +110,18 @@ def cache_key(options: DataOptions, split: str, loaded: LoadedSplit, tokenizer) 
 
 
 def filtered_schemas(
-    item: AnnotatedQuestion, schema: Schema, options: DataOptions, split: str, rankings: list[Selection] | None
+    item: AnnotatedQuestion, schema: Schema, config: RunConfig, split: str, rankings: list[Selection] | None
 ) -> Iterator[Schema]:
     """Smaller and smaller versions of a schema, for a question whose prompt is over the limit."""
     question = item.question
     if split == "train":
-        gold, seed = gold_schema_items(question.query, schema.columns_by_table), [options.seed, question.index]
+        gold, seed = gold_schema_items(question.query, schema.columns_by_table), [config.seed, question.index]
         selections = (training_selection(schema, gold, np.random.default_rng(seed), size) for size in SELECTION_SIZES)
     else:
         if rankings is not None:
             ranking = rankings[question.index]
         else:
-            ranking = lexical_ranking(schema, question_with_evidence(question, options.evidence), item.matches)
+            ranking = lexical_ranking(schema, question_with_evidence(question, config.evidence), item.matches)
         selections = (select_top(ranking, schema, size) for size in SELECTION_SIZES)
     return (apply_selection(schema, selection) for selection in selections)
 
@@ -145,12 +147,12 @@ def row_encoder(
     loaded: LoadedSplit,
     schemas: dict[str, Schema],
     annotated: dict[int, AnnotatedQuestion],
-    options: DataOptions,
+    config: RunConfig,
     split: str,
     tokenizer,
 ) -> Callable[[dict[str, list]], dict[str, list]]:
     """A function from a batch of question indices to rows, for `datasets.Dataset.map`."""
-    bos, limit = bos_ids(tokenizer), options.max_prompt_length
+    bos, limit = bos_ids(tokenizer), config.max_prompt_length
     parts = {db_id: schema_part(schema) for db_id, schema in schemas.items()}
     schema_ids = dict(zip(parts, encode_texts(tokenizer, list(parts.values())), strict=True))
 
@@ -158,7 +160,7 @@ def row_encoder(
         """Ids of matched contents, question and SQL."""
         matched = [matched_part(schemas[item.question.db_id], item.matches) for item in chosen]
         questions = [item.question for item in chosen]
-        own = [question_part(q.question, q.evidence if options.evidence else "") for q in questions]
+        own = [question_part(q.question, q.evidence if config.evidence else "") for q in questions]
         queries = [item.query for item in chosen]
         return list(zip(*(encode_continuations(tokenizer, part) for part in (matched, own, queries)), strict=True))
 
@@ -169,9 +171,9 @@ def row_encoder(
         for item, (values, own, query) in zip(chosen, encode_rest(chosen), strict=True):
             db_id = item.question.db_id
             shown = schema_ids[db_id]
-            filtered = options.schema_filter != "none" and len(bos + shown + values + own) > limit
+            filtered = config.schema_filter != "none" and len(bos + shown + values + own) > limit
             if filtered:
-                for schema in filtered_schemas(item, schemas[db_id], options, split, loaded.rankings):
+                for schema in filtered_schemas(item, schemas[db_id], config, split, loaded.rankings):
                     (shown,) = encode_texts(tokenizer, [schema_part(schema)])
                     (values,) = encode_continuations(tokenizer, [matched_part(schema, item.matches)])
                     if len(bos + shown + values + own) <= limit:
@@ -185,11 +187,11 @@ def row_encoder(
     return encode
 
 
-def build(loaded: LoadedSplit, options: DataOptions, split: str, tokenizer, folder: Path) -> None:
+def build(loaded: LoadedSplit, config: RunConfig, split: str, tokenizer, folder: Path) -> None:
     """Write the rows, and a report on what was skipped, into `folder`."""
-    title = f"{options.benchmark} {split}"
-    schemas, reasons = read_schemas(loaded, options.missing_database)
-    annotated = annotate_questions(loaded, schemas, options.evidence, title)
+    title = f"{config.benchmark} {split}"
+    schemas, reasons = read_schemas(loaded, config.missing_database)
+    annotated = annotate_questions(loaded, schemas, config.evidence, title)
     left_out: dict[str, list[int]] = {}
     for question in loaded.questions:
         if question.index not in annotated:
@@ -198,7 +200,7 @@ def build(loaded: LoadedSplit, options: DataOptions, split: str, tokenizer, fold
     if not annotated:
         why = ", ".join(f"{len(indices)} for {reason}" for reason, indices in left_out.items())
         raise InputError(f"{title}: no question is left, {why} left out; see docs/data.md for where files lie")
-    encode = row_encoder(loaded, schemas, annotated, options, split, tokenizer)
+    encode = row_encoder(loaded, schemas, annotated, config, split, tokenizer)
     rows = datasets.Dataset.from_dict({"index": sorted(annotated)}).map(
         encode,
         batched=True,
@@ -234,17 +236,17 @@ def make_notes(loaded: LoadedSplit, schemas: dict[str, Schema], annotated: dict[
     return notes
 
 
-def prepare(options: DataOptions, split: str, tokenizer) -> Prepared:
+def prepare(config: RunConfig, split: str, tokenizer) -> Prepared:
     """A split as rows of token ids, from the cache if it is there. See `Prepared`.
 
     Raises:
-        InputError: files are missing, or damaged and `options.damaged` does not say to skip them.
+        InputError: files are missing, or damaged and `config.damaged` does not say to skip them.
     """
-    loaded = load_split(options, split)
-    key = cache_key(options, split, loaded, tokenizer)
+    loaded = load_split(config, split)
+    key = cache_key(config, split, loaded, tokenizer)
     folder = cache_folder() / "prepared" / key
     cached = is_whole(folder)
-    build_once(folder, lambda partial: build(loaded, options, split, tokenizer, partial))
+    build_once(folder, lambda partial: build(loaded, config, split, tokenizer, partial))
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     rows = datasets.load_from_disk(folder / "rows")
     return Prepared(loaded.questions, rows, report["left_out"], report["notes"], cached)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kid.config.benchmarks import find_split
+from kid.config.run_config import RunConfig
 from kid.data.database import DamagedDatabaseError, check_not_in_use
 from kid.data.faults import Damage
 from kid.data.questions import Question, find_databases, find_tables, load_questions
@@ -14,28 +15,6 @@ from kid.data.schema import Schema, read_tables
 from kid.data.schema_filter import Selection, read_rankings, select_top
 from kid.data.sqlite_schema import completion_note, read_database
 from kid.errors import InputError
-
-
-@dataclass(frozen=True)
-class DataOptions:
-    """The options that determine the prompts of a split; each field is that of `RunConfig` with the same name."""
-
-    benchmark: str
-    data: str
-    questions: str | None
-    tables: str | None
-    databases: tuple[str, ...]
-    missing_database: str
-    damaged: str
-    evidence: bool
-    schema_filter: str
-    max_prompt_length: int
-    seed: int
-
-
-def data_options(settings, **changes) -> DataOptions:
-    """`DataOptions` from an object with these attributes: a `RunConfig`, or a script's arguments."""
-    return DataOptions(**{field.name: getattr(settings, field.name) for field in fields(DataOptions)} | changes)
 
 
 @dataclass(frozen=True)
@@ -59,32 +38,32 @@ class LoadedSplit:
     partial: bool = False
 
 
-def load_split(options: DataOptions, split: str, index: int | None = None) -> LoadedSplit:
+def load_split(config: RunConfig, split: str, index: int | None = None) -> LoadedSplit:
     """Read questions and schemas and find the databases; faults inside files go to `damage`.
 
     Args:
         index: load only this question, and what it needs.
 
     Raises:
-        InputError: a file is missing, or the options do not fit the files.
+        InputError: a file is missing, or the configuration does not fit the files.
     """
-    damage = Damage(options.damaged)
-    questions = load_questions(options.benchmark, split, options.data, options.questions, damage)
+    damage = Damage(config.damaged)
+    questions = load_questions(config.benchmark, split, config.data, config.questions, damage)
     count = len(questions)
     if index is not None:
         if not 0 <= index < count:
             raise InputError(f"--index {index}: the split has questions 0 to {count - 1}")
         questions = [questions[index]]
     db_ids = [question.db_id for question in questions if question.db_id and not question.fault]
-    tables = find_tables(options.benchmark, split, options.data, options.tables) if db_ids else None
-    partial = not find_split(options.benchmark, split).tables_required
+    tables = find_tables(config.benchmark, split, config.data, config.tables) if db_ids else None
+    partial = not find_split(config.benchmark, split).tables_required
     schemas = read_tables(tables, damage, partial) if tables else None
     if schemas is not None and not partial:
         for db_id in sorted(set(db_ids) - set(schemas)):
             damage.add(f"db_id without schema in {tables}", db_id)
     try:
         databases = find_databases(
-            options.benchmark, split, options.data, db_ids, options.databases, options.missing_database
+            config.benchmark, split, config.data, db_ids, config.databases, config.missing_database
         )
     except InputError as error:
         found = damage.lines() if damage.policy == "error" else []
@@ -93,19 +72,19 @@ def load_split(options: DataOptions, split: str, index: int | None = None) -> Lo
     for path in databases.values():
         check_not_in_use(path)
     missing = set(db_ids) - set(databases) - set(schemas or ())
-    if missing and (schemas is None or partial) and options.missing_database == "schema-only":
+    if missing and (schemas is None or partial) and config.missing_database == "schema-only":
         missing = ", ".join(sorted(missing))
         raise InputError(f"--missing-database schema-only needs a tables.json; there is none that describes {missing}")
     rankings = None
-    if options.schema_filter not in ("none", "lexical"):
+    if config.schema_filter not in ("none", "lexical"):
         # In training, gold SQL tells what is needed; the rankings in the file are for the split to be predicted.
-        rankings = read_rankings(Path(options.schema_filter), None if split == "train" else count)
+        rankings = read_rankings(Path(config.schema_filter), None if split == "train" else count)
     if rankings and schemas and not partial and split != "train":
         known = [question for question in questions if schemas.get(question.db_id)]
         unranked = [q.index for q in known if not select_top(rankings[q.index], schemas[q.db_id])]
         if unranked:
             what = f"names no table of the database of question {', '.join(map(str, unranked))}"
-            raise InputError(f"--schema-filter {options.schema_filter} {what}; it must be made for this split")
+            raise InputError(f"--schema-filter {config.schema_filter} {what}; it must be made for this split")
     return LoadedSplit(questions, schemas, tables, databases, rankings, damage, partial=partial)
 
 

@@ -13,12 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kid.config.keys import keys_affecting
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, Sample
 from kid.errors import InputError
-
-# These must be the same in a run that reads the file. Its seed and dtype may differ from the run's.
-DECODING_KEYS = ("sample_temperature", "top_p", "max_new_tokens")
 
 
 def prompt_hash(prompt_ids: list[int]) -> str:
@@ -76,7 +74,7 @@ def read_teacher_outputs(config: RunConfig, teacher_fingerprint: str) -> dict[st
     path = Path(config.teacher_outputs)
     first, *lines = read_lines(path)
     wanted = outputs_header(config, teacher_fingerprint)
-    differ = different_values(first, wanted, DECODING_KEYS)
+    differ = different_values(first, wanted, keys_affecting("decoding"))  # seed and dtype may be others
     if first["teacher"] != wanted["teacher"]:
         differ.insert(0, f"the teacher, which is not {config.teacher}")
     if differ:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from kid.config.recipe import merge_config
@@ -11,13 +12,13 @@ from kid.data.database import check_not_in_use
 from kid.data.faults import Damage
 from kid.data.prepare import row_encoder
 from kid.data.questions import Question
-from kid.data.reading import DataOptions, LoadedSplit, data_options, read_schemas
+from kid.data.reading import LoadedSplit, read_schemas
 from kid.errors import InputError
 
 SPLIT = "dev"  # prompts as in evaluation, not as in training
 
 
-def prompt_settings(model: Path) -> tuple[DataOptions, Path | None]:
+def prompt_settings(model: Path) -> tuple[RunConfig, Path | None]:
     """The prompt settings of the run that made a model, and its config.yaml; if unknown, the defaults and None."""
     folders = (model.absolute().parent, model.absolute().parent.parent)
     config = next((folder / "config.yaml" for folder in folders if (folder / "config.yaml").is_file()), None)
@@ -25,11 +26,11 @@ def prompt_settings(model: Path) -> tuple[DataOptions, Path | None]:
     changes = {"benchmark": "jsonl", "questions": None, "tables": None, "databases": ()}
     if settings.schema_filter != "none":
         changes["schema_filter"] = "lexical"  # a file of rankings covers the benchmark's questions only
-    return data_options(settings, missing_database="error", damaged="error", **changes), config
+    return replace(settings, missing_database="error", damaged="error", **changes), config
 
 
 def question_prompt(
-    database: Path, question: str, evidence: str, options: DataOptions, tokenizer
+    database: Path, question: str, evidence: str, config: RunConfig, tokenizer
 ) -> tuple[list[int], int]:
     """Token ids of the prompt, and how many tokens were cut from its left.
 
@@ -38,12 +39,12 @@ def question_prompt(
     """
     check_not_in_use(database)
     damage = Damage("skip")
-    options = data_options(options, evidence=bool(evidence))
+    config = replace(config, evidence=bool(evidence))
     asked = Question(0, database.stem, question, "SELECT 1", evidence)
     loaded = LoadedSplit([asked], None, None, {asked.db_id: database}, None, damage)
-    schemas, _ = read_schemas(loaded, options.missing_database)
-    texts = annotate_questions(loaded, schemas, options.evidence, "", quiet=True)
+    schemas, _ = read_schemas(loaded, config.missing_database)
+    texts = annotate_questions(loaded, schemas, config.evidence, "", quiet=True)
     if not texts:
         raise InputError(f"--database {'; '.join(damage.lines())}; give another SQLite file")
-    rows = row_encoder(loaded, schemas, texts, options, SPLIT, tokenizer)({"index": [0]})
+    rows = row_encoder(loaded, schemas, texts, config, SPLIT, tokenizer)({"index": [0]})
     return rows["prompt_ids"][0], rows["cut"][0]

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 
 from kid.config.run_config import RunConfig
 from kid.data.annotation import annotate_questions, tokenizer_corpus
-from kid.data.reading import data_options, load_split, read_schemas
+from kid.data.reading import load_split, read_schemas
 
 MODELS = Path(__file__).parent / "models"  # student and teacher, made by bench/pretrain_minibench.py
 EOS, PAD = "<|endoftext|>", "<|pad|>"
@@ -28,11 +28,11 @@ PRETOKEN_REGEX = "|".join(
 
 def benchmark_texts(benchmark: str, split: str, data: Path) -> list[str]:
     """Texts to train a tokenizer on: each schema part once; for each question the rest of its prompt and its SQL."""
-    options = data_options(RunConfig(benchmark=benchmark, data=str(data)))
-    loaded = load_split(options, split)
-    schemas, _ = read_schemas(loaded, options.missing_database)
-    texts = annotate_questions(loaded, schemas, options.evidence, f"{benchmark} {split}")
-    return tokenizer_corpus(schemas, texts, options.evidence)
+    config = RunConfig(benchmark=benchmark, data=str(data))
+    loaded = load_split(config, split)
+    schemas, _ = read_schemas(loaded, config.missing_database)
+    texts = annotate_questions(loaded, schemas, config.evidence, f"{benchmark} {split}")
+    return tokenizer_corpus(schemas, texts, config.evidence)
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from kid.config.methods import METHODS
+from kid.config.keys import as_flags, unused_reason
 from kid.config.run_config import RunConfig
 from kid.planning.plan import Machine, Models, estimate_run
 
@@ -27,7 +27,7 @@ def find_cure(config: RunConfig, models: Models, machine: Machine) -> str | None
     """Flags of the first of `candidate_configs` that makes the method fit, or None. Raises as `estimate_run` does."""
     for changed in candidate_configs(config):
         if estimate_run(changed, models, machine).first_excess(machine) is None:
-            return as_flags(config, changed)
+            return changed_flags(config, changed)
     return None
 
 
@@ -36,7 +36,7 @@ def candidate_configs(config: RunConfig) -> list[RunConfig]:
     alone, together = [], [config]
     for cure in CURES:
         settings = {name: new_value(getattr(config, name), value) for name, value in cure.items()}
-        if None in settings.values() or ("teacher_deepspeed" in settings and not METHODS[config.method].needs_teacher):
+        if None in settings.values() or any(unused_reason(name, config) for name in settings):
             continue
         alone.append(replace(config, **settings))
         together.append(replace(together[-1], **settings))
@@ -53,12 +53,7 @@ def new_value(current, value):
     return value if isinstance(value, str | bool) else min(current, value)
 
 
-def as_flags(config: RunConfig, changed: RunConfig) -> str:
+def changed_flags(config: RunConfig, changed: RunConfig) -> str:
     """The flags that turn `config` into `changed`."""
-    found = []
-    for name, value in vars(changed).items():
-        if value != getattr(config, name):
-            found.append(f"--{name.replace('_', '-')}")
-            if not (value is True and RunConfig.__dataclass_fields__[name].default is False):  # as in train/cli.py
-                found.append(("off", "on")[value] if isinstance(value, bool) else str(value))
-    return " ".join(found)
+    values = {name: value for name, value in vars(changed).items() if value != getattr(config, name)}
+    return " ".join(word for name, value in values.items() for word in as_flags(name, value))

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from kid.config.run_config import RunConfig
+from kid.config.keys import FIELDS, as_flags, keys_affecting
 from kid.report.groups import Group
 from kid.report.runs import Run
 from kid.report.score_files import EXPOSURE_FILE, SCORE_COLUMNS, ScoreColumn
@@ -27,13 +27,6 @@ FIGURES = {
     5: "kid with two values of --mask-ratio at least (recipes: figure5/), scored on dev",
     6: "runs with --save-steps, whose adapters/step-N are predicted and scored into RUN/scores/step-N/",
 }
-# Flags that must be as in training for equal prompts, besides --data and --benchmark. Not --questions: in training it
-# names the training questions, and dev stays the benchmark's.
-PROMPT_KEYS = (
-    "tables", "databases", "missing_database", "damaged", "evidence", "schema_filter", "max_prompt_length",
-    "max_completion_length",
-)  # fmt: skip
-SCORE_KEYS = ("databases", "damaged")
 
 
 def missing_results(tables: Iterable[int], figures: Iterable[int]) -> list[str]:
@@ -97,7 +90,7 @@ def to_resume(runs: Sequence[Run]) -> list[str]:
 
 
 def predict_command(run: Run, column: ScoreColumn) -> str:
-    flags = [*data_flags(run, column), *changed_flags(run, PROMPT_KEYS)]
+    flags = [*data_flags(run, column), *changed_flags(run, "prediction")]
     output = str(run.folder / "predictions" / f"{column[1]}.sql")
     return python_command("predict.py", "--model", student_path(run), *flags, "--output", output)
 
@@ -108,7 +101,7 @@ def score_command(run: Run, column: ScoreColumn, test_suite: bool) -> str:
     predictions = known.predictions if known else run.folder / "predictions" / f"{column[1]}.sql"
     path = known.path if known else run.folder / "scores" / f"{column[1]}.json"
     flags = ["--evidence", "yes" if column[2] else "no"] if column[2] is not None else []
-    flags += changed_flags(run, SCORE_KEYS) + (["--test-suite", "TEST_SUITE"] if test_suite else [])
+    flags += changed_flags(run, "scores") + (["--test-suite", "TEST_SUITE"] if test_suite else [])
     return python_command(
         "score.py", *data_flags(run, column), *flags, "--predictions", str(predictions), "--json", str(path)
     )
@@ -116,7 +109,7 @@ def score_command(run: Run, column: ScoreColumn, test_suite: bool) -> str:
 
 def exposure_command(run: Run) -> str:
     models = ["--student", student_path(run), "--teacher", run.config.teacher]
-    flags = [*data_flags(run, run.dev_column), *changed_flags(run, PROMPT_KEYS)]
+    flags = [*data_flags(run, run.dev_column), *changed_flags(run, "prediction")]
     return python_command("exposure_bias.py", *models, *flags, "--json", str(run.folder / "scores" / EXPOSURE_FILE))
 
 
@@ -129,15 +122,11 @@ def data_flags(run: Run, column: ScoreColumn) -> list[str]:
     return ["--benchmark", column[0], "--data", run.config.data, "--split", column[1]]
 
 
-def changed_flags(run: Run, keys: Sequence[str]) -> list[str]:
-    """Flags for those settings that differ from their defaults."""
-    defaults, flags = RunConfig(), []
-    for key in keys:
-        value = getattr(run.config, key)
-        if value != getattr(defaults, key):
-            for one in value if isinstance(value, tuple) else [value]:
-                flags += [f"--{key.replace('_', '-')}", ("yes" if one else "no") if isinstance(one, bool) else str(one)]
-    return flags
+def changed_flags(run: Run, what: str) -> list[str]:
+    """Flags for the keys that affect `what` and differ from their defaults."""
+    values = {key: getattr(run.config, key) for key in keys_affecting(what)}
+    changed = {key: value for key, value in values.items() if value != FIELDS[key].default}
+    return [word for key, value in changed.items() for word in as_flags(key, value)]
 
 
 def python_command(script: str, *flags: str) -> str:

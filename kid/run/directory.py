@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 import yaml
 
+from kid.config.keys import FREE_ON_RESUME
 from kid.config.recipe import load_yaml
-from kid.config.run_config import FREE_ON_RESUME, RunConfig, dump_config
+from kid.config.run_config import RunConfig, dump_config
 from kid.data.cache import json_hash
 from kid.errors import InputError, report_write_errors
 from kid.files import check_writable, write_atomically

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from helpers.launcher import ROOT
@@ -15,6 +16,7 @@ from helpers.small_benchmark import edit, options, text_of
 
 import kid.data.contents
 import kid.data.prepare
+from kid.config.keys import keys_affecting
 from kid.data.annotation import annotate_questions, tokenizer_corpus
 from kid.data.encoding import encode_texts
 from kid.data.prepare import prepare
@@ -107,6 +109,14 @@ def test_whatever_changes_in_the_options_is_prepared_anew(folder, tokenizer, cha
     assert not prepare(options(folder, **changes), "dev", tokenizer).cached
 
 
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_only_the_keys_that_affect_prompts_are_read(folder, tokenizer, split):
+    """So that the cache's key, which has them all, covers all that the rows depend on."""
+    config = options(folder)
+    prompts_alone = SimpleNamespace(**{name: getattr(config, name) for name in keys_affecting("prompts")})
+    assert prepare(prompts_alone, split, tokenizer).rows.to_dict() == prepare(config, split, tokenizer).rows.to_dict()
+
+
 def test_another_tokenizer_is_prepared_anew(folder, tokenizer, tiny_models):
     prepare(options(folder), "dev", tokenizer)
     assert not prepare(options(folder), "dev", load_tokenizer(tiny_models / "stranger", "--student")).cached
@@ -116,12 +126,11 @@ PREPARE = """
 import sys
 from kid.config.run_config import RunConfig
 from kid.data.prepare import prepare
-from kid.data.reading import data_options
 from kid.models.pretrained import load_tokenizer
 from pathlib import Path
 
 tokenizer = load_tokenizer(Path(sys.argv[2]), "--student")
-print(prepare(data_options(RunConfig(benchmark="spider", data=sys.argv[1])), "dev", tokenizer).cached)
+print(prepare(RunConfig(benchmark="spider", data=sys.argv[1]), "dev", tokenizer).cached)
 """
 
 

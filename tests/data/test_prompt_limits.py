@@ -11,7 +11,7 @@ from helpers.small_benchmark import edit, options, text_of
 from kid.config.run_config import RunConfig
 from kid.data.batching import load_dataset
 from kid.data.prepare import prepare
-from kid.data.reading import data_options, load_split
+from kid.data.reading import load_split
 from kid.errors import InputError
 from kid.sql.analysis import gold_schema_items
 
@@ -126,7 +126,7 @@ def test_the_schema_is_cut_from_the_left_and_the_question_stays(folder, tokenize
 
 def test_what_is_over_the_limits_is_counted_and_strict_makes_it_an_error(folder, tokenizer):
     loose = RunConfig(benchmark="spider", data=str(folder), strict_length=True)
-    outputs = [len(ids) for ids in prepare(data_options(loose), "train", tokenizer).rows["completion_ids"]]
+    outputs = [len(ids) for ids in prepare(loose, "train", tokenizer).rows["completion_ids"]]
     limit = sorted(outputs)[3]
     kept = sum(length <= limit for length in outputs)
     config = replace(loose, strict_length=False, max_prompt_length=40, max_completion_length=limit)

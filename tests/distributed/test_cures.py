@@ -12,7 +12,7 @@ from helpers.run_files import adapter, metrics
 
 from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
-from kid.planning.cures import CURES, as_flags, candidate_configs
+from kid.planning.cures import CURES, candidate_configs, changed_flags
 
 CONFIGS = ROOT / "ds_configs"
 PARTS, OFFLOAD = "teacher_zero3.json", "teacher_zero3_offload.json"
@@ -34,7 +34,7 @@ def runs(start, launch, tmp_path_factory) -> dict[str, Path]:
     """Flags -> the run under them; none, each cure's, those of all cures together."""
     folder = tmp_path_factory.mktemp("cures")
     configs = candidate_configs(start)
-    found = {as_flags(start, config): config for config in [start, *configs[: len(CURES)], configs[-1]]}
+    found = {changed_flags(start, config): config for config in [start, *configs[: len(CURES)], configs[-1]]}
     outputs = {flags: folder / str(number) for number, flags in enumerate(found)}
     entries = [{**asdict(config), "output": str(outputs[flags])} for flags, config in found.items()]
     (folder / "list.json").write_text(json.dumps(entries))

@@ -14,7 +14,6 @@ from transformers import AutoModelForCausalLM, CodeGenConfig, GPT2Config, LlamaC
 
 from kid.config.run_config import RunConfig
 from kid.data.prepare import prepare
-from kid.data.reading import data_options
 from kid.errors import InputError
 from kid.evaluation.exposure_bias import (
     ExposureBias,
@@ -326,7 +325,7 @@ def test_the_script_end_to_end(run, minibench, tiny_models, tmp_path):
     # Of 1000 questions three, evenly spaced; measured here once more.
     tokenizer = load_tokenizer(tiny_models / "student", "--student")
     student, teacher = (load_model(tiny_models / name, "cpu") for name in ("student", "teacher"))
-    rows = prepare(data_options(RunConfig(benchmark="spider", data=str(minibench))), "dev", tokenizer).rows
+    rows = prepare(RunConfig(benchmark="spider", data=str(minibench)), "dev", tokenizer).rows
     prompts = [rows[index]["prompt_ids"] for index in (0, 333, 666)]
     settings = {"samples": 2, "limit": 5, "batch_size": 1, "seed": 0}
     errors = [

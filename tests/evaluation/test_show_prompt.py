@@ -8,7 +8,6 @@ from helpers.launcher import ROOT
 
 from kid.config.run_config import RunConfig
 from kid.data.prepare import prepare
-from kid.data.reading import data_options
 from kid.models.pretrained import load_tokenizer
 
 
@@ -19,7 +18,7 @@ def show(data, *arguments) -> subprocess.CompletedProcess:
 
 def test_a_prompt_with_its_counts(minibench, tiny_models):
     tokenizer = load_tokenizer(tiny_models / "student", "--model")
-    prepared = prepare(data_options(RunConfig(benchmark="spider", data=str(minibench))), "dev", tokenizer)
+    prepared = prepare(RunConfig(benchmark="spider", data=str(minibench)), "dev", tokenizer)
     row = prepared.rows[17]
     done = show(minibench, "--index", 17, "--model", tiny_models / "student")
     assert done.returncode == 0, done.stderr

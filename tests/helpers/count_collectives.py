@@ -16,7 +16,7 @@ from deepspeed.utils.timer import SynchronizedWallClockTimer
 from torch.distributed.distributed_c10d import _get_default_group
 
 import kid.training.readout
-from kid.config.recipe import resolve_config
+from kid.config.recipe import merge_config
 from kid.data.batching import Sample, collate, sample_weights
 from kid.errors import run_script
 from kid.losses.fused import fused_losses
@@ -58,7 +58,7 @@ def train(
     folder: Path, family: str, lora_rank: int, source: str, share: bool, prefix: str, fused: str
 ) -> tuple[list[dict], list[torch.Tensor]]:
     """A line for each step, and the trained weights."""
-    config = resolve_config(
+    config = merge_config(
         None,
         {
             "student": str(folder / f"{family}-student"), "teacher": str(folder / f"{family}-teacher"), "data": "d",

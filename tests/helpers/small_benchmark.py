@@ -1,14 +1,12 @@
 """What tests of prepared data do with the small benchmark of conftest.py."""
 
 import json
-from dataclasses import replace
 
 from kid.config.run_config import RunConfig
-from kid.data.reading import data_options
 
 
 def options(data, **changes):
-    return replace(data_options(RunConfig(benchmark="spider", data=str(data))), **changes)
+    return RunConfig(**{"benchmark": "spider", "data": str(data), **changes})
 
 
 def edit(path, change):

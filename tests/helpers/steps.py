@@ -4,7 +4,7 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from kid.config.methods import GOLD, IMPERFECT, METHODS, ON_POLICY, TEACHER_OUTPUTS
-from kid.config.recipe import resolve_config
+from kid.config.recipe import merge_config
 from kid.data.batching import Dataset, Sample
 from kid.data.order import micro_batches
 from kid.models.prefix_cache import PrefixCache, forward_outputs
@@ -46,7 +46,7 @@ def configuration(method: str, **changes):
     if method == "f-distill":
         flags["teacher_outputs"] = "f.jsonl"
     sizes = {"batch_size": 4, "micro_batch_size": 2, "max_new_tokens": 9}
-    return resolve_config(None, {**flags, **sizes, "seed": 5, **changes})
+    return merge_config(None, {**flags, **sizes, "seed": 5, **changes})
 
 
 def batches_of(config, step: int, samples=SAMPLES, share: bool | None = None, store=None, states=None):

@@ -15,7 +15,7 @@ from deepspeed.utils.timer import SynchronizedWallClockTimer
 from torch.distributed.distributed_c10d import _get_default_group
 
 import kid.data.order
-from kid.config.recipe import resolve_config
+from kid.config.recipe import merge_config
 from kid.data.batching import Dataset, Sample
 from kid.errors import run_script
 from kid.models.engine import joined_ranks, student_engine, teacher_engine
@@ -41,7 +41,7 @@ SAMPLES = [kind(place) for place, kind in enumerate([stored, stored, alone, alon
 
 
 def train(folder: Path, method: str, batching: str, stage: int, keep: bool) -> list[dict]:
-    config = resolve_config(
+    config = merge_config(
         None,
         {
             "method": method, "student": str(folder / "qwen2-student"), "teacher": str(folder / "qwen2-teacher"),

@@ -13,6 +13,7 @@ from deepspeed import DeepSpeedEngine
 from deepspeed.utils import safe_get_full_grad
 
 import kid.training.sources
+from kid.config.keys import used_keys
 from kid.config.recipe import merge_config, resolve_config
 from kid.errors import run_script
 from kid.models.decoding import decode
@@ -51,7 +52,8 @@ def main() -> None:
         kid.training.sources.decode = counting
         if flags.pop("gradients", False):
             keep_first_gradients(Path(flags["output"]) / "gradients.pt")
-        train(resolve_config(None, flags))
+        used = used_keys(merge_config(None, flags))  # the entries of a list share flags
+        train(resolve_config(None, {name: value for name, value in flags.items() if name in used}))
         file = Path(flags["output"]) / f"lengths-{os.environ['RANK']}.json"
         file.write_text(json.dumps(lengths))
 

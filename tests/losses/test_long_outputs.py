@@ -20,7 +20,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from kid.data.batching import Sample, collate
 from kid.models.response_model import ResponseModel
 from kid.models.pretrained import TokenIds
-from kid.config.recipe import resolve_config
+from kid.config.recipe import merge_config
 from kid.training.step import micro_batch_loss
 
 fused, limit_mb = sys.argv[1], int(sys.argv[2])
@@ -33,7 +33,7 @@ student, teacher = (
 )
 for layer in student.causal_lm.model.layers:
     layer.requires_grad_()
-config = resolve_config(None, {
+config = merge_config(None, {
     "method": "kid", "student": "s", "teacher": "t", "data": "d", "output": "o", "micro_batch_size": 1, "batch_size": 1,
     "mask_strategy": "hard", "fused": fused,
 })

@@ -11,7 +11,6 @@ import pytest
 from kid.config.run_config import RunConfig
 from kid.data.prepare import prepare
 from kid.data.prompt import matched_part, schema_part
-from kid.data.reading import data_options
 from kid.minibench.build import draw_database
 from kid.minibench.patterns import PATTERNS
 from kid.minibench.pretraining import FreshBatches, mentioned_values, prompt_schema
@@ -25,7 +24,7 @@ def tokenizer():
 
 
 def test_prompts_drawn_in_memory_are_those_of_the_pipeline(minibench, tokenizer):
-    rows = prepare(data_options(RunConfig(benchmark="spider", data=str(minibench))), "dev", tokenizer).rows
+    rows = prepare(RunConfig(benchmark="spider", data=str(minibench)), "dev", tokenizer).rows
     items = json.loads((minibench / "dev.json").read_text())
     same = total = 0
     for number in range(20):

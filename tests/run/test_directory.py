@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from kid.config.keys import FREE_ON_RESUME
 from kid.config.recipe import resolve_config
-from kid.config.run_config import FREE_ON_RESUME, dump_config
+from kid.config.run_config import dump_config
 from kid.data.cache import json_hash
 from kid.errors import InputError
 from kid.run import directory
@@ -71,7 +72,7 @@ def test_a_key_that_came_after_a_run_has_its_default_in_it(tmp_path, monkeypatch
     run, everything = config(tmp_path / "run", resume=True), yaml.safe_load(dump_config(config(tmp_path / "run")))
     file = tmp_path / "run" / "config.yaml"
     file.parent.mkdir()
-    for late, other in (("top_p", 0.5), ("databases", ["elsewhere"]), ("mask_token", "[M]")):
+    for late, other in (("weight_decay", 0.5), ("databases", ["elsewhere"]), ("mask_token", "[M]")):
         values = {key: value for key, value in everything.items() if key != late}
         file.write_text(yaml.safe_dump(values, sort_keys=False))
         kept = {key: value for key, value in values.items() if key not in FREE_ON_RESUME}

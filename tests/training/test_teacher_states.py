@@ -166,21 +166,24 @@ def test_every_sample_has_a_place_and_only_what_is_missing_runs(tmp_path):
     assert not all(is_whole(tmp_path, number, others) for number in range(2))
 
 
+PATHS = {"student": "s", "data": "d", "output": "o"}
+
+
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in ("fkd", "rkd")])
 def test_methods_whose_outputs_change_refuse_them(method):
-    flags = {"method": method, "student": "s", "data": "d", "output": "o", "teacher_states": "f"}
+    flags = {"method": method, **PATHS, "teacher_states": "f"}
     if METHODS[method].needs_teacher:
         flags["teacher"] = "t"
     if method == "f-distill":
         flags["teacher_outputs"] = "o.jsonl"
-    why = "has no teacher" if method == "sft" else "makes (some of )?its outputs anew in every step"
+    why = "has no teacher" if method == "sft" else "makes outputs anew in every step"
     with pytest.raises(InputError, match=f"--teacher-states f: method {method} {why}"):
         resolve_config(None, flags)
 
 
 def test_logits_are_not_stored():
     with pytest.raises(InputError, match="--teacher-states f: --fused off takes the teacher's logits"):
-        configuration("rkd", teacher_states="f", fused="off")
+        resolve_config(None, {"method": "rkd", **PATHS, "teacher_states": "f", "fused": "off"})
 
 
 CHANGES = [
