@@ -10,7 +10,7 @@ import random
 import shutil
 from pathlib import Path
 
-from kid.config.benchmarks import BENCHMARKS
+from kid.config.benchmarks import find_split
 from kid.data.faults import Damage
 from kid.data.items import read_items
 from kid.data.questions import find_tables, question_files, split_folders
@@ -31,7 +31,7 @@ def write_split(spider: Path, split: str, output: Path, wanted: int, seed: int) 
     Raises:
         InputError: it is missing or damaged, or has not so many questions.
     """
-    row, damage = BENCHMARKS["spider"][split], Damage()
+    row, damage = find_split("spider", split), Damage()
     folder = output / row.folders[0]
     items = [item for path in question_files(row, split, spider, None) for _, item in read_items(path, damage)]
     damage.raise_unless_skipped()

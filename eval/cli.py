@@ -28,7 +28,7 @@ def add_question_flags(parser: argparse.ArgumentParser) -> None:
     """Which questions, and where their databases lie: for scripts that make no prompts."""
     parser.add_argument("--benchmark", required=True, help=f"one of {', '.join(BENCHMARKS)}")
     parser.add_argument("--data", required=True, metavar="DIR", help="the benchmark's folder")
-    splits = "; ".join(f"{name}: {', '.join(rows)}" for name, rows in BENCHMARKS.items())
+    splits = "; ".join(f"{name}: {', '.join(benchmark.splits)}" for name, benchmark in BENCHMARKS.items())
     parser.add_argument("--split", default="dev", help=f"which questions (default: dev); {splits}")
     parser.add_argument("--questions", metavar="FILE", help="questions of the split, instead of the file in DIR")
     tables_help = "schemas instead of DIR's tables.json (scoring does without)"

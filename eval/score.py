@@ -17,11 +17,11 @@ from kid.data.questions import Question, find_databases, load_questions
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import ENDED_FROM_OUTSIDE, default_workers
 from kid.evaluation.execution_accuracy import (
-    COMPARISON_RULES,
     GOLD_TIMES,
     LESS_PATIENT_SHARE,
     PATIENT_TIMEOUTS,
     Verdict,
+    comparison_rule,
     gold_failures,
     score_predictions,
     worst_case_seconds,
@@ -77,14 +77,12 @@ def parse_arguments() -> argparse.Namespace:
     failures_help = f"write the misses by class and hardness, and {EXAMPLES} examples of each class, to this file"
     parser.add_argument("--failures", metavar="F.md", type=Path, help=failures_help)
     arguments = parser.parse_args()
-    rule = COMPARISON_RULES.get(arguments.benchmark)
-    arguments.timeout = arguments.timeout if arguments.timeout is not None or not rule else rule.seconds
+    rule = comparison_rule(arguments.benchmark, arguments.keep_distinct)
+    arguments.timeout = rule.seconds if arguments.timeout is None else arguments.timeout
     for name in ("workers", "timeout"):
         value = getattr(arguments, name)
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"--{name} {getattr(arguments, name)} is out of range; give a number above 0")
-    if arguments.keep_distinct and arguments.benchmark == "bird":
-        raise InputError("--keep-distinct is for Spider's rule; BIRD's keeps DISTINCT anyway: leave the flag out")
     return arguments
 
 

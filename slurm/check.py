@@ -8,13 +8,12 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from types import ModuleType
 
+from kid.config.benchmarks import BENCHMARKS
 from kid.config.run_config import RunConfig, accumulation_steps
 from kid.data.questions import load_questions
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import check_writable
 from kid.terminal import unescaped
-
-SPLITS = {"spider": ["dev", "dk", "realistic", "syn"]}  # of other benchmarks: dev
 
 
 def check(config: RunConfig, arguments: argparse.Namespace) -> None:
@@ -25,7 +24,7 @@ def check(config: RunConfig, arguments: argparse.Namespace) -> None:
     teacher_there = arguments.teacher_comes or not config.teacher or len(Path(config.teacher).parts) <= 2
     if not teacher_there and not Path(config.teacher).is_dir():
         raise InputError(f"teacher {config.teacher} is not there; train it first (--train-teachers), or name another")
-    splits = arguments.splits.split() or SPLITS.get(config.benchmark, ["dev"])
+    splits = arguments.splits.split() or BENCHMARKS[config.benchmark].cluster_splits
     with redirect_stderr(io.StringIO() if arguments.without_notes else sys.stderr):
         load_questions(config.benchmark, "train", config.data, config.questions)
         for split in splits:

@@ -1,4 +1,4 @@
-"""Benchmarks as data: where the files of each split are, and what their fields are called."""
+"""Benchmarks as data: the files of each split, what their fields are called, and how predictions are scored."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Split:
     questions, optional: question files, concatenated; optional ones may be absent, which is reported.
     tables, databases: looked for in the folders, then in the data folder. All database roots that exist are used.
     tables_required: False if schemas may come from the SQLite files alone.
+    title: in reports; None: no score of the split is reported.
     """
 
     questions: tuple[str, ...]
@@ -26,45 +27,86 @@ class Split:
     question_field: str = "question"
     query_field: str = "query"
     evidence_field: str = "evidence"
+    title: str | None = None
 
 
-def bird_split(split: str, folders: tuple[str, ...]) -> Split:
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark.
+
+    scoring: a key of `kid.evaluation.execution_accuracy.COMPARISON_RULES`.
+    hardness: whether a question without a difficulty of its own has the level by Spider's rule.
+    evidence: whether its runs with and without evidence are reported apart.
+    own_files: whether the files are the user's own: runs on other files are runs on another benchmark.
+    cluster_splits: those that slurm/ evaluates unless others are named.
+    """
+
+    splits: dict[str, Split]
+    scoring: str
+    hardness: bool
+    evidence: bool = False
+    own_files: bool = False
+    cluster_splits: tuple[str, ...] = ("dev",)
+
+
+def bird_split(split: str, folders: tuple[str, ...], title: str | None = None) -> Split:
     return Split(
         (f"{split}.json",),
         folders,
         tables=f"{split}_tables.json",
         databases=(f"{split}_databases",),
         query_field="SQL",
+        title=title,
     )
 
 
-def jsonl_split(split: str) -> Split:
-    return Split((f"{split}.jsonl",), tables_required=False)
+def jsonl_split(split: str, title: str | None = None) -> Split:
+    return Split((f"{split}.jsonl",), tables_required=False, title=title)
 
 
-BENCHMARKS: dict[str, dict[str, Split]] = {
-    "spider": {
-        "train": Split(("train_spider.json",), optional=("train_others.json",)),
-        "dev": Split(("dev.json",)),
-        "dk": Split(("Spider-DK.json",), ("spider_dk",)),
-        "realistic": Split(("spider-realistic.json",), ("spider_realistic",)),
-        "syn": Split(("dev.json",), ("spider_syn",), question_field="SpiderSynQuestion"),
-        "seen": Split(("seen.json",)),
-        "valid": Split(("valid.json",)),
-    },
-    "bird": {
-        "train": bird_split("train", ("", "train")),
-        "dev": bird_split("dev", ("", "dev", "dev_20240627")),
-    },
-    "jsonl": {"train": jsonl_split("train"), "dev": jsonl_split("dev")},
+BENCHMARKS: dict[str, Benchmark] = {
+    "spider": Benchmark(
+        {
+            "train": Split(("train_spider.json",), optional=("train_others.json",)),
+            "dev": Split(("dev.json",), title="Spider-dev"),
+            "dk": Split(("Spider-DK.json",), ("spider_dk",), title="Spider-DK"),
+            "realistic": Split(("spider-realistic.json",), ("spider_realistic",), title="Spider-Real"),
+            "syn": Split(("dev.json",), ("spider_syn",), question_field="SpiderSynQuestion", title="Spider-Syn"),
+            "seen": Split(("seen.json",), title="minibench seen"),
+            "valid": Split(("valid.json",), title="minibench valid"),
+        },
+        scoring="spider",
+        hardness=True,
+        cluster_splits=("dev", "dk", "realistic", "syn"),
+    ),
+    "bird": Benchmark(
+        {
+            "train": bird_split("train", ("", "train")),
+            "dev": bird_split("dev", ("", "dev", "dev_20240627"), "BIRD-dev"),
+        },
+        scoring="bird",
+        hardness=False,
+        evidence=True,
+    ),
+    "jsonl": Benchmark(
+        {"train": jsonl_split("train"), "dev": jsonl_split("dev", "JSONL-dev")},
+        scoring="spider",
+        hardness=True,
+        own_files=True,
+    ),
 }
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """A benchmark. Raises InputError that lists the known ones."""
+    if name not in BENCHMARKS:
+        raise InputError(f"benchmark {name!r} is unknown; choose one of {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name]
 
 
 def find_split(benchmark: str, split: str) -> Split:
     """A benchmark's split. Raises InputError that lists the known ones."""
-    splits = BENCHMARKS.get(benchmark)
-    if splits is None:
-        raise InputError(f"benchmark {benchmark!r} is unknown; choose one of {', '.join(BENCHMARKS)}")
+    splits = find_benchmark(benchmark).splits
     if split not in splits:
         raise InputError(f"split {split!r} of benchmark {benchmark} is unknown; choose one of {', '.join(splits)}")
     return splits[split]

@@ -9,6 +9,7 @@ import yaml
 from kid.config import uses
 from kid.config.benchmarks import BENCHMARKS
 from kid.config.divergences import DIVERGENCES
+from kid.config.mask_strategies import MASK_STRATEGIES
 from kid.config.methods import METHODS
 from kid.config.option import DATA, LOSS, MODELS, OPTIMISATION, REWRITE, RUN, SAMPLING, option
 from kid.errors import InputError
@@ -149,7 +150,7 @@ class RunConfig:
         "random",
         "random; uniform: evenly spaced; hard, easy: where the student's entropy is highest, lowest (one more "
         "forward)",
-        group=REWRITE, affects="variant, plan", used=uses.with_masks, choices=("random", "uniform", "hard", "easy"),
+        group=REWRITE, affects="variant, plan", used=uses.with_masks, choices=MASK_STRATEGIES,
     )
     mask_ratio: float = option(
         0.2, "alpha: share of the output's tokens that the student rewrites (kid)",

@@ -15,8 +15,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from kid.config.benchmarks import find_benchmark
 from kid.data.cache import cache_folder
 from kid.data.questions import Question
+from kid.errors import InputError
 from kid.evaluation.execution import Outcome, run_jobs
 from kid.evaluation.gold_cache import (
     MAX_CACHED_BYTES,
@@ -55,20 +57,22 @@ def _bird_equal(_: str, expected: Sequence[Row], predicted: Sequence[Row]) -> bo
     return bird_results_equal(expected, predicted)
 
 
-SPIDER = ComparisonRule(normalize_query, _spider_equal, 60.0, shared_time=False)
 COMPARISON_RULES = {
-    "spider": SPIDER,
+    "spider": ComparisonRule(normalize_query, _spider_equal, 60.0, shared_time=False),
     "bird": ComparisonRule(first_query, _bird_equal, 30.0, shared_time=True),
-    "jsonl": SPIDER,
 }
 
 
-def comparison_rule(benchmark: str, keep_distinct: bool) -> ComparisonRule:
-    """A benchmark's rule; one that keeps DISTINCT, as the official code's option of this name does, if asked to."""
-    rule = COMPARISON_RULES[benchmark]
-    if keep_distinct and rule.normalize is normalize_query:
-        return replace(rule, normalize=partial(normalize_query, keep_distinct=True))
-    return rule
+def comparison_rule(benchmark: str, keep_distinct: bool = False) -> ComparisonRule:
+    """A benchmark's rule; one that keeps DISTINCT, as the official code's option of this name does, if asked to.
+
+    Raises:
+        InputError: the benchmark is unknown, or asked to keep the DISTINCT that its rule keeps anyway.
+    """
+    rule = COMPARISON_RULES[find_benchmark(benchmark).scoring]
+    if keep_distinct and rule.normalize is not normalize_query:
+        raise InputError("--keep-distinct is for Spider's rule; BIRD's keeps DISTINCT anyway: leave the flag out")
+    return replace(rule, normalize=partial(normalize_query, keep_distinct=True)) if keep_distinct else rule
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def score_predictions(
         databases: the SQLite files of each db_id; results must agree on every one (EX: one file, TS: many).
         workers: number of processes (default: cores).
         limits: what each query may use (default: the time limit of the benchmark's rule).
-        benchmark: a key of `COMPARISON_RULES`.
+        benchmark: a key of `kid.config.benchmarks.BENCHMARKS`.
         title: the progress bar's title.
         keep_distinct: see `comparison_rule`.
 
@@ -146,7 +150,7 @@ def score_predictions(
     Raises:
         RunError: a database cannot be read any more; no prediction is wrong for that.
     """
-    limits = limits or Limits(seconds=COMPARISON_RULES[benchmark].seconds)
+    limits = limits or Limits(seconds=comparison_rule(benchmark).seconds)
     pairs = [pair for pair in zip(questions, predictions, strict=True) if not pair[0].fault]
     remove_unfinished(cache_folder())
     patience = {q.db_id: Patience(limits.seconds) for q, _ in pairs}

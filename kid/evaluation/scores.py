@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from kid.config.benchmarks import BENCHMARKS
 from kid.data.database import check_not_in_use
 from kid.data.questions import Question
 from kid.errors import InputError
@@ -94,8 +95,8 @@ def check_made_suite(test_suite: Path, made: Mapping[str, dict], db_ids: Sequenc
 
 
 def question_hardness(benchmark: str, question: Question) -> str | None:
-    """The difficulty that the question's file gives, else the level by Spider's rule (None for BIRD)."""
-    if question.difficulty or benchmark == "bird" or question.fault:
+    """The difficulty that the question's file gives, else the level by Spider's rule if the benchmark has levels."""
+    if question.difficulty or question.fault or not BENCHMARKS[benchmark].hardness:
         return question.difficulty or None
     return spider_hardness(question.query)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from kid.config.benchmarks import BENCHMARKS
 from kid.config.methods import METHODS
 from kid.report.names import canonical_model, model_names, short_name
 from kid.report.rows import METHOD_LABELS, Row, metrics_of
@@ -89,11 +90,11 @@ def group_runs(runs: Sequence[Run], remarks: list[str]) -> list[Group]:
         distinct = sorted({full for student, full in students.items() if short_name(student) == name})
         if len(distinct) > 1:
             remarks.append(f"{' and '.join(distinct)} are other models by their paths, so each has tables of its own")
-    jsonl_benchmarks = {run.benchmark_key for run in runs if run.config.benchmark == "jsonl"}
+    with_own_files = {run.benchmark_key for run in runs if BENCHMARKS[run.config.benchmark].own_files}
     by_student: dict[str, list[Run]] = {}
     for run in runs:
         name = students[run.config.student]
-        if run.benchmark_key in jsonl_benchmarks and len(jsonl_benchmarks) > 1:
+        if run.benchmark_key in with_own_files and len(with_own_files) > 1:
             name += f" on {run.config.questions or run.config.data}"  # other questions are not comparable
         by_student.setdefault(name, []).append(run)
     groups = [make_group(name, student_runs, runs, teachers, remarks) for name, student_runs in by_student.items()]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kid.config.benchmarks import BENCHMARKS
 from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
 from kid.errors import InputError
@@ -48,11 +49,17 @@ class Run:
 
     @property
     def benchmark_key(self) -> tuple:
-        """The benchmark the run was trained on; for BIRD also whether with evidence, for JSONL also the files."""
-        config = self.config
-        if config.benchmark == "jsonl":
-            return "jsonl", None, os.path.abspath(config.data), config.questions and os.path.abspath(config.questions)
-        return config.benchmark, config.evidence if config.benchmark == "bird" else None
+        """The benchmark the run was trained on; where that makes a difference, whether with evidence, and the files."""
+        config, benchmark = self.config, BENCHMARKS[self.config.benchmark]
+        evidence = config.evidence if benchmark.evidence else None
+        if benchmark.own_files:
+            return (
+                config.benchmark,
+                evidence,
+                os.path.abspath(config.data),
+                config.questions and os.path.abspath(config.questions),
+            )
+        return config.benchmark, evidence
 
     @property
     def dev_column(self) -> ScoreColumn:

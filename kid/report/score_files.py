@@ -8,22 +8,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kid.config.benchmarks import BENCHMARKS
 from kid.config.run_config import RunConfig
 from kid.report.names import canonical_model
 
-# (benchmark, split, with evidence: BIRD only) -> heading, in the order of the paper's Table 3.
+# (benchmark, split, with evidence: None where that makes no difference)
 ScoreColumn = tuple[str, str, bool | None]
-SCORE_COLUMNS: dict[ScoreColumn, str] = {
-    ("spider", "dev", None): "Spider-dev",
-    ("bird", "dev", False): "BIRD-dev w/o EK",
-    ("bird", "dev", True): "BIRD-dev w/ EK",
-    ("spider", "dk", None): "Spider-DK",
-    ("spider", "realistic", None): "Spider-Real",
-    ("spider", "syn", None): "Spider-Syn",
-    ("spider", "seen", None): "minibench seen",
-    ("spider", "valid", None): "minibench valid",
-    ("jsonl", "dev", None): "JSONL-dev",
-}
+
+
+def score_columns() -> dict[ScoreColumn, str]:
+    """Column -> heading, in the order of the paper's Table 3: what every benchmark has, then the other splits."""
+    found: dict[ScoreColumn, str] = {}
+    for name, benchmark in BENCHMARKS.items():
+        for split, files in benchmark.splits.items():
+            if files.title and benchmark.evidence:
+                found |= {(name, split, False): f"{files.title} w/o EK", (name, split, True): f"{files.title} w/ EK"}
+            elif files.title:
+                found[name, split, None] = files.title
+    return dict(sorted(found.items(), key=lambda column: column[0][1] != "dev"))
+
+
+SCORE_COLUMNS = score_columns()
 EXPOSURE_FILE = "exposure_bias.json"
 WRONG_FORMAT = "it is not what {} writes; make it again"
 
@@ -124,7 +129,7 @@ def parse_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | N
     ):
         return None, WRONG_FORMAT.format("eval/score.py")
     benchmark, split, evidence = (content.get(key) for key in ("benchmark", "split", "evidence"))
-    if benchmark != "bird":
+    if benchmark not in BENCHMARKS or not BENCHMARKS[benchmark].evidence:
         evidence = None
     elif not isinstance(evidence, bool):
         evidence = config.evidence

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from kid.config.mask_strategies import MASK_STRATEGIES
 from kid.randomness import FILL, MASK, sample_generator, sample_uniforms
 from kid.training.passes import ENTROPIES, Y_HAT, MicroBatch, Pass, Y
 from kid.training.readout import entropies, predictions
@@ -24,28 +24,20 @@ def mask_count(mask_ratio: float, length: int) -> int:
     return min(length, max(1, round(mask_ratio * length)))
 
 
-def select_random(length: int, count: int, generator: np.random.Generator) -> np.ndarray:
-    """The paper's strategy "Random": `count` positions in [0, length), uniform without replacement."""
-    return generator.choice(length, size=count, replace=False)
-
-
-def select_uniform(length: int, count: int, generator: np.random.Generator) -> np.ndarray:
-    """The paper's strategy "Uniform": `count` positions in [0, length), evenly spaced from a random offset."""
-    offset = generator.integers(max(1, length))
-    return (np.arange(count) * length + offset) // max(1, count)
-
-
-BY_RULE = {"random": select_random, "uniform": select_uniform}
-
-
 def select_by_rule(
-    strategy: str, lengths: Sequence[int], positions: Sequence[int], mask_ratio: float, seed: int, step: int, width: int
+    strategy: str,
+    outputs: Sequence[Sequence[int]],
+    positions: Sequence[int],
+    mask_ratio: float,
+    seed: int,
+    step: int,
+    width: int,
 ) -> Tensor:
     """Which output tokens of a micro-batch are masked by a strategy that does not depend on the student.
 
     Args:
-        strategy: a key of `BY_RULE`.
-        lengths: |y| of each sample without EOS, [B].
+        strategy: a key of `MASK_STRATEGIES` that needs no entropies.
+        outputs: token ids of y of each sample without EOS, [B] sequences of length |y|.
         positions: each sample's position in the global batch, [B].
         step: optimizer step, from 0.
         width: output tokens of the padded micro-batch.
@@ -53,18 +45,22 @@ def select_by_rule(
     Returns:
         bool [B, width]; EOS and padding are never masked.
     """
-    masked = torch.zeros(len(lengths), width, dtype=torch.bool)
-    for row, (length, position) in enumerate(zip(lengths, positions, strict=True)):
+    select = MASK_STRATEGIES[strategy].select
+    masked = torch.zeros(len(outputs), width, dtype=torch.bool)
+    for row, (token_ids, position) in enumerate(zip(outputs, positions, strict=True)):
         generator = sample_generator(seed, step, position, MASK)
-        masked[row, torch.from_numpy(BY_RULE[strategy](length, mask_count(mask_ratio, length), generator))] = True
+        masked[row, torch.from_numpy(select(token_ids, mask_count(mask_ratio, len(token_ids)), generator))] = True
     return masked
 
 
-def select_by_entropy(strategy: str, lengths: Sequence[int], mask_ratio: float, entropies: Tensor) -> Tensor:
+def select_by_entropy(
+    strategy: str, token_ids: Tensor, lengths: Sequence[int], mask_ratio: float, entropies: Tensor
+) -> Tensor:
     """Which output tokens are masked where the student's own distribution decides; ties go to the first.
 
     Args:
-        strategy: "hard" (highest entropy: lowest confidence) or "easy" (lowest).
+        strategy: a key of `MASK_STRATEGIES` that needs entropies.
+        token_ids: y, int64 [B, width].
         lengths: |y| of each sample without EOS, [B].
         entropies: of the student's distribution at each output position, given y before it, [B, width]; the values at
             EOS and padding are not used.
@@ -75,8 +71,8 @@ def select_by_entropy(strategy: str, lengths: Sequence[int], mask_ratio: float, 
     device, width = entropies.device, entropies.shape[1]
     counts = torch.tensor([mask_count(mask_ratio, length) for length in lengths], device=device)
     eligible = torch.arange(width, device=device) < torch.tensor(lengths, device=device)[:, None]
-    keys = (entropies if strategy == "easy" else -entropies).masked_fill(~eligible, torch.inf)
-    order = keys.argsort(dim=1, stable=True)
+    priorities = MASK_STRATEGIES[strategy].select(token_ids, entropies)
+    order = (-priorities).masked_fill(~eligible, torch.inf).argsort(dim=1, stable=True)
     first = torch.arange(width, device=device) < counts[:, None]
     return torch.zeros_like(eligible).scatter(1, order, first)
 
@@ -88,7 +84,7 @@ def mask_by_rule(work: MicroBatch, step_passes: list[Pass]) -> None:
     if Y_HAT in [this.reads for this in step_passes] and ENTROPIES not in given:
         masked = select_by_rule(
             config.mask_strategy,
-            work.lengths,
+            [sample.completion_ids[:-1] if sample else [] for sample in batch.samples],
             batch.positions,
             config.mask_ratio,
             config.seed,
@@ -103,7 +99,7 @@ def mask_by_entropy(work: MicroBatch, this: Pass, states: Tensor) -> None:
     config, inside = work.config, work.batch.completion_mask
     values = entropies(config, work.student, states)
     profile = values.new_zeros(inside.shape).masked_scatter(inside, values)
-    work.mask(select_by_entropy(config.mask_strategy, work.lengths, config.mask_ratio, profile))
+    work.mask(select_by_entropy(config.mask_strategy, work.outputs[Y], work.lengths, config.mask_ratio, profile))
 
 
 def write_predictions(work: MicroBatch, this: Pass, states: Tensor) -> None:

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kid.config.mask_strategies import MASK_STRATEGIES
 from kid.config.methods import IMPERFECT, METHODS, MLE_SOURCES, ON_POLICY
 from kid.config.run_config import RunConfig
 from kid.data.batching import Batch
 from kid.models.pretrained import TokenIds
-
-# The masking strategies that need the student's entropies, i.e. one more forward on y.
-BY_ENTROPY = ("hard", "easy")
 
 # Which model runs, what it reads after the prompt, and what is taken from it.
 STUDENT, TEACHER = "student", "teacher"
@@ -43,7 +41,7 @@ def passes(config: RunConfig, source: str) -> list[Pass]:
     gold_mle = rewrites and config.mle_on == "gold"
     table = [
         (source == ON_POLICY, STUDENT, OWN_TOKENS, (Y,)),
-        (rewrites and config.mask_strategy in BY_ENTROPY, STUDENT, Y, (ENTROPIES,)),
+        (rewrites and MASK_STRATEGIES[config.mask_strategy].needs_entropies, STUDENT, Y, (ENTROPIES,)),
         (rewrites and config.rewrite == "predict", STUDENT, MASKED_Y, (PREDICTIONS,)),
         (distils, TEACHER, y, (HIDDEN_STATES,)),
         (not gold_mle, STUDENT, y, kd + mle),

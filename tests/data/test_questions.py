@@ -226,8 +226,8 @@ def test_unknown_names_list_what_there_is(folder):
 
 
 def test_a_new_benchmark_is_a_row(folder, monkeypatch):
-    from kid.config.benchmarks import Split
+    from kid.config.benchmarks import Benchmark, Split
 
-    monkeypatch.setitem(BENCHMARKS, "sixth", {"dev": Split(("d.json",), query_field="sql")})
+    monkeypatch.setitem(BENCHMARKS, "sixth", Benchmark({"dev": Split(("d.json",), query_field="sql")}, "spider", True))
     write(folder / "d.json", [{"db_id": "d", "question": "q", "sql": "SELECT 6"}])
     assert load_questions("sixth", "dev", folder)[0].query == "SELECT 6"

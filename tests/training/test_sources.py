@@ -123,7 +123,7 @@ def test_imperfect_data_is_the_students_own_prediction():
     changed = 0
     for batch in batches_of(config, 0):
         written, chosen = imperfect(config, student, batch, 0, TOKENS)
-        inner = [max(0, n - 1) for n in batch.lengths]
+        inner = [sample.completion_ids[:-1] if sample else [] for sample in batch.samples]
         assert torch.equal(chosen, select_by_rule("random", inner, batch.positions, 0.5, 5, 0, written.shape[1]))
         assert torch.equal(written[~chosen], batch.completion_ids[~chosen])
         for row, length in enumerate(batch.lengths):
