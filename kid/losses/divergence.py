@@ -11,11 +11,14 @@ is infinite (KL(a || b) with b = 0 < a), so is the value. A row without a finite
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from kid.losses import terms
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,27 @@ def skewed_reverse_kl(student: Tensor, teacher: Tensor, weight: float) -> Tensor
     return kl(student, log_mixture(student, teacher, weight))
 
 
+@dataclass(frozen=True)
+class Divergence:
+    """One divergence; its name and the key of its weight are in kid/config/divergences.py.
+
+    value: the reference, (log q, log p, weight) [N, V] -> [N].
+    terms: the fused head's, (p, q, log q - log p, weight) [n, C] -> (value [n], q f' [n, C]); see kid/losses/terms.py.
+    in_kernel: whether the Triton kernel computes it too; else a GPU takes `terms`.
+    """
+
+    value: Callable[[Tensor, Tensor, float], Tensor]
+    terms: Callable[[Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor]]
+    in_kernel: bool = False
+
+
 DIVERGENCES = {
-    "fkl": forward_kl,
-    "rkl": reverse_kl,
-    "jsd": jensen_shannon,
-    "tvd": total_variation,
-    "skew-fkl": skewed_forward_kl,
-    "skew-rkl": skewed_reverse_kl,
+    "fkl": Divergence(forward_kl, terms.forward_kl, in_kernel=True),
+    "rkl": Divergence(reverse_kl, terms.reverse_kl, in_kernel=True),
+    "jsd": Divergence(jensen_shannon, terms.jensen_shannon, in_kernel=True),
+    "tvd": Divergence(total_variation, terms.total_variation, in_kernel=True),
+    "skew-fkl": Divergence(skewed_forward_kl, terms.skewed_forward_kl, in_kernel=True),
+    "skew-rkl": Divergence(skewed_reverse_kl, terms.skewed_reverse_kl, in_kernel=True),
 }
 
 
@@ -120,7 +137,7 @@ def divergence(
     dtype = torch.promote_types(student_logits.dtype, torch.float32)
     student = F.log_softmax(student_logits[:, :common].to(dtype) / temperature, dim=-1)
     teacher = F.log_softmax(teacher_logits[:, :common].to(dtype) / temperature, dim=-1)
-    return DIVERGENCES[name](student, teacher, weight) * temperature**2
+    return DIVERGENCES[name].value(student, teacher, weight) * temperature**2
 
 
 def negative_log_likelihood(student_logits: Tensor, targets: Tensor) -> Tensor:

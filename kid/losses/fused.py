@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from kid.losses import torch_rows
-from kid.losses.divergence import RowStatistics
+from kid.losses.divergence import DIVERGENCES, RowStatistics
 from kid.losses.head import Head, add_weight_gradient, project, pull_back
 from kid.losses.torch_rows import Objective
 
@@ -77,10 +77,16 @@ def plan_chunks(
     return ChunkPlan(rows if rows < TILE else rows // TILE * TILE, tile)
 
 
-def row_backend(name: str | None, device: torch.device, dtype: torch.dtype) -> tuple[Callable[..., None], int]:
-    """(its `fill_row_statistics`, tensors of scratch it needs). None: Triton for fp32 logits on a GPU, else torch."""
+def row_backend(
+    name: str | None, device: torch.device, dtype: torch.dtype, divergence: str | None
+) -> tuple[Callable[..., None], int]:
+    """(its `fill_row_statistics`, tensors of scratch it needs).
+
+    None: Triton for fp32 logits on a GPU and a divergence that its kernel has, else torch.
+    """
     if name is None:
         usable = device.type == "cuda" and dtype == torch.float32 and importlib.util.find_spec("triton")
+        usable = usable and (divergence is None or DIVERGENCES[divergence].in_kernel)
         name = "triton" if usable else "torch"
     if name == "torch":
         return torch_rows.fill_row_statistics, torch_rows.SCRATCH
@@ -118,7 +124,7 @@ def fused_losses(
         targets: int64 [N], the gold ids; None: no likelihood.
         weights: [N]; None: 1 each. A row of weight 0 is skipped, whatever it holds, target included; its statistics are
             0.
-        divergence: "fkl", "rkl", "jsd", "tvd", "skew-fkl" or "skew-rkl"; None: no teacher.
+        divergence: a key of `kid.losses.divergence.DIVERGENCES`; None: no teacher.
         temperature: T; the divergence's logits are divided by it, the divergence is multiplied by T^2.
         mixture_weight: in (0, 1), JSD's beta, the skewed KLs' alpha.
         vocabulary: ids from here on only pad the vocabulary and are not taken for the argmax; None: all count.
@@ -131,8 +137,8 @@ def fused_losses(
     heads = [student_head] if divergence is None else [student_head, teacher_head]
     if (divergence is None) != (teacher_head is None) or (teacher_head is None) != (teacher_hidden is None):
         raise ValueError("a divergence, the teacher's hidden states and its head go together: give all three or none")
-    if divergence is not None and divergence not in torch_rows.DIVERGENCES:
-        raise ValueError(f"unknown divergence {divergence!r}; choose one of {', '.join(torch_rows.DIVERGENCES)}")
+    if divergence is not None and divergence not in DIVERGENCES:
+        raise ValueError(f"unknown divergence {divergence!r}; choose one of {', '.join(DIVERGENCES)}")
     inputs = [student_hidden, teacher_hidden, targets, weights]
     if any(tensor is not None and len(tensor) != len(student_hidden) for tensor in inputs):
         raise ValueError(f"inputs differ in rows: {[None if t is None else len(t) for t in inputs]}")
@@ -148,7 +154,7 @@ def fused_losses(
     wide = torch.promote_types(student_hidden.dtype, torch.float32)
     if weights is None:
         weights = student_hidden.new_ones(len(student_hidden))
-    rows = row_backend(backend, student_hidden.device, wide)
+    rows = row_backend(backend, student_hidden.device, wide, divergence)
     loss, *statistics = FusedHead.apply(
         student_hidden, student_head.weight, student_head.bias, weights.to(wide), student_head, teacher_hidden,
         teacher_head, targets, objective, memory_mb, rows, torch.is_grad_enabled(),

@@ -13,8 +13,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from kid.losses.divergence import RowStatistics
-from kid.losses.torch_rows import FAR, Objective
+from kid.losses.divergence import DIVERGENCES, RowStatistics
+from kid.losses.terms import FAR
+from kid.losses.torch_rows import Objective
 
 BLOCK = 4096
 WARPS = 8
@@ -58,7 +59,7 @@ def divergence_terms(p, q, log_ratio, weight, DIVERGENCE: tl.constexpr):
         m_over_p = (1 - weight) * tl.exp(ratio) + weight
         value = -p * tl.log(m_over_p)
         slope = (weight - 1) * q / m_over_p
-    else:  # skew-rkl
+    elif DIVERGENCE == "skew-rkl":
         log_q_over_m = -tl.log((1 - weight) * tl.exp(-ratio) + weight)
         value = q * log_q_over_m
         slope = q * (log_q_over_m - weight * tl.exp(log_q_over_m))
@@ -190,9 +191,12 @@ def fill_row_statistics(
 
     Raises:
         TypeError: logits of another dtype.
+        ValueError: a divergence that the kernel does not compute.
     """
     if student.dtype != torch.float32:
         raise TypeError(f"the Triton backend computes in fp32, not {student.dtype}; use backend='torch'")
+    if objective.divergence is not None and not DIVERGENCES[objective.divergence].in_kernel:
+        raise ValueError(f"the Triton kernel does not compute {objective.divergence}; use backend='torch'")
     some = student  # stands for what is not there and not read
     with torch.cuda.device(student.device) if student.is_cuda else nullcontext():
         row_kernel[(len(student),)](

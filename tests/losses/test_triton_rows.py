@@ -9,8 +9,9 @@ import torch
 from helpers.fused_problems import near
 from helpers.launcher import ROOT
 
-from kid.losses import triton_rows
-from kid.losses.divergence import DIVERGENCES, RowStatistics
+from kid.losses import torch_rows, triton_rows
+from kid.losses.divergence import DIVERGENCES, Divergence, RowStatistics
+from kid.losses.fused import row_backend
 from kid.losses.torch_rows import Objective
 
 COMPILE = """
@@ -84,3 +85,15 @@ def test_another_precision_is_refused():
     logits = torch.zeros(1, 4, dtype=torch.float64)
     with pytest.raises(TypeError, match=r"in fp32, not torch\.float64"):
         triton_rows.fill_row_statistics(logits, None, None, torch.ones(1), None, None, None)
+
+
+def test_a_divergence_that_the_kernel_lacks_is_no_other_one(monkeypatch):
+    """On a GPU torch computes it; whoever asks the kernel for it is refused."""
+    monkeypatch.setitem(DIVERGENCES, "seventh", Divergence(DIVERGENCES["tvd"].value, DIVERGENCES["tvd"].terms))
+    for name, module in (("seventh", torch_rows), ("tvd", triton_rows)):
+        chosen, _ = row_backend(None, torch.device("cuda"), torch.float32, name)
+        assert chosen is module.fill_row_statistics
+    logits = torch.zeros(1, 4)
+    objective = Objective("seventh", 1.0, 1.0, 1.0, 0.5, common=4, vocabulary=4)
+    with pytest.raises(ValueError, match="does not compute seventh"):
+        triton_rows.fill_row_statistics(logits, logits, None, torch.ones(1), objective, None, None)
