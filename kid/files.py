@@ -81,6 +81,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             partial.unlink(missing_ok=True)
 
 
+def move_into_place(partial: Path, folder: Path) -> None:
+    """Rename a folder that was written beside its place, so that it appears there whole or not at all.
+
+    All of it is on disk before. Nothing may be in its place, or an empty folder. Raises OSError.
+    """
+    for path in (*partial.rglob("*"), partial):
+        if not path.is_symlink():
+            sync(path)
+    partial.rename(folder)
+    sync(folder.parent)
+
+
 def drop_torn_line(path: Path) -> None:
     """Cut off an incomplete last line that a killed run left, so that the next line can be appended."""
     if path.exists():

@@ -21,6 +21,7 @@ AFFECTS = {
     "decoding": "outputs that a model generates",
     "training": "the training: runs that differ in it do not compare methods fairly",
     "variant": "the method: runs that differ in it are variants of one",
+    "card": "what a published model says of its training, besides its variant",
     "speed": "the seconds of a step",
     "plan": "the memory or time that train/plan.py estimates",
     "teacher alone": "the scripts that run the teacher over a training set",

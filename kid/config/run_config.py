@@ -38,12 +38,15 @@ class RunConfig:
     )
     lora_rank: int = option(
         64, "rank of the student's LoRA; 0 trains all weights",
-        group=MODELS, affects="training, speed, plan", low=0, high=4096,
+        group=MODELS, affects="training, speed, plan, card", low=0, high=4096,
     )
-    lora_alpha: float = option(32.0, "LoRA's alpha", group=MODELS, affects="training", used=uses.with_lora, low=1e-9)
+    lora_alpha: float = option(
+        32.0, "LoRA's alpha",
+        group=MODELS, affects="training, card", used=uses.with_lora, low=1e-9,
+    )
     lora_dropout: float = option(
         0.0, "dropout before LoRA's A",
-        group=MODELS, affects="training", used=uses.with_lora, low=0.0, high=0.99,
+        group=MODELS, affects="training, card", used=uses.with_lora, low=0.0, high=0.99,
     )
 
     benchmark: str = option(
@@ -75,7 +78,7 @@ class RunConfig:
     )
     evidence: bool = option(
         True, "write BIRD's external knowledge before the question",
-        group=DATA, affects="prompts, prediction",
+        group=DATA, affects="prompts, prediction, card",
     )
     schema_filter: str = option(
         "lexical",
@@ -86,11 +89,11 @@ class RunConfig:
     )
     max_prompt_length: int = option(
         1024, "tokens; a longer prompt has its schema filtered, then cut from the left",
-        group=DATA, affects="prompts, prediction, training, speed, plan", low=1,
+        group=DATA, affects="prompts, prediction, training, speed, plan, card", low=1,
     )
     max_completion_length: int = option(
         128, "tokens with EOS; a longer gold SQL is left out of training",
-        group=DATA, affects="prediction, training, speed, plan", low=1,
+        group=DATA, affects="prediction, training, speed, plan, card", low=1,
     )
     strict_length: bool = option(
         False, "a prompt or output over its limit is an error",
@@ -188,28 +191,31 @@ class RunConfig:
         group=SAMPLING, affects="inputs", used=uses.with_teacher_outputs,
     )
 
-    epochs: int = option(8, "passes over the training set", group=OPTIMISATION, affects="training", low=1)
+    epochs: int = option(8, "passes over the training set", group=OPTIMISATION, affects="training, card", low=1)
     max_steps: int | None = option(
         None, "stop after so many optimizer steps; the schedule ends there too",
-        group=OPTIMISATION, affects="training", low=1,
+        group=OPTIMISATION, affects="training, card", low=1,
     )
     batch_size: int = option(
         16, "sequences per optimizer step, over all ranks",
-        group=OPTIMISATION, affects="training, speed, plan", low=1,
+        group=OPTIMISATION, affects="training, speed, plan, card", low=1,
     )
     micro_batch_size: int = option(
         2, "sequences per rank and forward pass",
         group=OPTIMISATION, affects="speed, plan, teacher alone", low=1,
     )
-    lr: float = option(2e-4, "peak learning rate", group=OPTIMISATION, affects="training", low=0.0)
+    lr: float = option(2e-4, "peak learning rate", group=OPTIMISATION, affects="training, card", low=0.0)
     warmup_ratio: float = option(
         0.05, "share of the steps over which lr rises; it then falls along a cosine",
-        group=OPTIMISATION, affects="training", low=0, high=1,
+        group=OPTIMISATION, affects="training, card", low=0, high=1,
     )
-    weight_decay: float = option(0.0, "AdamW's decoupled weight decay", group=OPTIMISATION, affects="training", low=0.0)
+    weight_decay: float = option(
+        0.0, "AdamW's decoupled weight decay",
+        group=OPTIMISATION, affects="training, card", low=0.0,
+    )
     max_grad_norm: float = option(
         1.0, "gradients are clipped to this norm; 0: never",
-        group=OPTIMISATION, affects="training", low=0.0,
+        group=OPTIMISATION, affects="training, card", low=0.0,
     )
     prefix: bool = option(
         True,
@@ -240,7 +246,7 @@ class RunConfig:
     )
     seed: int = option(
         0, "of everything random",
-        group=OPTIMISATION, affects="prompts, teacher alone", low=0, high=2**31 - 1,
+        group=OPTIMISATION, affects="prompts, teacher alone, card", low=0, high=2**31 - 1,
     )
 
     output: str = option("", "the run's directory", group=RUN, affects="files", free_on_resume=True)

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from kid.errors import InputError
-from kid.files import file_sha256, sync, write_atomically
+from kid.files import file_sha256, move_into_place, write_atomically
 
 # Hashes of files from this size on are stored, and reused while path, size and modification time stay the same.
 MIN_MEMOISED_BYTES = 16 * 2**20
@@ -93,17 +93,14 @@ def raise_error(error: OSError) -> None:
 
 
 def sign(folder: Path) -> None:
-    """Write the sizes and SHA-256 of all files of a folder into its manifest, and wait until all of it is on disk."""
+    """Write the sizes and SHA-256 of all files of a folder into its manifest."""
     files, folders = files_of(folder)
     listed = {}
     for path in files:
         listed[str(path.relative_to(folder))] = [path.stat().st_size, file_sha256(path)]
-        sync(path)
     manifest = folder / MANIFEST
     names = [str(path.relative_to(folder)) for path in folders]
     manifest.write_text(json.dumps({"files": listed, "folders": names}), encoding="utf-8")
-    for path in (manifest, *folders, folder):
-        sync(path)
 
 
 def find_damage(folder: Path) -> str | None:
@@ -192,8 +189,7 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
                     partial.mkdir()
                     build(partial)
                     sign(partial)
-                    partial.rename(folder)
-                    sync(folder.parent)
+                    move_into_place(partial, folder)
             finally:
                 remove_entry(partial)
     except OSError as error:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from yaml import YAMLError, safe_dump
 
-from kid.config.methods import IMPERFECT, METHODS, ON_POLICY
+from kid.config.keys import keys_affecting, unused_reason
+from kid.config.methods import METHODS
 from kid.config.run_config import RunConfig
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.schema import Column, Schema, Table
@@ -17,16 +19,6 @@ from kid.report.names import short_name
 from kid.report.score_files import SCORE_COLUMNS, accuracy_percent, read_scores
 from kid.report.text import inline_code, inline_markdown, markdown_table, one_line
 
-# Rows of the card's table of settings; those that a method does not use are skipped.
-SETTINGS = (
-    "lora_rank", "lora_alpha", "lora_dropout", "epochs", "max_steps", "batch_size", "lr", "warmup_ratio",
-    "weight_decay", "max_grad_norm", "reduction", "seed", "max_prompt_length", "max_completion_length", "evidence",
-)  # fmt: skip
-TEACHER_SETTINGS = ("temperature", "kd_weight", "mle_weight")
-SOURCE_SETTINGS = {
-    IMPERFECT: ("mask_ratio", "mask_strategy", "rewrite", "fill", "mle_on"),
-    ON_POLICY: ("sample_temperature", "top_p"),
-}
 EXAMPLE_SCHEMA = Schema(
     "concert",
     (
@@ -40,52 +32,9 @@ EXAMPLE_PROMPT = (
     + matched_part(EXAMPLE_SCHEMA, {("singer", "country"): ["France"]})
     + question_part("How many singers are from France?")
 )
-USAGE = '''\
-from transformers import AutoModelForCausalLM, {tokenizer_class}
-
-folder = "."  # this one, or the hub id it has got
-tokenizer = {tokenizer_class}.from_pretrained(folder)
-model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
-prompt = """\\
-{prompt}"""
-ids = tokenizer(prompt, return_tensors="pt").input_ids
-output = model.generate(ids, max_new_tokens={limit})
-print(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True, clean_up_tokenization_spaces=False))
-'''
-CARD = """\
----
-{metadata}---
-
-# {title}
-
-{student}, trained for text-to-SQL by KID's method `{method}`: {training}.
-Questions in the layout of {benchmark}, from {data}. {weights}, in {dtype}.
-
-## Use
-
-The prompt is the schema of the database, values of it that the question mentions, and the question{evidence}.
-The model goes on with the SQL and ends with EOS. No chat template.
-
-```python
-{usage}```
-
-In vLLM (which has Qwen2 and LLaMA, not CodeGen) ask for completions, not chat, at temperature 0.
-KID's `eval/ask.py --model DIR --database x.sqlite "question"` writes the prompt out of an SQLite file.
-
-## Scores
-
-{scores}
-
-## Training
-
-{settings}
-
-## Versions
-
-{versions}
-
-Exported with {command}.
-"""
+CARD = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True
+)
 
 
 def public_name(name: str) -> tuple[str, bool]:
@@ -132,11 +81,7 @@ def plain(value: object) -> object:
 
 
 def settings_table(config: RunConfig, step: int | None) -> str:
-    method = METHODS[config.method]
-    names = [*SETTINGS, *(TEACHER_SETTINGS if method.needs_teacher else ())]
-    names += [name for source in method.sources for name in SOURCE_SETTINGS.get(source, ())]
-    if not config.lora_rank:
-        names = [name for name in names if not name.startswith("lora_")]
+    names = [name for name in (*keys_affecting("card"), *keys_affecting("variant")) if not unused_reason(name, config)]
     rows = [(name, getattr(config, name)) for name in names if getattr(config, name) is not None]
     return markdown_table(["setting", "value"], [*rows, *([("exported after step", step)] if step else [])], left=2)
 
@@ -189,18 +134,17 @@ def model_card(
     weights = (
         "A LoRA adapter merged into its base, summed in fp32 and rounded once" if config.lora_rank else "All weights"
     )
-    card = CARD.format(
+    card = CARD.get_template("card.md.jinja").render(
         metadata=metadata,
         title=inline_markdown(run.resolve().name),
         student=inline_code(student),
-        method=config.method,
+        config=config,
         training=training,
-        benchmark=config.benchmark,
         data=inline_code(Path(config.data).name),
         weights=weights,
         dtype=dtype,
-        evidence=" after its evidence, if any" if config.evidence else "",
-        usage=USAGE.format(tokenizer_class=tokenizer_class, prompt=EXAMPLE_PROMPT, limit=config.max_completion_length),
+        tokenizer_class=tokenizer_class,
+        prompt=EXAMPLE_PROMPT,
         scores=scores,
         settings=settings_table(config, step),
         versions=versions_table(run),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError
@@ -21,7 +21,7 @@ from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
 from kid.errors import InputError
 from kid.export.card import EXAMPLE_PROMPT, model_card
-from kid.files import check_writable
+from kid.files import check_writable, move_into_place, remove_folder
 from kid.models.dropout import keep_dropout_of
 from kid.models.hashes import check_hashes, file_digest, read_hashes, write_hashes
 from kid.models.loading import DTYPES, add_adapter, load_causal_lm, stored_tensors
@@ -230,16 +230,6 @@ def auto_tokenizer_matches(folder: Path) -> bool:
     return found == load_tokenizer(folder, "--output")(EXAMPLE_PROMPT).input_ids
 
 
-def sync_to_disk(folder: Path) -> None:
-    """Flushes the folder and everything in it to the disk."""
-    for path in (*folder.rglob("*"), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def free_name(folder: Path) -> Path:
     """A name beside `folder` for a damaged one: NAME.damaged, or the first NAME.damaged-2, -3 ... that is not taken."""
     names = (f"{folder.name}.damaged{suffix}" for suffix in ("", *map("-{}".format, range(2, 10_000))))
@@ -258,38 +248,29 @@ def atomic_directory(folder: Path, aside: Path | None = None) -> Iterator[Path]:
     Raises:
         InputError: another process is writing it, or writing fails.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial, lock_file = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.lock")
+    lock = FileLock(lock_file, fallback_to_soft=False)  # a soft lock would outlive its owner
     try:
-        if partial.is_symlink():
-            partial.unlink()
-        partial.mkdir(parents=True, exist_ok=True)
-        # Released when the process ends, however it ends.
-        lock = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"--output {folder}: another export is writing it; wait for it or choose another") from None
     except OSError as error:
         raise InputError(f"--output {folder} cannot be written ({error.strerror}); choose another") from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise InputError(f"--output {folder}: another export is writing it; wait for it or choose another") from None
-    try:
-        for leftover in partial.iterdir():
-            is_folder = leftover.is_dir() and not leftover.is_symlink()
-            shutil.rmtree(leftover) if is_folder else leftover.unlink()
+        remove_folder(partial)
+        partial.mkdir()
         yield partial
-        sync_to_disk(partial)
         if aside:
             folder.rename(aside)
-        partial.replace(folder)
-        descriptor = os.open(folder.parent, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+        move_into_place(partial, folder)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"--output {folder} cannot be written ({reason}); make room or choose another") from None
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        os.close(lock)
+        remove_folder(partial)
+        lock_file.unlink(missing_ok=True)
+        lock.release()
 
 
 def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: str) -> list[str]:

@@ -17,7 +17,7 @@ from torch import nn
 
 from kid.data.cache import json_hash
 from kid.errors import InputError, RunError, report_write_errors
-from kid.files import remove_folder, sync, write_atomically
+from kid.files import move_into_place, remove_folder, sync, write_atomically
 from kid.models.dropout import keep_dropout_of
 from kid.models.hashes import file_digest, write_hashes
 from kid.models.loading import persistent_buffers
@@ -145,10 +145,8 @@ def save_checkpoint(engine, run: Path, step: int, identity: dict[str, str]) -> N
             write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1) + "\n")
             keep_to_owner(partial / MANIFEST)
             keep_to_owner(partial)
-            sync(partial)
             remove_folder(folder / name)  # a damaged one that was skipped
-            partial.rename(folder / name)
-            sync(folder)
+            move_into_place(partial, folder / name)
             write_atomically(folder / "latest", name)  # for DeepSpeed's own tools
             remove_old_checkpoints(run, step)
 
