@@ -1,11 +1,31 @@
-"""Progress output of long runs, on a terminal or in a log file."""
+"""What long runs say: lines of the main process, and progress bars, on a terminal or in a log file."""
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import warnings
 
 from tqdm import tqdm
+
+
+class MainProcessHandler(logging.Handler):
+    """Prints what rank 0 logs: warnings to stderr, the rest to stdout."""
+
+    def __init__(self):
+        super().__init__()
+        self.addFilter(lambda record: os.environ.get("RANK", "0") == "0")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout, flush=True)
+
+
+# Of what each rank knows, for people; what only one rank finds out is printed by that rank.
+log = logging.getLogger("kid")
+log.setLevel(logging.INFO)
+log.propagate = False
+log.addHandler(MainProcessHandler())
 
 
 def progress_bar(description: str, unit: str, total: int, done: int = 0, quiet: bool = False) -> tqdm:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from kid.data.faults import Damage
 from kid.data.items import location_of, read_items
 from kid.errors import InputError
 from kid.files import name_fault
+from kid.progress import log
 
 DIFFICULTY_FIELD = "difficulty"  # of BIRD, and of a user's own files
 
@@ -57,8 +57,8 @@ def question_files(row: Split, split: str, data: Path | str, questions: Path | s
     for path in (folder / name for name in row.optional):
         if path.is_file():
             paths.append(path)
-        elif os.environ.get("RANK", "0") == "0":
-            print(f"note: {path} is not there; {split} goes on without it", file=sys.stderr)
+        else:
+            log.warning(f"note: {path} is not there; {split} goes on without it")
     return paths
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from kid.errors import InputError
 from kid.files import file_sha256, write_atomically
+from kid.progress import log
 
 HASHES_FILE = "kid-hashes.json"  # path in the folder -> [size in bytes, SHA-256]
 WEIGHTS = (".safetensors", ".bin")
@@ -113,8 +113,8 @@ def find_damage(folder: Path, weights: bool = True, digests: bool = True) -> str
             if (digests or not is_weights) and _verified.get(path.resolve()) != [*expected, *stat_values(path)]:
                 to_hash[path] = [*expected, *stat_values(path)]
         total = sum(path.stat().st_size for path in to_hash)
-        if total > ANNOUNCED_BYTES and os.environ.get("RANK", "0") == "0":
-            print(f"{folder}: checking {total / 1e9:.0f} GB against {HASHES_FILE}", file=sys.stderr, flush=True)
+        if total > ANNOUNCED_BYTES:
+            log.warning(f"{folder}: checking {total / 1e9:.0f} GB against {HASHES_FILE}")
         for (path, values), digest in zip(to_hash.items(), digests_of(to_hash), strict=True):
             if digest != values[:2]:
                 return damage_message(path, "is not what was written")

@@ -14,6 +14,7 @@ import psutil
 import torch
 
 from kid.errors import STOPPED_STATUS, StoppedError
+from kid.progress import log
 
 # Ranks exchange a reason as its position here, counted from 1.
 REASONS = ("SIGTERM", "SIGUSR1", "the launcher's end")
@@ -95,8 +96,7 @@ class StopWatcher(threading.Thread):
                 os._exit(1)
             if self.reason and not self.polled:
                 try:
-                    if os.environ.get("RANK", "0") == "0":
-                        print(f"stopped by {self.reason} before the first step", flush=True)
+                    log.info(f"stopped by {self.reason} before the first step")
                 finally:  # even if stdout is closed
                     os._exit(STOPPED_STATUS)
 
@@ -130,8 +130,7 @@ def stop_reason(device: torch.device) -> str | None:
 
 def stop_run(line: str) -> NoReturn:
     """End the run on all ranks, when everything is written; rank 0 prints `line`. Raises StoppedError. A collective."""
-    if torch.distributed.get_rank() == 0:
-        print(line, flush=True)
+    log.info(line)
     stop_watcher().finished = True
     torch.distributed.barrier()
     raise StoppedError

@@ -24,7 +24,7 @@ from kid.models.prefix_cache import encode_prompts
 from kid.models.prefix_store import RecentPrefixes
 from kid.models.pretrained import TokenIds, token_ids
 from kid.models.zero3 import bare_module, is_zero3
-from kid.progress import progress_bar, silence_libraries
+from kid.progress import log, progress_bar, silence_libraries
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
@@ -121,8 +121,7 @@ def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
     tokenizer, first = inputs.tokenizer, outputs_header(config, inputs.teacher_hash)
     prompts = distinct_prompts(inputs.train)
     if is_finished(path, first, prompts):
-        if is_main:
-            print(f"{path} is finished: it holds the outputs of all {len(prompts)} prompts", flush=True)
+        log.info(f"{path} is finished: it holds the outputs of all {len(prompts)} prompts")
         return
     done = outputs_so_far(parts_folder(path), first)
     with joined_ranks():
@@ -131,8 +130,8 @@ def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
             raise InputError(f"--teacher {config.teacher} does not decode from keys and values that it is given")
         if is_main:
             write_atomically(parts_folder(path) / "header.json", json.dumps(first))
-            for remark in inputs.train.remarks:
-                print(f"train: {remark}", flush=True)
+        for remark in inputs.train.remarks:
+            log.info(f"train: {remark}")
         known = [done]
         torch.distributed.broadcast_object_list(known)  # as rank 0 sees the files
         left = [item for name, item in prompts.items() if name not in known[0]]
@@ -145,7 +144,7 @@ def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
             write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
             remove_parts(parts_folder(path))
             ended = sum(line["ids"][-1] == tokenizer.eos_token_id for line in lines[1:])
-            print(f"{path}: {len(prompts)} outputs, {ended} of them ended by EOS", flush=True)
+            log.info(f"{path}: {len(prompts)} outputs, {ended} of them ended by EOS")
 
 
 @torch.no_grad()

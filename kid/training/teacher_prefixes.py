@@ -18,7 +18,7 @@ from kid.data.prefixes import Coverage, Tokens, choose_prefixes
 from kid.errors import InputError
 from kid.models.prefix_store import FILE, PrefixStore, entry_of, states_of, store_folder
 from kid.models.zero3 import bare_module
-from kid.progress import progress_bar
+from kid.progress import log, progress_bar
 from kid.run.stopping import stop_reason, stop_run
 
 GB = 10**9
@@ -146,8 +146,7 @@ def open_store(config: RunConfig, teacher, teacher_hash: str, train: Dataset) ->
     coverage = choose_prefixes(train, bytes_per_token, min(on_all_ranks(host_budget(config, folder, device))))
     if not coverage.prefixes:
         return None
-    if torch.distributed.get_rank() == 0:
-        print(say(coverage, bytes_per_token, folder), flush=True)
+    log.info(say(coverage, bytes_per_token, folder))
     write_missing(config, teacher, folder, coverage.prefixes)
     folders = {prefix: entry_of(folder, prefix) for prefix in coverage.prefixes}
     return PrefixStore(folders, device, (config.teacher_prefix_device_gb or 0.0) * GB)

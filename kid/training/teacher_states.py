@@ -36,7 +36,7 @@ from kid.models.prefix_cache import encode_teacher_prompts, forward_outputs
 from kid.models.pretrained import padding_token
 from kid.models.stored_teacher import head_bytes
 from kid.models.zero3 import bare_module, eval_no_grad, gathered_heads, is_zero3
-from kid.progress import progress_bar, silence_libraries
+from kid.progress import log, progress_bar, silence_libraries
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
 from kid.training.inputs import read_teacher_inputs
@@ -113,8 +113,7 @@ def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
     layout = layout_of(inputs.train)
     header = states_header(config, inputs.teacher_hash, inputs.tokenizer, layout)
     if check_folder(folder, header):
-        if is_main:
-            print(f"{folder} is finished: it holds the states of all {len(layout.lengths)} samples", flush=True)
+        log.info(f"{folder} is finished: it holds the states of all {len(layout.lengths)} samples")
         return
     with joined_ranks():
         engine = teacher_engine(config, inputs.teacher, inputs.deepspeed)
@@ -132,15 +131,12 @@ def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
                 for partial in folder.glob(".*.safetensors.*"):  # of attempts that were killed
                     partial.unlink()
                 write_atomically(folder / HEAD, head_bytes(head))
-        if is_main:
-            for remark in inputs.train.remarks:
-                print(f"train: {remark}", flush=True)
-            size = per_token * layout.tokens / GB
-            print(
-                f"teacher states: {len(layout.lengths)} samples, {layout.tokens} output tokens of {per_token} bytes, "
-                f"{size:.1f} GB in {folder}",
-                flush=True,
-            )
+        for remark in inputs.train.remarks:
+            log.info(f"train: {remark}")
+        log.info(
+            f"teacher states: {len(layout.lengths)} samples, {layout.tokens} output tokens of {per_token} bytes, "
+            f"{per_token * layout.tokens / GB:.1f} GB in {folder}"
+        )
         write_shards(config, engine, inputs.train, layout, missing[0], folder, padding_token(inputs.tokenizer))
         stop_watcher().finished = True
         torch.distributed.barrier()
@@ -153,7 +149,7 @@ def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
         )
         if is_main:
             write_hashes(folder, [folder / HEADER, folder / HEAD, *shards])
-            print(f"{folder}: complete; train with --teacher-states {folder}", flush=True)
+            log.info(f"{folder}: complete; train with --teacher-states {folder}")
         torch.distributed.barrier()
 
 

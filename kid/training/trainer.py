@@ -24,7 +24,7 @@ from kid.models.prefix_cache import PrefixCache, forward_outputs
 from kid.models.prefix_store import PrefixStore
 from kid.models.stored_teacher import load_stored_teacher
 from kid.models.zero3 import bare_module
-from kid.progress import progress_bar, silence_libraries
+from kid.progress import log, progress_bar, silence_libraries
 from kid.run.checkpoint import (
     ResumePoint,
     convert_checkpoint,
@@ -111,8 +111,7 @@ def train(config: RunConfig) -> None:
         inputs = read_inputs(config, given_teacher)
         newest = newest_checkpoint(run)
         if newest and steps_done(newest) == inputs.total_steps and (run / kind).exists():
-            if is_main:
-                print(f"{run} is finished: {inputs.total_steps} steps done, {run / kind} holds the trained student")
+            log.info(f"{run} is finished: {inputs.total_steps} steps done, {run / kind} holds the trained student")
             return
         with joined_ranks():
             train_student(config, inputs)
@@ -130,10 +129,10 @@ def choose_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
             found = find_checkpoint(run, identity)
             warning = check_trusted(run, found.checkpoint)
             if warning:
-                print(warning, flush=True)
+                log.info(warning)
             remove_partial(run)
             if found.checkpoint and found.world_size != torch.distributed.get_world_size():
-                print(f"{found.checkpoint} was written by {found.world_size} ranks and is converted", flush=True)
+                log.info(f"{found.checkpoint} was written by {found.world_size} ranks and is converted")
                 found = replace(found, universal=convert_checkpoint(found.checkpoint, found.world_size))
             answer = [found]
         except InputError as error:
@@ -152,14 +151,14 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
     done = steps_done(found.checkpoint) if found.checkpoint else 0
     if is_main:
         remove_tensorboard_events(run)
-        print_inputs(config, inputs, found)
+    log_inputs(config, inputs, found)
     teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if inputs.teacher else None
     how = {"checkpoint": {"load_universal": True}} if found.universal else {}
     student = student_engine(config, inputs.student, inputs.student_deepspeed | how, inputs.total_steps)
-    share = can_share_prompts(config, student, teacher, is_main)
+    share = can_share_prompts(config, student, teacher)
     if share and is_main:
         saved = shared_token_fraction(inputs.train, config)
-        print(f"train: {saved:.0%} of the prompts' tokens need not run: their micro-batch shares them", flush=True)
+        log.info(f"train: {saved:.0%} of the prompts' tokens need not run: their micro-batch shares them")
     store = open_store(config, teacher, inputs.teacher_hash, inputs.train) if teacher else None
     if config.teacher_states:
         teacher = load_stored_teacher(Path(config.teacher_states) / HEAD, student.device)
@@ -182,8 +181,7 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
     bar.close()
     export_trained(student.module.model, inputs.tokenizer, run / kind, inputs.student)
     stop_watcher().finished = True
-    if is_main:
-        print(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student", flush=True)
+    log.info(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student")
 
 
 def run_steps(
@@ -237,7 +235,7 @@ def run_steps(
             stop_run(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume")
 
 
-def can_share_prompts(config: RunConfig, student, teacher, is_main: bool) -> bool:
+def can_share_prompts(config: RunConfig, student, teacher) -> bool:
     """Whether each micro-batch encodes a shared schema once: it is asked for, and both models support it.
 
     Raises:
@@ -252,8 +250,8 @@ def can_share_prompts(config: RunConfig, student, teacher, is_main: bool) -> boo
         "teacher": teacher and bare_module(teacher).prefix_unsupported_reason,
     }
     for name, reason in whole.items():
-        if reason and config.prefix and is_main:
-            print(f"{name}: whole sequences run in every pass, as with --prefix off: {reason}", flush=True)
+        if reason and config.prefix:
+            log.info(f"{name}: whole sequences run in every pass, as with --prefix off: {reason}")
     return config.prefix and config.batching == "schema" and not any(whole.values())
 
 
@@ -264,18 +262,18 @@ def describe_end(max_steps: int, epochs: int, in_epochs: int) -> str:
     return f"--max-steps {max_steps} ends the run; --epochs {epochs} would be {in_epochs} steps"
 
 
-def print_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint) -> None:
-    """Print how much will be trained on, and everything that was cut or skipped."""
-    print(f"{config.benchmark}: {len(inputs.train.samples)} training samples, {inputs.total_steps} steps", flush=True)
+def log_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint) -> None:
+    """Say how much will be trained on, and everything that was cut or skipped."""
+    log.info(f"{config.benchmark}: {len(inputs.train.samples)} training samples, {inputs.total_steps} steps")
     in_epochs = config.epochs * steps_per_epoch(len(inputs.train.samples), config.batch_size)
     if config.max_steps:
-        print(describe_end(config.max_steps, config.epochs, in_epochs), flush=True)
+        log.info(describe_end(config.max_steps, config.epochs, in_epochs))
     for split, data in (("train", inputs.train), ("dev", inputs.validation)):
         for remark in data.remarks if data else ():
-            print(f"{split}: {remark}", flush=True)
+            log.info(f"{split}: {remark}")
     if config.teacher_states:
-        print(f"teacher: its states at the outputs are read from {config.teacher_states}", flush=True)
+        log.info(f"teacher: its states at the outputs are read from {config.teacher_states}")
     for remark in found.remarks:
-        print(remark, flush=True)
+        log.info(remark)
     if found.checkpoint:
-        print(f"going on from {found.checkpoint}", flush=True)
+        log.info(f"going on from {found.checkpoint}")
