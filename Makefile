@@ -43,3 +43,4 @@ slurm-test: $(READY)
 lint: $(READY)
 	ruff check .
 	ruff format --check .
+	mypy

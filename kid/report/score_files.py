@@ -129,7 +129,7 @@ def parse_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | N
     ):
         return None, WRONG_FORMAT.format("eval/score.py")
     benchmark, split, evidence = (content.get(key) for key in ("benchmark", "split", "evidence"))
-    if benchmark not in BENCHMARKS or not BENCHMARKS[benchmark].evidence:
+    if not isinstance(benchmark, str) or benchmark not in BENCHMARKS or not BENCHMARKS[benchmark].evidence:
         evidence = None
     elif not isinstance(evidence, bool):
         evidence = config.evidence
