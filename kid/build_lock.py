@@ -24,4 +24,4 @@ class BuildLock:
 
 def lock_builds() -> None:
     """Make torch use `BuildLock` for all builds of this process from now on."""
-    torch.utils.cpp_extension.FileBaton = BuildLock
+    torch.utils.cpp_extension.FileBaton = BuildLock  # type: ignore[misc, assignment]

@@ -51,7 +51,7 @@ def as_flags(name: str, value: Any) -> list[str]:
     return [flag(name), ("no", "yes")[value] if isinstance(value, bool) else str(value)]
 
 
-def field_type(name: str) -> tuple[type, bool]:
+def field_type(name: str) -> tuple[type[Any], bool]:
     """(type, whether None is allowed) of a field; tuple means any number of strings."""
     hint = get_type_hints(RunConfig)[name]
     if get_origin(hint) is tuple:

@@ -19,7 +19,7 @@ from kid.errors import InputError
 class PlainLoader(yaml.SafeLoader):
     """YAML without anchors and aliases: a few lines of them can stand for billions of items."""
 
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()
         if getattr(event, "anchor", None) is not None:
             raise yaml.MarkedYAMLError(
@@ -118,7 +118,8 @@ def used_config(config: RunConfig, flags: Collection[str]) -> RunConfig:
         if getattr(config, name) != "" and (reason := unused_reason(name, config)):
             raise InputError(f"{' '.join(as_flags(name, getattr(config, name)))}: {reason}; leave it out")
     unused = [name for name in keys_affecting("inputs") if unused_reason(name, config)]
-    config = replace(config, **{name: FIELDS[name].default for name in unused})
+    defaults: dict[str, Any] = {name: FIELDS[name].default for name in unused}
+    config = replace(config, **defaults)
     if config.teacher_states and not config.fused:
         raise InputError(
             f"--teacher-states {config.teacher_states}: --fused off takes the teacher's logits, not its hidden "

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import datasets
 import torch
 from torch import Tensor
 
+from kid.config.run_config import RunConfig
 from kid.data.prepare import Prepared, prepare
 from kid.data.sharing import shared_prefixes
 from kid.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,15 @@ class StoredPrefixes(Protocol):
     def stored_length(self, sample: Sample) -> int:
         """How many of the prompt's first tokens they are; 0 if none are."""
 
+    def prefix(self, batch: Batch, own: Any) -> Any:
+        """The teacher's `kid.models.prefix_cache.PrefixCache` of a micro-batch; `own`: that of the rows run now."""
+
+
+class OutputStates(Protocol):
+    """A teacher's hidden states by sample: a `kid.data.teacher_states.TeacherStates`."""
+
+    def __getitem__(self, index: int) -> Tensor: ...
+
 
 class ArrowSamples(Sequence):
     """Samples read from the Arrow cache one at a time, so that they are not held in memory."""
@@ -47,7 +60,7 @@ class ArrowSamples(Sequence):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]  # it takes no slices
         row = self.rows[index]
         own_schema = row["filtered"] or row["cut"]
         return Sample(row["prompt_ids"], row["completion_ids"], 0 if own_schema else row["shared"])
@@ -65,7 +78,7 @@ class Dataset:
     db_ids: list[str]
     remarks: list[str]
     indices: Sequence[int] = ()
-    teacher_states: Mapping[int, Tensor] | None = None
+    teacher_states: OutputStates | None = None
 
     @cached_property
     def prompt_lengths(self) -> list[int]:
@@ -128,7 +141,7 @@ class Batch:
         return sum(len(sample.prompt_ids) for sample in self.samples if sample) + sum(self.lengths)
 
     def to(self, device: torch.device | str) -> Batch:
-        moved = {
+        moved: dict[str, Any] = {
             name: value.to(device) if isinstance(value, Tensor | Batch) else value for name, value in vars(self).items()
         }
         return Batch(**moved)
@@ -155,11 +168,13 @@ def filter_long_outputs(prepared: Prepared, limit: int) -> tuple[list[str], list
     return [f"{over} outputs over {limit} tokens left out"] if over else [], kept
 
 
-def load_dataset(config, split: str, tokenizer, max_samples: int | None = None) -> Dataset:
+def load_dataset(
+    config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast, max_samples: int | None = None
+) -> Dataset:
     """A split as samples, prepared now or read from the cache.
 
     Args:
-        config: the run's `RunConfig`.
+        config: the run's.
         split: "train" or "dev".
         tokenizer: the student's.
         max_samples: keep at most this many, evenly spaced over the split (dev is sorted by database).

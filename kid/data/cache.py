@@ -80,7 +80,8 @@ def remove_entry(path: Path) -> None:
 
 def files_of(folder: Path) -> tuple[list[Path], list[Path]]:
     """(files, folders) anywhere under a folder, sorted; a link counts as a file."""
-    files, folders = [], []
+    files: list[Path] = []
+    folders: list[Path] = []
     for parent, names, others in os.walk(folder, onerror=raise_error):
         for name in (*names, *others):
             path = Path(parent, name)

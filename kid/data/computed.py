@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 GRACE_SECONDS = 1.0  # a statement that SQLite can interrupt ends by itself at its limit; the alarm comes later
 START_SECONDS = 60.0  # for the process to start, on a busy machine
@@ -24,7 +24,7 @@ LIMIT_STATUSES = (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL)
 
 def read_apart(
     path: Path, jobs: list[tuple], seconds: float, total: float
-) -> Iterator[tuple[int, object, tuple[str, int] | None]]:
+) -> Iterator[tuple[int, Any, tuple[str, int] | None]]:
     """What the jobs give, in order: (number of the job, value, None), and where one fails (number, None, fault).
 
     Args:

@@ -11,7 +11,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kid.data.computed import GRACE_SECONDS
@@ -53,7 +53,7 @@ def read_cells(
         yield text
 
 
-READERS = {"columns": read_columns, "values": read_values, "cells": read_cells}
+READERS: dict[str, Callable[..., Iterator]] = {"columns": read_columns, "values": read_values, "cells": read_cells}
 
 
 def start_limit(connection: sqlite3.Connection, seconds: float) -> None:

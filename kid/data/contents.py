@@ -110,7 +110,7 @@ def read_contents(
             late = code == sqlite3.SQLITE_INTERRUPT
             found.fault = (f"not read within {STORED_SECONDS:g} s", 0) if late else (str(error), code)
     # All columns first, so that a table has them even if there is no time left for its values.
-    jobs = [("columns", table) for table, _ in apart if not contents[table].columns]
+    jobs: list[tuple] = [("columns", table) for table, _ in apart if not contents[table].columns]
     jobs += [("values", table, columns) for table, columns in apart]
     for number, value, fault in read_apart(path, jobs, COMPUTED_SECONDS, COMPUTED_TOTAL_SECONDS):
         kind, table, *_ = jobs[number]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True)
@@ -18,20 +22,20 @@ class EncodedPrompt:
     cut: int
 
 
-def bos_ids(tokenizer) -> list[int]:
+def bos_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
     """[BOS] if the tokenizer itself puts it before a text (LLaMA), else [] (Qwen, CodeGen)."""
     bos = [tokenizer.bos_token_id]
     return bos if tokenizer("a").input_ids[:1] == bos else []
 
 
-def encode_texts(tokenizer, texts: list[str]) -> list[list[int]]:
+def encode_texts(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
     """Ids of each text on its own, without special tokens even where the text spells one (a cell `</s>` is no EOS)."""
     if not texts:
         return []
     return tokenizer(texts, add_special_tokens=False, split_special_tokens=True).input_ids
 
 
-def encode_continuations(tokenizer, texts: list[str]) -> list[list[int]]:
+def encode_continuations(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
     """Ids of each text as it is tokenised after a line break.
 
     On its own, a LLaMA tokenizer would put a blank before the text, as at the start of a document.

@@ -125,8 +125,8 @@ def is_object(line: str) -> bool:
 
 def complete_items(text: str) -> tuple[list, int]:
     """The complete items of a JSON list whose text is damaged, and the offset of the last one's end."""
-    decoder, items = json.JSONDecoder(), []
-    end = text.index("[") + 1
+    items: list[object] = []
+    decoder, end = json.JSONDecoder(), text.index("[") + 1
     while True:
         try:
             item, end = decoder.raw_decode(text, ITEM_SEPARATOR.match(text, end).end())

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from kid.config.run_config import RunConfig
 from kid.data.batching import Batch, Dataset, Sample, StoredPrefixes, collate, sample_weights
 from kid.data.sharing import shared_prefixes
 
@@ -22,7 +23,7 @@ def steps_per_epoch(samples: int, batch_size: int) -> int:
     return -(-samples // batch_size)
 
 
-def epoch_order(dataset: Dataset, config, epoch: int) -> list[int]:
+def epoch_order(dataset: Dataset, config: RunConfig, epoch: int) -> list[int]:
     """Indices of all samples, each once, in the order of an epoch.
 
     "random": shuffled. "schema": each micro-batch holds samples of one database as far as their number allows; the
@@ -42,7 +43,8 @@ def random_order(seed: int, epoch: int, count: int) -> list[int]:
 @lru_cache(maxsize=2)
 def schema_order(dataset: Dataset, seed: int, epoch: int, size: int, batch_size: int) -> list[int]:
     """The order of `epoch_order` with --batching schema; `size` is the micro-batch size."""
-    generator, groups = np.random.default_rng([seed, epoch]), {}
+    generator = np.random.default_rng([seed, epoch])
+    groups: dict[str, list[int]] = {}
     for index in generator.permutation(len(dataset.samples)).tolist():
         groups.setdefault(dataset.db_ids[index], []).append(index)
     leftover = [index for group in groups.values() for index in group[len(group) // size * size :]]
@@ -78,7 +80,7 @@ def group_by_length(
     return ordered
 
 
-def shared_token_fraction(dataset: Dataset, config) -> float:
+def shared_token_fraction(dataset: Dataset, config: RunConfig) -> float:
     """The fraction of an epoch's prompt tokens that need not be run: another prompt of the micro-batch has them."""
     order, size, saved = epoch_order(dataset, config, 0), config.micro_batch_size, 0
     for start in range(0, len(order), size):
@@ -87,7 +89,7 @@ def shared_token_fraction(dataset: Dataset, config) -> float:
     return saved / sum(dataset.prompt_lengths)
 
 
-def global_batch(dataset: Dataset, config, step: int) -> list[int | None]:
+def global_batch(dataset: Dataset, config: RunConfig, step: int) -> list[int | None]:
     """Sample indices of optimizer step `step` (from 0), in order; None fills up the last batch of an epoch."""
     epoch, within = divmod(step, steps_per_epoch(len(dataset.samples), config.batch_size))
     order = epoch_order(dataset, config, epoch)
@@ -105,7 +107,7 @@ def runs_prefix(samples: Sequence[Sample | None], share: bool, store: StoredPref
 
 def micro_batches(
     dataset: Dataset,
-    config,
+    config: RunConfig,
     step: int,
     rank: int,
     world_size: int,

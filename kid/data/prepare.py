@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import datasets
 import numpy as np
@@ -32,6 +32,9 @@ from kid.data.schema_filter import (
 )
 from kid.errors import InputError
 from kid.sql.analysis import gold_schema_items
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 # Libraries whose results are in the cache; their versions are part of its key, as is a hash of the project's code.
 LIBRARIES = ("bm25s", "rapidfuzz", "sqlglot", "tokenizers", "transformers", "datasets")
@@ -78,7 +81,7 @@ class Prepared:
         ] + self.notes
 
 
-def cache_key(config: RunConfig, split: str, loaded: LoadedSplit, tokenizer) -> str:
+def cache_key(config: RunConfig, split: str, loaded: LoadedSplit, tokenizer: PreTrainedTokenizerFast) -> str:
     """A hash of everything the rows depend on; file paths are not part of it."""
     names = {*keys_affecting("prompts")} - {*keys_affecting("paths")}
     settings: dict[str, Any] = {name: getattr(config, name) for name in names}
@@ -126,7 +129,7 @@ def filtered_schemas(
     return (apply_selection(schema, selection) for selection in selections)
 
 
-def encode_given_prompt(item: AnnotatedQuestion, limit: int, tokenizer) -> tuple:
+def encode_given_prompt(item: AnnotatedQuestion, limit: int, tokenizer: PreTrainedTokenizerFast) -> tuple:
     """The row of a question that brings its own prompt, which is not shared, filtered or normalised.
 
     Special tokens spelt in the prompt (those of a chat format) become special tokens. A prompt that begins with the
@@ -149,7 +152,7 @@ def row_encoder(
     annotated: dict[int, AnnotatedQuestion],
     config: RunConfig,
     split: str,
-    tokenizer,
+    tokenizer: PreTrainedTokenizerFast,
 ) -> Callable[[dict[str, list]], dict[str, list]]:
     """A function from a batch of question indices to rows, for `datasets.Dataset.map`."""
     bos, limit = bos_ids(tokenizer), config.max_prompt_length
@@ -187,7 +190,7 @@ def row_encoder(
     return encode
 
 
-def build(loaded: LoadedSplit, config: RunConfig, split: str, tokenizer, folder: Path) -> None:
+def build(loaded: LoadedSplit, config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Write the rows, and a report on what was skipped, into `folder`."""
     title = f"{config.benchmark} {split}"
     schemas, reasons = read_schemas(loaded, config.missing_database)
@@ -236,7 +239,7 @@ def make_notes(loaded: LoadedSplit, schemas: dict[str, Schema], annotated: dict[
     return notes
 
 
-def prepare(config: RunConfig, split: str, tokenizer) -> Prepared:
+def prepare(config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast) -> Prepared:
     """A split as rows of token ids, from the cache if it is there. See `Prepared`.
 
     Raises:

@@ -73,8 +73,8 @@ def load_split(config: RunConfig, split: str, index: int | None = None) -> Loade
         check_not_in_use(path)
     missing = set(db_ids) - set(databases) - set(schemas or ())
     if missing and (schemas is None or partial) and config.missing_database == "schema-only":
-        missing = ", ".join(sorted(missing))
-        raise InputError(f"--missing-database schema-only needs a tables.json; there is none that describes {missing}")
+        lacking = ", ".join(sorted(missing))
+        raise InputError(f"--missing-database schema-only needs a tables.json; there is none that describes {lacking}")
     rankings = None
     if config.schema_filter not in ("none", "lexical"):
         # In training, gold SQL tells what is needed; the rankings in the file are for the split to be predicted.

@@ -162,10 +162,10 @@ def complete_schema(
             unread.setdefault(found.fault[0], []).append(table.name)
         columns = []
         for column in table.columns:
-            kind, key = declared.get(lower(column.name), ("", False))
+            kind, primary = declared.get(lower(column.name), ("", False))
             comment = column.comment or descriptions.get((table.name.lower(), column.name.lower()), "")
             values = found.values.get(lower(column.name), ())
-            columns.append(Column(column.name, comment, kind or column.type, column.primary_key or key, values))
+            columns.append(Column(column.name, comment, kind or column.type, column.primary_key or primary, values))
         tables.append(Table(table.name, tuple(columns)))
     complete = replace(schema, tables=tuple(tables))
     declared_foreign, dangling = declared_foreign_keys(connection, complete)
@@ -175,8 +175,8 @@ def complete_schema(
         if {lower(key[0]), lower(key[2])} <= shown:
             unique.setdefault(tuple(map(lower, key)), key)
     lines = [f"sample values of {', '.join(names)} ({reason})" for reason, names in unread.items()]
-    skipped = (*schema.skipped, *skipped, *lines, *dangling)
-    return replace(complete, foreign_keys=tuple(unique.values()), skipped=skipped), lines
+    left_out = (*schema.skipped, *skipped, *lines, *dangling)
+    return replace(complete, foreign_keys=tuple(unique.values()), skipped=left_out), lines
 
 
 def read_database(schema: Schema | None, db_id: str, path: Path, partial: bool = False) -> Schema:

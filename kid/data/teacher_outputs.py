@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def different_values(there: dict, here: dict, keys: Iterable[str]) -> list[str]:
     return [f"{key} ({there.get(key)!r} there, {here[key]!r} here)" for key in keys if there.get(key) != here[key]]
 
 
-def is_output(line) -> bool:
+def is_output(line: Any) -> bool:
     """Whether a line holds a prompt's output: at least one token id."""
     ids = line.get("ids")
     return "prompt" in line and isinstance(ids, list) and ids != [] and all(isinstance(token, int) for token in ids)
@@ -98,7 +99,7 @@ class TeacherSamples(Sequence):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]  # it takes no slices
         sample = self.samples[index]
         return replace(sample, completion_ids=self.outputs[prompt_hash(sample.prompt_ids)])
 

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -20,6 +21,9 @@ from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset
 from kid.data.cache import json_hash
 from kid.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 HEADER, HEAD = "header.json", "head.safetensors"
 FORMAT = 1
@@ -88,7 +92,7 @@ def layout_of(train: Dataset) -> Layout:
     return Layout(order, lengths, prompts.hexdigest(), outputs.hexdigest())
 
 
-def states_header(config: RunConfig, teacher_hash: str, tokenizer, layout: Layout) -> dict:
+def states_header(config: RunConfig, teacher_hash: str, tokenizer: PreTrainedTokenizerFast, layout: Layout) -> dict:
     """What the states depend on, and the teacher's name."""
     return {
         "format": FORMAT,

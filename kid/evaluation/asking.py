@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
@@ -15,6 +16,9 @@ from kid.data.questions import Question
 from kid.data.reading import LoadedSplit, read_schemas
 from kid.errors import InputError
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
 SPLIT = "dev"  # prompts as in evaluation, not as in training
 
 
@@ -23,14 +27,14 @@ def prompt_settings(model: Path) -> tuple[RunConfig, Path | None]:
     folders = (model.absolute().parent, model.absolute().parent.parent)
     config = next((folder / "config.yaml" for folder in folders if (folder / "config.yaml").is_file()), None)
     settings = merge_config(config, {}) if config else RunConfig()
-    changes = {"benchmark": "jsonl", "questions": None, "tables": None, "databases": ()}
+    changes: dict[str, Any] = {"benchmark": "jsonl", "questions": None, "tables": None, "databases": ()}
     if settings.schema_filter != "none":
         changes["schema_filter"] = "lexical"  # a file of rankings covers the benchmark's questions only
     return replace(settings, missing_database="error", damaged="error", **changes), config
 
 
 def question_prompt(
-    database: Path, question: str, evidence: str, config: RunConfig, tokenizer
+    database: Path, question: str, evidence: str, config: RunConfig, tokenizer: PreTrainedTokenizerFast
 ) -> tuple[list[int], int]:
     """Token ids of the prompt, and how many tokens were cut from its left.
 

@@ -7,9 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from multiprocessing import Pipe, connection
+from typing import Any
 
 from kid.errors import RunError
 from kid.evaluation.worker import EXIT_OUT_OF_MEMORY, Limits
@@ -24,7 +25,7 @@ class Outcome:
     """The outcome of a job: its value, or an error and the stage in which it happened."""
 
     index: int
-    value: object = None
+    value: Any = None
     error: str | None = None
     stage: str | None = None
 
@@ -69,7 +70,7 @@ def default_workers() -> int:
 
 def run_jobs(
     function: Callable, jobs: Iterable[tuple], workers: int | None = None, limits: Limits | None = None
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Run `function(sandbox, *job)` for every job in worker processes; yield outcomes as jobs finish, in any order.
 
     A job that fails, or whose worker dies (time, memory, a crash), gives an outcome with an error.
@@ -92,7 +93,7 @@ def run_jobs(
             for pipe in connection.wait([worker.pipe for worker in pool]):
                 worker = next(worker for worker in pool if worker.pipe is pipe)
                 try:
-                    kind, content = pipe.recv()
+                    kind, content = worker.pipe.recv()
                 except (EOFError, OSError):  # OSError: the worker died in the middle of a message
                     yield _outcome_of_dead_worker(worker)
                     pool.remove(worker)

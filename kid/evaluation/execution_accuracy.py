@@ -150,7 +150,7 @@ def score_predictions(
     Raises:
         RunError: a database cannot be read any more; no prediction is wrong for that.
     """
-    limits = limits or Limits(seconds=comparison_rule(benchmark).seconds)
+    limits = limits or Limits(seconds=comparison_rule(benchmark, keep_distinct).seconds)
     pairs = [pair for pair in zip(questions, predictions, strict=True) if not pair[0].fault]
     remove_unfinished(cache_folder())
     patience = {q.db_id: Patience(limits.seconds) for q, _ in pairs}

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kid.config.run_config import RunConfig
 from kid.data.batching import Sample, collate
@@ -43,7 +43,11 @@ INTERVAL_PERCENTILES = (2.5, 97.5)  # percentiles
 
 @torch.no_grad()
 def sample_outputs(
-    model: PreTrainedModel, tokenizer, prompts: Sequence[list[int]], uniforms: Tensor, vocabulary: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    prompts: Sequence[list[int]],
+    uniforms: Tensor,
+    vocabulary: int,
 ) -> list[list[int]]:
     """One output for each prompt, sampled at temperature 1 from the full distribution over the common vocabulary.
 
@@ -121,7 +125,7 @@ def sampled_errors(
     sampling_model: PreTrainedModel,
     student: PreTrainedModel,
     teacher: PreTrainedModel,
-    tokenizer,
+    tokenizer: PreTrainedTokenizerFast,
     prompts: Sequence[list[int]],
     indices: Sequence[int],
     *,
@@ -240,7 +244,7 @@ def measure_exposure_bias(student_errors: np.ndarray, oracle_errors: np.ndarray,
         raise InputError("--student and --teacher have the same distributions: there is no error that could accumulate")
     present = ~np.isnan(student_errors) | ~np.isnan(oracle_errors)
     longest = int(present.any((0, 1)).sum())
-    both = [errors[..., :longest] for errors in (student_errors, oracle_errors)]
+    both = student_errors[..., :longest], oracle_errors[..., :longest]
     prompts = len(student_errors)
     counts = np.random.default_rng(seed).multinomial(prompts, np.full(prompts, 1 / prompts), size=RESAMPLES)
     resampled = excess_accumulated_error(*both, counts)

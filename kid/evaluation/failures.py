@@ -108,7 +108,7 @@ def count_masked(items: Iterable[MaskedExpression]) -> Counter:
     return Counter(masked for masked, _ in items)
 
 
-def literals_differ(gold: list[MaskedExpression], predicted: list[MaskedExpression]) -> bool:
+def literals_differ(gold: Iterable[MaskedExpression], predicted: Iterable[MaskedExpression]) -> bool:
     """Whether an expression of one query equals one of the other but for its literals; a missing one does not count."""
     missing, extra = Counter(gold) - Counter(predicted), Counter(predicted) - Counter(gold)
     return not count_masked(missing).keys().isdisjoint(count_masked(extra))

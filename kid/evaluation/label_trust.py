@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kid.config.run_config import RunConfig
 from kid.data.batching import Sample, collate, sample_weights
@@ -18,7 +18,7 @@ from kid.models.response_model import ResponseModel
 
 @torch.no_grad()
 def label_log_probabilities(
-    model: PreTrainedModel, tokenizer, samples: Sequence[Sample], batch_size: int
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, samples: Sequence[Sample], batch_size: int
 ) -> Iterator[tuple[int, np.ndarray]]:
     """log p(y_t | x, y_<t) of each token of each label, EOS included; the longest prompts first.
 

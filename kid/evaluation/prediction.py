@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftConfig, PeftModel
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from kid.data.batching import Sample, pad_left
 from kid.data.prefixes import by_schema
@@ -43,7 +43,8 @@ def load_model(folder: Path, device: str, flag: str = "--model") -> PreTrainedMo
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
         if (folder / "adapter_config.json").is_file():
-            base = find_model(PeftConfig.from_pretrained(folder).base_model_name_or_path, f"{flag} {folder}: its base")
+            adapter = PeftConfig.from_pretrained(str(folder))
+            base = find_model(adapter.base_model_name_or_path, f"{flag} {folder}: its base")
             check_hashes(base)
             model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
             model = PeftModel.from_pretrained(model, folder).merge_and_unload()
@@ -57,7 +58,7 @@ def load_model(folder: Path, device: str, flag: str = "--model") -> PreTrainedMo
         raise InputError(f"{flag} {folder} cannot be loaded: {str(error).splitlines()[0]}") from None
     # Decode the most probable SQL: a chat model's own generation settings may add a repetition penalty.
     model.generation_config = GenerationConfig()
-    return model.to(device).eval()
+    return model.to(device).eval()  # type: ignore[arg-type]  # transformers wraps `to` without its self
 
 
 def decoding_batches(samples: Sequence[Sample], size: int) -> list[list[int]]:
@@ -71,7 +72,7 @@ def decoding_batches(samples: Sequence[Sample], size: int) -> list[list[int]]:
 
 def decode_candidates(
     model: PreTrainedModel,
-    tokenizer,
+    tokenizer: PreTrainedTokenizerFast,
     samples: Sequence[Sample],
     max_completion_length: int,
     batch_size: int,
@@ -114,7 +115,13 @@ def can_keep_prompts(model: PreTrainedModel) -> bool:
 
 
 def greedy_outputs(
-    model: PreTrainedModel, tokenizer, samples: Sequence[Sample], limit: int, batch_size: int, beams: int, done
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    samples: Sequence[Sample],
+    limit: int,
+    batch_size: int,
+    beams: int,
+    done: Container[int],
 ) -> Iterator[list[tuple[int, list[list[int]]]]]:
     """(place, [token ids]) of each prompt, one at a time, in segments of SEGMENT_BATCHES batches."""
     pad, response_model = padding_token(tokenizer), ResponseModel(model)
@@ -135,7 +142,13 @@ def greedy_outputs(
 
 @torch.no_grad()
 def generated_outputs(
-    model: PreTrainedModel, tokenizer, samples: Sequence[Sample], limit: int, batch_size: int, beams: int, done
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    samples: Sequence[Sample],
+    limit: int,
+    batch_size: int,
+    beams: int,
+    done: Container[int],
 ) -> Iterator[list[tuple[int, list[list[int]]]]]:
     """(place, token ids of each beam) of the prompts of a batch, as transformers generates them."""
     pad = padding_token(tokenizer)
@@ -152,6 +165,8 @@ def generated_outputs(
         if all(place in done for place in chosen):
             continue
         ids, mask = pad_left([samples[place].prompt_ids for place in chosen], pad)
-        output = model.generate(ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings)
+        output = model.generate(  # type: ignore[operator]  # of causal models, not of their base class
+            ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings
+        )
         outputs = output[:, ids.shape[1] :].tolist()
         yield [(place, outputs[row * beams : (row + 1) * beams]) for row, place in enumerate(chosen)]

@@ -117,7 +117,7 @@ def write_shards(tensors: Iterable[tuple[str, torch.Tensor]], folder: Path, mode
     if len(shards) == 1:
         (folder / "part-0.safetensors").rename(folder / "model.safetensors")
         return
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, names in enumerate(shards):
         file = f"model-{number + 1:05d}-of-{len(shards):05d}.safetensors"
         (folder / f"part-{number}.safetensors").rename(folder / file)

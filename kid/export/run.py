@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -166,7 +167,9 @@ def merge_adapter(adapted: PeftModel, dtype: torch.dtype) -> PreTrainedModel:
     Raises:
         InputError: a merged weight is not finite.
     """
-    layers = [(name, module) for name, module in adapted.named_modules() if isinstance(module, BaseTunerLayer)]
+    layers: list[tuple[str, Any]] = [  # PEFT does not say that its layers are modules
+        (name, module) for name, module in adapted.named_modules() if isinstance(module, BaseTunerLayer)
+    ]
     with progress_bar("merging", "layer", len(layers)) as bar:
         for name, layer in layers:
             layer.float()

@@ -85,7 +85,7 @@ def row_backend(
     None: Triton for fp32 logits on a GPU and a divergence that its kernel has, else torch.
     """
     if name is None:
-        usable = device.type == "cuda" and dtype == torch.float32 and importlib.util.find_spec("triton")
+        usable = device.type == "cuda" and dtype == torch.float32 and importlib.util.find_spec("triton") is not None
         usable = usable and (divergence is None or DIVERGENCES[divergence].in_kernel)
         name = "triton" if usable else "torch"
     if name == "torch":
@@ -155,11 +155,11 @@ def fused_losses(
     if weights is None:
         weights = student_hidden.new_ones(len(student_hidden))
     rows = row_backend(backend, student_hidden.device, wide, divergence)
-    loss, *statistics = FusedHead.apply(
+    loss, kd, nll, entropy, argmax = FusedHead.apply(
         student_hidden, student_head.weight, student_head.bias, weights.to(wide), student_head, teacher_hidden,
         teacher_head, targets, objective, memory_mb, rows, torch.is_grad_enabled(),
     )  # fmt: skip
-    return FusedLosses(*statistics, loss=loss)
+    return FusedLosses(kd, nll, entropy, argmax, loss)
 
 
 def operand_dtype(hidden: Tensor) -> torch.dtype:
@@ -218,10 +218,8 @@ class FusedHead(torch.autograd.Function):
         d_hidden = torch.empty_like(hidden) if needs_grad[0] else None
         d_weight = torch.zeros(weight.shape, dtype=logit_dtype, device=device) if needs_grad[1] else None
         d_bias = torch.zeros(bias.shape, dtype=logit_dtype, device=device) if needs_grad[2] else None
-        statistics = RowStatistics(
-            *(torch.zeros(count, dtype=logit_dtype, device=device) for _ in range(3)),
-            torch.zeros(count, dtype=torch.long, device=device),
-        )
+        kd, nll, entropy = (torch.zeros(count, dtype=logit_dtype, device=device) for _ in range(3))
+        statistics = RowStatistics(kd, nll, entropy, torch.zeros(count, dtype=torch.long, device=device))
         dropped = weights == 0
         targets = None if targets is None else targets.masked_fill(dropped, 0)  # contiguous, like the next
         row_weights = weights * head.scale  # d(scale z) / dz

@@ -75,7 +75,13 @@ def fill_row_statistics(
 
 
 def fill_block_statistics(
-    student, teacher, targets, weights, objective: Objective, statistics: RowStatistics, gradient
+    student: Tensor,
+    teacher: Tensor | None,
+    targets: Tensor | None,
+    weights: Tensor,
+    objective: Objective,
+    statistics: RowStatistics,
+    gradient: Tensor | None,
 ) -> None:
     """As `fill_row_statistics`, all rows at once; weights [n, 1]."""
     statistics.argmax.copy_(student[:, : objective.vocabulary].argmax(-1))

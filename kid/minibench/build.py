@@ -125,7 +125,8 @@ def label_questions(
     """
     places = [(number, place) for number, (_, questions) in enumerate(drawn) for place in range(len(questions))]
     labels = [[database.in_style(question.query) for question in questions] for database, questions in drawn]
-    wanted, wrong = round(rate * len(places)), []
+    wanted = round(rate * len(places))
+    wrong: list[dict] = []
     for index in rng.sample(range(len(places)), len(places)):
         if len(wrong) == wanted:
             break
@@ -242,13 +243,13 @@ def build_minibench(
     ):
         with ExitStack() as stack:
             drawn = draw_split(split, databases, [(split, databases * per_database, PATTERNS)], stack)
-            pairs = [(found.database, question) for found, groups in drawn for question in groups[0]]
+            asked = [(found.database, question) for found, groups in drawn for question in groups[0]]
             rng = random.Random(f"{seed}/{split}/words")
-            write_json(output / f"{split}.json", [item(database, question, rng) for database, question in pairs])
+            write_json(output / f"{split}.json", [item(database, question, rng) for database, question in asked])
             if split == "dev":
-                items = [item(database, question, rng, "implied") for database, question in pairs]
+                items = [item(database, question, rng, "implied") for database, question in asked]
                 write_json(output / "spider_realistic" / "spider-realistic.json", items)
-                items = [item(database, question, rng, "synonym") for database, question in pairs]
+                items = [item(database, question, rng, "synonym") for database, question in asked]
                 renamed = [{**one, "SpiderSynQuestion": one.pop("question")} for one in items]
                 write_json(output / "spider_syn" / "dev.json", renamed)
     write_json(output / "tables.json", entries)

@@ -18,15 +18,16 @@ from kid.sql.comparison import Row, results_equal
 ATTEMPTS = 12  # draws of a kind and a change for one query
 SIMILAR = 3  # most similar queries, of which one is taken for the gold of a like question
 
-OPPOSITES = {exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.GT, exp.LTE: exp.LT, exp.NEQ: exp.EQ}
-AGGREGATES = {exp.Max: exp.Min, exp.Min: exp.Max, exp.Avg: exp.Sum, exp.Sum: exp.Avg}
+Exchanges = dict[type[exp.Expr], type[exp.Expr]]  # kind of node -> what takes its place
+OPPOSITES: Exchanges = {exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.GT, exp.LTE: exp.LT, exp.NEQ: exp.EQ}
+AGGREGATES: Exchanges = {exp.Max: exp.Min, exp.Min: exp.Max, exp.Avg: exp.Sum, exp.Sum: exp.Avg}
 
 Schema = Mapping[str, Mapping[str, str]]  # table -> its columns -> their types ("" where unknown)
 
 
-def own_nodes(select: exp.Select, kinds: type | tuple[type, ...]) -> list:
-    """The nodes of a SELECT that are not in a query inside it."""
-    return [node for node in select.find_all(kinds) if node.find_ancestor(exp.Select) is select]
+def own_nodes(select: exp.Select, kind: type[exp.Expr]) -> list:
+    """The nodes of a kind in a SELECT that are not in a query inside it."""
+    return [node for node in select.find_all(kind) if node.find_ancestor(exp.Select) is select]
 
 
 def tables_of(select: exp.Select) -> dict[str, str]:
@@ -87,7 +88,7 @@ def wrong_comparison(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool
         place.set("nulls_first", bool(place.args.get("desc")))  # SQLite's own order, which is not written
         place.set("desc", not place.args.get("desc"))
     else:
-        place.replace(OPPOSITES[type(place)](this=place.left, expression=place.right))
+        place.replace(OPPOSITES[type(place)](this=place.this, expression=place.expression))
     return True
 
 

@@ -16,7 +16,7 @@ COLUMN_KINDS = {
 }
 
 # Kind of slot -> SQL -> the words for it.
-WORDS = {
+WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "compare": {">": ("above", "over", "greater than"), "<": ("below", "under", "less than")},
     "above": {">": ("above", "over", "greater than")},
     "below": {"<": ("below", "under", "less than")},
@@ -28,7 +28,7 @@ WORDS = {
     "count": {"2": ("2",), "3": ("3",), "4": ("4",), "5": ("5",)},
 }
 # The same for columns that hold years and days.
-TIME_WORDS = {
+TIME_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "compare": {">": ("after", "later than"), "<": ("before", "earlier than")},
     "above": {">": ("after", "later than")},
     "below": {"<": ("before", "earlier than")},

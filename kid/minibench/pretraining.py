@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from itertools import count, cycle
 
 from torch.utils.data import IterableDataset
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from kid.data.batching import Batch, Sample, collate, sample_weights
 from kid.data.database import SAMPLE_VALUES
@@ -82,7 +82,7 @@ class FreshBatches(IterableDataset):
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerFast,
         patterns: Sequence[Pattern],
         databases: int,
         questions: int,

@@ -49,29 +49,28 @@ def value_options(kind: str, column: Column, database: Database) -> list[Slot]:
     position = database.schema[column.table].columns.index(column)
     values = sorted({row[position] for row in database.rows[column.table]} - {None})
     if kind == "initial":
-        return [Slot(f"'{letter}%'", letter, column) for letter in sorted({value[0] for value in values})]
+        return [Slot(f"'{letter}%'", letter, column=column) for letter in sorted({value[0] for value in values})]
     if kind == "year":
-        return [Slot(f"'{year}%'", year, column) for year in sorted({value[:4] for value in values})]
+        return [Slot(f"'{year}%'", year, column=column) for year in sorted({value[:4] for value in values})]
     middle = len(values) // 2
     parts = {"value": values, "inner": values[1:-1], "low": values[1:middle], "high": values[middle:-1]}
-    return [Slot(sql_literal(value), str(value), column) for value in parts[kind]]
+    return [Slot(sql_literal(value), str(value), column=column) for value in parts[kind]]
 
 
 def slot_options(kind: str, owner: Slot, database: Database) -> list[Slot]:
     """All options for a slot of this kind."""
-    item = owner.schema_item
     if kind in COLUMN_KINDS:
-        columns = [column for column in item.columns if column.kind in COLUMN_KINDS[kind]]
+        columns = [column for column in owner.table.columns if column.kind in COLUMN_KINDS[kind]]
         if kind == "gaps":
             columns = [column for column in columns if column.nullable]
         if kind == "ranked":  # NULL would come first or last
             columns = [column for column in columns if not column.nullable]
-        return [Slot(column.name, column.words, column) for column in columns]
+        return [Slot(column.name, column.words, column=column) for column in columns]
     if kind in WORDS:
-        timed = isinstance(item, Column) and item.kind in ("year", "date")
+        timed = owner.column is not None and owner.column.kind in ("year", "date")
         words = (TIME_WORDS if timed and kind in TIME_WORDS else WORDS)[kind]
         return [Slot(sql, word) for sql in words for word in words[sql]]
-    return value_options(kind, item, database)
+    return value_options(kind, owner.column, database)
 
 
 def table_options(shape: str, schema: Schema) -> list[dict[str, Table]]:
@@ -136,7 +135,7 @@ def draw_slots(
         owner, _, slot = token.partition(".")
         name, kind = slot.split(":")
         # No column or value twice, as in "the name and the name of", "is red or red".
-        drawn = [slot for slot in slots.values() if slot.schema_item]
+        drawn = [slot for slot in slots.values() if slot.table or slot.column]
         choices = [option for option in slot_options(kind, slots[owner], database) if option not in drawn]
         if not choices:
             return None

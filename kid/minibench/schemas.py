@@ -71,7 +71,7 @@ Rows = dict[str, list[tuple]]
 
 def draw_schema(rng: random.Random) -> Schema:
     """Tables by name, parents before children; each but the first points to one or two of those before it."""
-    count = rng.choices(list(TABLE_COUNTS), TABLE_COUNTS.values())[0]
+    count = rng.choices(list(TABLE_COUNTS), list(TABLE_COUNTS.values()))[0]
     long_keys = rng.random() < 0.5  # author.author_id instead of author.id
     events = [noun for noun in TABLE_NOUNS if noun[2] == "event"]
     others = [noun for noun in TABLE_NOUNS if noun[2] != "event"]

@@ -18,8 +18,8 @@ def between_as_comparisons(tree: exp.Expr) -> None:
 def or_as_in(tree: exp.Expr) -> None:
     """c = v OR c = w -> c IN (v, w)"""
     for node in list(tree.find_all(exp.Or)):
-        sides = (node.left, node.right)
-        if all(isinstance(side, exp.EQ) for side in sides) and sides[0].left == sides[1].left:
+        sides = [side for side in (node.left, node.right) if isinstance(side, exp.EQ)]
+        if len(sides) == 2 and sides[0].left == sides[1].left:
             node.replace(exp.In(this=sides[0].left, expressions=[side.right for side in sides]))
 
 

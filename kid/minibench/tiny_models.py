@@ -55,7 +55,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=EOS, pad_token=PAD)
 
 
-def tiny_config(family: str, tokenizer, vocabulary: int, hidden: int, layers: int, heads: int) -> PreTrainedConfig:
+def tiny_config(
+    family: str, tokenizer: PreTrainedTokenizerFast, vocabulary: int, hidden: int, layers: int, heads: int
+) -> PreTrainedConfig:
     """The configuration of a small model; `family` is "qwen2", "llama" or "codegen"."""
     sizes = {
         "hidden_size": hidden,

@@ -16,11 +16,12 @@ ASKING = ("What ", "Which ", "How ")
 
 @dataclass(frozen=True)
 class Slot:
-    """A drawn slot: as SQL, in words, and its table or column (of a value: its column; of a word: None)."""
+    """A drawn slot: as SQL, in words, and its table or column (of a value: its column; of a word: neither)."""
 
     sql: str
     words: str
-    schema_item: Table | Column | None = None
+    table: Table | None = None
+    column: Column | None = None
 
 
 def plural(words: str) -> str:
@@ -42,18 +43,18 @@ def plural(words: str) -> str:
 
 def slot_words(slot: Slot, wording: str) -> str:
     """A slot in words; a table or column by its synonym where the wording asks for it."""
-    item = slot.schema_item
-    if wording == "synonym" and isinstance(item, Table):
-        return item.synonym
-    if wording == "synonym" and isinstance(item, Column) and slot.sql == item.name and item.attribute:
-        return item.attribute.synonym
+    table, column = slot.table, slot.column
+    if wording == "synonym" and table:
+        return table.synonym
+    if wording == "synonym" and column and slot.sql == column.name and column.attribute:
+        return column.attribute.synonym
     return slot.words
 
 
 def implied_words(reference: str, slots: dict[str, Slot]) -> str | None:
     """What stands for {c~}, {d~c} or {a~} of the phrase notation; None where there is no such way to say it."""
     left, _, right = reference.partition("~")
-    attribute = slots[right or left].schema_item.attribute
+    attribute = slots[right or left].column.attribute
     if right:
         return (attribute.largest if slots[left].sql == "DESC" else attribute.smallest) or None
     return attribute.implied or None
@@ -77,7 +78,7 @@ def phrase(name: str, arguments: list[str], slots: dict[str, Slot], wording: str
         text, possible = re.sub(r"\{([^}]*)\}", with_arguments, way), True
         for reference in re.findall(r"\{([^}]*~[^}]*)\}", text):
             if reference == f"{renamed.get('a')}~":  # a column that only labels its row needs no word
-                words = "" if slots[renamed["a"]].schema_item.kind == "label" else None
+                words = "" if slots[renamed["a"]].column.kind == "label" else None
             else:
                 words = implied_words(reference, slots)
             possible = possible and words is not None

@@ -21,8 +21,8 @@ from kid.data.batching import Batch, Sample, collate
 from kid.models.prefix_cache import PrefixCache, encode_teacher_prompts
 from kid.models.prefix_store import RecentPrefixes
 from kid.models.pretrained import TokenIds
-from kid.models.response_model import ResponseModel
-from kid.models.zero3 import bare_module
+from kid.models.response_model import ResponseModel, layers_of
+from kid.models.zero3 import Model, bare_module
 from kid.randomness import draw_tokens
 
 SPARE_COLUMNS = 64  # of a layer's keys and values, made at a time
@@ -34,7 +34,7 @@ class RoomyLayer(DynamicLayer):
 
     def __init__(self):
         super().__init__()
-        self.buffers: tuple[Tensor, Tensor] | None = None
+        self.buffers: tuple[Tensor, ...] | None = None
         self.written: Tensor | None = None  # the keys in the buffer
 
     def update(self, key_states: Tensor, value_states: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
@@ -107,19 +107,18 @@ class Rows:
             both = ((mask, positions), (others.attention_mask, others.positions))
             mask = torch.cat([pad_tensor(each, [width - each.shape[1], 0]) for each, _ in both])
             positions = torch.cat([each for _, each in both])
-        for place, layer in enumerate(self.cache.layers):
+        for place, layer in enumerate(layers_of(self.cache)):
             # Row by row: an index would make a copy that is copied again.
             parts = [(layer.keys[row : row + 1, :, first:], layer.values[row : row + 1, :, first:]) for row in rows]
             if others is not None:
-                parts.append((others.cache.layers[place].keys, others.cache.layers[place].values))
+                other = layers_of(others.cache)[place]
+                parts.append((other.keys, other.values))
             layer.arrange(parts, width, (layer.keys, layer.values), width)
             layer.show(width)
         self.attention_mask, self.positions = mask, positions
 
 
-def start(
-    forward: Callable[..., Tensor], batch: Batch, prefix: PrefixCache, rows: Sequence[int]
-) -> tuple[Tensor, Rows]:
+def start(forward: Model, batch: Batch, prefix: PrefixCache, rows: Sequence[int]) -> tuple[Tensor, Rows]:
     """Run the rest of some prompts of a batch: (logits of the next token [n, V], the rows).
 
     Args:
@@ -138,7 +137,7 @@ def start(
     return forward(ids, attention_mask, positions, last, cache), Rows(cache, attention_mask, positions[:, -1:])
 
 
-def advance(forward: Callable[..., Tensor], running: Rows, ids: Tensor) -> Tensor:
+def advance(forward: Model, running: Rows, ids: Tensor) -> Tensor:
     """Run a token of each row, int64 [n]: logits of the next one, [n, V]."""
     running.positions = running.positions + 1
     running.attention_mask = pad_tensor(running.attention_mask, [0, 1], value=1)
@@ -148,7 +147,7 @@ def advance(forward: Callable[..., Tensor], running: Rows, ids: Tensor) -> Tenso
 
 @torch.no_grad()
 def decode(
-    forward: Callable[..., Tensor],
+    forward: Model,
     batch: Batch,
     prefix: PrefixCache,
     rows: Sequence[int],
@@ -233,7 +232,9 @@ def decode_waiting(
         (place of a prompt, its output as `decode` returns it), as they end.
     """
     waiting = list(range(len(samples)))[::-1]
-    running, owners, drawn = None, [], torch.empty(0, dtype=torch.long, device=model.device)
+    running: Rows | None = None
+    owners: list[int] = []
+    drawn = torch.empty(0, dtype=torch.long, device=model.device)
     outputs: dict[int, list[int]] = {}
     draws: dict[int, Tensor] = {}
 

@@ -148,21 +148,23 @@ def learning_rate_share(step: int, warmup: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - peak) / (total - peak + 1)))
 
 
-def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: int):
+def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: int) -> deepspeed.DeepSpeedEngine:
     """The student with its optimizer and its warm-up and cosine schedule, in an engine of its own."""
     ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=True)
-    model = load_causal_lm(folder, config.dtype, config.attention, ds_config)
+    base = load_causal_lm(folder, config.dtype, config.attention, ds_config)
     if config.activation_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})  # the other kind needs inputs with a gradient
+        base.gradient_checkpointing_enable({"use_reentrant": False})  # the other kind needs inputs with a gradient
+    model = ResponseModel(base)
     if config.lora_rank:
-        model = add_lora(model, config.lora_rank, config.lora_alpha, config.lora_dropout, config.seed)
+        adapted = add_lora(base, config.lora_rank, config.lora_alpha, config.lora_dropout, config.seed)
         # Where others will look for the base: a hub id stays one, a folder must be found from anywhere.
         local = Path(config.student).is_dir()
-        model.peft_config["default"].base_model_name_or_path = str(folder.resolve()) if local else config.student
+        adapted.peft_config["default"].base_model_name_or_path = str(folder.resolve()) if local else config.student
+        model = ResponseModel(adapted)
     warmup = round(config.warmup_ratio * total_steps)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     engine, *_ = deepspeed.initialize(
-        model=ResponseModel(model),
+        model=model,
         model_parameters=trained,
         config=with_fitting_bucket(ds_config, trained),
         lr_scheduler=lambda optimizer: LambdaLR(
@@ -172,17 +174,16 @@ def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: i
     return engine
 
 
-def teacher_engine(config: RunConfig, teacher: Pretrained, values: dict):
+def teacher_engine(config: RunConfig, teacher: Pretrained, values: dict) -> deepspeed.DeepSpeedEngine:
     """The frozen teacher in an engine of its own, without an optimizer."""
     ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=False)
-    model = load_causal_lm(teacher.base, config.dtype, config.attention, ds_config)
-    if teacher.adapter:
-        model = add_adapter(model, teacher.adapter)
-        if config.fused and not isinstance(model.get_base_model().get_output_embeddings(), torch.nn.Linear):
-            raise InputError(
-                f"--teacher: the adapter {teacher.adapter} changes the output head, which the fused losses take as it "
-                "is; merge it into its base, or train with the teacher itself and --fused off"
-            )
-    engine, *_ = deepspeed.initialize(model=ResponseModel(model.requires_grad_(False)), config=ds_config)
+    base = load_causal_lm(teacher.base, config.dtype, config.attention, ds_config)
+    model = ResponseModel(add_adapter(base, teacher.adapter) if teacher.adapter else base)
+    if teacher.adapter and config.fused and not isinstance(model.causal_lm.get_output_embeddings(), torch.nn.Linear):
+        raise InputError(
+            f"--teacher: the adapter {teacher.adapter} changes the output head, which the fused losses take as it "
+            "is; merge it into its base, or train with the teacher itself and --fused off"
+        )
+    engine, *_ = deepspeed.initialize(model=model.requires_grad_(False), config=ds_config)
     engine.eval()  # the engine's own eval returns nothing
     return engine

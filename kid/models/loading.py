@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,6 +32,17 @@ class StoredTensor:
     shape: torch.Size
     rows: Callable[[int, int], Tensor]
     whole: Callable[[], Tensor]
+
+
+def tensor_in_file(file: safe_open, name: str) -> StoredTensor:
+    """A tensor of an open safetensors file."""
+    part = file.get_slice(name)
+    return StoredTensor(torch.Size(part.get_shape()), lambda a, b: part[a:b], lambda: file.get_tensor(name))
+
+
+def mapped_tensor(tensor: Tensor) -> StoredTensor:
+    """A tensor that lies in a mapped file."""
+    return StoredTensor(tensor.shape, lambda a, b: tensor[a:b], lambda: tensor)
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
@@ -60,12 +70,10 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
             if file.suffix == ".safetensors":
                 handle = safe_open(file, framework="pt")
                 for name in handle.keys():  # noqa: SIM118 (not a dict)
-                    part = handle.get_slice(name)
-                    whole = partial(handle.get_tensor, name)
-                    stored[name] = StoredTensor(torch.Size(part.get_shape()), lambda a, b, part=part: part[a:b], whole)
+                    stored[name] = tensor_in_file(handle, name)
             else:
                 for name, tensor in torch.load(file, mmap=True, weights_only=True).items():
-                    stored[name] = StoredTensor(tensor.shape, lambda a, b, t=tensor: t[a:b], lambda t=tensor: t)
+                    stored[name] = mapped_tensor(tensor)
         except Exception as error:  # safetensors and pickle raise their own kinds; each means a damaged file
             raise InputError(f"{file} cannot be read ({error}); fetch the model again") from None
     return stored
@@ -80,7 +88,7 @@ def fill_parameter(param: Tensor, stored: StoredTensor, name: str) -> None:
         InputError: the checkpoint's shape is another.
     """
     partition = getattr(param, "ds_tensor", None)
-    shape = torch.Size(param.shape if partition is None else param.ds_shape)
+    shape = torch.Size(param.shape if partition is None else param.ds_shape)  # type: ignore[attr-defined]
     if stored.shape != shape:
         raise InputError(f"weight {name} has shape {tuple(stored.shape)}, the model's config says {tuple(shape)}")
     if partition is None:
@@ -178,11 +186,15 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
     return model
 
 
-def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, seed: int):
+def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, seed: int) -> PeftModel:
     """The model with LoRA on every linear layer except the head; its base is frozen. Same values on every rank."""
     torch.manual_seed(seed)
     lora = LoraConfig(
-        r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=rank,
+        lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT divides by it, whole or not
+        lora_dropout=dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
     )
     # fp32 adapters over a bf16 base cannot be partitioned together (DeepSpeed#8072).
     return get_peft_model(model, lora, autocast_adapter_dtype=False)
@@ -195,11 +207,10 @@ def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
         InputError: the adapter cannot be read, is not what our scripts wrote, or belongs to another model.
     """
     check_hashes(folder)
-    # Read on the CPU: by default every rank would open the first GPU.
-    how = {"autocast_adapter_dtype": False, "torch_device": "cpu"}
     try:
         adapted = PeftModel(model, PeftConfig.from_pretrained(str(folder)), autocast_adapter_dtype=False)
-        loaded = adapted.load_adapter(str(folder), "default", **how)
+        # Read on the CPU: by default every rank would open the first GPU.
+        loaded = adapted.load_adapter(str(folder), "default", torch_device="cpu", autocast_adapter_dtype=False)
     except Exception as error:  # peft and its readers raise a dozen kinds; each means that the two do not fit
         raise InputError(f"the adapter {folder} does not fit its base: {str(error).splitlines()[0]}") from None
     amiss = [*loaded.missing_keys, *loaded.unexpected_keys]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +19,8 @@ from transformers import DynamicCache, PreTrainedModel
 
 from kid.config.run_config import RunConfig
 from kid.data.batching import Batch
-from kid.models.response_model import EarlyExitCache
-from kid.models.zero3 import bare_module, discard_zero3_trace, eval_no_grad, is_zero3
+from kid.models.response_model import EarlyExitCache, layers_of
+from kid.models.zero3 import Model, bare_module, discard_zero3_trace, eval_no_grad, is_zero3
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class PrefixCache:
     width: int = 0
     keys: tuple[Tensor, ...] = ()
     values: tuple[Tensor, ...] = ()
+
+    @classmethod
+    def held_by(cls, cache: DynamicCache, width: int) -> PrefixCache:
+        """What a cache of transformers holds of the first `width` columns, after a forward over them."""
+        layers = layers_of(cache)
+        return cls(width, tuple(layer.keys for layer in layers), tuple(layer.values for layer in layers))
 
     def detach(self) -> PrefixCache:
         """The same keys and values, without gradient."""
@@ -49,13 +56,13 @@ class PrefixCache:
         """A cache of transformers for one pass, which adds to it and leaves the prefix as it is."""
         cache = kind(config=model.config)
         # An empty prefix has no layers.
-        for layer, keys, values in zip(cache.layers, self.keys, self.values, strict=self.width > 0):
+        for layer, keys, values in zip(layers_of(cache), self.keys, self.values, strict=self.width > 0):
             layer.lazy_initialization(keys, values)
             layer.keys, layer.values = keys, values
         return cache
 
 
-def forward(model, *inputs, last_forward: bool, **options) -> Tensor:
+def forward(model: Model, *inputs: Any, last_forward: bool, **options: Any) -> Tensor:
     """A forward of an engine or a bare module; `last_forward`: no other of its forwards follows in the micro-batch."""
     states = model(*inputs, **options)
     if not last_forward:
@@ -63,7 +70,7 @@ def forward(model, *inputs, last_forward: bool, **options) -> Tensor:
     return states
 
 
-def extend(model, batch: Batch, prefix: PrefixCache, until: int, rows: Tensor | None = None) -> PrefixCache:
+def extend(model: Model, batch: Batch, prefix: PrefixCache, until: int, rows: Tensor | None = None) -> PrefixCache:
     """Run a forward that makes the prefix longer by columns [prefix.width, until), with gradient where that is enabled.
 
     Args:
@@ -77,11 +84,10 @@ def extend(model, batch: Batch, prefix: PrefixCache, until: int, rows: Tensor | 
         ids, positions, mask = ids[rows], positions[rows], mask[rows]
     cache = prefix.new_cache(bare_module(model).causal_lm, EarlyExitCache)
     forward(model, ids, mask, positions, batch.logit_positions[:0], cache, logits=False, last_forward=False)
-    layers = cache.layers
-    return PrefixCache(until, tuple(layer.keys for layer in layers), tuple(layer.values for layer in layers))
+    return PrefixCache.held_by(cache, until)
 
 
-def encode_prompts(config: RunConfig, model, batch: Batch, separately: bool) -> PrefixCache:
+def encode_prompts(config: RunConfig, model: Model, batch: Batch, separately: bool) -> PrefixCache:
     """All but the last token of each prompt, where that saves something; else an empty prefix.
 
     The number of forwards is the same on every rank, whatever the batch holds: one for what prompts share, one for the
@@ -103,19 +109,17 @@ def encode_prompts(config: RunConfig, model, batch: Batch, separately: bool) -> 
 
 
 @torch.no_grad()
-def extend_tokens(model, tokens: Sequence[int]) -> PrefixCache:
+def extend_tokens(model: Model, tokens: Sequence[int]) -> PrefixCache:
     """Keys and values of tokens at the beginning of a prompt, in a batch of one row."""
     ids = torch.tensor([tokens], device=next(bare_module(model).parameters()).device)
     positions, mask = torch.arange(len(tokens), device=ids.device)[None], torch.ones_like(ids)
     cache = PrefixCache().new_cache(bare_module(model).causal_lm, EarlyExitCache)
     forward(model, ids, mask, positions, ids[0, :0], cache, logits=False, last_forward=False)
-    return PrefixCache(
-        len(tokens), tuple(layer.keys for layer in cache.layers), tuple(layer.values for layer in cache.layers)
-    )
+    return PrefixCache.held_by(cache, len(tokens))
 
 
 @torch.no_grad()
-def encode_teacher_prompts(config: RunConfig, teacher, batch: Batch) -> PrefixCache:
+def encode_teacher_prompts(config: RunConfig, teacher: Model, batch: Batch) -> PrefixCache:
     """The frozen teacher's prompts, in the columns of `batch.teacher` if that is there.
 
     Encoded separately from the outputs they save the last layer. Where a schema is shared or stored, what is left of
@@ -136,7 +140,7 @@ def encode_teacher_prompts(config: RunConfig, teacher, batch: Batch) -> PrefixCa
 
 
 def encode_student_prompts(
-    config: RunConfig, student, batch: Batch, step: int, training: int, evaluating: int
+    config: RunConfig, student: Model, batch: Batch, step: int, training: int, evaluating: int
 ) -> tuple[PrefixCache, PrefixCache]:
     """The student's prompts, for the passes that train and for those that do not.
 
@@ -169,7 +173,7 @@ def with_completion(batch: Batch, completion_ids: Tensor) -> Tensor:
 
 def forward_outputs(
     config: RunConfig,
-    model,
+    model: Model,
     batch: Batch,
     prefix: PrefixCache,
     completion_ids: Tensor,

@@ -26,6 +26,7 @@ from kid.data.prefixes import Tokens, stored_part
 from kid.models.loading import choose_attention
 from kid.models.prefix_cache import PrefixCache, extend_tokens
 from kid.models.response_model import ResponseModel
+from kid.models.zero3 import Model
 
 FILE = "states.safetensors"
 
@@ -119,7 +120,7 @@ class RecentPrefixes(PrefixStore):
         return states
 
 
-def states_of(teacher, tokens: Sequence[int]) -> list[Tensor]:
+def states_of(teacher: Model, tokens: Sequence[int]) -> list[Tensor]:
     """Keys of each layer, then values of each layer, of tokens at the beginning of a prompt."""
     found = extend_tokens(teacher, tokens)
     return [tensor[0].contiguous() for tensor in (*found.keys, *found.values)]

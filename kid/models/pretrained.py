@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import snapshot_download
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -107,7 +108,7 @@ def fingerprint(model: Pretrained) -> str:
     return digest.hexdigest()
 
 
-def load_tokenizer(folder: Path, flag: str):
+def load_tokenizer(folder: Path, flag: str) -> PreTrainedTokenizerFast:
     """The tokenizer in a model's folder.
 
     Raises:
@@ -119,7 +120,7 @@ def load_tokenizer(folder: Path, flag: str):
         # AutoTokenizer takes the class of the model's family even where the folder says that its tokenizer is a generic
         # one, and would cut text otherwise than the tokenizer.json beside it.
         generic = saved.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
-        tokenizer = (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(folder)
+        tokenizer: Any = (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"{flag} {folder}: its tokenizer cannot be loaded ({reason})") from None
@@ -128,7 +129,9 @@ def load_tokenizer(folder: Path, flag: str):
     return tokenizer
 
 
-def check_same_tokenizer(student, teacher, student_name: str, teacher_name: str) -> None:
+def check_same_tokenizer(
+    student: PreTrainedTokenizerFast, teacher: PreTrainedTokenizerFast, student_name: str, teacher_name: str
+) -> None:
     """Raises InputError unless every id means the same to both; the loss compares distributions id by id."""
     ours, theirs = student.get_vocab(), teacher.get_vocab()
     if ours != theirs or student.eos_token_id != teacher.eos_token_id:
@@ -139,7 +142,7 @@ def check_same_tokenizer(student, teacher, student_name: str, teacher_name: str)
         )
 
 
-def find_mask_token(tokenizer, name: str | None) -> int:
+def find_mask_token(tokenizer: PreTrainedTokenizerFast, name: str | None) -> int:
     """Id of the mask token: `name` if given, else the tokenizer's mask, bos, unk, pad or eos token, in that order.
 
     Raises:
@@ -167,12 +170,12 @@ class TokenIds:
     count: int
 
 
-def token_ids(tokenizer, mask_token: str | None = None) -> TokenIds:
+def token_ids(tokenizer: PreTrainedTokenizerFast, mask_token: str | None = None) -> TokenIds:
     """Raises InputError as `find_mask_token`."""
     mask = find_mask_token(tokenizer, mask_token)
     return TokenIds(mask, tokenizer.eos_token_id, padding_token(tokenizer), len(tokenizer))
 
 
-def padding_token(tokenizer) -> int:
+def padding_token(tokenizer: PreTrainedTokenizerFast) -> int:
     """Padding is masked everywhere, so any id serves where the tokenizer has none of its own."""
     return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,11 @@ def logit_transform(config: PreTrainedConfig) -> tuple[float, float | None]:
     return scale, getattr(config, "final_logit_softcapping", None) or getattr(config, "logits_soft_cap", None)
 
 
+def layers_of(cache: Cache) -> list[Any]:
+    """A cache's layers; their keys and values are read only where all of them have some, as those of prompts do."""
+    return cache.layers
+
+
 class EarlyExit(Exception):  # noqa: N818 (no error)
     """The last layer's keys and values are in the cache."""
 
@@ -36,7 +42,8 @@ class EarlyExitCache(DynamicCache):
         super().update(key_states, value_states, layer_idx, *args, **kwargs)
         if layer_idx == len(self.layers) - 1:
             raise EarlyExit
-        return self.layers[layer_idx].keys, self.layers[layer_idx].values
+        layer = layers_of(self)[layer_idx]
+        return layer.keys, layer.values
 
 
 class ResponseModel(nn.Module):
@@ -48,7 +55,8 @@ class ResponseModel(nn.Module):
 
     @property
     def causal_lm(self) -> PreTrainedModel:
-        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        model: Any = self.model
+        return model.get_base_model() if hasattr(model, "get_base_model") else model
 
     @property
     def device(self) -> torch.device:

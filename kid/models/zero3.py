@@ -9,24 +9,33 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 import torch
 from torch import nn
 
 from kid.losses.head import Head
 
+if TYPE_CHECKING:
+    from deepspeed import DeepSpeedEngine
 
-def bare_module(model):
+    from kid.models.response_model import ResponseModel
+    from kid.models.stored_teacher import StoredTeacher
+
+Model: TypeAlias = "DeepSpeedEngine | ResponseModel"  # an engine, or a bare module
+
+
+def bare_module(model: Model) -> ResponseModel:
     """The module inside an engine; a bare module is its own."""
     return model.module if is_engine(model) else model
 
 
-def is_engine(model) -> bool:
+def is_engine(model: Model) -> TypeGuard[DeepSpeedEngine]:
     """Whether `model` is a DeepSpeed engine."""
     return hasattr(model, "zero_optimization_stage")
 
 
-def is_zero3(model) -> bool:
+def is_zero3(model: Model) -> TypeGuard[DeepSpeedEngine]:
     """Whether a model's weights are partitioned, so that every pass gathers them: a ZeRO-3 engine, no bare module."""
     return is_engine(model) and model.zero_optimization_stage() == 3
 
@@ -42,7 +51,7 @@ def gathered(parameters: Iterable[nn.Parameter]) -> AbstractContextManager:
 
 
 @contextmanager
-def gathered_heads(*models) -> Iterator[list[Head]]:
+def gathered_heads(*models: Model | StoredTeacher) -> Iterator[list[Head]]:
     """The heads of some models, each of which may be an engine or a bare module.
 
     Under ZeRO-3 all of them are gathered together, once, however often they are used: as many collectives on every
@@ -54,7 +63,7 @@ def gathered_heads(*models) -> Iterator[list[Head]]:
 
 
 @contextmanager
-def gathered_model(model) -> Iterator[nn.Module]:
+def gathered_model(model: Model) -> Iterator[ResponseModel]:
     """The bare module for as many forwards as this rank likes, in eval mode and without gradient.
 
     Under ZeRO-3 its weights are gathered once, on every rank, and freed at the end. No forward is a collective then:
@@ -65,7 +74,7 @@ def gathered_model(model) -> Iterator[nn.Module]:
 
 
 @contextmanager
-def gathered_without_hooks(engine) -> Iterator[None]:
+def gathered_without_hooks(engine: DeepSpeedEngine) -> Iterator[None]:
     """Every weight of a ZeRO-3 engine on every rank, and none of the hooks that would free them after a forward.
 
     As DeepSpeed's `unwrap_model_for_generation` does it; but hooks that are set aside and put back keep the order of
@@ -86,13 +95,13 @@ def gathered_without_hooks(engine) -> Iterator[None]:
                 module._forward_pre_hooks, module._forward_hooks = before, after
 
 
-def trains_head(model) -> bool:
+def trains_head(model: Model) -> bool:
     """Whether the head is trained. Under ZeRO-3 its gradient needs it gathered in backward: no forward has used it."""
     return any(weight.requires_grad for weight in bare_module(model).head_parameters)
 
 
 @contextmanager
-def eval_no_grad(model) -> Iterator[None]:
+def eval_no_grad(model: Model) -> Iterator[None]:
     """Eval mode, no gradient; afterwards the model is as it was. Nothing is drawn from the global generators."""
     module = bare_module(model)  # an engine's own `training` never changes
     was_training = module.training
@@ -104,7 +113,7 @@ def eval_no_grad(model) -> Iterator[None]:
         module.train(was_training)
 
 
-def discard_zero3_trace(model) -> None:
+def discard_zero3_trace(model: Model) -> None:
     """After a forward that others of the micro-batch follow: ZeRO-3 must not take it for a whole pass.
 
     ZeRO-3 records the order of modules in the first pass it sees and prefetches by it. A micro-batch's earlier forwards
@@ -139,6 +148,6 @@ def partitioned_init(ds_config: dict) -> AbstractContextManager:
     class PartitionOnCreation(deepspeed.zero.Init):
         def _zero_init_param(self, param: nn.Parameter) -> None:
             self._convert_to_deepspeed_param(param)
-            param.partition()
+            param.partition()  # type: ignore[attr-defined]
 
     return PartitionOnCreation(config_dict_or_path=ds_config)

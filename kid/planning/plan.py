@@ -221,7 +221,8 @@ def estimate_run(config: RunConfig, models: Models, machine: Machine) -> RunEsti
 
     Raises as `prepare`.
     """
-    run, phases = prepare(config, models, machine), {}
+    run = prepare(config, models, machine)
+    phases: dict[str, list[MemoryItem]] = {}
     for source in METHODS[config.method].sources:
         for name, parts in step_phases(run, source):
             phases[name] = max(phases.get(name, []), parts, key=lambda found: sum(line.gpu for line in found))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -130,9 +131,9 @@ def make_fake(module: ResponseModel, fake: FakeTensorMode) -> ResponseModel:
                 if old is not None:
                     new = nn.Parameter(torch.empty(old.shape, dtype=old.dtype), requires_grad=old.requires_grad)
                     part._parameters[name] = found.setdefault(id(old), new)
-            for name, old in part._buffers.items():
-                if old is not None:
-                    part._buffers[name] = torch.empty(old.shape, dtype=old.dtype)
+            for name, buffer in part._buffers.items():
+                if buffer is not None:
+                    part._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
     return module
 
 
@@ -220,7 +221,7 @@ def rehearse(
         )
         batch = layout.batch(share)
         with fake:
-            tensors = {k: fake.from_tensor(v) for k, v in vars(batch).items() if isinstance(v, Tensor)}
+            tensors: dict[str, Any] = {k: fake.from_tensor(v) for k, v in vars(batch).items() if isinstance(v, Tensor)}
             batch = replace(batch, **tensors)
             if step_passes and config.activation_checkpointing:
                 module.causal_lm.gradient_checkpointing_enable({"use_reentrant": False})

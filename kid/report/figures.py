@@ -7,6 +7,8 @@ import re
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import matplotlib
 
@@ -51,8 +53,9 @@ def draw_figure(name: str, title: str, caption: str, panels: Sequence[Panel]) ->
         return None
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    settings = {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10, "text.parse_math": False}
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 10, "text.parse_math": False}
+    ):
         size = (PANEL[0] * columns + (2 if columns == 1 else 0), PANEL[1] * rows)
         figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
         texts = []
@@ -94,8 +97,8 @@ def tradeoff_figure(groups: Sequence[Group]) -> Figure | None:
     def panel(group: Group, teacher: str, rows: list[Row]) -> Panel | None:
         block = next(teachers for teachers in teachers_by_table(group).values() if teacher in teachers)
         common = common_metrics(compared_rows(group, block))  # the same Avg. as in the table
-        points = [(relative_latency(row, group.sft)[0], average(row, common), row) for row in rows]
-        points = [(latency, found[0], row) for latency, found, row in points if latency and found]
+        measured = [(relative_latency(row, group.sft)[0], average(row, common), row) for row in rows]
+        points = [(latency, found[0], row) for latency, found, row in measured if latency and found]
         if len(points) < 2:
             return None
 
@@ -188,7 +191,7 @@ def latency_figure(groups: Sequence[Group]) -> Figure | None:
     return draw_figure("figure-2", "Figure 2: latency by teacher", caption, [drawn for drawn in panels if drawn])
 
 
-def kid_ex_by_setting(group: Group, teacher: str, key: str, column: ScoreColumn) -> dict[object, list[float]]:
+def kid_ex_by_setting(group: Group, teacher: str, key: str, column: ScoreColumn) -> dict[Any, list[float]]:
     """Value of one KID setting -> EX of each seed, with all other settings at their defaults."""
     rows = [row for row in group.methods[teacher] if row.method == "kid" and {name for name, _ in row.variant} <= {key}]
     values = {getattr(row.runs[0].config, key): row.values((column, "ex")) for row in rows}
@@ -235,11 +238,11 @@ def ablation_panels(
         values = {value: values[value] for value in sorted(values, key=order.index if order else None)}
         sft = group.sft.values((column, "ex")) if group.sft else []
         title = f"{group.student} from {teacher}"
-        panels.append((title, lambda axes, v=values, s=sft, c=column: draw_panel(axes, v, s, c)))
+        panels.append((title, partial(draw_panel, values=values, sft=sft, column=column)))
     return panels
 
 
-def finish_ablation_panel(axes: Axes, values: dict[object, list[float]], sft: list[float], column: ScoreColumn) -> str:
+def finish_ablation_panel(axes: Axes, values: dict[Any, list[float]], sft: list[float], column: ScoreColumn) -> str:
     """Adds SFT as a line and the axis range, which both ablations share, and returns the alt text."""
     if sft:
         draw_line(axes, "SFT", sft, "gray")  # visible in light and dark themes
@@ -283,8 +286,9 @@ def steps_figure(groups: Sequence[Group]) -> Figure | None:
                 extremes += [
                     ex + sign * error for (_, ex), error in zip(points, errors, strict=True) for sign in (-1, 1)
                 ]
+                at, exs = zip(*points, strict=True)
                 axes.errorbar(
-                    *zip(*points, strict=True), yerr=errors, marker=".", lw=3 if kid else 1.3, elinewidth=0.7,
+                    at, exs, yerr=errors, marker=".", lw=3 if kid else 1.3, elinewidth=0.7,
                     capsize=3, color=COLORS[row.method], label=row.label, zorder=2 if kid else 3,
                 )  # fmt: skip
             axes.set_xlabel("optimizer step")

@@ -39,7 +39,7 @@ Block = str | Table | Figure | Bullets | Commands | Example  # a str is a paragr
 @dataclass(frozen=True)
 class Section:
     title: str
-    blocks: list[Block] = field(default_factory=list)
+    blocks: Sequence[Block] = field(default_factory=list)
 
 
 def anchor(title: str) -> str:

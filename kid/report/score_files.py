@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kid.config.benchmarks import BENCHMARKS
 from kid.config.run_config import RunConfig
@@ -117,7 +118,7 @@ def preference(score: Score) -> tuple[bool, float]:
 def parse_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | None, str]:
     """(score, "") or (None, why it cannot be used)."""
     # Older score files lack these fields; their evidence setting is assumed to be that of the run.
-    defaults = {"ts": None, "error": None, "hardness": None, "differs": []}
+    defaults: dict[str, Any] = {"ts": None, "error": None, "hardness": None, "differs": []}
     verdicts, hardness = content.get("verdicts"), content.get("hardness", {})
     well_formed = isinstance(verdicts, list) and verdicts and all(isinstance(verdict, dict) for verdict in verdicts)
     verdicts = [defaults | verdict for verdict in verdicts] if well_formed else []
@@ -147,8 +148,8 @@ def parse_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | N
         words = {True: "with", False: "without"}
         return None, f"scored {words[evidence]} evidence, trained {words[config.evidence]}"
     questions = tuple(sorted(verdict["index"] for verdict in verdicts))
-    shares = [accuracy_percent(verdicts, kind) for kind in ("ex", "ts")]
-    return Score(path, (benchmark, split, evidence), *shares, questions, verdicts), ""
+    ex, ts = (accuracy_percent(verdicts, kind) for kind in ("ex", "ts"))
+    return Score(path, (benchmark, split, evidence), ex, ts, questions, verdicts), ""
 
 
 def is_verdict(verdict: dict) -> bool:
@@ -173,7 +174,7 @@ def read_exposure(path: Path, config: RunConfig, remarks: list[str]) -> dict | N
     interval = content.get("interval_16")
     well_formed = all(is_number(content.get(key)) for key in ("ex_acc_err_16", "prompts", "samples"))
     well_formed = well_formed and isinstance(interval, list) and isinstance(content.get("teacher"), str)
-    expected = {"benchmark": config.benchmark, "split": "dev"}
+    expected: dict[str, Any] = {"benchmark": config.benchmark, "split": "dev"}
     if content.get("evidence") is not None:  # None: the benchmark has no evidence
         expected["evidence"] = config.evidence
     differ = [f"{key} {content.get(key)}, not {value}" for key, value in expected.items() if content.get(key) != value]

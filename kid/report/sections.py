@@ -19,7 +19,7 @@ from kid.report.exposure_bias_table import mismatch_table
 from kid.report.figures import FIGURES
 from kid.report.groups import Group, group_runs, teachers_by_table
 from kid.report.missing import missing_cells, missing_results, to_resume
-from kid.report.page import Bullets, Commands, Section
+from kid.report.page import Block, Bullets, Commands, Section
 from kid.report.runs import Run
 from kid.report.score_files import SCORE_COLUMNS
 from kid.report.significance import significance_table
@@ -96,7 +96,7 @@ def failure_sections(
     if not choice:
         return []
     run, score = choice.run, choice.score
-    table = [f"Of `{run.folder}`, seed {run.config.seed}: {choice.reason}.", hardness_table(run, score)]
+    table: list[Block] = [f"Of `{run.folder}`, seed {run.config.seed}: {choice.reason}.", hardness_table(run, score)]
     predictions = scored_predictions(score, remarks)
     if predictions:
         for name, examples in failure_blocks(choice, predictions):

@@ -72,13 +72,17 @@ def significance_table(group: Group) -> Table | None:
         ["difference", *(f"{SCORE_COLUMNS[column]}, n\u00a0=\u00a0{reference[column].n}" for column in columns)],
     )
     for teacher, rows in pairs.items():
-        lines = [[f"{row.label} \N{EN DASH} {other.label}", row, other] for row, other in rows]
         lines = [
-            [label, *(difference_cell(results.get((row, other, column))) for column in columns)]
-            for label, row, other in lines
+            [
+                f"{row.label} \N{EN DASH} {other.label}",
+                *(difference_cell(results.get((row, other, column))) for column in columns),
+            ]
+            for row, other in rows
             if any((row, other, column) in results for column in columns)
         ]
-        table.rows += ([f"Teacher: {teacher}"] if teacher and lines else []) + lines
+        if teacher and lines:
+            table.rows.append(f"Teacher: {teacher}")
+        table.rows += lines
     return table
 
 

@@ -10,10 +10,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from peft import PeftModel
 from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kid.data.cache import json_hash
 from kid.errors import InputError, RunError, report_write_errors
@@ -23,6 +25,9 @@ from kid.models.hashes import file_digest, write_hashes
 from kid.models.loading import persistent_buffers
 from kid.models.zero3 import gathered
 from kid.run.trust import OWNER_ONLY_MODE, keep_to_owner
+
+if TYPE_CHECKING:
+    from deepspeed import DeepSpeedEngine
 
 CHECKPOINTS_KEPT = 2  # older checkpoints are removed; all exports under adapters/ stay
 MANIFEST_KEYS = {"step", "world_size", "identity", "files"}
@@ -93,7 +98,7 @@ def find_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
     Raises:
         InputError: there are checkpoints, but none can be used.
     """
-    remarks = []
+    remarks: list[str] = []
     for checkpoint in reversed(list_checkpoints(run)):
         reason, manifest = verify_checkpoint(checkpoint, identity)
         if reason is None:
@@ -113,7 +118,7 @@ def files_written_by(folder: Path, rank: int) -> list[Path]:
     return sorted(path for path, match in matches.items() if int(match[1] if match else 0) == rank)
 
 
-def save_checkpoint(engine, run: Path, step: int, identity: dict[str, str]) -> None:
+def save_checkpoint(engine: DeepSpeedEngine, run: Path, step: int, identity: dict[str, str]) -> None:
     """Save optimizer states and trained weights after `step` steps; called on every rank.
 
     The files are written under a temporary name, synced and hashed, then renamed: a checkpoint is complete or absent.
@@ -200,7 +205,7 @@ def convert_checkpoint(checkpoint: Path, world_size: int) -> Path:
     return universal
 
 
-def load_checkpoint(engine, checkpoint: Path) -> None:
+def load_checkpoint(engine: DeepSpeedEngine, checkpoint: Path) -> None:
     """Restore the engine's state. Frozen weights are not in a checkpoint and stay as loaded; so do persistent buffers,
     which nothing trains: older versions did not read them from the base, and wrote others into their checkpoints.
     """
@@ -229,7 +234,9 @@ def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:
     return state
 
 
-def export_trained(model: nn.Module, tokenizer, folder: Path, base: Path | None = None) -> None:
+def export_trained(
+    model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerFast, folder: Path, base: Path | None = None
+) -> None:
     """Write what was trained in a form other tools load: a PEFT directory (LoRA) or a model folder (all weights, with
     the base's persistent buffers).
 
@@ -247,7 +254,8 @@ def export_trained(model: nn.Module, tokenizer, folder: Path, base: Path | None 
         with report_write_errors(folder):
             remove_folder(temporary)
             whole = not isinstance(model, PeftModel)
-            model.save_pretrained(temporary, state_dict=state | persistent_buffers(model) if whole else state)
+            saved = state | persistent_buffers(model) if whole else state
+            model.save_pretrained(temporary, state_dict=saved)  # type: ignore[arg-type]  # PEFT takes paths, too
             if whole and base:
                 keep_dropout_of(base, temporary)
             tokenizer.save_pretrained(temporary)

@@ -9,6 +9,7 @@ import subprocess
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import yaml
@@ -20,6 +21,9 @@ from kid.data.cache import json_hash
 from kid.errors import InputError, report_write_errors
 from kid.files import check_writable, write_atomically
 from kid.models.pretrained import Pretrained, fingerprint
+
+if TYPE_CHECKING:
+    from kid.data.batching import Dataset
 
 # A node may cache for a minute that a file on a network file system does not exist.
 VISIBILITY_TIMEOUT_SECONDS = 90
@@ -117,7 +121,7 @@ def create_run_directory(config: RunConfig) -> None:
     write_atomically(folder / "config.yaml", yaml.safe_dump(config_to_store(config), sort_keys=False))
 
 
-def save_nonfinite_batch(folder: Path, dataset, chosen: list[int | None], row: dict) -> Path:
+def save_nonfinite_batch(folder: Path, dataset: Dataset, chosen: list[int | None], row: dict) -> Path:
     """Write the numbers and questions of a step whose loss or gradient is not finite. Returns the file.
 
     Args:

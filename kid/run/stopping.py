@@ -18,7 +18,7 @@ from kid.progress import log
 
 # Ranks exchange a reason as its position here, counted from 1.
 REASONS = ("SIGTERM", "SIGUSR1", "the launcher's end")
-SIGNALS = {signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1"}
+SIGNALS: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1"}
 LAUNCHER_GONE = REASONS[2]
 LAUNCHER = "deepspeed.launcher.launch"  # python -m
 # Without its launcher, nothing else would end a rank that waits in a collective for a dead rank.

@@ -68,7 +68,7 @@ def gold_schema_items(query: str, tables: Mapping[str, Sequence[str]]) -> dict[s
         resolution = analyse(join_operators(query), tables).resolution
     except InputError:
         return items_by_name(query, tables)
-    used = {
+    used: dict[str, set[str | None]] = {
         from_item.table: set()
         for scope in resolution.scopes
         for from_item in scope.from_items

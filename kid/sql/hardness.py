@@ -48,7 +48,7 @@ def parse_query(sql: str) -> exp.Query:
     # sqlglot accepts more than SQLite does: a SELECT of nothing, a name or an expression where a query has to be.
     holders = list(tree.find_all(exp.SetOperation, exp.CTE)) if tree else []
     queries = [tree, *(node.this for node in holders), *(node.args.get("expression", tree) for node in holders)]
-    if not all(query and isinstance(query.unnest(), exp.Query) for query in queries):
+    if not isinstance(tree, exp.Query) or not all(query and isinstance(query.unnest(), exp.Query) for query in queries):
         raise InputError("is not a query")
     if not all(select.expressions for select in tree.find_all(exp.Select)):
         raise InputError("selects nothing")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 from sqlglot import ParseError, exp
 from sqlglot.parsers.sqlite import SQLiteParser
-from sqlglot.tokens import Token
+from sqlglot.tokens import Token, TokenType
 
 from kid.sql.tokens import SqlToken, sql_tokens
 
@@ -23,7 +24,9 @@ FREE_STEPS, STEPS_PER_TOKEN = 2_000, 50
 class PlainParser(SQLiteParser):
     """Keeps functions as written, and reads no name in them as a unit, nor `list < 1` as a type `list<...>`."""
 
-    FUNCTIONS, NESTED_TYPE_TOKENS, STRUCT_TYPE_TOKENS = {}, frozenset(), frozenset()
+    FUNCTIONS: ClassVar[dict[str, Callable]] = {}
+    NESTED_TYPE_TOKENS: ClassVar[set[TokenType]] = set()
+    STRUCT_TYPE_TOKENS: ClassVar[set[TokenType]] = set()
 
     def parse(self, raw_tokens: list[Token], sql: str) -> list[exp.Expr | None]:
         """The trees of the statements.

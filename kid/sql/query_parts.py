@@ -19,7 +19,7 @@ from kid.sql.parsing import lower
 # Each comparison operator, and the equivalent one after exchanging its sides.
 MIRRORED = {exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE}
 # An expression with `?` for its literals, and the literals.
-MaskedExpression = tuple[Hashable, tuple[str, ...]]
+MaskedExpression = tuple[Hashable, tuple[Hashable, ...]]
 
 
 @dataclass(eq=False)
@@ -50,7 +50,7 @@ class QueryParts:
     selects: Counter = field(default_factory=Counter)  # SELECTs of each role
     columns: Counter = field(default_factory=Counter)  # (role, column) in SELECT lists
     # Of (role, an item of a SELECT list that is more than a column).
-    aggregation: list[MaskedExpression] = field(default_factory=list)
+    aggregation: list[tuple[tuple[str, str], tuple[str, ...]]] = field(default_factory=list)
     joins: set = field(default_factory=set)  # sets of equal columns, and kinds of join
     conditions: list[MaskedExpression] = field(default_factory=list)
     limits: list[MaskedExpression] = field(default_factory=list)

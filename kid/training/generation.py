@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, Sample, collate
@@ -29,6 +31,9 @@ from kid.randomness import TEACHER_OUTPUT, sample_uniforms
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
 from kid.training.inputs import read_teacher_inputs
+
+if TYPE_CHECKING:
+    from deepspeed import DeepSpeedEngine
 
 WAITING_BATCHES = 4  # a whole teacher's prompts that wait together: what a stop waits for
 
@@ -149,7 +154,12 @@ def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
 
 @torch.no_grad()
 def write_outputs(
-    config: RunConfig, engine, tokenizer, left: list[tuple[int, Sample]], total: int, folder: Path
+    config: RunConfig,
+    engine: DeepSpeedEngine,
+    tokenizer: PreTrainedTokenizerFast,
+    left: list[tuple[int, Sample]],
+    total: int,
+    folder: Path,
 ) -> None:
     """Decode this rank's share of the prompts and append each batch's outputs to the rank's file."""
     rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
@@ -173,14 +183,14 @@ def write_outputs(
 
 
 def decoder(
-    config: RunConfig, engine, tokens: TokenIds, samples: list[Sample]
+    config: RunConfig, engine: DeepSpeedEngine, tokens: TokenIds, samples: list[Sample]
 ) -> tuple[int, Callable[[list[tuple[int, Sample]]], Iterator[tuple[Sample, list[int]]]]]:
     """(number of prompts it takes, what decodes a rank's batch: yields (sample, token ids of its output)).
 
     Under ZeRO-3 a forward is a collective: the ranks decode batches of the same size side by side, a rank without one a
     dummy. A whole teacher's ranks go their own ways.
     """
-    draws = {"temperature": config.sample_temperature, "top_p": config.top_p, "tokens": tokens}
+    draws: dict[str, Any] = {"temperature": config.sample_temperature, "top_p": config.top_p, "tokens": tokens}
     limit, module = config.decoding_limit, bare_module(engine)
     keeps = config.prefix and not module.prefix_unsupported_reason
     prefixes = RecentPrefixes(module, samples)

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from transformers import PreTrainedTokenizerFast
+
 from kid.config.deepspeed_config import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
 from kid.config.methods import METHODS
 from kid.config.run_config import RunConfig, accumulation_steps
@@ -44,7 +46,7 @@ class Inputs:
     teacher_hash: str
     student_deepspeed: dict
     teacher_deepspeed: dict | None
-    tokenizer: object
+    tokenizer: PreTrainedTokenizerFast
     tokens: TokenIds
     train: Dataset
     teacher_outputs: Dataset | None
@@ -76,7 +78,7 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     if teacher:
         theirs = load_tokenizer(teacher.tokenizer, "--teacher")
         check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
-    for folder in filter(None, (student, teacher and teacher.base, teacher and teacher.adapter)):
+    for folder in filter(None, (student, *((teacher.base, teacher.adapter) if teacher else ()))):
         stored_tensors(folder)  # only opened, so that missing or damaged weights are found before anything is written
     teacher_hash = fingerprint(teacher) if teacher else ""
     outputs = read_teacher_outputs(config, teacher_hash) if config.teacher_outputs else None
@@ -102,7 +104,7 @@ class TeacherInputs:
     deepspeed: dict
     teacher: Pretrained
     teacher_hash: str
-    tokenizer: object
+    tokenizer: PreTrainedTokenizerFast
     train: Dataset
 
 
@@ -126,7 +128,9 @@ def name_teacher(config: RunConfig) -> RunConfig:
     return replace(config, teacher=read_header(Path(config.teacher_states))["name"])
 
 
-def read_teacher_states(config: RunConfig, tokenizer, train: Dataset, given_teacher: str) -> tuple[Dataset, str]:
+def read_teacher_states(
+    config: RunConfig, tokenizer: PreTrainedTokenizerFast, train: Dataset, given_teacher: str
+) -> tuple[Dataset, str]:
     """(the training set with its teacher's states, the teacher's fingerprint).
 
     A teacher that is given must be the one whose states they are: by its files, or where it is not here, by its name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from kid.config.methods import IMPERFECT, METHODS, MLE_SOURCES, ON_POLICY
 from kid.config.run_config import RunConfig
 from kid.data.batching import Batch
 from kid.models.pretrained import TokenIds
+from kid.models.stored_teacher import StoredTeacher
+from kid.models.zero3 import Model
 
 # Which model runs, what it reads after the prompt, and what is taken from it.
 STUDENT, TEACHER = "student", "teacher"
@@ -39,7 +42,7 @@ def passes(config: RunConfig, source: str) -> list[Pass]:
     y = Y_HAT if rewrites else Y
     kd, mle = (KD,) if distils else (), (MLE,) if source in MLE_SOURCES else ()
     gold_mle = rewrites and config.mle_on == "gold"
-    table = [
+    table: list[tuple[bool, str, str, tuple[str, ...]]] = [
         (source == ON_POLICY, STUDENT, OWN_TOKENS, (Y,)),
         (rewrites and MASK_STRATEGIES[config.mask_strategy].needs_entropies, STUDENT, Y, (ENTROPIES,)),
         (rewrites and config.rewrite == "predict", STUDENT, MASKED_Y, (PREDICTIONS,)),
@@ -48,7 +51,7 @@ def passes(config: RunConfig, source: str) -> list[Pass]:
         (gold_mle, STUDENT, Y_HAT, kd),
         (gold_mle, STUDENT, Y, mle),
     ]
-    return [Pass(*row) for wanted, *row in table if wanted]
+    return [Pass(model, reads, gives) for wanted, model, reads, gives in table if wanted]
 
 
 def count_passes(step_passes: list[Pass]) -> tuple[int, int]:
@@ -65,13 +68,21 @@ class MicroBatch:
     loss: a scalar with gradient; kd, mle: its parts, without.
     """
 
-    def __init__(self, config: RunConfig, student, teacher, batch: Batch, step: int, tokens: TokenIds):
+    def __init__(
+        self,
+        config: RunConfig,
+        student: Model,
+        teacher: Model | StoredTeacher | None,
+        batch: Batch,
+        step: int,
+        tokens: TokenIds,
+    ):
         self.config, self.student, self.teacher, self.batch, self.step = config, student, teacher, batch, step
         self.tokens = tokens
         self.outputs: dict[str, Tensor] = {Y: batch.completion_ids}
         self.masked = torch.zeros_like(batch.completion_mask)
         self.teacher_states: Tensor | None = None
-        self.loss: Tensor | float = 0.0
+        self.loss: Any = 0.0  # a tensor from the first pass that trains
         self.kd: Tensor | float = 0.0
         self.mle: Tensor | float = 0.0
 

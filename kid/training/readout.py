@@ -16,7 +16,8 @@ from kid.config.run_config import RunConfig
 from kid.losses.divergence import divergence, entropy, negative_log_likelihood
 from kid.losses.fused import fused_losses, logits_in_chunks
 from kid.models.pretrained import TokenIds
-from kid.models.zero3 import gathered_heads
+from kid.models.stored_teacher import StoredTeacher
+from kid.models.zero3 import Model, gathered_heads
 from kid.randomness import draw_tokens
 
 # draw_tokens holds so many tensors of the logits' size in fp64, counted in fp32.
@@ -34,11 +35,11 @@ class Losses:
 
 def losses(
     config: RunConfig,
-    student,
+    student: Model,
     states: Tensor,
     weights: Tensor,
     targets: Tensor | None = None,
-    teacher=None,
+    teacher: Model | StoredTeacher | None = None,
     teacher_states: Tensor | None = None,
 ) -> Losses:
     """The rows' losses (Eq. 2): the run's divergence if there is a teacher, the likelihood if there are targets.
@@ -68,7 +69,7 @@ def losses(
 
 
 @torch.no_grad()
-def entropies(config: RunConfig, student, states: Tensor) -> Tensor:
+def entropies(config: RunConfig, student: Model, states: Tensor) -> Tensor:
     """Entropy of the student's distribution in each row, [N] nats."""
     if not config.fused:
         return entropy(states)
@@ -77,19 +78,18 @@ def entropies(config: RunConfig, student, states: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def predictions(config: RunConfig, student, states: Tensor, tokens: TokenIds, uniforms: Tensor | None) -> Tensor:
+def predictions(config: RunConfig, student: Model, states: Tensor, tokens: TokenIds, uniforms: Tensor | None) -> Tensor:
     """The student's next token in each row, int64 [N]: the most probable one, or, given uniforms [N], a drawn one."""
     if not config.fused:
         logits = states[:, : tokens.count]
         if uniforms is None:
             return logits.argmax(-1)
         return draw_tokens(logits, uniforms, config.sample_temperature, config.top_p)
-    memory = {"memory_mb": config.logit_memory_mb}
     with gathered_heads(student) as (head,):
         if uniforms is None:
-            return fused_losses(states, head, vocabulary=tokens.count, **memory).argmax
+            return fused_losses(states, head, vocabulary=tokens.count, memory_mb=config.logit_memory_mb).argmax
         drawn = torch.empty(len(states), dtype=torch.long, device=states.device)
-        for rows, logits in logits_in_chunks(states, head, scratch=DRAW_SCRATCH, **memory):
+        for rows, logits in logits_in_chunks(states, head, DRAW_SCRATCH, config.logit_memory_mb):
             chosen = draw_tokens(logits[:, : tokens.count], uniforms[rows], config.sample_temperature, config.top_p)
             drawn[rows] = chosen
         return drawn

@@ -16,7 +16,7 @@ from kid.data.batching import Batch, collate, sample_weights
 from kid.models.decoding import decode
 from kid.models.prefix_cache import PrefixCache, encode_prompts
 from kid.models.pretrained import TokenIds
-from kid.models.zero3 import gathered_model
+from kid.models.zero3 import Model, gathered_model
 from kid.randomness import DECODE, SOURCE, sample_uniforms, step_generator
 
 
@@ -29,7 +29,12 @@ def step_source(config: RunConfig, step: int) -> str:
 
 
 def on_policy(
-    config: RunConfig, student, batches: list[Batch], step: int, tokens: TokenIds, prefix: PrefixCache | None = None
+    config: RunConfig,
+    student: Model,
+    batches: list[Batch],
+    step: int,
+    tokens: TokenIds,
+    prefix: PrefixCache | None = None,
 ) -> list[Batch]:
     """This rank's micro-batches of one optimizer step with the student's own outputs instead of the gold SQL.
 

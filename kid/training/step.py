@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from kid.models.prefix_cache import (
 from kid.models.pretrained import TokenIds
 from kid.models.stored_teacher import StoredTeacher
 from kid.models.streams import on_side_stream, wait_side_stream
-from kid.models.zero3 import eval_no_grad, gathered_heads, is_zero3, trains_head
+from kid.models.zero3 import Model, eval_no_grad, gathered_heads, is_zero3, trains_head
 from kid.training.imperfect import mask_by_entropy, mask_by_rule, write_predictions
 from kid.training.passes import (
     ENTROPIES,
@@ -37,6 +38,10 @@ from kid.training.passes import (
 )
 from kid.training.readout import losses
 from kid.training.sources import on_policy
+
+if TYPE_CHECKING:
+    from deepspeed import DeepSpeedEngine
+    from deepspeed.utils.timer import SynchronizedWallClockTimer
 
 # Sums over the global batch, in the order of the tensor that is reduced over the ranks once a step.
 TOTALS = ("loss", "kd", "mle", "changed", "masked", "output_tokens", "tokens", "shared_tokens")
@@ -71,7 +76,7 @@ HANDLERS: dict[str, Callable[[MicroBatch, Pass, Tensor], None]] = {
 
 
 @contextmanager
-def timed(timers, part: str) -> Iterator[None]:
+def timed(timers: SynchronizedWallClockTimer, part: str) -> Iterator[None]:
     """Add the time until the end of the block to one of `PARTS`."""
     timers(part).start()
     yield
@@ -81,12 +86,12 @@ def timed(timers, part: str) -> Iterator[None]:
 def micro_batch_loss(
     config: RunConfig,
     source: str,
-    student,
-    teacher,
+    student: Model,
+    teacher: Model | StoredTeacher | None,
     batch: Batch,
     step: int,
     tokens: TokenIds,
-    timers,
+    timers: SynchronizedWallClockTimer,
     prefixes: tuple[PrefixCache, PrefixCache] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """One micro-batch's share of the global batch's loss (Eq. 2, and MLE where the source has it).
@@ -105,8 +110,7 @@ def micro_batch_loss(
     with timed(timers, "rewrite"):
         mask_by_rule(work, step_passes)
     teacher_prefix, device = PrefixCache(), batch.input_ids.device
-    stored = isinstance(teacher, StoredTeacher)
-    if teacher is not None and not stored:
+    if teacher is not None and not isinstance(teacher, StoredTeacher):
         # A whole teacher's prompts can run beside the student's work.
         with nullcontext() if is_zero3(teacher) else on_side_stream(device), timed(timers, "teacher"):
             teacher_prefix = encode_teacher_prompts(config, teacher, batch)
@@ -115,7 +119,7 @@ def micro_batch_loss(
             config, student, batch, step, *count_passes(step_passes)
         )
     for place, this in enumerate(step_passes):
-        if this.model == TEACHER and stored:
+        if this.model == TEACHER and isinstance(teacher, StoredTeacher):
             HANDLERS[this.gives[0]](work, this, teacher.states(batch))
             continue
         model, prefix, columns = student, eval_prefix, batch
@@ -146,7 +150,14 @@ def micro_batch_loss(
 
 
 def train_step(
-    config: RunConfig, source: str, student, teacher, batches: list[Batch], step: int, tokens: TokenIds, timers
+    config: RunConfig,
+    source: str,
+    student: DeepSpeedEngine,
+    teacher: DeepSpeedEngine | StoredTeacher | None,
+    batches: list[Batch],
+    step: int,
+    tokens: TokenIds,
+    timers: SynchronizedWallClockTimer,
 ) -> dict[str, float]:
     """One optimizer step on this rank's micro-batches; returns the global batch's sums (TOTALS), on every rank."""
     step_passes, prefixes = passes(config, source), None

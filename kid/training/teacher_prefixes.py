@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset
@@ -17,7 +19,7 @@ from kid.data.cache import build_once, is_whole
 from kid.data.prefixes import Coverage, Tokens, choose_prefixes
 from kid.errors import InputError
 from kid.models.prefix_store import FILE, PrefixStore, entry_of, states_of, store_folder
-from kid.models.zero3 import bare_module
+from kid.models.zero3 import Model, bare_module
 from kid.progress import log, progress_bar
 from kid.run.stopping import stop_reason, stop_run
 
@@ -82,7 +84,11 @@ def ranks_of_the_cache(folder: Path) -> tuple[int, int, int]:
     return local, (later[0] if later else ranks) - leader, leader
 
 
-def write_missing(config: RunConfig, teacher, folder: Path, prefixes: Sequence[Tokens]) -> None:
+def write_states(states: dict[str, Tensor], folder: Path) -> None:
+    (folder / FILE).write_bytes(save(states))
+
+
+def write_missing(config: RunConfig, teacher: Model, folder: Path, prefixes: Sequence[Tokens]) -> None:
     """Compute and write what the cache lacks, each rank its part; every rank runs as many forwards.
 
     Raises:
@@ -105,7 +111,7 @@ def write_missing(config: RunConfig, teacher, folder: Path, prefixes: Sequence[T
         if number < len(mine):
             tensors = {str(at): tensor.cpu() for at, tensor in enumerate(states)}
             try:
-                build_once(entry_of(folder, prefix), lambda partial, of=tensors: (partial / FILE).write_bytes(save(of)))
+                build_once(entry_of(folder, prefix), partial(write_states, tensors))
             except InputError as raised:
                 error = f"{raised}; or give less to --teacher-prefix-gb"
         check_all_ranks(error)
@@ -125,7 +131,7 @@ def say(coverage: Coverage, bytes_per_token: int, folder: Path) -> str:
 
 
 @torch.no_grad()
-def open_store(config: RunConfig, teacher, teacher_hash: str, train: Dataset) -> PrefixStore | None:
+def open_store(config: RunConfig, teacher: Model, teacher_hash: str, train: Dataset) -> PrefixStore | None:
     """The teacher's store for a training set, complete; None if there is nothing to store, or room for nothing.
 
     Args:

@@ -9,6 +9,7 @@ import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -42,6 +43,9 @@ from kid.run.stopping import stop_reason, stop_run, stop_watcher
 from kid.training.inputs import read_teacher_inputs
 from kid.training.teacher_prefixes import check_all_ranks
 
+if TYPE_CHECKING:
+    from deepspeed import DeepSpeedEngine
+
 GB = 10**9
 
 
@@ -60,7 +64,7 @@ def check_folder(folder: Path, header: dict) -> bool:
 
 def digest(states: Tensor) -> str:
     """SHA-256 of a tensor's bytes; each shard holds that of its own."""
-    return hashlib.sha256(states.contiguous().view(torch.uint8).numpy()).hexdigest()
+    return hashlib.sha256(states.contiguous().view(torch.uint8).numpy().data).hexdigest()
 
 
 def is_whole(folder: Path, number: int, layout: Layout) -> bool:
@@ -155,7 +159,13 @@ def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
 
 @torch.no_grad()
 def write_shards(
-    config: RunConfig, engine, train: Dataset, layout: Layout, missing: list[int], folder: Path, pad_token_id: int
+    config: RunConfig,
+    engine: DeepSpeedEngine,
+    train: Dataset,
+    layout: Layout,
+    missing: list[int],
+    folder: Path,
+    pad_token_id: int,
 ) -> None:
     """Compute and write this rank's part of the missing shards; a forward of a ZeRO-3 teacher is one of every rank."""
     rank, ranks, size = torch.distributed.get_rank(), torch.distributed.get_world_size(), config.micro_batch_size
@@ -183,7 +193,9 @@ def write_shards(
 
 
 @torch.no_grad()
-def output_states(config: RunConfig, engine, samples: list[Sample | None], pad_token_id: int) -> Tensor:
+def output_states(
+    config: RunConfig, engine: DeepSpeedEngine, samples: list[Sample | None], pad_token_id: int
+) -> Tensor:
     """The teacher's states at the outputs of a micro-batch: [N, H], on the CPU. As training computes them."""
     share = config.prefix and not bare_module(engine).prefix_unsupported_reason
     batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad_token_id, share).to(engine.device)

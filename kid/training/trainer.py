@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from deepspeed import DeepSpeedEngine
 from deepspeed.utils.timer import SynchronizedWallClockTimer
+from tqdm import tqdm
 
 from kid.config.methods import METHODS, ON_POLICY, TEACHER_OUTPUTS
 from kid.config.run_config import RunConfig
@@ -22,8 +24,8 @@ from kid.files import sync
 from kid.models.engine import joined_ranks, student_engine, teacher_engine
 from kid.models.prefix_cache import PrefixCache, forward_outputs
 from kid.models.prefix_store import PrefixStore
-from kid.models.stored_teacher import load_stored_teacher
-from kid.models.zero3 import bare_module
+from kid.models.stored_teacher import StoredTeacher, load_stored_teacher
+from kid.models.zero3 import Model, bare_module
 from kid.progress import log, progress_bar, silence_libraries
 from kid.run.checkpoint import (
     ResumePoint,
@@ -54,7 +56,7 @@ from kid.training.teacher_prefixes import open_store
 
 
 @torch.no_grad()
-def validation_loss(config: RunConfig, student, dataset: Dataset, pad_token_id: int) -> float:
+def validation_loss(config: RunConfig, student: Model, dataset: Dataset, pad_token_id: int) -> float:
     """Negative log-likelihood of the gold SQL: mean over a sequence's tokens, then over sequences. On every rank."""
     rank, world_size, size = torch.distributed.get_rank(), torch.distributed.get_world_size(), config.micro_batch_size
     samples = list(dataset.samples)
@@ -185,8 +187,8 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
 
 
 def run_steps(
-    config: RunConfig, inputs: Inputs, student, teacher, *, done: int, share: bool, store: PrefixStore | None,
-    metrics: Metrics | None, bar,
+    config: RunConfig, inputs: Inputs, student: DeepSpeedEngine, teacher: DeepSpeedEngine | StoredTeacher | None, *,
+    done: int, share: bool, store: PrefixStore | None, metrics: Metrics | None, bar: tqdm,
 ) -> None:  # fmt: skip
     """Steps `done` (from 0) to the last, on every rank, with a checkpoint where one is due or the run is to stop.
 
@@ -235,7 +237,7 @@ def run_steps(
             stop_run(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume")
 
 
-def can_share_prompts(config: RunConfig, student, teacher) -> bool:
+def can_share_prompts(config: RunConfig, student: Model, teacher: Model | None) -> bool:
     """Whether each micro-batch encodes a shared schema once: it is asked for, and both models support it.
 
     Raises:

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from kid import files
 from kid.data import cache
 from kid.data.cache import MANIFEST, build_once, content_hash, is_whole
 
@@ -103,7 +104,7 @@ def test_what_stands_in_the_way_of_a_build_is_removed(folder, tmp_path, kind):
 
 def test_all_is_on_disk_before_the_entry_has_its_name(folder, monkeypatch):
     synced = []
-    monkeypatch.setattr(cache, "sync", lambda path: synced.append((path, folder.exists())))
+    monkeypatch.setattr(files, "sync", lambda path: synced.append((path, folder.exists())))
     build_once(folder, build)
     before = {str(path.relative_to(folder.with_name("entry.partial"))) for path, there in synced if not there}
     assert before == {"rows/data", "report.json", MANIFEST, "rows", "."}

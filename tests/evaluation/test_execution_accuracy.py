@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from kid.data.questions import Question
-from kid.errors import RunError
+from kid.errors import InputError, RunError
 from kid.evaluation import execution_accuracy
 from kid.evaluation.execution_accuracy import (
     Verdict,
@@ -103,7 +103,9 @@ def test_distinct_counts_where_it_is_kept(database):
 
     # With a cache that the other rule has filled.
     assert [correct(keep) for keep in (False, True, False)] == [[True, False], [False, True], [True, False]]
-    assert correct(True, "bird") == correct(False, "bird") == [True, True]  # BIRD's own rule: sets of rows
+    assert correct(False, "bird") == [True, True]  # BIRD's own rule: sets of rows
+    with pytest.raises(InputError, match="BIRD's keeps DISTINCT anyway"):
+        correct(True, "bird")
 
 
 def test_a_database_that_is_gone_makes_no_prediction_wrong(database):

@@ -94,11 +94,9 @@ class DatabasePlan:
 def read_plan(schema: Schema, path: Path) -> DatabasePlan:
     """The plan of the original database at `path`. Raises sqlite3.Error."""
     with open_database(path) as connection:
-        objects = connection.execute("SELECT name, type, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+        rows = connection.execute("SELECT name, type, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
         hidden = shadow_tables(connection)
-        objects = [
-            row for row in objects if row[1] != "trigger" and row[0] not in hidden and row[0] != "sqlite_sequence"
-        ]
+        objects = [row for row in rows if row[1] != "trigger" and row[0] not in hidden and row[0] != "sqlite_sequence"]
         stored = {lower(name) for name, kind, _ in objects if kind == "table"}
         names = [table.name for table in schema.tables if lower(table.name) in stored]
         tables = {lower(name): read_table(schema, name, connection) for name in names}

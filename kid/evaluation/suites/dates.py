@@ -181,8 +181,13 @@ def moving_units(found: DateFormat) -> list[str]:
 
 
 def truncate(moment: datetime, unit: str) -> datetime:
-    kept = {"month": 2, "day": 3, "minute": 5, "second": 6}[unit]
-    return datetime(*(*moment.timetuple()[:kept], *(1,) * (3 - kept)))
+    """The moment at which its month, day, minute or second begins."""
+    if unit == "month":
+        return datetime(moment.year, moment.month, 1)
+    day = datetime(moment.year, moment.month, moment.day)
+    if unit == "day":
+        return day
+    return day.replace(hour=moment.hour, minute=moment.minute, second=moment.second if unit == "second" else 0)
 
 
 def move(moment: datetime, unit: str, count: int) -> datetime | None:
@@ -225,20 +230,22 @@ def grid(found: DateFormat, literal: str) -> list[str]:
     if not years:
         first, last = min(found.first.year, LAST_YEAR), min(found.last.year, LAST_YEAR)
         years = list(range(first, last + 1, -(-(last + 1 - first) // MOST_YEARS)))
-    last_second = {"second": (23, 59, 59), "minute": (23, 59)}.get(found.unit, ())
-    moments = []
+    last_second = {
+        "second": timedelta(hours=23, minutes=59, seconds=59),
+        "minute": timedelta(hours=23, minutes=59),
+    }.get(found.unit, timedelta())
     if has_date(found):
         days = [datetime(year, 1, 1) + timedelta(days=day) for year in years for day in range(366)]
-        moments = [day.replace(**dict(zip(("hour", "minute", "second"), last_second, strict=False))) for day in days]
+        moments = [day + last_second for day in days]
         hours = [day + timedelta(hours=hour) for day in days if day.day == 15 for hour in range(24)]
         moments += [*days, *(hours if last_second else ())]
     else:
         minutes = [NO_DATE + timedelta(minutes=minute) for minute in range(24 * 60)]
         moments = minutes + [minute + timedelta(seconds=59) for minute in minutes if found.unit == "second"]
-    moments = dict.fromkeys(truncate(moment, found.unit) for moment in moments)
+    truncated = dict.fromkeys(truncate(moment, found.unit) for moment in moments)
     kinds = [Reading(layout, NO_DATE, "0" * found.fractions[0] if "%f" in layout else "",
                      found.zones[0] if "%z" in layout else "", "title") for layout in found.layouts]  # fmt: skip
-    texts = {write(kind, moment) for moment in moments for kind in kinds[: 1 if found.ambiguous else None]}
+    texts = {write(kind, moment) for moment in truncated for kind in kinds[: 1 if found.ambiguous else None]}
     return sorted(text for text in texts if found.fits(text))
 
 
@@ -278,9 +285,9 @@ def find_date_format(
     odd: Counter = Counter()
     for text, count in counts.items():
         if not any(read_layout(text, layout) for layout in known):
-            layouts = layouts_of(text, compact_only)
-            known |= dict.fromkeys(layouts)
-            odd.update({} if layouts else {text: count})
+            own = layouts_of(text, compact_only)
+            known |= dict.fromkeys(own)
+            odd.update({} if own else {text: count})
             if not may_be_odd(odd):
                 return None
     texts = [text for text in counts if text not in odd]

@@ -22,7 +22,7 @@ ENOUGH = 3  # different values beside a placeholder that is more frequent than t
 CELLS_READ = 3000  # different ones, of a column
 
 # Formats of columns without cells, by words in their declared types; the first that occurs counts.
-DECLARED = {
+DECLARED: dict[str, Format] = {
     "DATETIME|TIMESTAMP": DateFormat(("%Y-%m-%d %H:%M:%S",), unit="second"),
     "DATE": DateFormat(("%Y-%m-%d",)),
     "TIME": DateFormat(("%H:%M:%S",), unit="second"),
@@ -77,7 +77,8 @@ def find_text_format(counts: Counter, may_be_odd: Callable[[Counter], bool]) -> 
         return found
     named = {"number": is_number} | {name: fits for name, (fits, _) in STRUCTURES.items()}
     for name, fits in named.items():
-        odd, own = Counter(), []
+        odd: Counter = Counter()
+        own: list[str] = []
         for text, count in counts.items():
             if fits(text):
                 own.append(text)

@@ -46,9 +46,12 @@ Edit = tuple[str, exp.Expr | None]
 class ColumnValues(Protocol):
     """What is needed of a column: whether its values are numbers, some of them, and their format as text, if any."""
 
-    numeric: bool
-    values: tuple
-    format: object | None
+    @property
+    def numeric(self) -> bool: ...
+    @property
+    def values(self) -> tuple: ...
+    @property
+    def format(self) -> object | None: ...
 
 
 # A database's tables, each a mapping from column to its values; names are lower-cased.
@@ -207,8 +210,8 @@ def edit_literal(node: exp.Literal, columns: Columns, generator: random.Random) 
     predicate = node.find_ancestor(*PREDICATES)
     for table, column in compared_columns(predicate, columns):
         others = [str(value) for value in columns[table][column].values if str(value) != node.name]
-        for other in generator.sample(others, min(2, len(others))):
-            yield "literal", exp.Literal.string(other)
+        for text in generator.sample(others, min(2, len(others))):
+            yield "literal", exp.Literal.string(text)
 
 
 def edit_column(node: exp.Column, columns: Columns, _generator: random.Random) -> Iterator[Edit]:

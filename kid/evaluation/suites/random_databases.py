@@ -11,9 +11,10 @@ import math
 import random
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from kid.data.database import quote
 from kid.evaluation.suites.database_plans import FRACTIONS, ColumnPlan, DatabasePlan, ForeignKey, TablePlan
@@ -44,7 +45,7 @@ def constant_values(literal: str, column: ColumnPlan) -> list:
     return [as_stored(value, column) for value in (*exact, *near.others)]
 
 
-def as_stored(value: object, column: ColumnPlan) -> object:
+def as_stored(value: Any, column: ColumnPlan) -> Any:
     """A value as the column holds it: formats return text."""
     return int(value) if column.format is not None and column.kind == "integer" else value
 
@@ -55,10 +56,10 @@ def near_values(literal: str, kind: str) -> list:
         core = literal.replace("%", "").replace("_", "a")
         if "%" in literal:
             return [core, f"{core} ab", f"ab {core}", f"ab {core} ab"]
-        number = LAST_NUMBER.search(literal)
-        if number is None:
+        last = LAST_NUMBER.search(literal)
+        if last is None:
             return [literal, literal.swapcase(), literal[:-1], f"{literal} ab"]
-        start, (digits, rest) = literal[: number.start()], number.groups()
+        start, (digits, rest) = literal[: last.start()], last.groups()
         steps = [str(max(0, int(digits) + step)).zfill(len(digits)) for step in (-1, 1)]
         return [literal, *(f"{start}{step}{rest}" for step in steps)]
     text = literal.strip("%")  # LIKE '19%' on numbers
@@ -78,11 +79,12 @@ def fresh_values(column: ColumnPlan, generator: random.Random) -> list:
         found = [column.format.fresh(own, generator) for _ in range(3)]
         return [as_stored(value, column) for value in found if value is not None]
     numbers = [generator.randint(0, 9) for _ in range(3)]
-    return {
+    values: dict[str, list] = {
         "integer": numbers,
         "real": [number + generator.randrange(FRACTIONS) / FRACTIONS for number in numbers],
         "text": [f"value {number}" for number in numbers],
-    }[column.kind]
+    }
+    return values[column.kind]
 
 
 def unused_values(column: ColumnPlan, taken: set, count: int, generator: random.Random) -> list:
@@ -93,7 +95,8 @@ def unused_values(column: ColumnPlan, taken: set, count: int, generator: random.
             if len(found) < count:
                 found |= dict.fromkeys(value for value in fresh_values(column, generator) if value not in taken)
         return list(found)[:count]
-    make = {"integer": int, "real": float, "text": "value {}".format}[column.kind]
+    makers: dict[str, Callable[[int], object]] = {"integer": int, "real": float, "text": "value {}".format}
+    make = makers[column.kind]
     number = 1
     while len(found) < count:
         if make(number) not in taken:

@@ -12,10 +12,11 @@ import functools
 import random
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kid.data.database import CORRUPTION_CODES, DamagedDatabaseError
 from kid.data.schema import Schema
@@ -133,7 +134,7 @@ def returns_faults(job: Callable) -> Callable:
 
 def run_with_retries(
     function: Callable, jobs: Sequence[tuple], workers: int, limits: Limits
-) -> Iterator[tuple[int, object]]:
+) -> Generator[tuple[int, Any], None, None]:
     """`run_jobs` that repeats a job whose worker died, without the query that it died on; a job's stages are queries.
 
     `function` gets, as its last argument after the job's own, the list of stages to skip.

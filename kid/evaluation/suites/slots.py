@@ -122,14 +122,14 @@ class SlotFormat:
         pools = dict(self.skeletons).get(between)
         if not pools:
             return None
-        parts = list(parts)
+        filled = list(parts)
         for index in generator.sample(range(len(pools)), min(len(pools), generator.randint(1, 2))):
             pool = pools[index]
             part = generator.choice(pool)
             if WHOLE.fullmatch(part) and generator.random() < 0.7:
                 part = whole_part(int(part) + generator.choice((-2, -1, 1, 2)), pool, self.slack) or part
-            parts[index] = part
-        text = join(between, parts)
+            filled[index] = part
+        text = join(between, filled)
         return text if self.fits(text) else None
 
 

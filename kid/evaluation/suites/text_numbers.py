@@ -105,9 +105,9 @@ def near_number(found: NumberFormat, literal: str) -> Near:
         start = int(digits[:width].ljust(width, "0"))
         sizes += [Decimal(start), Decimal(start - 1), Decimal(start + 1)]
         sizes += [Decimal(limit) for limit in found.limits or ()]
-    texts = dict.fromkeys(text for size in sizes for text in found.write(size))
+    written = dict.fromkeys(text for size in sizes for text in found.write(size))
     exact = literal if found.fits(literal) else None
-    return Near(exact, tuple(text for text in texts if text != exact))
+    return Near(exact, tuple(text for text in written if text != exact))
 
 
 def find_number_format(texts: Sequence[str]) -> NumberFormat:
