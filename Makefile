@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DS_ACCELERATOR ?= cpu
 READY := .venv/.ready
 
-.PHONY: setup demo ablations real test slurm-test lint
+.PHONY: setup demo ablations real test test-all slurm-test lint
 
 setup: $(READY)
 
@@ -33,7 +33,11 @@ ablations: $(READY)
 real: $(READY)
 	python bench/real.py --spider $(or $(SPIDER),spider) $(REAL)
 
+# Minutes: all but what is marked slow or starts ranks, and one launch that shows the whole path.
 test: $(READY)
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --no-loadscope-reorder -m "not slow and not launch"
+
+test-all: $(READY)
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --no-loadscope-reorder
 
 # A SLURM cluster of two nodes on this machine, for as long as its tests run (4 to 8 minutes on two cores); needs root.

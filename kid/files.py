@@ -81,6 +81,12 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             partial.unlink(missing_ok=True)
 
 
+def remove_unfinished_writes(path: Path) -> None:
+    """Remove what killed processes left of writing `path` atomically; nobody may be writing it now."""
+    for partial in path.parent.glob(f".{path.name}.*"):
+        partial.unlink()
+
+
 def move_into_place(partial: Path, folder: Path) -> None:
     """Rename a folder that was written beside its place, so that it appears there whole or not at all.
 

@@ -2,9 +2,11 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from helpers.launcher import ROOT, launch_command
 from xdist.scheduler import LoadFileScheduling
 
@@ -24,6 +26,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log) -> ByFile:
     return ByFile(config, log)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Launches come first: they are one process's work from the beginning to the end of `make test-all`."""
+    for item in items:
+        if "distributed/" in item.nodeid:
+            item.add_marker("launch")
+    items.sort(key=lambda item: "distributed/" not in item.nodeid)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory) -> Path:
     """A cache of the tests' own, shared by all of them; the processes they start have it too."""
@@ -32,27 +42,40 @@ def cache(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def minibench(tmp_path_factory) -> Path:
-    from kid.minibench.build import build_minibench
-
-    folder = tmp_path_factory.mktemp("minibench") / "data"
-    build_minibench(folder, seed=0)
+def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first of all test processes makes and the others use."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, partial = shared / name, shared / f"{name}.partial"
+    with FileLock(shared / f"{name}.lock"):
+        if not folder.exists():
+            make(partial)
+            partial.rename(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
+def minibench(tmp_path_factory) -> Path:
+    """Minibench in a folder called data; nobody may change it."""
+    from kid.minibench.build import build_minibench
+
+    return made_once(tmp_path_factory, "minibench", lambda folder: build_minibench(folder / "data", seed=0)) / "data"
+
+
+@pytest.fixture(scope="session")
 def tiny_models(minibench, tmp_path_factory) -> Path:
-    """A folder with `student`, `teacher`, and `stranger`, a model with another tokenizer."""
+    """A folder with `student`, `teacher`, and `stranger`, a model with another tokenizer; nobody may change it."""
+    return made_once(tmp_path_factory, "models", lambda folder: write_tiny_models(folder, minibench))
+
+
+def write_tiny_models(folder: Path, minibench: Path) -> None:
     from kid.minibench.tiny_models import benchmark_texts, train_tokenizer, write_tiny_model
 
-    folder = tmp_path_factory.mktemp("models")
     texts = benchmark_texts("spider", "train", minibench)
     tokenizer = train_tokenizer(texts, 600)
     write_tiny_model(folder / "student", tokenizer, hidden=32, layers=2, heads=2, seed=0)
     write_tiny_model(folder / "teacher", tokenizer, hidden=48, layers=2, heads=2, seed=1)
     write_tiny_model(folder / "stranger", train_tokenizer(texts, 500), hidden=32, layers=1, heads=2, seed=2)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -118,6 +118,7 @@ def test_a_teachers_adapter_without_weights(flags, tiny_models, tmp_path):
         read(flags, teacher=str(tmp_path / "adapter"))
 
 
+@pytest.mark.slow
 def test_missing_databases_are_all_named_and_may_be_skipped(flags, db_ids, tmp_path):
     gone = db_ids[3:5]
     for db_id in gone:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 import torch.utils.cpp_extension
 from helpers.launcher import ROOT
 
@@ -23,6 +24,7 @@ torch.utils.cpp_extension.load("one", [str(folder / "one.cpp")], build_directory
 """
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_was_building_is_built_by_the_next(tmp_path):
     (tmp_path / "one.cpp").write_text(SOURCE)
     command = [sys.executable, "-c", BUILD, tmp_path]

@@ -59,6 +59,7 @@ def test_every_package_is_in_the_list():
     assert folders == set(PACKAGES)
 
 
+@pytest.mark.slow
 def test_deepspeed_is_imported_where_engines_are():
     script = """
 import importlib, sys

@@ -74,6 +74,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_wheel_imports_reads_its_files_and_scores(tmp_path):
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     tree = tmp_path / "tree"  # a build leaves folders of its own in it

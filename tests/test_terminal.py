@@ -180,6 +180,7 @@ def test_score_and_its_failures_page(nasty_data):
     assert "\x1b]2;mine\x07" in stored  # for machines, as it is
 
 
+@pytest.mark.slow
 def test_show_prompt_shows_what_the_model_reads(nasty_data):
     flags = ["--benchmark", "jsonl", "--data", nasty_data, "--index", 0]
     done = run(["eval/show_prompt.py", *flags])

@@ -254,7 +254,8 @@ def atomic_directory(folder: Path, aside: Path | None = None) -> Iterator[Path]:
     partial, lock_file = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.lock")
     lock = FileLock(lock_file, fallback_to_soft=False)  # a soft lock would outlive its owner
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
+        if not partial.is_symlink():
+            partial.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise InputError(f"--output {folder}: another export is writing it; wait for it or choose another") from None

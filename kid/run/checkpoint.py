@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from kid.data.cache import json_hash
 from kid.errors import InputError, RunError, report_write_errors
-from kid.files import move_into_place, remove_folder, sync, write_atomically
+from kid.files import move_into_place, remove_folder, remove_unfinished_writes, sync, write_atomically
 from kid.models.dropout import keep_dropout_of
 from kid.models.hashes import file_digest, write_hashes
 from kid.models.loading import persistent_buffers
@@ -173,8 +173,7 @@ def remove_partial(run: Path) -> None:
     for pattern in ("checkpoints/*.partial", "checkpoints/universal-*", "adapters/step-*.tmp", "models/step-*.tmp"):
         for folder in run.glob(pattern):
             remove_folder(folder)
-    for file in (run / "checkpoints").glob(".latest.*"):
-        file.unlink()
+    remove_unfinished_writes(run / "checkpoints" / "latest")
 
 
 def convert_checkpoint(checkpoint: Path, world_size: int) -> Path:

@@ -34,6 +34,7 @@ def student():
     return load_model(MODELS / "student", "cpu")
 
 
+@pytest.mark.slow
 def test_outputs_are_those_of_transformers_generate(judge, student):
     samples = list(ArrowSamples(judge.split("valid")[0].rows))
     assert any(sample.shared for sample in samples)
@@ -46,6 +47,7 @@ def test_outputs_are_those_of_transformers_generate(judge, student):
     assert greedy_outputs(student, judge.tokenizer, samples) == [texts[place] for place in range(len(samples))]
 
 
+@pytest.mark.slow
 def test_a_model_on_dev_and_on_wrong_labels(judge, student, monkeypatch):
     golds = [question.query for question in judge.split("dev")[0].questions]
     wrong = json.loads((judge.data / "labels.json").read_text())["wrong"]

@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 
+import pytest
 from helpers.launcher import ROOT
+from helpers.small_benchmark import write_small_benchmark
 from predict import until_eos
 
 from kid.minibench.tiny_models import MODELS
@@ -15,16 +17,19 @@ def run(*flags: object) -> subprocess.CompletedProcess:
     return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.slow
 def test_both_ways_give_the_same(minibench, tmp_path):
-    sizes = ["--questions", 9, "--batch-size", 4, "--rounds", 2, "--json", tmp_path / "p.json"]
-    done = run("--model", MODELS / "student", "--data", minibench, *sizes)
+    data = write_small_benchmark(minibench, tmp_path / "data")
+    sizes = ["--questions", 6, "--batch-size", 4, "--rounds", 2, "--json", tmp_path / "p.json"]
+    done = run("--model", MODELS / "student", "--data", data, *sizes)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "p.json").read_text())
-    assert (found["questions"], found["same_outputs"]) == (9, 9) and 0 < found["ended"] <= 9
+    assert (found["questions"], found["same_outputs"]) == (6, 6) and 0 < found["ended"] <= 6
     assert {way: len(values) for way, values in found["seconds"].items()} == {"transformers generate": 2, "ours": 2}
-    assert "9 questions on" in done.stdout and "9 of 9 the same both ways" in done.stdout
+    assert "6 questions on" in done.stdout and "6 of 6 the same both ways" in done.stdout
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_line(minibench):
     done = run("--model", MODELS / "student", "--data", minibench, "--questions", 0)
     assert done.returncode == 2

@@ -16,6 +16,7 @@ def tokenizer():
     return load_tokenizer(MODELS / "student", "--student")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["student", "teacher"])
 def test_five_steps_of_the_training_repeat(tokenizer, name):
     recorded = json.loads((MODELS / "pretraining.json").read_text())[name]

@@ -300,6 +300,7 @@ def test_a_gpu_s_size_on_cores_is_refused(monkeypatch, tmp_path):
     check_device("gpu", list(STAGES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -120,6 +120,7 @@ def checkout(real, tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_docs_and_readme_get_their_parts(real, checkout, monkeypatch, capsys):
     (checkout / "docs/results/real/of-before").mkdir(parents=True)
     play_main(real, monkeypatch)
@@ -143,6 +144,7 @@ def test_docs_and_readme_get_their_parts(real, checkout, monkeypatch, capsys):
     assert "written: README.md" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_on_a_gpu_claims_are_judged(real, checkout, monkeypatch):
     (real / "settings.json").write_text('{"size": "gpu"}')
     for seed in (0, 1):
@@ -160,6 +162,7 @@ def test_on_a_gpu_claims_are_judged(real, checkout, monkeypatch):
     assert "Random masking" not in results  # it has no such run
 
 
+@pytest.mark.slow
 def test_what_is_not_whole_is_refused_and_loses_nothing(real, checkout, monkeypatch):
     play_main(real, monkeypatch)
     before = {path: path.read_bytes() for path in (*files_in(checkout / "docs"), checkout / "README.md")}

@@ -16,6 +16,7 @@ from step_latency import GROWTH, grown
 SHORT = ["--schema-tokens", "12", "--question-tokens", "4", "--output-tokens", "3", "--batch-size", "2"]
 
 
+@pytest.mark.slow
 def test_it_runs_without_peers(tmp_path):
     command = ["bench/step_latency.py", "--no-peers", "--rounds", "1"]
     command += ["--methods", "sft", "rkd", "gkd-rkl", "--ways", "schema shared", "shared and stored", "schemas stored"]
@@ -40,6 +41,7 @@ def test_it_runs_without_peers(tmp_path):
     assert (tmp_path / "l.png").stat().st_size > 1000 and "schema shared" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_missing_peer_is_one_line():
     done = subprocess.run(
         [sys.executable, "bench/step_latency.py", "--data", "somewhere"],

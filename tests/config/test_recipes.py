@@ -45,6 +45,7 @@ def test_every_run_of_the_paper_has_one():
     assert set(RECIPES) == {f"{folder}/{name}" for folder, names in BY_TABLE.items() for name in names}
 
 
+@pytest.mark.slow
 def test_the_runs_on_bird_are_those_on_spider_but_for_the_data():
     for table in ("table3", "table4"):
         for folder in BIRD:
@@ -90,6 +91,7 @@ def test_the_ablations_recipes_differ_from_kid_in_one_key():
             }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "shown", "hidden"),
     [

@@ -1,9 +1,7 @@
 """A small benchmark whose files the tests may spoil."""
 
-import json
-import shutil
-
 import pytest
+from helpers.small_benchmark import write_small_benchmark
 
 from kid.models.pretrained import load_tokenizer
 
@@ -16,14 +14,4 @@ def tokenizer(tiny_models):
 @pytest.fixture
 def folder(minibench, tmp_path):
     """A small benchmark of 2 databases and 6 questions, to be spoilt."""
-    data = tmp_path / "data"
-    data.mkdir()
-    questions = json.loads((minibench / "dev.json").read_text())
-    db_ids = sorted({item["db_id"] for item in questions})[:2]
-    chosen = [item for db_id in db_ids for item in [i for i in questions if i["db_id"] == db_id][:3]]
-    for name in ("dev.json", "train_spider.json", "train_others.json"):
-        (data / name).write_text(json.dumps(chosen if name != "train_others.json" else []))
-    shutil.copy(minibench / "tables.json", data)
-    for db_id in db_ids:
-        shutil.copytree(minibench / "database" / db_id, data / "database" / db_id)
-    return data
+    return write_small_benchmark(minibench, tmp_path / "data")

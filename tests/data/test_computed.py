@@ -33,6 +33,7 @@ def database(tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "view",
     [

@@ -309,6 +309,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_database(column):
     """Measured over what the imports take: 95 MB with shards of 10,000 cells, 64 of them SQLite's; 350 MB with one."""
     database = column(f"item {number:x} {number * 7919 % 1000003:x}" for number in range(300_000))

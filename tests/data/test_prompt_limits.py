@@ -16,6 +16,7 @@ from kid.errors import InputError
 from kid.sql.analysis import gold_schema_items
 
 
+@pytest.mark.slow
 def test_over_the_limit_training_keeps_what_the_gold_sql_needs(folder, tokenizer):
     edit(folder / "tables.json", widen)
     for item in json.loads((folder / "tables.json").read_text()):
@@ -59,6 +60,7 @@ def test_over_the_limit_training_keeps_what_the_gold_sql_needs(folder, tokenizer
             assert all(f"{table}.{column} (" in text for column in columns)
 
 
+@pytest.mark.slow
 def test_over_the_limit_training_keeps_what_a_gold_query_names_though_nothing_resolves_it(folder, tokenizer):
     edit(folder / "tables.json", add_tables)
     shutil.rmtree(folder / "database")
@@ -114,6 +116,7 @@ def test_rankings_of_another_split_are_refused(folder, tokenizer, tmp_path):
         prepare(options(folder, schema_filter=str(tmp_path / "rankings.json")), "dev", tokenizer)
 
 
+@pytest.mark.slow
 def test_the_schema_is_cut_from_the_left_and_the_question_stays(folder, tokenizer):
     full = prepare(options(folder, schema_filter="none"), "dev", tokenizer)
     cut = prepare(options(folder, schema_filter="none", max_prompt_length=40), "dev", tokenizer)
@@ -124,6 +127,7 @@ def test_the_schema_is_cut_from_the_left_and_the_question_stays(folder, tokenize
         assert text_of(tokenizer, row) == question.question + "\n" and row["shared"] == 0
 
 
+@pytest.mark.slow
 def test_what_is_over_the_limits_is_counted_and_strict_makes_it_an_error(folder, tokenizer):
     loose = RunConfig(benchmark="spider", data=str(folder), strict_length=True)
     outputs = [len(ids) for ids in prepare(loose, "train", tokenizer).rows["completion_ids"]]

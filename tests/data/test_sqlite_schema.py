@@ -112,6 +112,7 @@ def parts_of(text):
     return sorted(part.split("[ ")[-1] for line in text.splitlines() for part in line.removesuffix(" ]").split(" , "))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lacking", PARTIAL)
 def test_jsonl_takes_from_the_file_what_tables_json_lacks(data, capfd, lacking):
     items, said = PARTIAL[lacking]

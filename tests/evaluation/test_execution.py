@@ -71,6 +71,7 @@ def run(function, jobs, workers=2, limits=None) -> list[Outcome]:
     return sorted(run_jobs(function, jobs, workers, limits), key=lambda outcome: outcome.index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sql", "error", "seconds"),
     [

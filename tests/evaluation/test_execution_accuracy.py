@@ -29,6 +29,7 @@ def score(database, *pairs, databases=None, limits=None):
     return score_predictions(questions, predictions, {"concert": databases or [database]}, 2, limits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gold", "prediction", "correct"),
     [
@@ -153,6 +154,7 @@ def test_bird_counts_the_time_of_gold_and_prediction_together(database):
     assert verdict("SELECT 600000", 30) == Verdict(0, True)
 
 
+@pytest.mark.slow
 def test_gold_results_of_a_suite_are_in_memory_one_at_a_time(database):
     """Eight times 40 MB do not fit into the limit, nor into what is kept."""
     copies = [database.with_name(f"{place}.sqlite") for place in range(8)]

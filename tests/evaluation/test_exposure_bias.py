@@ -313,6 +313,7 @@ def run(minibench, tiny_models, tmp_path, monkeypatch, capsys):
     return script
 
 
+@pytest.mark.slow
 def test_the_script_end_to_end(run, minibench, tiny_models, tmp_path):
     status, out, err = run("--plot", tmp_path / "new" / "bias.png")
     assert status == 0, err

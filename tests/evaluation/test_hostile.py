@@ -77,6 +77,7 @@ def scored(tmp_path_factory) -> dict:
     return json.loads(done.stdout) | {"state": state, "left": left}
 
 
+@pytest.mark.slow
 def test_there_are_200_and_none_is_right(scored):
     hostile = scored["verdicts"][::2]
     assert len(hostile) >= 200

@@ -34,6 +34,7 @@ def predict(model: Path, data: Path, output: Path, *flags: object) -> subprocess
     return run("predict.py", *given, "--max-completion-length", LIMIT, "--batch-size", 4, *flags)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
     """What is kept is not decoded again, a torn line is, and one made otherwise is refused."""
     model, output, part = tiny_models / "teacher", tmp_path / "new" / "seen.sql", tmp_path / "new" / "seen.sql.part"
@@ -66,6 +67,7 @@ def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
     assert refused.returncode == 2 and f"--output {output} is being written by another process" in refused.stderr
 
 
+@pytest.mark.slow
 def test_beams_take_the_first_accepted(tiny_models, data, tmp_path):
     done = predict(tiny_models / "teacher", data, tmp_path / "seen.sql", "--beams", 2)
     assert done.returncode == 0, done.stderr
@@ -79,6 +81,7 @@ def test_beams_take_the_first_accepted(tiny_models, data, tmp_path):
     assert (tmp_path / "seen.sql").read_text() == "".join(f"SELECT {place}\n" for place in range(10))
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_line(tiny_models, data, tmp_path):
     for flags, message in (
         (("--beams", 0), "--beams 0 is out of range"),
@@ -89,6 +92,7 @@ def test_bad_input_is_one_line(tiny_models, data, tmp_path):
         assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
+@pytest.mark.slow
 def test_ask_shows_sql_and_the_reason_it_does_not_run(tiny_models, data):
     database = next((data / "database").glob("*/*.sqlite"))
     flags = ["--model", tiny_models / "teacher", "--database", database, "--max-completion-length", LIMIT]
@@ -97,6 +101,7 @@ def test_ask_shows_sql_and_the_reason_it_does_not_run(tiny_models, data):
     assert "note: no config.yaml beside" in done.stderr and "error: the query does not run: " in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("replaced", "message"),
     [

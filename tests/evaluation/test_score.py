@@ -87,6 +87,7 @@ def add_rows(path: Path, copy: Path, rows: str) -> None:
         connection.commit()
 
 
+@pytest.mark.slow
 def test_suite_tells_luck_from_skill(benchmark, database):
     """Both its layouts: a folder of its own, and more files beside the database."""
     gold = ["SELECT count(*) FROM singer", "SELECT max(age) FROM singer", "SELECT name FROM singer WHERE id = 1"]
@@ -180,6 +181,7 @@ def test_misses_by_class_with_examples(benchmark):
     assert "prediction SELECT count(*) FROM nobody" in page and "Error: no such table: nobody" in page
 
 
+@pytest.mark.slow
 def test_gold_results_are_computed_once(benchmark, tmp_path):
     """A gold result is kept for as long as its database stays the same."""
     database, cache = benchmark / "database/concert/concert.sqlite", tmp_path / "cache"
@@ -238,6 +240,7 @@ def test_only_newlines_end_a_line(benchmark):
     assert [verdict["ex"] for verdict in verdicts] == [False, False, False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("replaced", "message"),
     [
@@ -358,6 +361,7 @@ def test_distinct_is_kept_if_asked_and_the_json_says_so(benchmark):
     assert result.returncode == 2 and "BIRD's keeps DISTINCT anyway" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_worst_case_is_said_first_if_it_is_long(benchmark, database):
     said = "note: at worst 2.0 h, if every prediction runs into its time limit (4 queries of 3600 s on 2 workers;"
     assert said in score(benchmark, workers=2, timeout=3600).stderr

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from helpers.launcher import ROOT
 
 from kid.config.run_config import RunConfig
@@ -16,6 +17,7 @@ def show(data, *arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_prompt_with_its_counts(minibench, tiny_models):
     tokenizer = load_tokenizer(tiny_models / "student", "--model")
     prepared = prepare(RunConfig(benchmark="spider", data=str(minibench)), "dev", tokenizer)
@@ -28,18 +30,21 @@ def test_a_prompt_with_its_counts(minibench, tiny_models):
     assert f"output: {len(row['completion_ids'])} tokens with EOS" in head
 
 
+@pytest.mark.slow
 def test_without_a_model_words_count(minibench):
     done = show(minibench, "--index", 0)
     question = json.loads((minibench / "dev.json").read_text())[0]["question"]
     assert done.returncode == 0 and f"\n{question}\n" in done.stdout and "<|end|>" in done.stdout
 
 
+@pytest.mark.slow
 def test_what_is_cut_is_said(minibench, tiny_models):
     done = show(minibench, "--index", 3, "--model", tiny_models / "student", "--max-prompt-length", 60)
     assert "prompt: 60 tokens of at most 60 (" in done.stdout
     assert "; the schema is filtered; " in done.stdout and " tokens cut from the left" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_figures_of_a_split(minibench, tiny_models, tmp_path):
     flags = [
         "--stats",
@@ -59,6 +64,7 @@ def test_the_figures_of_a_split(minibench, tiny_models, tmp_path):
     assert figures["questions"] == len(figures["lengths"]["prompts"]) == 1000 and figures["left_out"] == {}
 
 
+@pytest.mark.slow
 def test_wrong_calls_get_one_line(minibench):
     for arguments, message in [
         ([], "give either --index N, to read one prompt, or --stats"),

@@ -287,6 +287,7 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "generation_config.json"])
 @pytest.mark.parametrize("spoil", [cut, flip, Path.unlink])
 def test_a_damaged_export_is_made_again_and_kept_beside(name, spoil, base, tmp_path, capsys):

@@ -204,6 +204,7 @@ def test_a_pruned_model_is_hashed_and_a_damaged_one_is_not_pruned(whole, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
+@pytest.mark.slow
 def test_script(whole, tmp_path):
     def script(*flags: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "train/prune.py", "--model", str(whole["llama"]), *flags]

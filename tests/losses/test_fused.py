@@ -134,6 +134,7 @@ def test_distributions_far_apart(name, backend):
     assert ((gradients["hidden"].double() - expected["hidden"]).abs() <= bound).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("mle_weight", [0.0, 1.0])
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_memory_stays_within_the_budget(name, rows, memory_mb, dtype):
     assert peak_bytes(lambda: fused(arguments, name, memory_mb=memory_mb)) <= memory_mb * 2**20 + gradient
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", ["jsd", None])
 def test_memory_of_hidden_states_counts_too(name, dtype, monkeypatch):

@@ -47,6 +47,7 @@ print(loss.item(), max(weight.grad.abs().max().item() for weight in student.para
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fused", ["on", "off"])
 def test_memory_of_a_step(fused, tmp_path):
     """Entropies, predictions, both losses and their gradient."""

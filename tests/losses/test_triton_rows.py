@@ -37,6 +37,7 @@ for divergence in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_the_kernel_compiles_for_hopper(tmp_path):
     """H100, H200 and H800, on any machine: Triton brings its own assembler."""
     script = tmp_path / "compile.py"
@@ -50,6 +51,7 @@ def test_the_kernel_compiles_for_hopper(tmp_path):
     assert len(sizes) == 7 and min(sizes) > 1000
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch sees")
 def test_on_a_gpu():
     """In a process of its own: in this one Triton's kernels are interpreted."""
@@ -60,6 +62,7 @@ def test_on_a_gpu():
     assert done.returncode == 0, done.stdout[-5000:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rkl", [1.0, 0.04, 1e-3, 1e-4])
 @pytest.mark.parametrize("mle_weight", [0.0, 1.0])
 def test_a_gradient_rounded_once_to_bf16(rkl, mle_weight):

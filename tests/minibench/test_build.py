@@ -62,6 +62,7 @@ def contents(folder: Path) -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 def test_the_arguments_decide_everything(tmp_path):
     small = {"labels": 30, "train_databases": 6}
     for name, arguments in (("a", {}), ("b", {}), ("seed", {"seed": 1}), ("clean", {"label_errors": 0.0})):
@@ -171,6 +172,7 @@ def test_one_label_in_five_is_wrong_and_shows(minibench, built, labels):
     assert {style for styles in labels["styles"].values() for style in styles} == set(STYLES)
 
 
+@pytest.mark.slow
 def test_the_other_labels_are_right(tmp_path, minibench, built, labels):
     """The same benchmark without wrong labels has, where the label is right, the same label, in the same style."""
     build_minibench(tmp_path / "clean", label_errors=0.0)

@@ -23,6 +23,7 @@ def tokenizer():
     return load_tokenizer(MODELS / "student", "--student")
 
 
+@pytest.mark.slow
 def test_prompts_drawn_in_memory_are_those_of_the_pipeline(minibench, tokenizer):
     rows = prepare(RunConfig(benchmark="spider", data=str(minibench)), "dev", tokenizer).rows
     items = json.loads((minibench / "dev.json").read_text())

@@ -1,9 +1,12 @@
 """The tokenizer made on the spot: nothing is lost, fixed phrases are one token, and it loads as it was written."""
 
+import pytest
+
 from kid.minibench.tiny_models import benchmark_texts
 from kid.models.pretrained import check_same_tokenizer, load_tokenizer
 
 
+@pytest.mark.slow
 def test_texts_survive_and_load_as_written(minibench, tiny_models):
     tokenizer = load_tokenizer(tiny_models / "student", "--student")
     for text in benchmark_texts("spider", "dev", minibench):

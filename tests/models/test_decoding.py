@@ -82,6 +82,7 @@ def run(model, prompts, uniforms, temperature=1.0, eos=EOS, pad=PAD):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0, 1.0])
 @pytest.mark.parametrize(("eos", "pad"), [(EOS, PAD), (EOS, EOS)])
 def test_a_padded_batch_with_cache_decodes_what_each_prompt_decodes_alone(model, temperature, eos, pad):
@@ -143,6 +144,7 @@ def waiting_outputs(model, samples=WAITING, size=4, limit=12, prefixes=None, eos
     return [output for _, output in sorted(found)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 3, 8, 64])
 @pytest.mark.parametrize("family", ARCHITECTURES)
 def test_waiting_prompts_get_the_ids_of_transformers_generate(family, size):

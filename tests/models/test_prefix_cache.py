@@ -50,6 +50,7 @@ def test_a_step_is_that_of_whole_sequences(method, source, changes, how, step, m
     assert_same(found, step_of(configuration(method, **how, prefix="off"), source, *models, step), 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize(("method", "source"), [("kid", IMPERFECT), ("rkd", GOLD), ("gkd-rkl", ON_POLICY)])
 @pytest.mark.parametrize("family", ARCHITECTURES)
@@ -65,6 +66,7 @@ def test_adapters_of_every_family(family, method, source, how):
         assert_same(found, step_of(configuration(method, **how, prefix="off"), source, student, teacher), 1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize(
     ("method", "source"), [(method, source) for method, row in METHODS.items() for source in row.sources]
@@ -103,6 +105,7 @@ def ending_early(config, student, batches) -> TokenIds:
     return replace(TOKENS, eos=next(ids[2] for ids in outputs if any(ids[2] not in other for other in outputs)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize(("family", "micro_batch_size"), [("llama", 2), *((family, 4) for family in ARCHITECTURES)])
 def test_log_probabilities_of_on_policy_tokens(family, how, micro_batch_size, monkeypatch):
@@ -252,6 +255,7 @@ def test_which_models_take_whole_sequences():
         assert ResponseModel(AutoModelForCausalLM.from_config(config)).prefix_unsupported_reason is None, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 def test_such_a_model_trains_and_teaches_as_with_prefix_off(name):
     """Beside one that could share: windows, recurrences and ALiBi would count the columns between a prompt's parts."""
@@ -285,6 +289,7 @@ def test_a_student_that_cannot_decode_is_refused():
         can_share_prompts(configuration("gkd-rkl"), whole_model("mamba"), model(1, 24, 40))
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize(("method", "source"), [("kid", IMPERFECT), ("rkd", GOLD), ("gkd-rkl", ON_POLICY)])

@@ -140,6 +140,7 @@ def test_a_32b_teacher_beside_the_smallest_student():
     assert find_cure(replace(config, teacher_deepspeed=offload), models, small_host).endswith("teacher_zero3.json")
 
 
+@pytest.mark.slow
 def test_the_first_thing_that_does_not_fit_and_its_cure():
     config, models = big()
     whole = replace(config, teacher_deepspeed=str(ROOT / "ds_configs" / "teacher_whole.json"))
@@ -170,6 +171,7 @@ def test_training_takes_the_flags_of_every_cure(method, cures, monkeypatch):
         assert resolve_config(*cli.read_flags(cli.build_parser("", "", FIELDS, bool))) == changed
 
 
+@pytest.mark.slow
 def test_the_script_writes_its_predictions_and_says_what_is_wrong(tmp_path):
     def plan(*flags):
         command = [sys.executable, ROOT / "train" / "plan.py", "--gpus", "8", "--gpu-memory", "80", *flags]
@@ -186,6 +188,7 @@ def test_the_script_writes_its_predictions_and_says_what_is_wrong(tmp_path):
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: --mfu 40 is out of range")
 
 
+@pytest.mark.slow
 def test_a_stored_schema_is_neither_run_nor_gathered_for():
     """By hand: 3/4 of 100 prompt tokens are stored; 2 rows of 25 + 20 - 1 tokens are left, in one forward."""
     folder = ROOT / "ds_configs"

@@ -51,6 +51,7 @@ def live(tmp_path_factory) -> dict[str, dict[str, int]]:
     return json.loads((folder / "bytes.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", STUDENT_CASES, ids=str)
 def test_a_students_engine_holds_what_is_predicted(live, case):
     """Weights, adapters, master weights, moments, gradients and buckets, and what is received, each within 5 %."""
@@ -152,6 +153,7 @@ LOOKS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "family", "changes"), LOOKS)
 def test_saved_activations_and_chunks_of_logits_are_as_predicted(method, family, changes, monkeypatch):
     """Within 5 %; the chunk is smaller than the micro-batch, whose logits would be 256 rows."""
@@ -177,6 +179,7 @@ def test_saved_activations_and_chunks_of_logits_are_as_predicted(method, family,
     assert predicted == pytest.approx(counted, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_fake_tensors_of_few_layers_tell_the_peaks_of_real_ones(family):
     """Those of four layers with memory, to the byte or nearly."""

@@ -38,6 +38,7 @@ def drawn(number, folders):
     return FIGURES[number](group_runs(loaded, remarks))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "alt"),
     [

@@ -21,6 +21,7 @@ def report(*arguments):
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_everything_in_the_paper(tmp_path):
     """Of Table 3 one teacher and three methods, of Table 4 one family, and BIRD one way keep it short."""
     qwen, codegen = list(FAMILIES)[:2]

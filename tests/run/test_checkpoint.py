@@ -159,6 +159,7 @@ def test_what_deepspeed_cannot_convert_is_refused_with_the_number_of_ranks_to_la
         convert_checkpoint(folder, 2)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_of_saving_leaves_whole_checkpoints_only(tmp_path):
     """Before each of its operations on files in turn; and the next run goes on as if nothing had been."""
     command = [sys.executable, ROOT / "tests" / "helpers" / "killed_saves.py", tmp_path]

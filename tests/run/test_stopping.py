@@ -81,6 +81,7 @@ def test_a_launcher_that_is_killed_is_missed(start):
     assert said(launcher, seconds=30) == "the launcher's end\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", [{}, {"LOCAL_SIZE": "1"}])
 def test_without_a_launcher_there_is_none_to_miss(start, environment):
     """Nor where something else has started the rank."""

@@ -40,6 +40,7 @@ SLOW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_a_query_made_to_be_slow_ends_soon(name):
     query, started = SLOW[name], time.monotonic()

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections import Counter
 
+import pytest
 from helpers.random_queries import TABLES, QueryMaker, make_database
 
 from kid.sql.normalise import normalise_sql
@@ -28,6 +29,7 @@ def first_rows(connection: sqlite3.Connection, query: str) -> list[tuple] | str:
         return str(error)
 
 
+@pytest.mark.slow
 def test_no_query_changes_its_program_or_its_rows():
     connection, seen = make_database(), Counter()
     for seed in range(QUERIES):

@@ -40,7 +40,7 @@ from kid.evaluation.suites.search import (
     search,
 )
 from kid.evaluation.worker import Limits
-from kid.files import write_atomically
+from kid.files import remove_unfinished_writes, write_atomically
 from kid.progress import progress_bar
 from kid.terminal import printable
 
@@ -120,6 +120,7 @@ def make_suites(
         queries.setdefault(question.db_id, {})[question.query] = None
     for db_id in queries:
         check_db_id(db_id)
+    remove_unfinished_writes(output / "suite.json")
     write_suite(output, content)  # so that a run stopped before its first database recognises its own folder
     left_out = dict(damaged or {})
 

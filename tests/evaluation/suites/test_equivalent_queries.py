@@ -173,6 +173,7 @@ def thorough_suite(original, tmp_path_factory) -> list[Path]:
     return make_log(original, golds, output, neighbours=20, max_databases=30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gold", "same"), SAME)
 def test_conditions_that_mean_the_same(original, suite, gold, same):
     assert same_rows(original, query(gold), query(same))
@@ -187,6 +188,7 @@ def test_orders_and_results_that_mean_the_same(original, suite, gold, same, colu
     assert [path.name for path in suite if not same_rows(path, gold, same)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gold", "wrong"), WRONG)
 def test_wrong_conditions_are_found_out(original, thorough_suite, gold, wrong):
     assert not all(same_rows(path, query(gold), query(wrong)) for path in (original, *thorough_suite))

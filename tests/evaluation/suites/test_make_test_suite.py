@@ -148,6 +148,7 @@ def test_the_same_whatever_the_number_of_workers(benchmark, suite, tmp_path):
     assert all((suite / path).read_bytes() == (tmp_path / "other" / path).read_bytes() for path in paths)
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_or_different_is_made_again(benchmark, tmp_path):
     flags = {"questions": write_questions(tmp_path, [QUERIES[0][0]]), "max-databases": 2, "neighbours": 8}
     output = tmp_path / "suite"
@@ -184,6 +185,7 @@ def test_a_neighbour_that_never_ends_costs_only_itself(benchmark):
     assert found[1].error in ("timeout", "takes too long") and found[1].verdicts == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

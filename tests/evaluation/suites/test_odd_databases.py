@@ -170,6 +170,7 @@ def run(script, folder, *flags):
     return done
 
 
+@pytest.mark.slow
 def test_gold_against_gold_is_right_on_every_odd_database(odd):
     assert len(ODD) >= 25
     run("make_test_suite.py", odd, "--output", odd / "suite", "--neighbours", 6, "--max-databases", 3, "--rows", 30)

@@ -260,6 +260,7 @@ def test_a_worker_that_something_outside_has_killed_ends_the_run(monkeypatch):
         list(run_with_retries(search, [()], 1, Limits()))
 
 
+@pytest.mark.slow
 def test_after_a_full_disk_a_run_with_room_is_as_if_it_was_never_full(zoo, tmp_path):
     full, empty, right = tmp_path / "full", tmp_path / "empty", tmp_path / "right"
     result = run("make_test_suite.py", zoo, limit=9000, output=full, **SMALL)
@@ -431,6 +432,7 @@ def test_whenever_a_run_is_killed_no_torn_suite_counts_and_a_rerun_mends_it(tmp_
     assert 5 < step < 99
 
 
+@pytest.mark.slow
 def test_a_script_that_is_killed_and_run_again_makes_the_same_suite(zoo, tmp_path):
     add_database(zoo, "farm", ZOO.replace("cat", "cow"))
 
@@ -448,6 +450,7 @@ def test_a_script_that_is_killed_and_run_again_makes_the_same_suite(zoo, tmp_pat
             process.kill()
         with suppress(InputError):
             assert databases(output) == databases(right)  # the kill came after the last database
+    (output / ".suite.json.31718").write_text("{")  # a kill while suite.json was written
     make(zoo, output)
     assert {**contents(output), "owner.json": b""} == {**contents(right), "owner.json": b""}
 
@@ -465,6 +468,7 @@ def damage_index(path: Path) -> None:
         file.write(b"\xff" * size)
 
 
+@pytest.mark.slow
 def test_a_damaged_database_is_refused_or_left_out_and_said(zoo, tmp_path):
     add_database(zoo, "farm").write_bytes(b"no database" * 500)
     result = run("make_test_suite.py", zoo, output=tmp_path / "suite", **SMALL)
