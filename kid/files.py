@@ -82,7 +82,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def remove_unfinished_writes(path: Path) -> None:
-    """Remove what killed processes left of writing `path` atomically; nobody may be writing it now."""
+    """Remove the partial files that killed `write_atomically` calls left beside `path`; none may be running."""
     for partial in path.parent.glob(f".{path.name}.*"):
         partial.unlink()
 

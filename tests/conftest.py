@@ -56,7 +56,7 @@ def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path
 
 @pytest.fixture(scope="session")
 def minibench(tmp_path_factory) -> Path:
-    """Minibench in a folder called data; nobody may change it."""
+    """Minibench, in a folder called data; read-only, since all test processes share it."""
     from kid.minibench.build import build_minibench
 
     return made_once(tmp_path_factory, "minibench", lambda folder: build_minibench(folder / "data", seed=0)) / "data"
@@ -64,7 +64,7 @@ def minibench(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_models(minibench, tmp_path_factory) -> Path:
-    """A folder with `student`, `teacher`, and `stranger`, a model with another tokenizer; nobody may change it."""
+    """A folder with `student`, `teacher`, and `stranger`, a model with another tokenizer; read-only, as above."""
     return made_once(tmp_path_factory, "models", lambda folder: write_tiny_models(folder, minibench))
 
 

@@ -115,8 +115,9 @@ def used_config(config: RunConfig, flags: Collection[str]) -> RunConfig:
         InputError: one of `flags` has no effect, or the teacher's states were asked for without the fused losses.
     """
     for name in flags:
-        if getattr(config, name) != "" and (reason := unused_reason(name, config)):
-            raise InputError(f"{' '.join(as_flags(name, getattr(config, name)))}: {reason}; leave it out")
+        value = getattr(config, name)
+        if value != "" and (reason := unused_reason(name, config)):  # --teacher "" names none
+            raise InputError(f"{' '.join(as_flags(name, value))}: {reason}; leave it out")
     unused = [name for name in keys_affecting("inputs") if unused_reason(name, config)]
     defaults: dict[str, Any] = {name: FIELDS[name].default for name in unused}
     config = replace(config, **defaults)

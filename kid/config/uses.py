@@ -76,6 +76,6 @@ def with_fixed_outputs(config: RunConfig) -> str | None:
     if METHODS[config.method].fixed_outputs:
         return None
     return with_teacher(config) or (
-        f"method {config.method} makes outputs anew in every step, and the teacher must read them; --method fkd and "
-        "rkd do not"
+        f"method {config.method} makes outputs anew in every step, and the teacher must read them; only fkd and rkd "
+        "can use stored states"
     )

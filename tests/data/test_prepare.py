@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -135,6 +137,28 @@ def test_whatever_changes_in_the_code_is_prepared_anew(folder, tokenizer, tmp_pa
         file.write("#")
     assert not prepare(options(folder), "dev", tokenizer).cached
     assert prepare(options(folder), "dev", tokenizer).cached
+
+
+PREPARE = """
+import sys
+from pathlib import Path
+from kid.config.run_config import RunConfig
+from kid.data.prepare import prepare
+from kid.models.pretrained import load_tokenizer
+
+tokenizer = load_tokenizer(Path(sys.argv[2]), "--student")
+print(prepare(RunConfig(benchmark="spider", data=sys.argv[1]), "dev", tokenizer).cached)
+"""
+
+
+@pytest.mark.slow
+def test_another_process_finds_the_same_entry(folder, tokenizer, tiny_models):
+    """The cache's key does not depend on the order of a set, which another process may iterate otherwise."""
+    prepare(options(folder), "dev", tokenizer)
+    command = [sys.executable, "-c", PREPARE, folder, tiny_models / "student"]
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "True", done.stderr
 
 
 def test_what_changes_no_row_is_not_prepared_anew(folder, tokenizer, tmp_path):
