@@ -18,10 +18,10 @@ EXAMPLE = """examples:
   python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --beams 4 --output beams.sql
   python eval/score.py --benchmark spider --data spider --predictions runs/kid/predictions/dev.sql
 
-  An adapter is merged into its base. A question that is left out (--missing-database skip, --damaged skip) gets an
-  empty line. With beams, the first candidate that the question's database accepts is taken. Batches are kept in
-  OUTPUT.part as they come: a run that was stopped goes on there. How the predictions were made is noted beside them,
-  in preds.sql.made.json.
+  An adapter is merged into its base, unless --merge no. A question that is left out (--missing-database skip,
+  --damaged skip) gets an empty line. With beams, the first candidate that the question's database accepts is taken.
+  Batches are kept in OUTPUT.part as they come: a run that was stopped goes on there. How the predictions were made is
+  noted beside them, in preds.sql.made.json.
 """
 
 
@@ -33,6 +33,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--output", required=True, metavar="F", type=Path, help="file to write, one SQL a line")
     add_decoding_flags(parser)
     parser.add_argument("--batch-size", type=int, default=32, help="sequences decoded side by side, beams counted [32]")
+    parser.add_argument("--merge", choices=("yes", "no"), default="yes", help="merge an adapter into its base [yes]")
     add_data_flags(parser)
     arguments = parser.parse_args()
     check_data_flags(arguments)
@@ -138,7 +139,7 @@ def main() -> None:
     made |= {"benchmark": args.benchmark, "split": args.split, "prompts": json_hash(prompts)}
     made["evidence"] = args.evidence if any(question.evidence for question in prepared.questions) else None
     made |= {name: getattr(args, name) for name in ("max_completion_length", "beams", "batch_size")}
-    made["device"] = device
+    made |= {"device": device, "merge": args.merge}
     part = part_of(output)
     part.parent.mkdir(parents=True, exist_ok=True)
     with only_writer(part, output) as file:
@@ -146,7 +147,7 @@ def main() -> None:
         if candidates:
             print(f"{part}: going on after {len(candidates)} of {len(prompts)} questions")
         drop_torn_line(part)
-        model = load_model(folder, device)
+        model = load_model(folder, device, merge=args.merge == "yes")
         with progress_bar(f"predict {args.split}", "question", len(prompts), len(candidates)) as bar:
             if not part.stat().st_size:
                 file.write(json.dumps(made) + "\n")

@@ -28,10 +28,17 @@ log.propagate = False
 log.addHandler(MainProcessHandler())
 
 
-def progress_bar(description: str, unit: str, total: int, done: int = 0, quiet: bool = False) -> tqdm:
-    """A bar with the time left, redrawn ten times a second on a terminal, every ten seconds in a log file."""
+def progress_bar(
+    description: str, unit: str, total: int, done: int = 0, quiet: bool = False, leave: bool = True
+) -> tqdm:
+    """A bar with the time left, redrawn ten times a second on a terminal, every ten seconds in a log file.
+
+    leave: whether it stays on the terminal when it is done.
+    """
     interval = 0.1 if sys.stderr.isatty() else 10.0
-    return tqdm(desc=description, unit=unit, total=total, initial=done, disable=quiet, mininterval=interval)
+    return tqdm(
+        desc=description, unit=unit, total=total, initial=done, disable=quiet, mininterval=interval, leave=leave
+    )
 
 
 def silence_libraries() -> None:

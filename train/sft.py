@@ -14,7 +14,8 @@ EXAMPLE = """example:
 
 
 def main() -> None:
-    names = {*used_keys(RunConfig(method="sft"))} - {"method", "mle_weight"}
+    everything = RunConfig(method="sft", eval_ex_steps=1, keep_best="ex")
+    names = {*used_keys(everything)} - {"method", "mle_weight"}
     parser = build_parser(__doc__, EXAMPLE, names, keep=lambda values: values.get("method") == "sft")
     config = resolve_config(*read_flags(parser, method="sft"))
     from kid.training.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds

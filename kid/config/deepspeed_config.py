@@ -71,5 +71,6 @@ def complete_deepspeed_config(values: dict, config: RunConfig, world_size: int, 
     params = {**optimizer.get("params", {}), "lr": config.lr, "weight_decay": config.weight_decay}
     completed["optimizer"] = {**optimizer, "params": params}
     completed["gradient_clipping"] = config.max_grad_norm
-    completed["tensorboard"] = {"enabled": True, "output_path": config.output, "job_name": "tensorboard"}
+    board = {"output_path": config.output, "job_name": "tensorboard"}
+    completed["tensorboard"] = {"enabled": "tensorboard" in config.trackers, **board}
     return completed

@@ -12,7 +12,7 @@ import yaml
 
 from kid.config.keys import FIELDS, as_flags, convert, flag, keys_affecting, shown, unused_reason
 from kid.config.methods import METHODS, TEACHER_OUTPUTS
-from kid.config.run_config import RunConfig
+from kid.config.run_config import MEASURES, TRACKERS, RunConfig
 from kid.errors import InputError
 
 
@@ -98,6 +98,8 @@ def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
             "--activation-checkpointing yes: activations computed anew would lack the prompts' keys and values that "
             "all passes share; give --prefix off with it"
         )
+    if unknown := [name for name in config.trackers if name not in TRACKERS]:
+        raise InputError(f"--report-to: {shown(unknown[0])} is unknown; choose from {', '.join(TRACKERS)}, or none")
     return config
 
 
@@ -140,4 +142,6 @@ def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfi
         raise InputError(
             f"--teacher-outputs is missing; method {config.method} learns from outputs that train/generate.py makes"
         )
+    if config.keep_best and not getattr(config, steps := MEASURES[config.keep_best].steps):
+        raise InputError(f"--keep-best {config.keep_best}: nothing is measured; give {flag(steps)} N with it")
     return config

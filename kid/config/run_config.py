@@ -16,6 +16,18 @@ from kid.errors import InputError
 
 
 @dataclass(frozen=True)
+class Measure:
+    """What a run can measure of its student on the way. steps: the key that says how often."""
+
+    steps: str
+    higher_is_better: bool
+
+
+MEASURES = {"ex": Measure("eval_ex_steps", True), "validation_loss": Measure("eval_steps", False)}
+TRACKERS = ("tensorboard", "wandb", "mlflow")
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything a run depends on. Each field is a YAML key and, with dashes for underscores, a flag."""
 
@@ -266,6 +278,35 @@ class RunConfig:
         None, "validation loss on a fixed part of dev every so many steps",
         group=RUN, affects="files", low=1,
     )
+    eval_ex_steps: int | None = option(
+        None,
+        "EX every so many steps, and at the end: the ranks share the questions, decode them greedily with the student "
+        "as it is, and run the SQL",
+        group=RUN, affects="files", low=1,
+    )
+    eval_questions: int = option(
+        200, "questions of --eval-split that EX is measured on, evenly spaced",
+        group=RUN, affects="files", used=uses.with_ex, low=1,
+    )
+    eval_split: str = option(
+        "dev", "split of the benchmark that EX is measured on",
+        group=RUN, affects="files", used=uses.with_ex,
+    )
+    keep_best: str | None = option(
+        None,
+        "best/ is the export of the step that did best in this, best.json says which and how well (needs "
+        "--eval-ex-steps or --eval-steps)",
+        group=RUN, affects="files", choices=MEASURES,
+    )
+    patience: int | None = option(
+        None, "end the run once so many evaluations in a row were not better than the best before (default: never)",
+        group=RUN, affects="training", used=uses.with_best, low=1,
+    )
+    report_to: str = option(
+        "tensorboard",
+        "where curves and configuration go besides metrics.jsonl, with commas: tensorboard, wandb, mlflow; or none",
+        group=RUN, affects="files", free_on_resume=True,
+    )
     resume: bool = option(
         False,
         "go on from the newest good checkpoint, on any number of ranks; or start if there is none. Refused where "
@@ -273,6 +314,11 @@ class RunConfig:
         group=RUN, affects="files", free_on_resume=True,
     )
     # fmt: on
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """The names in --report-to."""
+        return tuple(name.strip() for name in self.report_to.split(",") if name.strip() not in ("", "none"))
 
     @property
     def export_kind(self) -> str:

@@ -71,6 +71,14 @@ def with_teacher_outputs(config: RunConfig) -> str | None:
     return None if used else f"method {config.method} does not read a teacher's outputs; f-distill does"
 
 
+def with_ex(config: RunConfig) -> str | None:
+    return None if config.eval_ex_steps else "without --eval-ex-steps no EX is measured"
+
+
+def with_best(config: RunConfig) -> str | None:
+    return None if config.keep_best else "without --keep-best no evaluation is the best"
+
+
 def with_fixed_outputs(config: RunConfig) -> str | None:
     """The teacher reads the same outputs in every epoch."""
     if METHODS[config.method].fixed_outputs:

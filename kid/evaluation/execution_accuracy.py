@@ -131,6 +131,8 @@ def score_predictions(
     benchmark: str = "spider",
     title: str = "scoring",
     keep_distinct: bool = False,
+    quiet: bool = False,
+    seconds: float | None = None,
 ) -> list[Verdict]:
     """Compare each prediction with its question's gold query; shows a progress bar on stderr.
 
@@ -143,6 +145,8 @@ def score_predictions(
         benchmark: a key of `kid.config.benchmarks.BENCHMARKS`.
         title: the progress bar's title.
         keep_distinct: see `comparison_rule`.
+        quiet: no progress bar, and no notes.
+        seconds: of all of it; what has no result by then is a time-out. A query that runs still has its own limit.
 
     Returns:
         n verdicts, in order.
@@ -159,19 +163,24 @@ def score_predictions(
         for q, prediction in pairs
     ]
     by_question: dict[int, Outcome] = {}
-    for outcome in tqdm(
-        run_jobs(match_on_databases, jobs, workers, limits), total=len(jobs), desc=title, unit="query", disable=None
-    ):
+    deadline = time.monotonic() + (float("inf") if seconds is None else seconds)
+    outcomes = run_jobs(match_on_databases, jobs, workers, limits)
+    for outcome in tqdm(outcomes, total=len(jobs), desc=title, unit="query", disable=quiet or None):
         question = pairs[outcome.index][0]
         by_question[question.index] = outcome
-        if outcome.error == "timeout" and outcome.stage != "gold" and patience[question.db_id].lose_some():
+        timed_out = outcome.error == "timeout" and outcome.stage != "gold"
+        if timed_out and patience[question.db_id].lose_some() and not quiet:
             tqdm.write(
                 f"note: {PATIENT_TIMEOUTS} predictions on database {question.db_id} timed out; the next ones have "
                 f"{patience[question.db_id].seconds:g} s each, or {GOLD_TIMES} times what the gold query takes",
                 file=sys.stderr,
             )
+        if time.monotonic() > deadline:
+            break
+    outcomes.close()  # ends the workers
+    late = Outcome(-1, error="timeout")
     return [
-        Verdict(q.index, False, GOLD_FAILED + q.fault) if q.fault else _verdict(q.index, by_question[q.index])
+        Verdict(q.index, False, GOLD_FAILED + q.fault) if q.fault else _verdict(q.index, by_question.get(q.index, late))
         for q in questions
     ]
 

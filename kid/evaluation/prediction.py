@@ -28,12 +28,13 @@ def default_device() -> str:
     return "cpu" if os.environ.get("DS_ACCELERATOR") == "cpu" or not torch.cuda.is_available() else "cuda"
 
 
-def load_model(folder: Path, device: str, flag: str = "--model") -> PreTrainedModel:
+def load_model(folder: Path, device: str, flag: str = "--model", merge: bool = True) -> PreTrainedModel:
     """Load a PEFT directory, merging its adapter into the base model, or a merged model, in eval mode.
 
     Args:
         device: weights are bf16 on "cuda", else fp32.
         flag: the flag that named the folder, for error messages.
+        merge: whether the adapter is merged; if not, its layers run beside the base's, as in training.
 
     Raises:
         InputError: the folder holds neither of the two, a file is not what our scripts wrote, or the adapter's base
@@ -47,7 +48,8 @@ def load_model(folder: Path, device: str, flag: str = "--model") -> PreTrainedMo
             base = find_model(adapter.base_model_name_or_path, f"{flag} {folder}: its base")
             check_hashes(base)
             model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
-            model = PeftModel.from_pretrained(model, folder).merge_and_unload()
+            model = PeftModel.from_pretrained(model, folder)
+            model = model.merge_and_unload() if merge else model
         else:
             found = find_model(str(folder), flag)
             check_hashes(found)

@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
+from kid.report.curves import comparable_curves
 from kid.report.drawing import draw_bars, draw_line, draw_seeds, set_range
 from kid.report.groups import Group, compared_rows, teachers_by_table
 from kid.report.rows import METHOD_LABELS, Row, average, common_metrics, main_column, relative_latency
@@ -252,37 +253,21 @@ def finish_ablation_panel(axes: Axes, values: dict[Any, list[float]], sft: list[
     return ", ".join(words + ([f"SFT {statistics.mean(sft):.1f}"] if sft else []))
 
 
-def curve(row: Row, column: ScoreColumn) -> list[tuple[int, float]]:
-    """(step, EX) of the scored checkpoints, including the finished model; means over seeds.
-
-    Only steps scored for all seeds that have scores: otherwise the line would jump where the set of seeds changes.
-    """
-    curves: list[dict[int, float]] = []
-    for run in row.runs:
-        scores = {step: found[column] for step, found in run.curve.items() if column in found}
-        if scores and run.finished and column in run.scores:
-            scores[run.steps] = run.scores[column]
-        points = {step: score.ex for step, score in scores.items() if row.is_comparable(score)}
-        curves += [points] if points else []
-    steps = set.intersection(*map(set, curves)) if curves else ()
-    return [(step, statistics.mean(points[step] for points in curves)) for step in sorted(steps)]
-
-
 def steps_figure(groups: Sequence[Group]) -> Figure | None:
     """Figure 6: EX over training steps, a line per method."""
+    left_out: list[str] = []
 
     def panel(group: Group, teacher: str, rows: list[Row]) -> Panel | None:
-        column = main_column(rows)
-        curves = [(row, curve(row, column)) for row in rows] if column else []
-        curves = [(row, points) for row, points in curves if len(points) > 1]
-        if not curves:
+        curves = comparable_curves(rows)
+        if curves is None:
             return None
+        left_out.extend(f"{label} from {teacher}" for label in curves.left_out)
 
         def draw_panel(axes: Axes) -> str:
             extremes = []
-            for row, points in curves:
+            for row, points, n in curves.lines:
                 kid = row.method == "kid"  # wide and below the others, so that identical lines both show
-                errors = [standard_error([(ex, row.reference[column].n)]) for _, ex in points]
+                errors = [standard_error([(ex, n)]) for _, ex in points]
                 extremes += [
                     ex + sign * error for (_, ex), error in zip(points, errors, strict=True) for sign in (-1, 1)
                 ]
@@ -294,18 +279,20 @@ def steps_figure(groups: Sequence[Group]) -> Figure | None:
             axes.set_xlabel("optimizer step")
             axes.grid(alpha=0.3)
             axes.legend(fontsize=8)
-            set_range(axes, extremes, f"EX % on {SCORE_COLUMNS[column]}")
-            last = [(row.label, *points[-1]) for row, points in curves]
+            set_range(axes, extremes, f"EX % on {curves.questions}")
+            last = [(row.label, *points[-1]) for row, points, _ in curves.lines]
             return ", ".join(f"{label} {ex:.1f} after {step} steps" for label, step, ex in last)
 
         return f"{group.student} from {teacher}", draw_panel
 
-    panels = [panel(*pair) for pair in student_teacher_pairs(groups)]
+    panels = [drawn for pair in student_teacher_pairs(groups) if (drawn := panel(*pair))]
     caption = (
-        "EX of the adapters saved on the way: how many steps a method needs. Of several seeds the mean, at the steps "
-        "that all of them have. Whiskers: standard error, by the number of questions alone."
+        "EX on the way, of saved adapters or as it was measured while training: how many steps a method needs. Of "
+        "several seeds the mean, at the steps that all of them have. Whiskers: standard error, by the number of "
+        "questions alone."
     )
-    return draw_figure("figure-6", "Figure 6: EX over steps", caption, [drawn for drawn in panels if drawn])
+    caption += f" Not drawn, since measured on other questions: {', '.join(left_out)}." if left_out else ""
+    return draw_figure("figure-6", "Figure 6: EX over steps", caption, panels)
 
 
 FIGURES: dict[int, Callable[[Sequence[Group]], Figure | None]] = {

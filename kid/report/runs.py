@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kid.config.benchmarks import BENCHMARKS
 from kid.config.recipe import merge_config
-from kid.config.run_config import RunConfig
+from kid.config.run_config import MEASURES, RunConfig
 from kid.errors import InputError
 from kid.progress import progress_bar
 from kid.report.score_files import (
@@ -24,6 +24,7 @@ from kid.report.score_files import (
     read_scores,
 )
 from kid.report.text import pluralize
+from kid.run.best import ends_early
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,8 @@ class Run:
     steps: last step in metrics.jsonl. finished: whether training has reached its end.
     scores: of the finished student, on splits of the benchmark it was trained on.
     curve: step -> the scores of adapters/step-N.
+    evaluations: step -> EX as it was measured while training. evaluated_on: the questions (benchmark, evidence, split,
+        how many); None without evaluations.
     exposure: the measurement of eval/exposure_bias.py, or None.
     """
 
@@ -45,6 +48,8 @@ class Run:
     finished: bool
     scores: dict[ScoreColumn, Score]
     curve: dict[int, dict[ScoreColumn, Score]]
+    evaluations: dict[int, float]
+    evaluated_on: tuple | None
     exposure: dict | None
 
     @property
@@ -114,6 +119,11 @@ def load_run(folder: Path, remarks: list[str]) -> Run:
     last = rows[-1] if rows else {}
     steps = last.get("step", 0)
     finished = bool(rows) and (steps == config.max_steps or last.get("epoch", 0) >= config.epochs - 1e-9)
+    sound = [row for row in rows if all(is_number(row[key]) for key in (*MEASURES, "ex_questions") if key in row)]
+    finished = finished or ends_early(config, sound)
+    measured = {row["step"]: row for row in sound if "ex" in row and "ex_questions" in row}
+    asked = {row["ex_questions"] for row in measured.values()}
+    benchmark_key = (config.benchmark, config.evidence if BENCHMARKS[config.benchmark].evidence else None)
     if not finished:
         remarks.append(f"{folder}: not finished, {pluralize(steps, 'step')} so far; its numbers are those of now")
     return Run(
@@ -125,6 +135,8 @@ def load_run(folder: Path, remarks: list[str]) -> Run:
         finished,
         read_scores(folder / "scores", config, remarks),
         read_curve(folder / "scores", config, remarks),
+        {step: row["ex"] for step, row in measured.items()},
+        (*benchmark_key, config.eval_split, asked.pop()) if len(asked) == 1 else None,
         read_exposure(folder / "scores" / EXPOSURE_FILE, config, remarks),
     )
 

@@ -1,4 +1,4 @@
-"""A run's directory: whether this run may use it, the files written before training, and one metrics line per step."""
+"""A run's directory: whether this run may use it, and the files written before training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kid.config.keys import FREE_ON_RESUME
 from kid.config.recipe import load_yaml
 from kid.config.run_config import RunConfig, dump_config
 from kid.data.cache import json_hash
-from kid.errors import InputError, report_write_errors
+from kid.errors import InputError
 from kid.files import check_writable, write_atomically
 from kid.models.pretrained import Pretrained, fingerprint
 
@@ -152,35 +152,3 @@ def check_shared_directory(folder: Path) -> None:
     torch.distributed.all_gather_object(missing_on, "" if (folder / "config.yaml").exists() else platform.node())
     if any(missing_on):
         raise InputError(f"--output {folder} is another folder on {max(missing_on)}; take one that all nodes share")
-
-
-class Metrics:
-    """metrics.jsonl, one line per step, and the same numbers in TensorBoard through DeepSpeed's monitor."""
-
-    def __init__(self, folder: Path, monitor, last_step: int):
-        """Cut both back to `last_step`: the steps a killed run did after its last checkpoint are repeated.
-
-        Event files cannot be cut in place, so they are written again from the remaining lines.
-        """
-        self.path, self.monitor = folder / "metrics.jsonl", monitor
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-        rows = [json.loads(line) for line in lines[:last_step]]
-        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows))
-        for row in rows:
-            self.log_events(row)
-
-    def log_events(self, row: dict) -> None:
-        numbers = {key: value for key, value in row.items() if isinstance(value, int | float) and key != "step"}
-        self.monitor.write_events([(f"train/{key}", value, row["step"]) for key, value in numbers.items()])
-
-    def write(self, row: dict) -> None:
-        with report_write_errors(self.path):
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            self.log_events(row)
-
-
-def remove_tensorboard_events(folder: Path) -> None:
-    """Remove TensorBoard files of this run from before a resume; called before the monitor opens its own."""
-    for path in (folder / "tensorboard").glob("events.out.tfevents.*"):
-        path.unlink()

@@ -29,6 +29,8 @@ from kid.models.pretrained import (
     token_ids,
 )
 from kid.run.directory import check_run_directory, run_identity
+from kid.run.trackers import check_trackers
+from kid.training.evaluation import ExQuestions, read_ex_questions
 
 VALIDATION_SAMPLES = 64
 
@@ -51,6 +53,7 @@ class Inputs:
     train: Dataset
     teacher_outputs: Dataset | None
     validation: Dataset | None
+    ex: ExQuestions | None
     total_steps: int
     identity: dict[str, str]
 
@@ -65,6 +68,7 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     world_size = int(os.environ["WORLD_SIZE"])
     accumulation_steps(config, world_size)
     check_run_directory(config)
+    check_trackers(config)
     loads = METHODS[config.method].needs_teacher and not config.teacher_states
     student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
     teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG) if loads else None
@@ -87,13 +91,14 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
         train, teacher_hash = read_teacher_states(config, tokenizer, train, given_teacher)
     taught = with_teacher_outputs(train, outputs, config.teacher_outputs) if outputs else None
     validation = load_dataset(config, "dev", tokenizer, max_samples=VALIDATION_SAMPLES) if config.eval_steps else None
+    ex = read_ex_questions(config, tokenizer)
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
     total = min(total, config.max_steps) if config.max_steps else total
     stage = student_deepspeed["zero_optimization"]["stage"]
     identity = run_identity(config, Pretrained(student, None, student), teacher_hash, stage)
     return Inputs(
         student, teacher, teacher_hash, student_deepspeed, teacher_deepspeed, tokenizer, tokens,
-        train, taught, validation, total, identity,
+        train, taught, validation, ex, total, identity,
     )  # fmt: skip
 
 

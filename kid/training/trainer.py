@@ -19,7 +19,7 @@ from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, collate, sample_weights
 from kid.data.order import global_batch, micro_batches, shared_token_fraction, steps_per_epoch
 from kid.data.teacher_states import HEAD
-from kid.errors import InputError, RunError
+from kid.errors import InputError, RunError, StoppedError
 from kid.files import sync
 from kid.models.engine import joined_ranks, student_engine, teacher_engine
 from kid.models.prefix_cache import PrefixCache, forward_outputs
@@ -27,6 +27,7 @@ from kid.models.prefix_store import PrefixStore
 from kid.models.stored_teacher import StoredTeacher, load_stored_teacher
 from kid.models.zero3 import Model, bare_module
 from kid.progress import log, progress_bar, silence_libraries
+from kid.run.best import ends_early, find_best, link_best
 from kid.run.checkpoint import (
     ResumePoint,
     convert_checkpoint,
@@ -39,15 +40,15 @@ from kid.run.checkpoint import (
     steps_done,
 )
 from kid.run.directory import (
-    Metrics,
     check_shared_directory,
     create_run_directory,
-    remove_tensorboard_events,
     save_nonfinite_batch,
 )
 from kid.run.lock import run_lock
+from kid.run.metrics import Metrics, evaluations, read_rows, remove_tensorboard_events
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
 from kid.run.trust import check_trusted
+from kid.training.evaluation import evaluate_ex
 from kid.training.inputs import Inputs, name_teacher, read_inputs
 from kid.training.readout import losses
 from kid.training.sources import step_source
@@ -112,8 +113,9 @@ def train(config: RunConfig) -> None:
     with run_lock(run) if is_main else nullcontext():
         inputs = read_inputs(config, given_teacher)
         newest = newest_checkpoint(run)
-        if newest and steps_done(newest) == inputs.total_steps and (run / kind).exists():
-            log.info(f"{run} is finished: {inputs.total_steps} steps done, {run / kind} holds the trained student")
+        done = steps_done(newest) if newest else 0
+        if done and (run / kind).exists() and (done == inputs.total_steps or ends_early(config, read_rows(run, done))):
+            log.info(f"{run} is finished: {done} steps done, {run / kind} holds the trained student")
             return
         with joined_ranks():
             train_student(config, inputs)
@@ -171,26 +173,47 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
             remove_partial(run)  # the universal copy
     if is_main:
         create_run_directory(config)  # after the models are loaded: a run that cannot start leaves no directory
-    metrics = Metrics(run, student.monitor, done) if is_main else None
+    metrics = Metrics(config, student.monitor, done) if is_main else None
     check_shared_directory(run)
+    recorded = [evaluations(metrics.rows) if metrics else []]
+    torch.distributed.broadcast_object_list(recorded)  # as rank 0 sees the file
+    if is_main:
+        link_best(config, run, recorded[0])
     student.train()
     bar = progress_bar(config.method, "step", inputs.total_steps, done, quiet=not is_main)
     try:
-        run_steps(config, inputs, student, teacher, done=done, share=share, store=store, metrics=metrics, bar=bar)
+        done = run_steps(
+            config, inputs, student, teacher, done=done, share=share, store=store, metrics=metrics, bar=bar,
+            measured=recorded[0],
+        )  # fmt: skip
     except RunError:
         bar.close()  # so that the error begins a line; after other errors another rank speaks last
+        raise
+    except StoppedError:
+        if metrics:
+            metrics.close(finished=False)
         raise
     bar.close()
     export_trained(student.module.model, inputs.tokenizer, run / kind, inputs.student)
     stop_watcher().finished = True
-    log.info(f"{config.method}: {inputs.total_steps} steps done; {run / kind} holds the trained student")
+    if metrics:
+        metrics.close(finished=True)
+    log.info(f"{config.method}: {done} steps done; {run / kind} holds the trained student")
+    if best := find_best(recorded[0], config.keep_best) if config.keep_best else None:
+        log.info(f"{run / 'best'} is the student after step {best.step}, with {config.keep_best} {best.value:.4g}")
 
 
 def run_steps(
     config: RunConfig, inputs: Inputs, student: DeepSpeedEngine, teacher: DeepSpeedEngine | StoredTeacher | None, *,
-    done: int, share: bool, store: PrefixStore | None, metrics: Metrics | None, bar: tqdm,
-) -> None:  # fmt: skip
+    done: int, share: bool, store: PrefixStore | None, metrics: Metrics | None, bar: tqdm, measured: list[dict],
+) -> int:  # fmt: skip
     """Steps `done` (from 0) to the last, on every rank, with a checkpoint where one is due or the run is to stop.
+
+    Args:
+        measured: the evaluations so far; those of these steps are added.
+
+    Returns:
+        The number of steps done: fewer than planned where --patience ended the run.
 
     Raises:
         RunError: a loss is not finite, or the disk is full.
@@ -201,6 +224,9 @@ def run_steps(
     timers = SynchronizedWallClockTimer()
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
     is_main = rank == 0
+    newest_ex = next((row["ex"] for row in reversed(measured) if "ex" in row), None)
+    if ends_early(config, measured):  # it was killed before its student was exported
+        return done
     for step in range(done, inputs.total_steps):
         started = time.perf_counter()
         lr = student.get_lr()[0]
@@ -218,16 +244,27 @@ def run_steps(
             raise RunError(not_finite_message(row, file, newest_checkpoint(run)))
         if inputs.validation and (last or (step + 1) % config.eval_steps == 0):
             row["validation_loss"] = validation_loss(config, student, inputs.validation, inputs.tokens.pad)
+        if inputs.ex and (last or (step + 1) % config.eval_ex_steps == 0):
+            file = run / "evaluations" / f"step-{step + 1}.jsonl"
+            row |= evaluate_ex(config, student, inputs.ex, inputs.tokenizer, file)
+            newest_ex = row["ex"]
+        measured += evaluations([row])
+        best = find_best(measured, config.keep_best) if config.keep_best else None
+        is_best, over = bool(best and best.step == step + 1), ends_early(config, measured)
         if is_main:
             metrics.write(row)
             bar.update()
-            bar.set_postfix(loss=f"{row['loss']:.4f}", refresh=False)
+            told = {"loss": f"{row['loss']:.4f}"} | ({} if newest_ex is None else {"ex": f"{newest_ex:.1f}"})
+            bar.set_postfix(told, refresh=False)
+        last = last or over
         saves = last or (config.save_steps and (step + 1) % config.save_steps == 0)
         reason = None if last else stop_reason(student.device)
-        if saves:
+        if saves or is_best:
             # Export first: a run that is killed in between repeats the step and misses no export.
             folder = run / f"{kind}s" / f"step-{step + 1}"
             export_trained(student.module.model, inputs.tokenizer, folder, inputs.student)
+        if is_best and is_main:
+            link_best(config, run, measured)
         if saves or reason:
             if is_main:
                 sync(metrics.path)  # a checkpoint is never ahead of its lines
@@ -235,6 +272,13 @@ def run_steps(
         if reason:
             bar.close()
             stop_run(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume")
+        if over:
+            log.info(
+                f"{config.method}: {config.keep_best} was not better than {best.value:.4g}, after step {best.step}, in "
+                f"{best.since} evaluations: --patience {config.patience} ends the run after step {step + 1}"
+            )
+            return step + 1
+    return inputs.total_steps
 
 
 def can_share_prompts(config: RunConfig, student: Model, teacher: Model | None) -> bool:
@@ -275,6 +319,8 @@ def log_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint) -> None:
             log.info(f"{split}: {remark}")
     if config.teacher_states:
         log.info(f"teacher: its states at the outputs are read from {config.teacher_states}")
+    for remark in inputs.ex.remarks if inputs.ex else ():
+        log.info(f"{config.eval_split}: {remark}")
     for remark in found.remarks:
         log.info(remark)
     if found.checkpoint:

@@ -25,6 +25,7 @@ def test_every_key_says_what_it_affects_and_which_runs_use_it(name):
 RUNS_OF_ALL_KINDS = [(method, {}) for method in METHODS] + [
     ("kid", {"fill": "sample"}),
     ("rkd", {"divergence": "skew-rkl"}),
+    ("sft", {"eval_ex_steps": 1, "keep_best": "ex"}),
 ]
 
 
@@ -45,6 +46,7 @@ def test_what_may_change_when_a_run_is_resumed():
     assert set(FREE_ON_RESUME) == {
         "output", "resume", "save_steps", "fused", "logit_memory_mb", "prefix", "activation_checkpointing",
         "attention", "teacher_deepspeed", "teacher_prefix_gb", "teacher_prefix_device_gb", "teacher_states",
+        "report_to",
     }  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 """The paper's figures: what they show, in the words of their alt texts, and that they fit into a page."""
 
+import json
 import re
 
 import pytest
 from helpers.synthetic_runs import write_run, write_score
 
-from kid.report.figures import FIGURES, curve, inline_svg
+from kid.report.curves import scored_curve
+from kid.report.figures import FIGURES, inline_svg
 from kid.report.groups import group_runs
 from kid.report.runs import load_runs
 
@@ -88,7 +90,25 @@ def test_curve_has_the_steps_that_all_seeds_have(tmp_path):
         write_score(folders[0], [W] * 4 + [R], f"step-{step}/dev")
     runs, remarks = load_runs(folders)
     [group] = group_runs(runs, remarks)
-    assert curve(group.methods["t"][0], ("spider", "dev", None)) == [(20, 50.0), (40, 50.0)]
+    assert scored_curve(group.methods["t"][0], ("spider", "dev", None)) == [(20, 50.0), (40, 50.0)]
+
+
+def test_ex_measured_while_training_is_drawn_where_most_rows_have_it(tmp_path):
+    """Of a row with scored adapters only, and of one that asked other questions, the caption says that they are not."""
+    folders = []
+    for method, exs, n in (("sft", (10, 20), 50), ("rkd", (30, 40), 50), ("kid", (50, 60), 50), ("fkd", (1, 2), 25)):
+        folders.append(write_run(tmp_path / method, method, **({} if method == "sft" else {"teacher": "t"})))
+        rows = [json.loads(line) for line in (folders[-1] / "metrics.jsonl").read_text().splitlines()]
+        for row, ex in zip(rows[1::2], exs, strict=True):
+            row |= {"ex": float(ex), "ex_questions": n}
+        (folders[-1] / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folders.append(write_run(tmp_path / "imitkd", "imitkd", teacher="t"))
+    write_score(folders[-1], [R, W])
+    write_score(folders[-1], [R, R], "step-2/dev")
+    figure = drawn(6, folders)
+    assert figure.alt.endswith("SFT 20.0 after 4 steps, RKD 40.0 after 4 steps, KID 60.0 after 4 steps")
+    assert "EX % on 50 questions of dev, while training" in figure.svg
+    assert figure.caption.endswith("Not drawn, since measured on other questions: FKD from t, ImitKD from t.")
 
 
 def test_latencies_that_are_not_drawn_are_said_with_their_reason(tmp_path):

@@ -1,4 +1,4 @@
-"""Which directory a run may have, how its metrics are cut back, and what is kept of a step that must not count."""
+"""Which directory a run may have, and what is kept of a step that must not count."""
 
 import json
 import math
@@ -14,18 +14,8 @@ from kid.config.run_config import dump_config
 from kid.data.cache import json_hash
 from kid.errors import InputError
 from kid.run import directory
-from kid.run.directory import Metrics, check_run_directory, create_run_directory, run_identity, save_nonfinite_batch
+from kid.run.directory import check_run_directory, create_run_directory, run_identity, save_nonfinite_batch
 from kid.run.lock import run_lock
-
-
-class Monitor:
-    """Keeps what would go to TensorBoard."""
-
-    def __init__(self):
-        self.events = []
-
-    def write_events(self, events):
-        self.events += events
 
 
 def config(folder: Path, **changes):
@@ -97,16 +87,3 @@ def test_a_batch_that_gave_no_finite_loss_is_written_down(tmp_path):
     questions = [{"index": 2, "db_id": "c"}, {"index": 4, "db_id": "a"}]
     expected = {"step": 7, "loss": "nan", "grad_norm": "inf", "source": "gold", "questions": questions}
     assert json.loads(path.read_text()) == expected
-
-
-def test_metrics_are_cut_back_and_shown_again(tmp_path):
-    rows = [{"step": step, "loss": 1 / step} for step in (1, 2, 3, 4)]
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    (tmp_path / "metrics.jsonl").write_text(text + '{"step": 5, "lo')
-    monitor = Monitor()
-    metrics = Metrics(tmp_path, monitor, last_step=3)
-    assert monitor.events == [("train/loss", 1 / step, step) for step in (1, 2, 3)]
-    metrics.write({"step": 4, "loss": 0.5})
-    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [*rows[:3], {"step": 4, "loss": 0.5}]
-    assert monitor.events[-1] == ("train/loss", 0.5, 4)

@@ -1,0 +1,64 @@
+"""The best student so far: which evaluation that is, best/ and best.json, and when to stop waiting for a better one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from kid.config.run_config import MEASURES, RunConfig
+from kid.files import write_atomically
+
+LINK, RECORD = "best", "best.json"
+
+
+class Best(NamedTuple):
+    """The evaluation that did best, of equals the first. since: the number of evaluations after it."""
+
+    step: int
+    value: float
+    since: int
+
+
+def find_best(rows: Sequence[dict], measure: str) -> Best | None:
+    """The best evaluation in lines of metrics; None if there is none.
+
+    Args:
+        measure: a key of `kid.config.run_config.MEASURES`, and of the lines that have an evaluation.
+    """
+    sign = 1 if MEASURES[measure].higher_is_better else -1
+    found = [row for row in rows if measure in row]
+    if not found:
+        return None
+    place = max(range(len(found)), key=lambda place: (sign * found[place][measure], -place))
+    return Best(found[place]["step"], found[place][measure], len(found) - 1 - place)
+
+
+def ends_early(config: RunConfig, rows: Sequence[dict]) -> bool:
+    """Whether a run with these lines of metrics has waited for a better student as long as --patience allows."""
+    best = find_best(rows, config.keep_best) if config.keep_best and config.patience else None
+    return bool(best and best.since >= config.patience)
+
+
+def link_best(config: RunConfig, run: Path, rows: Sequence[dict]) -> None:
+    """Let best/ and best.json name the best evaluation in these lines; without one, neither is left. On rank 0.
+
+    The export of that step must be there: it is never removed, so that a run that is resumed before a better step can
+    name the one before it again.
+    """
+    best = find_best(rows, config.keep_best) if config.keep_best else None
+    link, record = run / LINK, run / RECORD
+    if best is None:
+        for path in (link, record) if config.keep_best else ():
+            path.unlink(missing_ok=True)
+        return
+    target = Path(f"{config.export_kind}s") / f"step-{best.step}"
+    if not (link.is_symlink() and Path(os.readlink(link)) == target):
+        partial = run / f"{LINK}.tmp"
+        partial.unlink(missing_ok=True)
+        partial.symlink_to(target)
+        partial.replace(link)
+    content = {"step": best.step, config.keep_best: best.value, "folder": str(target)}
+    write_atomically(record, json.dumps(content) + "\n")

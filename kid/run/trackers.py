@@ -1,0 +1,135 @@
+"""W&B and MLflow through their own libraries: configuration, commit, curves, and a table of the evaluations at the end.
+
+Each run is told again by its id, which lies in trackers.json, so that a resumed run goes on in the same run there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from kid.config.run_config import RunConfig
+from kid.errors import InputError
+from kid.files import write_atomically
+from kid.progress import log
+
+PACKAGES = {"wandb": ("wandb", "wandb"), "mlflow": ("mlflow", "mlflow-skinny")}  # module, what pip calls it
+PROJECT = "kid"  # of W&B, and the experiment of MLflow, unless their environment variables name another
+IDS = "trackers.json"
+
+
+def check_trackers(config: RunConfig) -> None:
+    """Raise InputError where the package of a tracker in --report-to is not installed."""
+    for name in config.trackers:
+        module, package = PACKAGES.get(name, ("", ""))
+        if module and find_spec(module) is None:
+            raise InputError(f"--report-to {name}: {package} is not installed; pip install {package}, or leave it out")
+
+
+class Tracker:
+    """A tracker's run. One that fails, for want of a network or of room, is said once and costs nothing else."""
+
+    def __init__(self, name: str, log_numbers: Callable, log_table: Callable, end: Callable):
+        self.name, self.calls = name, {"log": log_numbers, "table": log_table, "end": end}
+
+    def call(self, what: str, *arguments: Any) -> bool:
+        try:
+            self.calls[what](*arguments)
+        except Exception as error:  # whatever its library raises
+            log.warning(f"note: --report-to {self.name} has failed and is left out from here on: {error}")
+            return False
+        return True
+
+    def log(self, numbers: dict[str, float], step: int) -> bool:
+        """Send a step's numbers; whether the tracker still works."""
+        return self.call("log", numbers, step)
+
+    def end(self, table: list[dict], finished: bool) -> None:
+        """Send the table, if there is one, and end the run."""
+        if not table or self.call("table", table):
+            self.call("end", finished)
+
+
+def open_wandb(config: RunConfig, commit: str, run_id: str | None) -> tuple[str, Tracker]:
+    """(id, the run) at W&B. Without a network, WANDB_MODE=offline keeps it in the run's directory."""
+    import wandb
+
+    run = wandb.init(
+        project=os.environ.get("WANDB_PROJECT", PROJECT), name=Path(config.output).name, id=run_id, resume="allow",
+        dir=config.output, config=asdict(config) | {"git_commit": commit},
+    )  # fmt: skip
+    run.define_metric("step")
+    run.define_metric("*", step_metric="step")  # W&B's own count refuses steps that a resumed run repeats
+
+    def log_table(rows: list[dict]) -> None:
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        run.log({"evaluations": wandb.Table(columns, [[row.get(key) for key in columns] for row in rows])})
+
+    return run.id, Tracker(
+        "wandb",
+        lambda numbers, step: run.log({**numbers, "step": step}),
+        log_table,
+        lambda finished: run.finish(exit_code=0 if finished else 1),
+    )
+
+
+def open_mlflow(config: RunConfig, commit: str, run_id: str | None) -> tuple[str, Tracker]:
+    """(id, the run) at MLflow: at MLFLOW_TRACKING_URI, else in mlruns/ of the run's directory."""
+    import mlflow
+
+    place = os.environ.get("MLFLOW_TRACKING_URI")
+    if not place:
+        place = (Path(config.output).absolute() / "mlruns").as_uri()
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # or MLflow refuses it
+    client = mlflow.MlflowClient(place)
+    if run_id is None:
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
+        found = client.get_experiment_by_name(name)
+        experiment = found.experiment_id if found else client.create_experiment(name)
+        tags = {"mlflow.source.git.commit": commit}
+        run_id = client.create_run(experiment, run_name=Path(config.output).name, tags=tags).info.run_id
+        for key, value in asdict(config).items():
+            client.log_param(run_id, key, value)
+    else:
+        client.update_run(run_id, status="RUNNING")
+
+    def log_numbers(numbers: dict[str, float], step: int) -> None:
+        for key, value in numbers.items():
+            client.log_metric(run_id, key, value, step=step)
+
+    return run_id, Tracker(
+        "mlflow",
+        log_numbers,
+        lambda rows: client.log_dict(run_id, {"evaluations": rows}, "evaluations.json"),
+        lambda finished: client.set_terminated(run_id, "FINISHED" if finished else "KILLED"),
+    )
+
+
+OPENERS: dict[str, Callable[[RunConfig, str, str | None], tuple[str, Tracker]]] = {
+    "wandb": open_wandb,
+    "mlflow": open_mlflow,
+}
+
+
+def open_trackers(config: RunConfig) -> list[Tracker]:
+    """The trackers of --report-to but TensorBoard, which DeepSpeed's monitor writes; the runs that were begun go on.
+
+    Raises:
+        InputError: one cannot be opened.
+    """
+    run, opened = Path(config.output), []
+    ids = json.loads((run / IDS).read_text(encoding="utf-8")) if (run / IDS).exists() else {}
+    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    for name in filter(OPENERS.get, config.trackers):
+        try:
+            ids[name], tracker = OPENERS[name](config, environment["git_commit"] or "", ids.get(name))
+        except Exception as error:  # whatever its library raises
+            raise InputError(f"--report-to {name}: {str(error).splitlines()[0]}; mend that, or leave it out") from error
+        write_atomically(run / IDS, json.dumps(ids) + "\n")
+        opened.append(tracker)
+    return opened
