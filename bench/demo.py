@@ -30,6 +30,7 @@ STARTED = ("kid", "sft", "rkd")  # in this order the two cores end at about the 
 BATCH, EPOCHS = 16, 8
 # The paper's recipe: eight epochs, micro-batches of questions on few databases.
 STUDENT = f"--lora-rank 0 --lr 1e-3 --epochs {EPOCHS} --batch-size {BATCH} --micro-batch-size 16 --batching schema"
+WATCHED = "--eval-split valid --eval-questions 400 --keep-best ex"  # all of valid, after every epoch
 TEACHER = f"--teacher {MODELS / 'teacher'} --teacher-deepspeed ds_configs/teacher_whole.json"
 # What a job takes, WORKERS of them side by side on two cores; the time left is estimated from these.
 SECONDS = {"student base": 45, "teacher": 60, "sft": 220, "rkd": 270, "kid": 310}
@@ -86,7 +87,8 @@ class Demo:
         if name in self.students:
             method, seed = self.students[name]
             flags = ["--method", method, "--student", MODELS / "student", *STUDENT.split(), "--seed", seed]
-            flags += [*(TEACHER.split() if method != "sft" else []), "--save-steps", self.steps_per_epoch()]
+            flags += [*(TEACHER.split() if method != "sft" else []), *WATCHED.split()]
+            flags += [word for key in ("--save-steps", "--eval-ex-steps") for word in (key, self.steps_per_epoch())]
             command = launched("train/distill.py", self.run(name), self.data, *map(str, flags), ranks=1)
             yield Path(f"{log}.log"), command
         command = [sys.executable, "bench/evaluate_run.py", *judged, "--data", self.data, "--json", self.scores(name)]
@@ -119,7 +121,8 @@ class Demo:
                     line = f"[{seconds:4.0f} s] {name}: {self.summary(name)}{time_left(ends, told, seconds)}"
                     console.print(line, markup=False)
             if sys.stdout.isatty():
-                show_status(f"    {len(told)} of {len(names)} done; running: {', '.join(running)}" if running else "")
+                shown = ", ".join(f"{name}{self.ex_so_far(name)}" for name in running)
+                show_status(f"    {len(told)} of {len(names)} done; running: {shown}" if running else "")
 
         run_jobs({name: self.job(name) for name in names}, WORKERS, watch)
         watch({}, len(names))
@@ -137,6 +140,12 @@ class Demo:
         return (
             f"EX {found['last']['ex']:.1f} on dev after the last epoch, {found['best']['ex']:.1f} at the best on valid"
         )
+
+    def ex_so_far(self, name: str) -> str:
+        """The newest EX on valid of a student in training, as words to append; nothing before there is one."""
+        rows = read_metrics(self.run(name) / "metrics.jsonl")[0]
+        found = [row for row in rows if "ex" in row]
+        return f" (epoch {found[-1]['epoch']:.0f}: EX {found[-1]['ex']:.1f} on valid)" if found else ""
 
     def seconds(self, student: str) -> float:
         """Median seconds of a training step."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
 from kid.data.batching import ArrowSamples, Sample
 from kid.data.prepare import Prepared, prepare
@@ -27,6 +28,7 @@ from kid.evaluation.prediction import decode_candidates, load_model
 from kid.files import write_atomically
 from kid.models.pretrained import load_tokenizer
 from kid.progress import silence_libraries
+from kid.report.runs import read_metrics
 
 NEW_TOKENS, BATCH = 80, 64
 Split = tuple[Prepared, dict[str, list[Path]]]
@@ -122,10 +124,20 @@ def evaluate(judge: Judge, model) -> dict:
     return judge.ex(model, "dev") | {"wrong_labels": judge.wrong_labels(model)}
 
 
+def measured_ex(run: Path, questions: int) -> dict[int, float]:
+    """Step -> EX on so many questions of `valid`, as the training has measured it; empty if it has not."""
+    if merge_config(run / "config.yaml", {}).eval_split != "valid":
+        return {}
+    rows = read_metrics(run / "metrics.jsonl")[0]
+    return {row["step"]: row["ex"] for row in rows if row.get("ex_questions") == questions}
+
+
 def evaluate_run(judge: Judge, run: Path) -> dict:
     """EX over the saved steps on `valid`; the last and the best step (of equals, the first) on `dev`."""
     models = saved_models(run)
-    valid = {step: judge.ex(load_model(folder, "cpu"), "valid")["ex"] for step, folder in models.items()}
+    valid = measured_ex(run, len(judge.split("valid")[0].questions))
+    if not models.keys() <= valid.keys():
+        valid = {step: judge.ex(load_model(folder, "cpu"), "valid")["ex"] for step, folder in models.items()}
     best, last = max(valid, key=lambda step: (valid[step], -step)), max(valid)
     found = {step: evaluate(judge, load_model(models[step], "cpu")) for step in {best, last}}
     return {"valid": valid, "best_step": best, "last_step": last, "best": found[best], "last": found[last]}

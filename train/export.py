@@ -14,6 +14,7 @@ DTYPES = RunConfig.__dataclass_fields__["dtype"].metadata["choices"]
 EXAMPLE = """\
 examples:
   python train/export.py runs/kid --merge                      writes runs/kid/merged
+  python train/export.py runs/kid --merge --step best          runs/kid/merged-step-N of the best step
   python train/export.py runs/kid --merge --step 500 --output exports/kid-500 --dtype fp32
 
   The directory loads with transformers' AutoModelForCausalLM and AutoTokenizer, without PEFT and KID. The
@@ -24,6 +25,10 @@ examples:
 """
 
 
+def step_or_best(text: str) -> int | str:
+    return text if text == "best" else int(text)
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = OneLineParser(
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -32,8 +37,8 @@ def parse_arguments() -> argparse.Namespace:
     merge_help = "merge the adapter into its base; of a run of all weights (--lora-rank 0), take them as they are"
     parser.add_argument("--merge", action="store_true", help=merge_help)
     parser.add_argument("--output", metavar="DIR", type=Path, help="where to (default: RUN/merged)")
-    step_help = "the student after N steps, of adapters/step-N (default: the finished one)"
-    parser.add_argument("--step", metavar="N", type=int, help=step_help)
+    step_help = "the student after N steps, of adapters/step-N; best: the one that --keep-best kept (default: finished)"
+    parser.add_argument("--step", metavar="N|best", type=step_or_best, help=step_help)
     dtype_help = f"of the weights: {' or '.join(DTYPES)} (default: the one the run was trained in)"
     parser.add_argument("--dtype", choices=DTYPES, help=dtype_help)
     arguments = parser.parse_args()
@@ -49,8 +54,11 @@ def main() -> None:
     arguments = parse_arguments()
     # After the flags are checked: importing torch and deepspeed takes seconds.
     from kid.export.run import export_merged, export_record, find_trained_student, is_exported
+    from kid.run.best import best_step
 
     warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own; their progress bars stay
+    if arguments.step == "best":
+        arguments.step = best_step(arguments.run)
     trained = find_trained_student(arguments.run, arguments.step)
     dtype = arguments.dtype or trained.config.dtype
     suffix = "" if arguments.step is None else f"-step-{arguments.step}"

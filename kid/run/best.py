@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kid.config.run_config import MEASURES, RunConfig
+from kid.errors import InputError
 from kid.files import write_atomically
 
 LINK, RECORD = "best", "best.json"
@@ -40,6 +41,14 @@ def ends_early(config: RunConfig, rows: Sequence[dict]) -> bool:
     """Whether a run with these lines of metrics has waited for a better student as long as --patience allows."""
     best = find_best(rows, config.keep_best) if config.keep_best and config.patience else None
     return bool(best and best.since >= config.patience)
+
+
+def best_step(run: Path) -> int:
+    """The step of a run's best student. Raises InputError where the run has kept none."""
+    try:
+        return int(json.loads((run / RECORD).read_text(encoding="utf-8"))["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{run} has no {RECORD} to read; train with --keep-best, or give a step's number") from None
 
 
 def link_best(config: RunConfig, run: Path, rows: Sequence[dict]) -> None:

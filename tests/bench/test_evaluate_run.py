@@ -63,17 +63,29 @@ def test_a_model_on_dev_and_on_wrong_labels(judge, student, monkeypatch):
     assert labels["label"] < 4  # a lost DISTINCT is right by EX
 
 
-def test_the_first_of_equally_good_steps_is_the_best(judge, tmp_path, monkeypatch):
-    for step in (2, 4, 6, 10):
-        (tmp_path / "models" / f"step-{step}").mkdir(parents=True)
+@pytest.mark.parametrize("while_training", [False, True])
+def test_the_first_of_equally_good_steps_is_the_best(judge, tmp_path, monkeypatch, while_training):
+    """EX on valid is what the training has measured there, if it has."""
+    (tmp_path / "config.yaml").write_text(f"eval_split: {'valid' if while_training else 'dev'}\n")
     exs = {2: 30.0, 4: 40.0, 6: 40.0, 10: 20.0}
+    asked = len(judge.split("valid")[0].questions)
+    with (tmp_path / "metrics.jsonl").open("w") as file:
+        for step, ex in exs.items():
+            (tmp_path / "models" / f"step-{step}").mkdir(parents=True)
+            file.write(json.dumps({"step": step, "seconds": 1.0, "ex": ex, "ex_questions": asked}) + "\n")
     monkeypatch.setattr(evaluate_run, "load_model", lambda folder, device: int(folder.name.removeprefix("step-")))
-    monkeypatch.setattr(judge, "ex", lambda model, split: {"ex": exs[model], "split": split})
+    judged = []
+
+    def ex(model, split):
+        judged.append(split)
+        return {"ex": exs[model], "split": split}
+
+    monkeypatch.setattr(judge, "ex", ex)
     monkeypatch.setattr(judge, "wrong_labels", lambda model: {"n": 0})
     found = evaluate_steps(judge, tmp_path)
     assert found["valid"] == exs and list(found["valid"]) == [2, 4, 6, 10]
     assert (found["best_step"], found["best"]["ex"], found["last_step"], found["last"]["ex"]) == (4, 40.0, 10, 20.0)
-    assert found["last"]["split"] == "dev"
+    assert found["last"]["split"] == "dev" and judged.count("valid") == (0 if while_training else 4)
 
 
 def test_a_run_that_saved_nothing_is_refused(tmp_path):

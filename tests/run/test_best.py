@@ -7,7 +7,7 @@ import pytest
 from kid.config.recipe import resolve_config
 from kid.config.run_config import RunConfig
 from kid.errors import InputError
-from kid.run.best import Best, ends_early, find_best, link_best
+from kid.run.best import Best, best_step, ends_early, find_best, link_best
 
 
 def rows(measure, *values):
@@ -50,10 +50,13 @@ def test_best_is_the_export_of_that_step_also_after_a_resume(tmp_path, lora_rank
     link_best(config, tmp_path, rows("ex", 10.0, 20.0))
     assert (tmp_path / "best").resolve() == (tmp_path / kind / "step-4").resolve()
     assert json.loads((tmp_path / "best.json").read_text()) == {"step": 4, "ex": 20.0, "folder": f"{kind}/step-4"}
+    assert best_step(tmp_path) == 4
     link_best(config, tmp_path, rows("ex", 10.0))  # resumed before step 4
     assert (tmp_path / "best").resolve() == (tmp_path / kind / "step-2").resolve()
     link_best(config, tmp_path, [])  # resumed before the first evaluation
     assert not (tmp_path / "best").is_symlink() and not (tmp_path / "best.json").exists()
+    with pytest.raises(InputError, match="has no best.json to read; train with --keep-best"):
+        best_step(tmp_path)
     link_best(RunConfig(), tmp_path, rows("ex", 10.0))
     assert not (tmp_path / "best").is_symlink()
 
