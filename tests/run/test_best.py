@@ -55,7 +55,7 @@ def test_best_is_the_export_of_that_step_also_after_a_resume(tmp_path, lora_rank
     assert (tmp_path / "best").resolve() == (tmp_path / kind / "step-2").resolve()
     link_best(config, tmp_path, [])  # resumed before the first evaluation
     assert not (tmp_path / "best").is_symlink() and not (tmp_path / "best.json").exists()
-    with pytest.raises(InputError, match="has no best.json to read; train with --keep-best"):
+    with pytest.raises(InputError, match=r"has no best.json to read; train with --keep-best"):
         best_step(tmp_path)
     link_best(RunConfig(), tmp_path, rows("ex", 10.0))
     assert not (tmp_path / "best").is_symlink()
