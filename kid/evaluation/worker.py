@@ -140,9 +140,9 @@ def time_query(database: Path | str, sql: str, limits: Limits, deadline: float, 
         virtual: what `reads_virtual_tables` says of it.
     """
     with open_database(database, limits, deadline) as connection:
-        connection.text_factory = bytes  # the official code decodes in C; `open_database` decodes in Python
         if virtual:
             connect_virtual_tables(connection, sql)
+        connection.text_factory = bytes  # the official code decodes in C; `open_database` decodes in Python
         connection.set_authorizer(_allow_reading)
         started = time.perf_counter()
         connection.execute(sql).fetchall()

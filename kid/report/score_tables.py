@@ -47,7 +47,7 @@ def figure_rows(name: str, figures: Mapping[str, Mapping]) -> tuple[list[str], l
         ("EX %", lambda values: f"{values['ex']:.2f}"),
         ("95 % interval", lambda values: interval_text(values["ex_interval"])),
         ("TS %", lambda values: None if values["ts"] is None else f"{values['ts']:.2f}"),
-        ("of TS", lambda values: None if values["ts"] is None else interval_text(values["ts_interval"])),
+        ("TS interval", lambda values: None if values["ts"] is None else interval_text(values["ts_interval"])),
         ("soft F1 %", lambda values: f"{values['soft_f1']['percent']:.2f}" if "soft_f1" in values else None),
         ("R-VES", lambda values: f"{values['r_ves']['score']:.2f}" if "r_ves" in values else None),
     ]
