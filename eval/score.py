@@ -1,4 +1,4 @@
-"""Score predictions: execution accuracy (EX), test-suite accuracy (TS), by hardness, and what differs in the misses."""
+"""Score predictions: execution accuracy (EX), test-suite accuracy (TS), BIRD's metrics, and what differs in misses."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ examples:
   python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --json scores/dev.json
   python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --test-suite suites/dev
   python eval/score.py --benchmark bird --data bird/ --predictions preds.sql --failures failures.md
+  python eval/score.py --benchmark bird --data minidev/ --split mini-dev --predictions preds.sql --metrics soft-f1 r-ves
 
   preds.sql holds one SQL query a line, in the order of the benchmark's questions; what follows a tab is ignored, and
   an empty line is a wrong prediction. The JSON object of BIRD's evaluator is read too. By Spider's rule a prediction is
@@ -173,8 +174,10 @@ def check_gold_kinds(questions: list[Question], arguments: argparse.Namespace) -
     if with_rows == len(questions) and arguments.metrics:
         check_gold_sql(questions, f"--metrics {' '.join(arguments.metrics)}")
     if with_rows:
-        what = "no hardness by Spider's rule, no classes of misses, no soft F1 and no R-VES"
-        print(f"{with_rows} of {len(questions)} questions have rows as their gold: of these {what}, and no TS of any")
+        print(
+            f"{with_rows} of {len(questions)} questions have rows as their gold, which give no hardness by Spider's "
+            "rule, no classes of misses, no soft F1 and no R-VES; there is no TS"
+        )
     return with_rows
 
 

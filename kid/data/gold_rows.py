@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from string import ascii_lowercase
 
 FIELD, COLUMNS_FIELD, ORDER_FIELD = "gold_rows", "condition_cols", "ignore_order"  # the last two as in Spider 2
 
@@ -34,12 +35,12 @@ def read_gold_rows(item: dict, folder: Path) -> tuple[GoldRows | None, str]:
     name = item[FIELD]
     if not isinstance(name, str) or not name.endswith(".csv") or not is_below(name):
         return None, f"a {FIELD} that is not the path of a .csv file in or below the folder of the questions"
-    place = folder / name
-    variant = re.compile(re.escape(place.stem) + r"(_[a-z])?\.csv")
-    try:
-        files = sorted(str(path) for path in place.parent.iterdir() if variant.fullmatch(path.name) and path.is_file())
-    except OSError:
-        files = []
+    stem = str(folder / name).removesuffix(".csv")
+    files = [
+        path
+        for end in ("", *(f"_{letter}" for letter in ascii_lowercase))
+        if os.path.isfile(path := f"{stem}{end}.csv")
+    ]
     if not files:
         return None, f"no file {name}"
     columns = columns_of_files(item.get(COLUMNS_FIELD) or [], len(files))

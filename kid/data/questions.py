@@ -113,6 +113,8 @@ def read_question(row: Split, index: int, item: dict, folder: Path, location: st
     if item.get(FIELD) is not None and "prompt" not in item:
         del names["query"]
         gold_rows, rows_fault = read_gold_rows(item, folder)
+        if item.get(row.query_field):
+            gold_rows, rows_fault = None, f"both {row.query_field} and {FIELD}"
     values = {key: item.get(name) for key, name in names.items()}
     missing_fields = [names[key] for key, value in values.items() if not is_text(value) or not value.strip()]
     evidence = item.get(row.evidence_field) or ""

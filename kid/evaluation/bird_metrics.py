@@ -187,8 +187,9 @@ def metric_lines(
     if "r-ves" in metrics:
         for index, times in measure_times(pairs, databases, limits).items():
             if times:
-                ratio, *halves = (round(time_ratio(part), 4) for part in (times, times[::2], times[1::2]))
-                lines[index] |= {"reward": reward(ratio), "time_ratio": ratio, "time_ratio_halves": halves}
+                exact = time_ratio(times)
+                halves = [round(time_ratio(half), 4) for half in (times[::2], times[1::2])]
+                lines[index] |= {"reward": reward(exact), "time_ratio": round(exact, 4), "time_ratio_halves": halves}
     return lines
 
 

@@ -51,11 +51,16 @@ def match_gold_rows(sandbox: Sandbox, database: Path, gold: GoldRows, prediction
 
 
 def gold_columns(path: Path, chosen: Sequence[int]) -> list[Column]:
-    """The columns of a CSV file with a header that count; all if none is chosen. Raises QueryError if it is damaged."""
+    """The columns of a CSV file with a header that count; all if none is chosen.
+
+    Raises:
+        QueryError: the file is damaged, or lacks a chosen column.
+        OSError: it cannot be read; that ends the scoring, as with a database.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header, *rows = list(csv.reader(file)) or [[]]
-    except (OSError, ValueError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise QueryError(f"{path} cannot be read ({error})") from None
     rows = [row for row in rows if row]  # as pandas does, which passes over blank lines
     uneven = next((row for row in rows if len(row) != len(header)), None)

@@ -30,7 +30,7 @@ def metric_table(record: Mapping) -> ScoreTable:
 
 
 def noise_line(record: Mapping) -> str | None:
-    """How far R-VES depends on when it is measured; None if it was not asked for."""
+    """What R-VES owes to chance, at least; None if it was not asked for."""
     if not (ves := record.get("r_ves")):
         return None
     first, second = ves["halves"]

@@ -74,6 +74,9 @@ def test_questions_with_rows_beside_questions_with_sql(folder):
     rows, sql, missing = load_questions("jsonl", "dev", folder, damage=Damage("skip"))
     assert rows.query == "" and len(rows.gold_rows.files) == 3 and sql.gold_rows is None
     assert missing.fault == "no file q.csv" and missing.gold_rows is None
+    (folder / "both.jsonl").write_text(json.dumps({**items[0], "query": "SELECT 1"}))
+    with pytest.raises(InputError, match=r"question with both query and gold_rows: .*both\.jsonl, line 1"):
+        load_questions("jsonl", "dev", folder, folder / "both.jsonl")
     with pytest.raises(InputError, match=r"^a test suite needs gold SQL, and 1 of 3 questions have gold_rows instead"):
         check_gold_sql([rows, sql, missing], "a test suite")
     check_gold_sql([sql, missing], "a test suite")

@@ -224,7 +224,8 @@ def test_gold_given_as_rows(benchmark):
     result = score(benchmark, "--metrics", "soft-f1", benchmark="jsonl", failures=benchmark / "new/failures.md")
     assert result.returncode == 0, result.stderr
     assert (
-        "2 of 4 questions have rows as their gold: of these no hardness by Spider's rule, no classes" in result.stdout
+        "2 of 4 questions have rows as their gold, which give no hardness by Spider's rule, no classes of misses"
+        in result.stdout
     )
     found = json.loads((benchmark / "new/dev.json").read_text())
     assert [line["ex"] for line in found["verdicts"]] == [True, True, False, False]
