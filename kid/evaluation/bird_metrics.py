@@ -40,11 +40,8 @@ def soft_f1(predicted: Sequence[Row], gold: Sequence[Row]) -> float:
     if not predicted and not gold:
         return 1.0
     predicted, gold = list(dict.fromkeys(predicted)), list(dict.fromkeys(gold))
-    matched, too_many, missing = (
-        0.0,
-        float(max(0, len(predicted) - len(gold))),
-        float(max(0, len(gold) - len(predicted))),
-    )
+    matched, surplus = 0.0, len(predicted) - len(gold)
+    too_many, missing = float(max(surplus, 0)), float(max(-surplus, 0))
     for found, wanted in zip(predicted, gold, strict=False):
         hits = sum(value in wanted for value in found)
         matched += hits / len(wanted)
