@@ -15,7 +15,9 @@ NAMES = keys_affecting("prompts")
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
     """`--benchmark`, `--data`, `--split` and what else decides on prompts; help and defaults are those of training."""
     group = parser.add_argument_group("data (as in training, or the prompts are others than the model has learnt from)")
-    group.add_argument("--split", default="dev", help="train, dev; of spider also dk, syn, realistic, seen [dev]")
+    group.add_argument(
+        "--split", default="dev", help="train, dev; spider: also dk, syn, realistic, seen; bird: mini-dev [dev]"
+    )
     for name in NAMES:
         text = help_text(name).replace("file of training questions", "file of questions")
         if field_type(name)[0] is tuple:

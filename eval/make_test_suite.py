@@ -14,7 +14,7 @@ from kid.config.benchmarks import find_split
 from kid.console import Console
 from kid.data.database import DamagedDatabaseError, check_not_in_use
 from kid.data.faults import Damage
-from kid.data.questions import find_databases, find_tables, load_questions
+from kid.data.questions import check_gold_sql, find_databases, find_tables, load_questions
 from kid.data.reading import lacks_schema
 from kid.data.schema import Schema, read_tables
 from kid.data.sqlite_schema import completion_note, read_database
@@ -142,6 +142,7 @@ def main() -> None:
     damage, output = Damage(arguments.damaged), arguments.output
     questions = load_questions(arguments.benchmark, arguments.split, arguments.data, arguments.questions, damage)
     damage.raise_unless_skipped()
+    check_gold_sql(questions, "a test suite")
     questions = [question for question in questions if not question.fault]
     if not questions:
         raise InputError(f"no sound question is left; {'; '.join(damage.lines())}")

@@ -1,4 +1,4 @@
-"""Score predictions: execution accuracy (EX), test-suite accuracy (TS), by hardness, and what differs in the misses."""
+"""Score predictions: execution accuracy (EX), test-suite accuracy (TS), BIRD's metrics, and what differs in misses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from rich.table import Table
 from kid.console import Console
 from kid.data.database import check_not_in_use
 from kid.data.faults import Damage
-from kid.data.questions import Question, find_databases, load_questions
+from kid.data.questions import Question, check_gold_sql, find_databases, load_questions
 from kid.errors import InputError, OneLineParser, run_script
+from kid.evaluation.bird_metrics import METRICS, metric_lines
 from kid.evaluation.execution import ENDED_FROM_OUTSIDE, default_workers
 from kid.evaluation.execution_accuracy import (
     GOLD_TIMES,
@@ -32,6 +33,7 @@ from kid.evaluation.predictions_file import read_predictions
 from kid.evaluation.scores import find_suites, recorded_evidence, score_record, with_faults
 from kid.evaluation.worker import DAMAGED, Limits
 from kid.files import check_writable, write_atomically
+from kid.report.score_tables import noise_line, score_tables
 from kid.report.text import code_block, escape_markdown, markdown_table
 
 EXAMPLES = 3  # of each class of misses
@@ -44,6 +46,7 @@ examples:
   python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --json scores/dev.json
   python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --test-suite suites/dev
   python eval/score.py --benchmark bird --data bird/ --predictions preds.sql --failures failures.md
+  python eval/score.py --benchmark bird --data minidev/ --split mini-dev --predictions preds.sql --metrics soft-f1 r-ves
 
   preds.sql holds one SQL query a line, in the order of the benchmark's questions; what follows a tab is ignored, and
   an empty line is a wrong prediction. The JSON object of BIRD's evaluator is read too. By Spider's rule a prediction is
@@ -66,6 +69,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--damaged", choices=("error", "skip"), default="error", help=damaged_help)
     suite_help = "also TS, on DIR/DB_ID/*.sqlite; default: the folders of the databases, if they hold several files"
     parser.add_argument("--test-suite", metavar="DIR", type=Path, help=suite_help)
+    metrics_help = (
+        "also BIRD's soft F1, and R-VES, for which each right prediction and its gold run 100 times, one by one"
+    )
+    parser.add_argument("--metrics", choices=METRICS, nargs="+", default=[], help=metrics_help)
     evidence_help = "noted in the JSON: whether prompts had evidence (default: what eval/predict.py noted)"
     parser.add_argument("--evidence", choices=("yes", "no"), help=evidence_help)
     parser.add_argument("--workers", metavar="N", type=int, default=default_workers(), help="default: number of cores")
@@ -108,7 +115,7 @@ def print_table(title: str, header: list[str], rows: list[list[str]], left: int)
 
 
 def show(record: dict, ex: list[Verdict], ts: list[Verdict] | None) -> None:
-    """Print the figures, also by hardness, the misses by class, and the questions whose gold query failed."""
+    """Print the figures, also by hardness and database, the misses by class, and the questions whose gold failed."""
     failed, lines = gold_failures(ex), record["verdicts"]
     timeouts = sum(verdict.error == "timeout" for verdict in ex)
     errors = sum(verdict.error is not None for verdict in ex) - timeouts - len(failed)
@@ -116,12 +123,11 @@ def show(record: dict, ex: list[Verdict], ts: list[Verdict] | None) -> None:
     header = ["benchmark", "split", "n", "EX %", "TS %", "time-outs", "errors", "gold failed"]
     counts = map(str, (timeouts, errors, len(failed)))
     print_table("", header, [[record["benchmark"], record["split"], str(record["n"]), *percents, *counts]], 2)
-    if record["hardness"]:
-        rows = [("n", lambda f: f["n"]), ("EX %", lambda f: f"{f['ex']:.2f}")]
-        rows += [("TS %", lambda f: f"{f['ts']:.2f}")] if record["ts"] is not None else []
-        values = [[name, *[str(of(figures)) for figures in record["hardness"].values()]] for name, of in rows]
-        print_table("by hardness", ["", *record["hardness"]], values, 1)
-    if not all(line["ex"] for line in lines):
+    for table in score_tables(record):
+        print_table(*table, 1)
+    if line := noise_line(record):
+        print(line)
+    if any(line["differs"] for line in lines):
         print_table("misses of EX by what differs (one may count in several classes)", *failure_table(lines), 1)
     on_suite = [verdict for verdict in ts or [] if verdict.error]
     if on_suite:
@@ -156,6 +162,25 @@ def show_worst_case(questions: list[Question], databases: list[dict], limits: Li
         )
 
 
+def check_gold_kinds(questions: list[Question], arguments: argparse.Namespace) -> int:
+    """How many questions have rows as their gold; a line says what they lack.
+
+    Raises:
+        InputError: a flag needs gold SQL.
+    """
+    with_rows = sum(question.gold_rows is not None for question in questions)
+    if with_rows and arguments.test_suite:
+        check_gold_sql(questions, "--test-suite")
+    if with_rows == len(questions) and arguments.metrics:
+        check_gold_sql(questions, f"--metrics {' '.join(arguments.metrics)}")
+    if with_rows:
+        print(
+            f"{with_rows} of {len(questions)} questions have rows as their gold, which give no hardness by Spider's "
+            "rule, no classes of misses, no soft F1 and no R-VES; there is no TS"
+        )
+    return with_rows
+
+
 def failures_page(lines: list[dict], questions: list[Question], predictions: list[str]) -> str:
     """Markdown: the table of misses, and examples of each class."""
     page = ["# Misses of EX by what differs from the gold query", "", markdown_table(*failure_table(lines)), ""]
@@ -187,7 +212,7 @@ def main() -> None:
     databases = find_databases(benchmark, split, arguments.data, db_ids, arguments.databases)
     for path in databases.values():
         check_not_in_use(path)
-    suites = find_suites(arguments.test_suite, databases, db_ids)
+    suites = None if check_gold_kinds(questions, arguments) else find_suites(arguments.test_suite, databases, db_ids)
     read = read_predictions(arguments.predictions, len(questions), [question.db_id for question in questions])
     predictions = read.queries
     for flag in ("json", "failures"):
@@ -211,8 +236,12 @@ def main() -> None:
         without_suite = sorted(db_id for db_id, files in suites.items() if not files)
         if without_suite:
             print(f"the test suite has no database for {', '.join(without_suite)}: there TS is EX")
+    further = None
+    if arguments.metrics:
+        pairs = questions, read.runnable(), ex, databases
+        further = metric_lines(arguments.metrics, *pairs, arguments.workers, limits)
     evidence = arguments.evidence == "yes" if arguments.evidence else recorded_evidence(arguments.predictions)
-    record = score_record(benchmark, split, evidence, questions, predictions, ex, ts)
+    record = score_record(benchmark, split, evidence, questions, predictions, ex, ts, further)
     if keep:
         record["keep_distinct"] = True
     if without_suite:

@@ -83,6 +83,14 @@ BENCHMARKS: dict[str, Benchmark] = {
         {
             "train": bird_split("train", ("", "train")),
             "dev": bird_split("dev", ("", "dev", "dev_20240627"), "BIRD-dev"),
+            "mini-dev": Split(
+                ("mini_dev_sqlite.json",),
+                ("", "MINIDEV", "minidev/MINIDEV"),
+                tables="dev_tables.json",
+                databases=("dev_databases",),
+                query_field="SQL",
+                title="BIRD mini-dev",
+            ),
         },
         scoring="bird",
         hardness=False,

@@ -62,7 +62,8 @@ def annotate_database_questions(
         matches, left_out = match_values(index, texts), left_out_columns(index)
     tables = schema.columns_by_table
     # Many questions ask the same in other words.
-    normalised = {query: normalise_sql(query, tables) for query in {question.query for question in questions}}
+    queries = {question.query for question in questions}
+    normalised = {query: normalise_sql(query, tables) if query else ("", None) for query in queries}
     annotated = [AnnotatedQuestion(q, m, *normalised[q.query]) for q, m in zip(questions, matches, strict=True)]
     return annotated, left_out
 

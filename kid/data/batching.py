@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kid.config.run_config import RunConfig
 from kid.data.prepare import Prepared, prepare
+from kid.data.questions import check_gold_sql
 from kid.data.sharing import shared_prefixes
 from kid.errors import InputError
 
@@ -184,6 +185,7 @@ def load_dataset(
     """
     # A file given with --questions replaces the training questions; dev stays the benchmark's.
     prepared = prepare(config if split == "train" else replace(config, questions=None), split, tokenizer)
+    check_gold_sql(prepared.questions, f"training on {config.benchmark} {split}")
     remarks, kept = filter_long_outputs(prepared, config.max_completion_length)
     remarks = long_prompt_remarks(prepared, config.max_prompt_length) + remarks
     if config.strict_length and remarks:

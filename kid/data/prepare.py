@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,7 +101,7 @@ def cache_key(config: RunConfig, split: str, loaded: LoadedSplit, tokenizer: Pre
         {
             "settings": settings,
             "split": split,
-            "questions": [asdict(question) for question in loaded.questions],
+            "questions": [asdict(replace(question, gold_rows=None)) for question in loaded.questions],
             "tables": content_hash(loaded.tables) if loaded.tables else None,
             "databases": {db_id: content_hash(path) for db_id, path in loaded.databases.items()},
             "descriptions": descriptions,

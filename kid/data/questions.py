@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kid.config.benchmarks import Split, find_split
 from kid.data.faults import Damage
+from kid.data.gold_rows import FIELD, GoldRows, read_gold_rows
 from kid.data.items import location_of, read_items
 from kid.errors import InputError
 from kid.files import name_fault
@@ -20,9 +22,11 @@ DIFFICULTY_FIELD = "difficulty"  # of BIRD, and of a user's own files
 class Question:
     """One example: a question on a database and its gold SQL, in the order of the benchmark's files.
 
+    query: the gold SQL; empty where the gold is given as rows.
     prompt: set if the file brings whole prompts (JSONL); then there is no database, and `query` is the output.
     difficulty: the file's own label, if it has one.
     fault: why the example cannot be used, if damaged ones are to be skipped; it keeps its index.
+    gold_rows: the rows a right prediction gives, where the file names them instead of SQL.
     """
 
     index: int
@@ -33,6 +37,7 @@ class Question:
     difficulty: str = ""
     prompt: str = ""
     fault: str = ""
+    gold_rows: GoldRows | None = None
 
 
 def split_folders(row: Split, data: Path | str) -> list[Path]:
@@ -86,7 +91,7 @@ def load_questions(
     loaded: list[Question] = []
     for path in paths:
         for position, item in read_items(path, faults):
-            loaded.append(read_question(row, len(loaded), item, location_of(path, position), faults))
+            loaded.append(read_question(row, len(loaded), item, path.parent, location_of(path, position), faults))
     if not damage:
         faults.raise_unless_skipped()
     if not loaded:
@@ -94,14 +99,22 @@ def load_questions(
     return loaded
 
 
-def read_question(row: Split, index: int, item: dict, location: str, damage: Damage) -> Question:
-    """One item as a `Question`; if a field is missing or empty, or its db_id cannot name a folder, its `fault` is set
-    and added to `damage`.
+def read_question(row: Split, index: int, item: dict, folder: Path, location: str, damage: Damage) -> Question:
+    """One item as a `Question`; if a field is missing or empty, its db_id cannot name a folder, or its gold rows cannot
+    be read, its `fault` is set and added to `damage`.
+
+    folder: where the item's file lies; gold rows are looked for below it.
     """
     if "prompt" in item:
         names = {"prompt": "prompt", "query": "completion"}
     else:
         names = {"db_id": "db_id", "question": row.question_field, "query": row.query_field}
+    gold_rows, rows_fault = None, ""
+    if item.get(FIELD) is not None and "prompt" not in item:
+        del names["query"]
+        gold_rows, rows_fault = read_gold_rows(item, folder)
+        if item.get(row.query_field):
+            gold_rows, rows_fault = None, f"both {row.query_field} and {FIELD}"
     values = {key: item.get(name) for key, name in names.items()}
     missing_fields = [names[key] for key, value in values.items() if not is_text(value) or not value.strip()]
     evidence = item.get(row.evidence_field) or ""
@@ -114,11 +127,23 @@ def read_question(row: Split, index: int, item: dict, location: str, damage: Dam
     if unfit:
         fault = f"{f'{fault} and ' if fault else ''}a db_id that {unfit}"
         values["db_id"] = None
+    fault = " and ".join(filter(None, (fault, rows_fault)))
     if fault:
         damage.add(f"question with {fault}", location)
     difficulty = item.get(DIFFICULTY_FIELD)
-    values = {"db_id": "", "question": "", **values, "evidence": evidence, "difficulty": difficulty}
-    return Question(index, **{key: value if is_text(value) else "" for key, value in values.items()}, fault=fault)
+    values = {"db_id": "", "question": "", "query": "", **values, "evidence": evidence, "difficulty": difficulty}
+    texts = {key: value if is_text(value) else "" for key, value in values.items()}
+    return Question(index, **texts, fault=fault, gold_rows=gold_rows)
+
+
+def check_gold_sql(questions: Sequence[Question], what: str) -> None:
+    """Raise InputError if the gold of a question is given as rows, for `what` needs SQL."""
+    without = [question.index for question in questions if question.gold_rows]
+    if without:
+        raise InputError(
+            f"{what} needs gold SQL, and {len(without)} of {len(questions)} questions have {FIELD} instead "
+            f"(the first is question {without[0]}); give a file of questions with SQL"
+        )
 
 
 def is_text(value: object) -> bool:

@@ -5,6 +5,7 @@ EX and TS differ only in the databases. The benchmark decides which results are 
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import Counter
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 from kid.config.benchmarks import find_benchmark
 from kid.data.cache import cache_folder
+from kid.data.gold_rows import GoldRows
 from kid.data.questions import Question
 from kid.errors import InputError
 from kid.evaluation.execution import Outcome, run_jobs
@@ -28,6 +30,7 @@ from kid.evaluation.gold_cache import (
     remove_unfinished,
     write_results,
 )
+from kid.evaluation.row_match import match_gold_rows
 from kid.evaluation.worker import Limits, QueryError, Sandbox
 from kid.sql.comparison import Row, bird_results_equal, first_query, normalize_query, order_matters, results_equal
 
@@ -134,7 +137,7 @@ def score_predictions(
     quiet: bool = False,
     seconds: float | None = None,
 ) -> list[Verdict]:
-    """Compare each prediction with its question's gold query; shows a progress bar on stderr.
+    """Compare each prediction with its question's gold query or gold rows; shows a progress bar on stderr.
 
     Args:
         questions: n questions; the prediction for a faulty one counts as wrong.
@@ -159,8 +162,8 @@ def score_predictions(
     remove_unfinished(cache_folder())
     patience = {q.db_id: Patience(limits.seconds) for q, _ in pairs}
     jobs = [
-        (benchmark, tuple(databases[q.db_id]), q.query, prediction, cache_folder(), patience[q.db_id], keep_distinct)
-        for q, prediction in pairs
+        (benchmark, databases[q.db_id], q.gold_rows or q.query, text, cache_folder(), patience[q.db_id], keep_distinct)
+        for q, text in pairs
     ]
     by_question: dict[int, Outcome] = {}
     deadline = time.monotonic() + (float("inf") if seconds is None else seconds)
@@ -189,7 +192,7 @@ def match_on_databases(
     sandbox: Sandbox,
     benchmark: str,
     databases: Sequence[Path],
-    gold: str,
+    gold: str | GoldRows,
     prediction: str,
     cache: Path,
     patience: Patience | None = None,
@@ -198,12 +201,16 @@ def match_on_databases(
     """The job of one question: whether both queries give the same result on every database.
 
     Args:
+        gold: the gold query, or its rows, which are those on the first database.
         patience: what predictions on this database may take by now; None: the limits' own seconds.
         keep_distinct: see `comparison_rule`.
 
     Raises:
         QueryError: a query fails; the sandbox's stage tells which.
     """
+    if isinstance(gold, GoldRows):
+        seconds = min(sandbox.limits.seconds, patience.seconds if patience else math.inf)
+        return match_gold_rows(sandbox, databases[0], gold, prediction, seconds)
     rule = comparison_rule(benchmark, keep_distinct)
     sandbox.begin_stage("gold")
     gold = rule.normalize(gold)

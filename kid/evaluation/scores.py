@@ -1,17 +1,20 @@
-"""The score file of a set of predictions: EX and TS, overall and by hardness, and each verdict with its reason."""
+"""The score file of a set of predictions: the figures, also by hardness and database, and each verdict's reason."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 
 from kid.config.benchmarks import BENCHMARKS
 from kid.data.database import check_not_in_use
 from kid.data.questions import Question
 from kid.errors import InputError
+from kid.evaluation.bird_metrics import metric_summary
 from kid.evaluation.execution_accuracy import Verdict, gold_failures
 from kid.evaluation.failures import failure_classes, hardness_levels
 from kid.evaluation.suites.folders import check_db_id, check_record, find_fault
@@ -96,7 +99,7 @@ def check_made_suite(test_suite: Path, made: Mapping[str, dict], db_ids: Sequenc
 
 def question_hardness(benchmark: str, question: Question) -> str | None:
     """The difficulty that the question's file gives, else the level by Spider's rule if the benchmark has levels."""
-    if question.difficulty or question.fault or not BENCHMARKS[benchmark].hardness:
+    if question.difficulty or question.fault or question.gold_rows or not BENCHMARKS[benchmark].hardness:
         return question.difficulty or None
     return spider_hardness(question.query)
 
@@ -118,6 +121,7 @@ def score_record(
     predictions: Sequence[str],
     ex: Sequence[Verdict],
     ts: Mapping[int, Verdict] | None,
+    metrics: Mapping[int, dict] | None = None,
 ) -> dict:
     """The content of a score file, see docs/evaluation.md.
 
@@ -125,35 +129,64 @@ def score_record(
         evidence: whether the prompts had evidence; None if unknown.
         questions, predictions, ex: n each, in the same order.
         ts: verdicts on the test suites by question index, for the questions correct by EX; None: no suite.
+        metrics: what `metric_lines` gives by question index, if further metrics are wanted.
     """
     lines = []
     for question, prediction, verdict in zip(questions, predictions, ex, strict=True):
         suite = ts.get(question.index) if ts is not None else None
         right = None if ts is None else bool(suite and suite.correct)
         error = verdict.error or (f"test suite: {suite.error}" if suite and suite.error else None)
-        wrong = not verdict.correct
+        compared = not verdict.correct and not question.gold_rows
         lines.append(
             {
                 "index": question.index,
+                "db_id": question.db_id,
                 "ex": verdict.correct,
                 "ts": right,
                 "error": error,
                 "hardness": question_hardness(benchmark, question),
-                "differs": failure_classes(question.query, prediction, verdict.error) if wrong else [],
+                "differs": failure_classes(question.query, prediction, verdict.error) if compared else [],
+                **(metrics or {}).get(question.index, {}),
             }
         )
     by_hardness = {
-        level: accuracy_summary([line for line in lines if line["hardness"] == level])
-        for level in hardness_levels(lines)
+        level: summary([line for line in lines if line["hardness"] == level]) for level in hardness_levels(lines)
     }
-    head = {"benchmark": benchmark, "split": split, "evidence": evidence}
-    return {**head, **accuracy_summary(lines), "hardness": by_hardness, "verdicts": lines}
+    head = {"benchmark": benchmark, "split": split, "evidence": evidence, **summary(lines)}
+    return {**head, "hardness": by_hardness, "databases": summaries_by_database(lines), "verdicts": lines}
 
 
-def accuracy_summary(lines: Sequence[dict]) -> dict:
-    """n, and EX and TS in percent to two decimals; every question counts, including those whose gold query failed."""
-    share = {name: round(100 * sum(bool(line[name]) for line in lines) / len(lines), 2) for name in ("ex", "ts")}
-    return {"n": len(lines), "ex": share["ex"], "ts": None if lines[0]["ts"] is None else share["ts"]}
+def summaries_by_database(lines: Sequence[dict]) -> dict[str, dict]:
+    """The summary of each database's questions, that of the lowest EX first; of equals, that with more questions."""
+    by_database: dict[str, list[dict]] = {}
+    for line in lines:
+        if line["db_id"]:  # a damaged question may have none
+            by_database.setdefault(line["db_id"], []).append(line)
+    found = {db_id: summary(members) for db_id, members in sorted(by_database.items())}
+    return dict(sorted(found.items(), key=lambda entry: (entry[1]["ex"], -entry[1]["n"])))
+
+
+def summary(lines: Sequence[dict]) -> dict:
+    """n, and EX and TS in percent to two decimals with 95 % intervals, and the further metrics that the lines have.
+
+    Every question counts, including those whose gold query failed.
+    """
+    found: dict = {"n": len(lines)}
+    for name in ("ex", "ts"):
+        right = sum(bool(line[name]) for line in lines)
+        there = lines[0][name] is not None
+        found[name] = round(100 * right / len(lines), 2) if there else None
+        found[f"{name}_interval"] = wilson_interval(right, len(lines)) if there else None
+    return found | metric_summary(lines)
+
+
+def wilson_interval(right: int, n: int) -> list[float]:
+    """The 95 % interval of a share, in percent to two decimals: `scipy.stats.binomtest(right, n).proportion_ci` by
+    Wilson's method, without the second that importing scipy.stats takes.
+    """
+    z = NormalDist().inv_cdf(0.975)
+    middle, half = right + z**2 / 2, z * math.sqrt(right * (n - right) / n + z**2 / 4)
+    return [round(100 * (middle + sign * half) / (n + z**2), 2) + 0.0 for sign in (-1, 1)]
 
 
 def recorded_evidence(predictions: Path) -> bool | None:

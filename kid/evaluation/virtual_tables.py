@@ -37,10 +37,13 @@ def is_reading_pragma(name: str, argument: str | None) -> bool:
     return name in READ_ONLY_PRAGMAS or (argument is None and name in READ_ONLY_WITHOUT_ARGUMENT)
 
 
-def connect_virtual_tables(connection: sqlite3.Connection, sql: str) -> None:
+def connect_virtual_tables(connection: sqlite3.Connection, sql: str) -> bool:
     """Connect to the virtual tables that `sql` names, also by way of views and of other virtual tables.
 
     Nothing of the query is run. What cannot be connected is left to the query to fail on.
+
+    Returns:
+        Whether there was anything to look through: virtual tables or views of the database, or table functions.
 
     Raises:
         sqlite3.Error: the schema cannot be read.
@@ -49,7 +52,7 @@ def connect_virtual_tables(connection: sqlite3.Connection, sql: str) -> None:
     select = "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view') AND coalesce(rootpage, 0) = 0"
     definitions = [(name, text or "") for name, text in connection.execute(select) if name]
     if not definitions and not TABLE_FUNCTION.search(sql):
-        return
+        return False
     names: set[str] = set()
     found = names_in(sql_tokens(sql))
     while found - names:
@@ -69,6 +72,7 @@ def connect_virtual_tables(connection: sqlite3.Connection, sql: str) -> None:
         pragma = name.removeprefix("pragma_")
         if name in TABLE_FUNCTIONS or (pragma != name and (is_reading_pragma(pragma, None))):
             connect(connection, name)
+    return True
 
 
 def names_in(tokens: Iterable[SqlToken]) -> set[str]:

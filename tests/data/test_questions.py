@@ -86,6 +86,26 @@ def test_birds_official_folders(folder):
     assert list(find_databases("bird", "dev", folder, ["d"])) == ["d"]
 
 
+@pytest.mark.parametrize("place", ["", "MINIDEV", "minidev/MINIDEV"])
+def test_birds_mini_dev(folder, place):
+    (folder / place / "dev_databases" / "d").mkdir(parents=True)
+    item = {
+        "question_id": 1471,
+        "db_id": "d",
+        "question": "q",
+        "evidence": "e",
+        "SQL": "SELECT 1",
+        "difficulty": "simple",
+    }
+    write(folder / place / "mini_dev_sqlite.json", [item])
+    write(folder / place / "dev_tables.json", [])
+    (folder / place / "dev_databases" / "d" / "d.sqlite").touch()
+    (question,) = load_questions("bird", "mini-dev", folder)
+    assert (question.query, question.evidence, question.difficulty) == ("SELECT 1", "e", "simple")
+    assert find_tables("bird", "mini-dev", folder) == folder / place / "dev_tables.json"
+    assert list(find_databases("bird", "mini-dev", folder, ["d"])) == ["d"]
+
+
 def test_jsonl_of_both_kinds(folder):
     lines = [{"prompt": "Count: ", "completion": "SELECT 1"}, GOOD]
     (folder / "train.jsonl").write_text("".join(json.dumps(line) + "\n\n" for line in lines))

@@ -43,16 +43,17 @@ def score(folder: Path, *flags: object, **replaced: object) -> subprocess.Comple
 def test_end_to_end(benchmark):
     result = score(benchmark)
     assert result.returncode == 0, result.stderr
+    figures = {"n": 4, "ex": 25.0, "ex_interval": [4.56, 69.94], "ts": None, "ts_interval": None}
+    common = {"db_id": "concert", "ts": None, "hardness": "easy"}
     assert json.loads((benchmark / "new/dev.json").read_text()) == {
         "benchmark": "spider",
         "split": "dev",
         "evidence": None,
-        "n": 4,
-        "ex": 25.0,
-        "ts": None,
-        "hardness": {"easy": {"n": 4, "ex": 25.0, "ts": None}},
+        **figures,
+        "hardness": {"easy": figures},
+        "databases": {"concert": figures},
         "verdicts": [
-            {"index": index, "ex": index == 0, "ts": None, "error": error, "hardness": "easy", "differs": differs}
+            {"index": index, "ex": index == 0, "error": error, "differs": differs, **common}
             for index, (error, differs) in enumerate(
                 [
                     (None, []),
@@ -103,7 +104,8 @@ def test_suite_tells_luck_from_skill(benchmark, database):
         assert result.returncode == 0, result.stderr
         found = json.loads((benchmark / "new/dev.json").read_text())
         assert (found["ex"], found["ts"]) == (66.67, 33.33) and "33.33" in result.stdout
-        assert found["hardness"]["easy"] == {"n": 3, "ex": 66.67, "ts": 33.33}
+        easy = found["hardness"]["easy"]
+        assert (easy["n"], easy["ex"], easy["ts"], easy["ts_interval"]) == (3, 66.67, 33.33, [6.15, 79.23])
         return [(line["ex"], line["ts"]) for line in found["verdicts"]]
 
     wanted = [(True, False), (True, True), (False, False)]
@@ -171,6 +173,69 @@ def test_bird_by_its_own_rule_and_its_own_words(benchmark, database):
     assert found["evidence"] is True and list(found["hardness"]) == ["simple", "challenging", "vexing"]
     assert score(benchmark, "--evidence", "no", benchmark="bird").returncode == 0
     assert json.loads((benchmark / "new/dev.json").read_text())["evidence"] is False
+
+
+def test_mini_dev_with_soft_f1_and_r_ves(benchmark, database):
+    """BIRD mini-dev's layout, in the folder that its archive has."""
+    root = benchmark / "MINIDEV"
+    (root / "dev_databases/concert").mkdir(parents=True)
+    database.rename(root / "dev_databases/concert" / database.name)
+    slow = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 20000) SELECT max(x) FROM n"
+    pairs = [(slow, "SELECT 20000", "simple"), ("SELECT age FROM singer", "SELECT age, 1 FROM singer", "moderate"),
+             ("SELECT 1", "SELECT x", "moderate"), ("SELECT x", "SELECT 1", "challenging")]  # fmt: skip
+    items = [
+        {
+            "question_id": 1471 + place,
+            "db_id": "concert",
+            "question": "?",
+            "evidence": "",
+            "SQL": gold,
+            "difficulty": level,
+        }
+        for place, (gold, _, level) in enumerate(pairs)
+    ]
+    (root / "mini_dev_sqlite.json").write_text(json.dumps(items))
+    (root / "mini_dev_sqlite_gold.sql").write_text("".join(f"{gold}\tconcert\n" for gold, *_ in pairs))
+    values = {place: f"{line}\t----- bird -----\tconcert" for place, (_, line, _) in enumerate(pairs)}
+    (benchmark / "preds.sql").write_text(json.dumps(values))
+    result = score(benchmark, "--metrics", "soft-f1", "r-ves", benchmark="bird", split="mini-dev")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((benchmark / "new/dev.json").read_text())
+    assert [line["ex"] for line in found["verdicts"]] == [True, False, False, False]
+    # Of 3 different ages, (52, 1), (32, 1), (None, 1): 3 matched, 3 too many.
+    assert [line["soft_f1"] for line in found["verdicts"]] == [1.0, round(2 / 3, 6), 0.0, 0.0]
+    assert [line["reward"] for line in found["verdicts"]] == [1.25, 0.0, 0.0, 0.0]  # the gold query takes ms, not us
+    assert (found["soft_f1"]["n"], found["soft_f1"]["percent"]) == (4, 41.67)
+    assert (found["r_ves"]["n"], found["r_ves"]["score"], found["r_ves"]["runs"]) == (4, 27.95, 100)
+    assert list(found["hardness"]) == ["simple", "moderate", "challenging"]
+    assert found["hardness"]["moderate"]["soft_f1"] == {"n": 2, "percent": 33.33, "interval": [0.0, 66.67]}
+    assert "41.67" in result.stdout and "27.95 by one half of the 100 runs of each query" in result.stdout
+
+
+def test_gold_given_as_rows(benchmark):
+    """Beside SQL: what rows lack is said, and what needs SQL of all questions is refused."""
+    common = {"db_id": "concert", "question": "?"}
+    items = [{**common, "gold_rows": "rows/q.csv", "difficulty": "own"}, {**common, "query": GOLD[0]}]
+    items += [{**common, "gold_rows": "rows/q.csv"}, {**common, "query": GOLD[1]}]
+    (benchmark / "dev.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    (benchmark / "rows").mkdir()
+    (benchmark / "rows/q_a.csv").write_text("age\n38.67\n")
+    (benchmark / "preds.sql").write_text("SELECT avg(age) FROM singer\nSELECT name FROM singer\nSELECT 38\nSELECT 5\n")
+    result = score(benchmark, "--metrics", "soft-f1", benchmark="jsonl", failures=benchmark / "new/failures.md")
+    assert result.returncode == 0, result.stderr
+    assert (
+        "2 of 4 questions have rows as their gold, which give no hardness by Spider's rule, no classes of misses"
+        in result.stdout
+    )
+    found = json.loads((benchmark / "new/dev.json").read_text())
+    assert [line["ex"] for line in found["verdicts"]] == [True, True, False, False]
+    assert [line["hardness"] for line in found["verdicts"]] == ["own", "easy", None, "easy"]
+    assert [bool(line["differs"]) for line in found["verdicts"]] == [False, False, False, True]
+    assert [line.get("soft_f1") for line in found["verdicts"]] == [None, 1.0, None, 0.0] and found["soft_f1"]["n"] == 2
+    result = score(benchmark, "--test-suite", benchmark, benchmark="jsonl")
+    assert (
+        result.returncode == 2 and "--test-suite needs gold SQL, and 2 of 4 questions have gold_rows" in result.stderr
+    )
 
 
 def test_misses_by_class_with_examples(benchmark):
