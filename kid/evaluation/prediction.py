@@ -98,14 +98,21 @@ def decode_candidates(
     greedy = beams == 1 and can_keep_prompts(model)
     run = greedy_outputs if greedy else generated_outputs
     for found in run(model, tokenizer, samples, max_completion_length, batch_size, beams, done):
-        # Without `clean_up...` some tokenizers take blanks away before commas and full stops, in literals too.
-        texts = tokenizer.batch_decode(
-            [output for _, outputs in found for output in outputs],
-            skip_special_tokens=True,
-            clean_up_tokenization_spaces=False,
-        )
-        lines = [one_line(text) for text in texts]
+        lines = sql_lines(tokenizer, [output for _, outputs in found for output in outputs])
         yield [(place, lines[at * beams : (at + 1) * beams]) for at, (place, _) in enumerate(found)]
+
+
+def sql_lines(tokenizer: PreTrainedTokenizerFast, outputs: Sequence[list[int]]) -> list[str]:
+    """Outputs as one line of SQL each, from their token ids."""
+    # Without `clean_up...` some tokenizers take blanks away before commas and full stops, in literals too.
+    texts = tokenizer.batch_decode(outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return [one_line(text) for text in texts]
+
+
+def decoded_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> TokenIds:
+    """The ids to decode with: all rows of the vocabulary, as `generate` has them, also those that only pad it."""
+    pad = padding_token(tokenizer)
+    return TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=len(model.get_output_embeddings().weight))
 
 
 def can_keep_prompts(model: PreTrainedModel) -> bool:
@@ -124,10 +131,7 @@ def greedy_outputs(
     done: Container[int],
 ) -> Iterator[list[tuple[int, list[list[int]]]]]:
     """(place, [token ids]) of each prompt, one at a time, in segments of SEGMENT_BATCHES batches."""
-    pad, response_model = padding_token(tokenizer), ResponseModel(model)
-    # All rows of the vocabulary, as `generate` has them, also those that only pad it.
-    count = len(model.get_output_embeddings().weight)
-    tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=count)
+    response_model, tokens = ResponseModel(model), decoded_tokens(model, tokenizer)
     order, prefixes = by_schema(samples), RecentPrefixes(response_model, samples)
     for start in range(0, len(order), SEGMENT_BATCHES * batch_size):
         chosen = order[start : start + SEGMENT_BATCHES * batch_size]
