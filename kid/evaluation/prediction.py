@@ -102,7 +102,7 @@ def decode_candidates(
         yield [(place, lines[at * beams : (at + 1) * beams]) for at, (place, _) in enumerate(found)]
 
 
-def sql_lines(tokenizer: PreTrainedTokenizerFast, outputs: Sequence[list[int]]) -> list[str]:
+def sql_lines(tokenizer: PreTrainedTokenizerFast, outputs: list[list[int]]) -> list[str]:
     """Outputs as one line of SQL each, from their token ids."""
     # Without `clean_up...` some tokenizers take blanks away before commas and full stops, in literals too.
     texts = tokenizer.batch_decode(outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
