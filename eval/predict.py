@@ -21,8 +21,8 @@ EXAMPLE = """examples:
 
   An adapter is merged into its base. A question that is left out (--missing-database skip, --damaged skip) gets an
   empty line. With beams, the first candidate that the question's database accepts is taken. --samples K also
-  draws K outputs of each question, with --seed, into OUTPUT.samples.jsonl, for votes and pass@k (eval/score.py --vote
-  majority); OUTPUT holds the greedy ones as without it. Batches are kept in OUTPUT.part as they come: a run that was
+  draws K outputs of each question into OUTPUT.samples.jsonl, for votes and pass@k (eval/score.py --vote majority);
+  OUTPUT holds the greedy predictions as without it. Batches are kept in OUTPUT.part as they come: a run that was
   stopped goes on there. How the predictions were made is noted beside them, in preds.sql.made.json.
 """
 
@@ -34,8 +34,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", required=True, metavar="DIR", help="a PEFT directory (adapter/) or a merged model")
     parser.add_argument("--output", required=True, metavar="F", type=Path, help="file to write, one SQL a line")
     add_decoding_flags(parser)
-    parser.add_argument("--samples", metavar="K", type=int, help="also draw so many outputs of each question")
-    parser.add_argument("--temperature", metavar="T", type=float, help="of --samples: divides the logits [1]")
+    parser.add_argument("--samples", metavar="K", type=int, help="also draw K outputs of each question [none]")
+    parser.add_argument(
+        "--temperature", metavar="T", type=float, help="divides the logits that --samples draws from [1]"
+    )
     side_by_side_help = "sequences decoded side by side, beams or samples counted [32]"
     parser.add_argument("--batch-size", type=int, default=32, help=side_by_side_help)
     add_data_flags(parser)
@@ -51,7 +53,7 @@ def check_sampling_flags(arguments: argparse.Namespace) -> None:
     count, temperature = arguments.samples, arguments.temperature
     if count is None:
         if temperature is not None:
-            raise InputError("--temperature is of --samples, which is not given; give both, or neither")
+            raise InputError("--temperature has no effect without --samples; give both, or neither")
         return
     if arguments.beams > 1:
         raise InputError(f"--samples {count} and --beams {arguments.beams} exclude each other; give one of them")
@@ -64,7 +66,9 @@ def check_sampling_flags(arguments: argparse.Namespace) -> None:
 
 
 def part_of(output: Path) -> Path:
-    """Where candidates are kept until all are there: a line on how they are made, then one for each question."""
+    """Where outputs are kept until all are there: a line on how they are made, then one for each question's candidates,
+    and one for its samples.
+    """
     return output.with_name(f"{output.name}.part")
 
 

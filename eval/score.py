@@ -244,7 +244,7 @@ def main() -> None:
     files = {db_id: [path] for db_id, path in databases.items()}
     if read.faults:
         print(f"warning: {arguments.predictions}: {read.warning()}", file=sys.stderr)
-    # A different sample is run once for the vote, once to be scored.
+    # Each distinct sample is run once for the vote and once to be scored.
     sampled = [questions[place] for place, own in enumerate(samples) for _ in {one.sql for one in own}]
     asked = [*questions, *sampled, *sampled]
     show_worst_case(asked, [files, suites] if suites else [files], limits, arguments.workers)

@@ -74,7 +74,11 @@ def judge(
     questions: Sequence[Question],
     score: Callable[[list[Question], list[str]], list[Verdict]],
 ) -> list[Verdict]:
-    """Add the pairs that `known` lacks to it, whether they are right, each scored once; the verdicts on them."""
+    """Score the pairs that `known` lacks, each once, and add them to it: pair -> whether it is right.
+
+    Returns:
+        The verdicts on these.
+    """
     new = [pair for pair in dict.fromkeys(pairs) if pair not in known]
     # Verdicts are kept by index, and here a question comes several times.
     asked = [replace(questions[place], index=at) for at, (place, _) in enumerate(new)]
@@ -96,7 +100,7 @@ def score_samples(
 ) -> tuple[dict, list[Verdict]]:
     """The `samples` of a score file, see docs/evaluation.md, and the verdicts of the queries that were run for it.
 
-    Each different sample of a question is scored once; one that equals the greedy prediction has its verdict.
+    Each distinct sample of a question is scored once; one that equals the greedy prediction has its verdict.
 
     Args:
         questions, samples, predictions, ex: n each, in the same order; the predictions are the greedy ones.
@@ -114,9 +118,7 @@ def score_samples(
     found = judge(pairs, known, questions, partial(score, databases=files, title="EX of samples"))
     kinds = {"ex": (greedy, known)}
     if suites and ts is not None:
-        correct = {question.index for question in questions} & {
-            index for index, verdict in ts.items() if verdict.correct
-        }
+        correct = {index for index, verdict in ts.items() if verdict.correct}
         greedy = {(place, query): questions[place].index in correct for place, query in greedy}
         # Whoever is wrong on the database itself is wrong on the suite.
         known = greedy | {pair: False for pair, right in known.items() if not right}

@@ -1,6 +1,6 @@
 """Execution-based self-consistency: of a question's samples, the query whose result on the database most of them share.
 
-Nothing here knows a gold query, nor whether its rows are ordered.
+The gold query is not known here, nor whether its rows are ordered.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kid.evaluation.worker import Limits, QueryError, Sandbox
 from kid.progress import progress_bar
 from kid.sql.comparison import Row
 
-NO_GOLD = ""  # in its place when two samples' rows are compared: without ORDER BY
+NO_GOLD = ""  # what a rule gets instead of the gold query: it has no ORDER BY
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def shared_results(
     """The job of one question: for each query, the place of the first one that has its result, or why it has none.
 
     Args:
-        queries: compared in this order; a result is compared with the first of its kind.
+        queries: distinct ones; a result is compared with the first of each different result before it.
         benchmark: whose `ComparisonRule` says which rows are equal.
         patience: seconds that each of them may take by now.
         given_up: place -> error, of queries that ended a worker before; they are not run again.
@@ -101,8 +101,8 @@ def majority_votes(
 ) -> dict[int, Vote]:
     """The sample that each question's vote takes, see `majority`; shows a progress bar on stderr.
 
-    A query that several samples have is run once, and each of them votes. Queries that fail, or run out of time, do
-    not. Results are equal by the benchmark's rule for a gold query without ORDER BY.
+    A query that several samples share is run once, and each of them votes. Queries that fail or time out do not vote.
+    Results are equal by the benchmark's rule for a gold query without ORDER BY.
 
     Args:
         samples: question -> its samples, at least one.
@@ -131,17 +131,20 @@ def majority_votes(
             for outcome in run_jobs(shared_results, jobs, workers, limits):
                 question = asked[outcome.index]
                 given_up = waiting.pop(question)
-                if outcome.error is None:
-                    results[question] = outcome.value
+                if outcome.error is None or outcome.stage is None:  # None: no query had begun
+                    results[question] = outcome.value or [outcome.error] * len(queries[question])
+                    timeouts = results[question].count("timeout") - list(given_up.values()).count("timeout")
                     bar.update()
-                elif outcome.stage is None:  # no query had begun
-                    results[question] = [outcome.error] * len(queries[question])
-                    bar.update()
-                else:  # the worker ended: the other queries are run by another one
+                else:  # one query ended the worker: another worker runs the others
                     waiting[question] = given_up | {int(outcome.stage): outcome.error}
-                for _ in range(results.get(question, []).count("timeout")):
-                    if patience[databases[question]].lose_some():
-                        note_less_patience(databases[question], patience[databases[question]].seconds)
+                    timeouts = int(outcome.error == "timeout")
+                limit = patience[databases[question]]
+                if any([limit.lose_some() for _ in range(timeouts)]):
+                    tqdm.write(
+                        f"note: {PATIENT_TIMEOUTS} samples on database {databases[question].stem} timed out; the next "
+                        f"ones have {limit.seconds:g} s each to vote",
+                        file=sys.stderr,
+                    )
     return {question: vote_of(own, queries[question], results[question]) for question, own in samples.items()}
 
 
@@ -152,12 +155,3 @@ def vote_of(samples: Sequence[SampledQuery], queries: Sequence[str], results: Se
     shared = [result if isinstance(result, int) else None for result in own]
     number, votes = majority(shared, [sample.log_probability for sample in samples])
     return Vote(number, votes, tuple(result for result in own if isinstance(result, str)))
-
-
-def note_less_patience(database: Path, seconds: float) -> None:
-    """Say that queries on a database have less time from now on."""
-    tqdm.write(
-        f"note: {PATIENT_TIMEOUTS} samples on database {database.stem} timed out; the next ones have {seconds:g} s "
-        "each to vote",
-        file=sys.stderr,
-    )

@@ -122,16 +122,16 @@ class RecentPrefixes(PrefixStore):
         return states
 
     def compute(self, prefix: Tokens) -> list[Tensor]:
-        """`states_of`."""
+        """The states of a beginning that is not in memory, see `states_of`."""
         return states_of(self.model, prefix)
 
 
 class PromptPrefixes(RecentPrefixes):
-    """Keys and values of whole prompts (less two tokens), which run once each, however many outputs they get.
+    """Keys and values of whole prompts but their last two tokens: a prompt runs once, however many outputs it gets.
 
     Args:
-        schemas: run once for all prompts that have them.
-        samples: the prompts to come. The decoder gets them as `whole_prompt` makes them.
+        schemas: those of the schemas, which run once for all prompts that have them.
+        samples: all prompts to come. The decoder must get them as `whole_prompt` returns them.
     """
 
     def __init__(self, schemas: RecentPrefixes, samples: Sequence[Sample]):

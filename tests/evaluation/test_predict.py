@@ -74,7 +74,7 @@ def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
 def test_samples_lie_beside_the_greedy_predictions(tiny_models, data, tmp_path):
     """These are as without samples; a run that was stopped draws what is missing, and one made otherwise is refused."""
     model, output, part = tiny_models / "teacher", tmp_path / "seen.sql", tmp_path / "seen.sql.part"
-    done = predict(model, data, tmp_path / "plain.sql")
+    done = predict(model, data, tmp_path / "plain.sql", "--batch-size", 3)
     assert done.returncode == 0, done.stderr
     flags = ["--samples", 3, "--temperature", 0.5, "--batch-size", 3]  # segments of 8 and 2 questions
     done = predict(model, data, output, *flags)
@@ -141,7 +141,7 @@ def test_bad_input_is_one_line(tiny_models, data, tmp_path):
         (("--samples", 0), "--samples 0 is out of range"),
         (("--samples", 2, "--beams", 2), "--samples 2 and --beams 2 exclude each other"),
         (("--samples", 2, "--temperature", 0), "--temperature 0 is out of range"),
-        (("--temperature", 1), "--temperature is of --samples, which is not given"),
+        (("--temperature", 1), "--temperature has no effect without --samples"),
         (("--model", "nowhere"), "--model nowhere does not exist"),
         (("--output", tmp_path), "is a folder; name a file"),
     ):
