@@ -16,12 +16,14 @@ from kid.errors import InputError, OneLineParser, run_script
 EXAMPLE = """examples:
   python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --output runs/kid/predictions/dev.sql
   python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --beams 4 --output beams.sql
+  python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --samples 8 --output preds.sql
   python eval/score.py --benchmark spider --data spider --predictions runs/kid/predictions/dev.sql
 
   An adapter is merged into its base, unless --merge no. A question that is left out (--missing-database skip,
   --damaged skip) gets an empty line. With beams, the first candidate that the question's database accepts is taken.
-  Batches are kept in OUTPUT.part as they come: a run that was stopped goes on there. How the predictions were made is
-  noted beside them, in preds.sql.made.json.
+  --samples K also draws K outputs of each question into OUTPUT.samples.jsonl, for votes and pass@k (eval/score.py
+  --vote majority); OUTPUT holds the greedy predictions as without it. Batches are kept in OUTPUT.part as they come: a
+  run that was stopped goes on there. How the predictions were made is noted beside them, in preds.sql.made.json.
 """
 
 
@@ -32,33 +34,68 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", required=True, metavar="DIR", help="a PEFT directory (adapter/) or a merged model")
     parser.add_argument("--output", required=True, metavar="F", type=Path, help="file to write, one SQL a line")
     add_decoding_flags(parser)
-    parser.add_argument("--batch-size", type=int, default=32, help="sequences decoded side by side, beams counted [32]")
+    parser.add_argument("--samples", metavar="K", type=int, help="also draw K outputs of each question [none]")
+    parser.add_argument(
+        "--temperature", metavar="T", type=float, help="divides the logits that --samples draws from [1]"
+    )
+    side_by_side_help = "sequences decoded side by side, beams or samples counted [32]"
+    parser.add_argument("--batch-size", type=int, default=32, help=side_by_side_help)
     parser.add_argument("--merge", choices=("yes", "no"), default="yes", help="merge an adapter into its base [yes]")
     add_data_flags(parser)
     arguments = parser.parse_args()
     check_data_flags(arguments)
     check_decoding_flags(arguments, "batch_size")
+    check_sampling_flags(arguments)
     return arguments
 
 
+def check_sampling_flags(arguments: argparse.Namespace) -> None:
+    """Raises InputError where `--samples` or `--temperature` is out of range, or has no effect."""
+    count, temperature = arguments.samples, arguments.temperature
+    if count is None:
+        if temperature is not None:
+            raise InputError("--temperature has no effect without --samples; give both, or neither")
+        return
+    if arguments.beams > 1:
+        raise InputError(f"--samples {count} and --beams {arguments.beams} exclude each other; give one of them")
+    if count < 1:
+        raise InputError(f"--samples {count} is out of range; it must be 1 or more")
+    if temperature is None:
+        arguments.temperature = 1.0
+    elif not 0 < temperature < float("inf"):
+        raise InputError(f"--temperature {temperature:g} is out of range; it must be above 0")
+
+
 def part_of(output: Path) -> Path:
-    """Where candidates are kept until all are there: a line on how they are made, then one for each question."""
+    """Where outputs are kept until all are there: a line on how they are made, then one for each question's candidates,
+    and one for its samples.
+    """
     return output.with_name(f"{output.name}.part")
 
 
-def candidates_so_far(part: Path, made: dict) -> dict[int, list[str]]:
-    """Place of the prompt -> candidates, of an attempt that was stopped; a line that was cut off does not count.
+def decoded_so_far(part: Path, made: dict) -> tuple[dict[int, list[str]], dict[int, list]]:
+    """Place of the prompt -> candidates, and -> samples, of an attempt that was stopped.
+
+    A line that was cut off does not count.
 
     Raises:
         InputError: they were made otherwise, or the file is damaged.
     """
     from kid.data.teacher_outputs import different_values
+    from kid.evaluation.samples_file import SampledQuery
 
+    candidates: dict[int, list[str]] = {}
+    samples: dict[int, list] = {}
     try:
         whole = part.read_bytes().split(b"\n")[:-1]  # without a line that was cut off
         before, *lines = [json.loads(line) for line in whole] or [made]
-        candidates = {line["place"]: [str(text) for text in line["candidates"]] for line in lines}
-        differ = different_values(before, made, made)
+        for line in lines:
+            if "samples" in line:
+                samples[line["place"]] = [SampledQuery(str(text), float(value)) for text, value in line["samples"]]
+            else:
+                candidates[line["place"]] = [str(text) for text in line["candidates"]]
+        here = dict.fromkeys(before) | made
+        differ = different_values(before, here, here)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{part} is damaged; remove it to start again, or choose another --output") from None
     if differ:
@@ -66,7 +103,7 @@ def candidates_so_far(part: Path, made: dict) -> dict[int, list[str]]:
             f"{part} holds predictions made otherwise; these differ: {', '.join(differ)}; give the same values to go "
             "on, remove the file, or choose another --output"
         )
-    return candidates
+    return candidates, samples
 
 
 @contextmanager
@@ -86,6 +123,21 @@ def only_writer(part: Path, output: Path) -> Iterator[TextIO]:
         if not part.exists() or not os.path.samestat(part.stat(), os.fstat(file.fileno())):
             raise InputError(f"--output {output} has just been written by another process; look at it, or run it again")
         yield file
+
+
+def draw_missing(args: argparse.Namespace, model, tokenizer, prompts: list, indices: list, drawn: dict, file) -> None:
+    """Draw the samples that `drawn` (place of the prompt -> samples) lacks; add them to it and to the file."""
+    from kid.evaluation.sampling import draw_samples
+    from kid.progress import progress_bar
+
+    how = {"count": args.samples, "temperature": args.temperature, "seed": args.seed, "done": drawn}
+    limit, size = args.max_completion_length, args.batch_size
+    with progress_bar(f"samples {args.split}", "question", len(prompts), len(drawn)) as bar:
+        for place, own in draw_samples(model, tokenizer, prompts, indices, limit, size, **how):
+            file.write(json.dumps({"place": place, "samples": own}) + "\n")
+            file.flush()
+            bar.update(place not in drawn)
+            drawn[place] = own
 
 
 def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> tuple[list[str], list[str]]:
@@ -120,6 +172,8 @@ def main() -> None:
     from kid.data.cache import json_hash
     from kid.data.prepare import prepare
     from kid.evaluation.prediction import decode_candidates, default_device, load_model
+    from kid.evaluation.samples_file import samples_line, samples_path
+    from kid.evaluation.sampling import check_can_sample
     from kid.evaluation.scores import provenance_path
     from kid.files import check_writable, drop_torn_line, write_atomically
     from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer
@@ -139,15 +193,22 @@ def main() -> None:
     made |= {"benchmark": args.benchmark, "split": args.split, "prompts": json_hash(prompts)}
     made["evidence"] = args.evidence if any(question.evidence for question in prepared.questions) else None
     made |= {name: getattr(args, name) for name in ("max_completion_length", "beams", "batch_size")}
-    made |= {"device": device, "merge": args.merge}
+    made["device"] = device
+    if args.samples:
+        made |= {name: getattr(args, name) for name in ("samples", "temperature", "seed")}
+    if args.merge == "no":
+        made["merge"] = args.merge
     part = part_of(output)
     part.parent.mkdir(parents=True, exist_ok=True)
     with only_writer(part, output) as file:
-        candidates = candidates_so_far(part, made)
+        candidates, drawn = decoded_so_far(part, made)
         if candidates:
-            print(f"{part}: going on after {len(candidates)} of {len(prompts)} questions")
+            also = f", and the samples of {len(drawn)}" if args.samples else ""
+            print(f"{part}: going on after {len(candidates)} of {len(prompts)} questions{also}")
         drop_torn_line(part)
         model = load_model(folder, device, merge=args.merge == "yes")
+        if args.samples:
+            check_can_sample(model, f"--model {folder}")
         with progress_bar(f"predict {args.split}", "question", len(prompts), len(candidates)) as bar:
             if not part.stat().st_size:
                 file.write(json.dumps(made) + "\n")
@@ -157,12 +218,19 @@ def main() -> None:
                 file.flush()
                 bar.update(sum(place not in candidates for place, _ in batch))
                 candidates |= dict(batch)
+        if args.samples:
+            draw_missing(args, model, tokenizer, samples, prepared.rows["index"], drawn, file)
         found, remarks = [candidates[place][0] for place in range(len(prompts))], []
         if args.beams > 1:
             found, remarks = choose(args, prepared, [candidates[place] for place in range(len(prompts))])
         lines = [""] * len(prepared.questions)
         for index, line in zip(prepared.rows["index"], found, strict=True):
             lines[index] = line
+        if args.samples:
+            of_question = {index: drawn[place] for place, index in enumerate(prepared.rows["index"])}
+            content = "".join(samples_line(index, of_question.get(index, [])) for index in range(len(lines)))
+            write_atomically(samples_path(output), content)
+            remarks.append(f"{samples_path(output)}: {args.samples} samples of each")
         write_atomically(output, "".join(f"{line}\n" for line in lines))
         write_atomically(provenance_path(output), json.dumps(made, indent=1) + "\n")
         part.unlink()

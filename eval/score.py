@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from cli import add_question_flags
@@ -30,7 +31,10 @@ from kid.evaluation.execution_accuracy import (
 from kid.evaluation.failures import failure_examples, failure_table
 from kid.evaluation.gold_cache import depends_on_chance
 from kid.evaluation.predictions_file import read_predictions
+from kid.evaluation.sample_scores import load_samples, score_samples
+from kid.evaluation.samples_file import SampledQuery
 from kid.evaluation.scores import find_suites, recorded_evidence, score_record, with_faults
+from kid.evaluation.voting import majority_votes
 from kid.evaluation.worker import DAMAGED, Limits
 from kid.files import check_writable, write_atomically
 from kid.report.score_tables import noise_line, score_tables
@@ -47,13 +51,15 @@ examples:
   python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --test-suite suites/dev
   python eval/score.py --benchmark bird --data bird/ --predictions preds.sql --failures failures.md
   python eval/score.py --benchmark bird --data minidev/ --split mini-dev --predictions preds.sql --metrics soft-f1 r-ves
+  python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --vote majority
 
   preds.sql holds one SQL query a line, in the order of the benchmark's questions; what follows a tab is ignored, and
   an empty line is a wrong prediction. The JSON object of BIRD's evaluator is read too. By Spider's rule a prediction is
   right (EX) if its result equals the gold query's: rows in any order unless the gold query has ORDER BY, columns in any
   order, DISTINCT ignored. TS asks for the same on every database of a test suite (eval/make_test_suite.py makes one).
-  By BIRD's rule results are equal as sets of rows, columns in order. Queries run read-only; docs/evaluation.md has the
-  rules, the limits, the JSON.
+  By BIRD's rule results are equal as sets of rows, columns in order. --vote majority also scores what
+  eval/predict.py --samples drew: the sample whose result on the database most samples share, pass@k and the oracle.
+  Queries run read-only; docs/evaluation.md has the rules, the limits, the JSON.
 """
 
 
@@ -80,6 +86,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--timeout", metavar="S", type=float, help=timeout_help)
     distinct_help = "compare with DISTINCT, as the official code's --keep_distinct does (default: DISTINCT is dropped)"
     parser.add_argument("--keep-distinct", action="store_true", help=distinct_help)
+    vote_help = "also score the samples in FILE.samples.jsonl: greedy, voted, pass@k and oracle side by side"
+    parser.add_argument("--vote", choices=("majority",), help=vote_help)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures and every verdict to this file")
     failures_help = f"write the misses by class and hardness, and {EXAMPLES} examples of each class, to this file"
     parser.add_argument("--failures", metavar="F.md", type=Path, help=failures_help)
@@ -140,10 +148,48 @@ def show(record: dict, ex: list[Verdict], ts: list[Verdict] | None) -> None:
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def vote_and_score(
+    arguments: argparse.Namespace,
+    limits: Limits,
+    questions: list[Question],
+    samples: list[list[SampledQuery]],
+    predictions: list[str],
+    ex: list[Verdict],
+    ts: dict[int, Verdict] | None,
+    files: dict[str, list[Path]],
+    suites: dict[str, list[Path]] | None,
+) -> tuple[dict, list[Verdict]]:
+    """Hold the vote, then score every sample: what `score_samples` returns."""
+    how = {"workers": arguments.workers, "limits": limits, "benchmark": arguments.benchmark}
+    how["keep_distinct"] = arguments.keep_distinct
+    voters = {place: own for place, own in enumerate(samples) if own and not questions[place].fault}
+    votes = majority_votes(voters, {place: files[questions[place].db_id][0] for place in voters}, **how)
+    score = partial(score_predictions, **how)
+    return score_samples(questions, samples, votes, predictions, ex, ts, files, suites, score)
+
+
+def show_samples(samples: dict) -> None:
+    """Print what samples are worth, each way in a column of its own, and what did not vote."""
+    for kind in ("ex", "ts"):
+        if figures := samples[kind]:
+            ways = {"greedy": figures["greedy"], "voted": figures["voted"]}
+            ways |= {f"pass@{k}": value for k, value in figures["pass_at"].items()} | {"oracle": figures["oracle"]}
+            title = f"{kind.upper()} % with {samples['k']} samples a question"
+            print_table(title, list(ways), [[f"{value:.2f}" for value in ways.values()]], 0)
+    print(
+        f"of {samples['k'] * len(samples['verdicts'])} samples {samples['timeouts'] + samples['errors']} did not vote "
+        f"({samples['timeouts']} time-outs, {samples['errors']} errors)"
+    )
+    if samples["without_votes"]:
+        print(f"{samples['without_votes']} questions have no sample that gives a result: the most probable is taken")
+    if samples["without_samples"]:
+        print(f"{samples['without_samples']} questions have no samples and count as wrong")
+
+
 def show_doubtful(verdicts: list[Verdict]) -> None:
     """Name the predictions that count as wrong by an error that need not be theirs."""
     for sign, what_to_do in DOUBTFUL.items():
-        found = [str(verdict.index) for verdict in verdicts if sign in (verdict.error or "")]
+        found = list(dict.fromkeys(str(verdict.index) for verdict in verdicts if sign in (verdict.error or "")))
         if found:
             print(f"question {', '.join(found)}: wrong because {sign.split(':')[0].split(';')[0]}; {what_to_do}")
 
@@ -215,6 +261,7 @@ def main() -> None:
     suites = None if check_gold_kinds(questions, arguments) else find_suites(arguments.test_suite, databases, db_ids)
     read = read_predictions(arguments.predictions, len(questions), [question.db_id for question in questions])
     predictions = read.queries
+    samples = load_samples(arguments.predictions, len(questions)) if arguments.vote else []
     for flag in ("json", "failures"):
         if path := getattr(arguments, flag):
             prepare_file(path, f"--{flag}")
@@ -222,7 +269,10 @@ def main() -> None:
     files = {db_id: [path] for db_id, path in databases.items()}
     if read.faults:
         print(f"warning: {arguments.predictions}: {read.warning()}", file=sys.stderr)
-    show_worst_case(questions, [files, suites] if suites else [files], limits, arguments.workers)
+    # Each distinct sample is run once for the vote and once to be scored.
+    sampled = [questions[place] for place, own in enumerate(samples) for _ in {one.sql for one in own}]
+    asked = [*questions, *sampled, *sampled]
+    show_worst_case(asked, [files, suites] if suites else [files], limits, arguments.workers)
     keep = arguments.keep_distinct
     ex = score_predictions(questions, read.runnable(), files, arguments.workers, limits, benchmark, "EX", keep)
     ex = with_faults(ex, read.faults)
@@ -246,12 +296,19 @@ def main() -> None:
         record["keep_distinct"] = True
     if without_suite:
         record["ts_is_ex"] = without_suite
+    of_samples: list[Verdict] = []
+    if arguments.vote:
+        record["samples"], of_samples = vote_and_score(
+            arguments, limits, questions, samples, read.runnable(), ex, ts, files, suites
+        )
     if arguments.failures:
         write_atomically(arguments.failures, failures_page(record["verdicts"], questions, predictions))
     if arguments.json:
         write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
     show(record, ex, found)
-    show_doubtful([*ex, *(found or [])])
+    if arguments.vote:
+        show_samples(record["samples"])
+    show_doubtful([*ex, *(found or []), *of_samples])
     chance = [str(question.index) for question in questions if not question.fault and depends_on_chance(question.query)]
     if chance:
         what = "the gold query reads the clock or random numbers, so that the verdict depends on when it is run"

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 # Purposes, the last part of a key: the draws of a sample's mask, of its filled-in tokens and of its decoded tokens are
-# independent, and so are those of a teacher's outputs, which are generated once and not for a step.
-MASK, FILL, DECODE, SOURCE, TEACHER_OUTPUT = range(5)
+# independent, and so are those of a teacher's outputs and of predictions, which are generated once and not for a step.
+MASK, FILL, DECODE, SOURCE, TEACHER_OUTPUT, PREDICTION = range(6)
 
 
 def sample_generator(seed: int, step: int, position: int, purpose: int) -> np.random.Generator:

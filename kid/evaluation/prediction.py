@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftConfig, PeftModel
@@ -47,9 +48,9 @@ def load_model(folder: Path, device: str, flag: str = "--model", merge: bool = T
             adapter = PeftConfig.from_pretrained(str(folder))
             base = find_model(adapter.base_model_name_or_path, f"{flag} {folder}: its base")
             check_hashes(base)
-            model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
-            model = PeftModel.from_pretrained(model, folder)
-            model = model.merge_and_unload() if merge else model
+            model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+            adapted = PeftModel.from_pretrained(model, folder)
+            model = adapted.merge_and_unload() if merge else adapted
         else:
             found = find_model(str(folder), flag)
             check_hashes(found)
@@ -60,7 +61,7 @@ def load_model(folder: Path, device: str, flag: str = "--model", merge: bool = T
         raise InputError(f"{flag} {folder} cannot be loaded: {str(error).splitlines()[0]}") from None
     # Decode the most probable SQL: a chat model's own generation settings may add a repetition penalty.
     model.generation_config = GenerationConfig()
-    return model.to(device).eval()  # type: ignore[arg-type]  # transformers wraps `to` without its self
+    return model.to(device).eval()
 
 
 def decoding_batches(samples: Sequence[Sample], size: int) -> list[list[int]]:
@@ -100,14 +101,21 @@ def decode_candidates(
     greedy = beams == 1 and can_keep_prompts(model)
     run = greedy_outputs if greedy else generated_outputs
     for found in run(model, tokenizer, samples, max_completion_length, batch_size, beams, done):
-        # Without `clean_up...` some tokenizers take blanks away before commas and full stops, in literals too.
-        texts = tokenizer.batch_decode(
-            [output for _, outputs in found for output in outputs],
-            skip_special_tokens=True,
-            clean_up_tokenization_spaces=False,
-        )
-        lines = [one_line(text) for text in texts]
+        lines = sql_lines(tokenizer, [output for _, outputs in found for output in outputs])
         yield [(place, lines[at * beams : (at + 1) * beams]) for at, (place, _) in enumerate(found)]
+
+
+def sql_lines(tokenizer: PreTrainedTokenizerFast, outputs: list[list[int]]) -> list[str]:
+    """Outputs as one line of SQL each, from their token ids."""
+    # Without `clean_up...` some tokenizers take blanks away before commas and full stops, in literals too.
+    texts = tokenizer.batch_decode(outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return [one_line(text) for text in texts]
+
+
+def decoded_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> TokenIds:
+    """The ids to decode with: all rows of the vocabulary, as `generate` has them, also those that only pad it."""
+    pad = padding_token(tokenizer)
+    return TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=len(model.get_output_embeddings().weight))
 
 
 def can_keep_prompts(model: PreTrainedModel) -> bool:
@@ -126,10 +134,7 @@ def greedy_outputs(
     done: Container[int],
 ) -> Iterator[list[tuple[int, list[list[int]]]]]:
     """(place, [token ids]) of each prompt, one at a time, in segments of SEGMENT_BATCHES batches."""
-    pad, response_model = padding_token(tokenizer), ResponseModel(model)
-    # All rows of the vocabulary, as `generate` has them, also those that only pad it.
-    count = len(model.get_output_embeddings().weight)
-    tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=count)
+    response_model, tokens = ResponseModel(model), decoded_tokens(model, tokenizer)
     order, prefixes = by_schema(samples), RecentPrefixes(response_model, samples)
     for start in range(0, len(order), SEGMENT_BATCHES * batch_size):
         chosen = order[start : start + SEGMENT_BATCHES * batch_size]

@@ -215,6 +215,7 @@ def decode_waiting(
     temperature: float = 0.0,
     top_p: float = 1.0,
     uniforms: Callable[[int], Tensor] | None = None,
+    log_probabilities: dict[int, float] | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
     """Outputs of many prompts, a batch of them side by side: a waiting one takes the place of one that has ended.
 
@@ -227,6 +228,8 @@ def decode_waiting(
         prefixes: schemas that are run apart and kept, for these prompts and those of other calls.
         temperature, top_p: see `kid.randomness.draw_tokens`.
         uniforms: place of a prompt -> float64 [limit], for a temperature above 0.
+        log_probabilities: filled, where given: place -> log-probability of the output in nats, the sum over its tokens
+            (EOS included) of the model's distribution at temperature 1; complete once the output is yielded.
 
     Yields:
         (place of a prompt, its output as `decode` returns it), as they end.
@@ -245,6 +248,11 @@ def decode_waiting(
         for place, token in zip(places, found.tolist(), strict=True):
             if place in outputs:
                 outputs[place].append(token)
+        if log_probabilities is not None:
+            every = logits[:, : tokens.count].float().log_softmax(-1)
+            for place, value in zip(places, every.gather(1, found[:, None])[:, 0].tolist(), strict=True):
+                if place in outputs:
+                    log_probabilities[place] = log_probabilities.get(place, 0.0) + value
         return found
 
     while waiting or any(place in outputs for place in owners):

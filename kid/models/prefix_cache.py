@@ -109,13 +109,15 @@ def encode_prompts(config: RunConfig, model: Model, batch: Batch, separately: bo
 
 
 @torch.no_grad()
-def extend_tokens(model: Model, tokens: Sequence[int]) -> PrefixCache:
-    """Keys and values of tokens at the beginning of a prompt, in a batch of one row."""
+def extend_tokens(model: Model, tokens: Sequence[int], prefix: PrefixCache | None = None) -> PrefixCache:
+    """Keys and values of `prefix` (of one row, without padding; None: empty) and of the tokens that follow it."""
+    prefix = prefix or PrefixCache()
     ids = torch.tensor([tokens], device=next(bare_module(model).parameters()).device)
-    positions, mask = torch.arange(len(tokens), device=ids.device)[None], torch.ones_like(ids)
-    cache = PrefixCache().new_cache(bare_module(model).causal_lm, EarlyExitCache)
+    end = prefix.width + len(tokens)
+    positions, mask = torch.arange(prefix.width, end, device=ids.device)[None], ids.new_ones(1, end)
+    cache = prefix.new_cache(bare_module(model).causal_lm, EarlyExitCache)
     forward(model, ids, mask, positions, ids[0, :0], cache, logits=False, last_forward=False)
-    return PrefixCache.held_by(cache, len(tokens))
+    return PrefixCache.held_by(cache, end)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import hashlib
 import platform
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,8 @@ class PrefixStore:
         """
         width = batch.shared_width
         found = [stored_part(each) if each and self.stored_length(each) else None for each in batch.samples]
-        states = {prefix: self.on_device(prefix) for prefix in set(found) - {None}}
+        # In the order of the rows: a `RecentPrefixes` keeps the last ones.
+        states = {prefix: self.on_device(prefix) for prefix in dict.fromkeys(found) if prefix is not None}
         first = next(iter(states.values()))
         if len(states) == 1 and None not in found:  # one schema, the same columns for all
             columns = [tensor.expand(len(found), *tensor.shape) for tensor in first]
@@ -113,16 +115,51 @@ class RecentPrefixes(PrefixStore):
         return len(prefix) if prefix in self.expected else 0
 
     def on_device(self, prefix: Tokens) -> list[Tensor]:
-        states = self.resident.pop(prefix, None) or states_of(self.model, prefix)
+        states = self.resident.pop(prefix, None) or self.compute(prefix)
         self.resident[prefix] = states  # the last one used stands last
         while len(self.resident) > self.keep:
             del self.resident[next(iter(self.resident))]
         return states
 
+    def compute(self, prefix: Tokens) -> list[Tensor]:
+        """The states of a beginning that is not in memory, see `states_of`."""
+        return states_of(self.model, prefix)
 
-def states_of(teacher: Model, tokens: Sequence[int]) -> list[Tensor]:
-    """Keys of each layer, then values of each layer, of tokens at the beginning of a prompt."""
-    found = extend_tokens(teacher, tokens)
+
+class PromptPrefixes(RecentPrefixes):
+    """Keys and values of whole prompts but their last two tokens: a prompt runs once, however many outputs it gets.
+
+    Args:
+        schemas: those of the schemas, which run once for all prompts that have them.
+        samples: all prompts to come. The decoder must get them as `whole_prompt` returns them.
+    """
+
+    def __init__(self, schemas: RecentPrefixes, samples: Sequence[Sample]):
+        super().__init__(schemas.model, [], schemas.keep)
+        self.schemas = schemas
+        self.schema_of = {stored_part(whole_prompt(sample)): stored_part(sample) for sample in samples}
+        self.expected = self.schema_of.keys() - {()}
+
+    def compute(self, prefix: Tokens) -> list[Tensor]:
+        schema = self.schema_of[prefix]
+        if schema not in self.schemas.expected:
+            return states_of(self.model, prefix)
+        states = self.schemas.on_device(schema)
+        if schema == prefix:
+            return states
+        half = len(states) // 2
+        keys, values = (tuple(tensor[None] for tensor in part) for part in (states[:half], states[half:]))
+        return states_of(self.model, prefix[len(schema) :], PrefixCache(len(schema), keys, values))
+
+
+def whole_prompt(sample: Sample) -> Sample:
+    """The sample with all of its prompt as the part that is kept."""
+    return replace(sample, shared=len(sample.prompt_ids))
+
+
+def states_of(teacher: Model, tokens: Sequence[int], prefix: PrefixCache | None = None) -> list[Tensor]:
+    """Keys of each layer, then values of each layer, of a prefix (None: empty) and the tokens that follow it."""
+    found = extend_tokens(teacher, tokens, prefix)
     return [tensor[0].contiguous() for tensor in (*found.keys, *found.values)]
 
 

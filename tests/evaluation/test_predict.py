@@ -6,10 +6,13 @@ import fcntl
 import json
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 from helpers.launcher import ROOT
+
+from kid.errors import InputError
 
 LIMIT = 5  # tokens
 
@@ -68,6 +71,56 @@ def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
 
 
 @pytest.mark.slow
+def test_samples_lie_beside_the_greedy_predictions(tiny_models, data, tmp_path):
+    """These are as without samples; a run that was stopped draws what is missing, and one made otherwise is refused."""
+    model, output, part = tiny_models / "teacher", tmp_path / "seen.sql", tmp_path / "seen.sql.part"
+    done = predict(model, data, tmp_path / "plain.sql", "--batch-size", 3)
+    assert done.returncode == 0, done.stderr
+    flags = ["--samples", 3, "--temperature", 0.5, "--batch-size", 3]  # segments of 8 and 2 questions
+    done = predict(model, data, output, *flags)
+    assert done.returncode == 0 and f"{output}.samples.jsonl: 3 samples of each" in done.stdout, done.stderr
+    assert output.read_text() == (tmp_path / "plain.sql").read_text()
+    whole, made = Path(f"{output}.samples.jsonl").read_text(), json.loads(Path(f"{output}.made.json").read_text())
+    lines = [json.loads(line) for line in whole.splitlines()]
+    assert [line["index"] for line in lines] == list(range(10)) and not part.exists()
+    assert all(len(line["samples"]) == 3 and line["samples"][0]["log_probability"] < 0 for line in lines)
+    assert (made["samples"], made["temperature"], made["seed"]) == (3, 0.5, 0)
+    # As if it had been stopped while it drew samples.
+    greedy = [{"place": place, "candidates": [line]} for place, line in enumerate(output.read_text().splitlines())]
+    drawn = [{"place": place, "samples": [[f"kept {place}", -1.5]] * 3} for place in range(9)]
+    part.write_text("\n".join(map(json.dumps, [made, *greedy, *drawn])) + '\n{"place": 9, "sam')
+    done = predict(model, data, output, *flags)
+    assert done.returncode == 0 and "going on after 10 of 10 questions, and the samples of 9" in done.stdout, (
+        done.stderr
+    )
+    again = Path(f"{output}.samples.jsonl").read_text().splitlines()
+    anew = [place for place in range(10) if "kept" not in again[place]]
+    assert 9 in anew and len(anew) in (2, 8) and [again[p] for p in anew] == [whole.splitlines()[p] for p in anew]
+
+
+def test_what_was_begun_with_other_samples_is_refused(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "eval"))  # for cli.py; bench/ has a predict.py too
+    spec = spec_from_file_location("eval_predict", ROOT / "eval" / "predict.py")
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    part, made = tmp_path / "dev.sql.part", {"beams": 1, "samples": 3, "temperature": 0.5, "seed": 0}
+    lines = [{"place": 4, "candidates": ["a"]}, {"place": 4, "samples": [["b", -1.5], ["c", -2]]}]
+    part.write_text("\n".join(map(json.dumps, [made, *lines])) + '\n{"place": 5, "sam')
+    assert script.decoded_so_far(part, made) == ({4: ["a"]}, {4: [("b", -1.5), ("c", -2.0)]})
+    for other, said in (
+        ({"samples": 4}, r"samples \(3 there, 4 here\);"),
+        ({"temperature": 1.0}, r"temperature \(0.5 there, 1.0 here\);"),
+        ({"seed": 1}, r"seed \(0 there, 1 here\);"),
+    ):
+        with pytest.raises(InputError, match=f"these differ: {said}"):
+            script.decoded_so_far(part, made | other)
+    with pytest.raises(InputError, match=r"samples \(3 there, None here\), temperature \(0.5 there, None here\), seed"):
+        script.decoded_so_far(part, {"beams": 1})
+    part.write_text(json.dumps({"beams": 1}) + "\n")  # of a version, or a run, without samples
+    assert script.decoded_so_far(part, {"beams": 1}) == ({}, {})
+
+
+@pytest.mark.slow
 def test_beams_take_the_first_accepted(tiny_models, data, tmp_path):
     done = predict(tiny_models / "teacher", data, tmp_path / "seen.sql", "--beams", 2)
     assert done.returncode == 0, done.stderr
@@ -85,6 +138,10 @@ def test_beams_take_the_first_accepted(tiny_models, data, tmp_path):
 def test_bad_input_is_one_line(tiny_models, data, tmp_path):
     for flags, message in (
         (("--beams", 0), "--beams 0 is out of range"),
+        (("--samples", 0), "--samples 0 is out of range"),
+        (("--samples", 2, "--beams", 2), "--samples 2 and --beams 2 exclude each other"),
+        (("--samples", 2, "--temperature", 0), "--temperature 0 is out of range"),
+        (("--temperature", 1), "--temperature has no effect without --samples"),
         (("--model", "nowhere"), "--model nowhere does not exist"),
         (("--output", tmp_path), "is a folder; name a file"),
     ):

@@ -68,6 +68,51 @@ def test_end_to_end(benchmark):
     assert "25.00" in result.stdout and "question 2 (counted as wrong)" in result.stdout
 
 
+def test_votes_and_pass_at_k_stand_beside_the_greedy_score(benchmark):
+    """Greedy: question 0. The vote takes rows that two of three share: right in 0 and 3, though 3 has an ORDER BY."""
+    gold = [*GOLD[:3], "SELECT age FROM singer WHERE age > 40 ORDER BY age"]
+    (benchmark / "dev.json").write_text(
+        json.dumps([{"db_id": "concert", "question": "?", "query": query} for query in gold])
+    )
+    samples = [
+        ["SELECT name FROM singer", "SELECT name FROM singer ORDER BY id", "SELECT id FROM singer"],
+        ["SELECT count(*) FROM nobody", "SELECT 5", "SELECT 5"],
+        ["SELECT 1", "SELECT 1", "SELECT 1"],
+        ["SELECT 1", "SELECT age FROM singer WHERE age = 52", "SELECT max(age) FROM singer"],
+    ]
+    (benchmark / "preds.sql.samples.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {"index": index, "samples": [{"sql": sql, "log_probability": -at} for at, sql in enumerate(own)]}
+            )
+            + "\n"
+            for index, own in enumerate(samples)
+        )
+    )
+    result = score(benchmark, vote="majority")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((benchmark / "new/dev.json").read_text())
+    assert found["ex"] == 25.0 and found["samples"] == {
+        "k": 3,
+        "vote": "majority",
+        # (2 + 0 + 0 + 2) of 3 samples each; any two of them hold a right one
+        "ex": {"greedy": 25.0, "voted": 50.0, "pass_at": {"1": 33.33, "2": 50.0, "3": 50.0}, "oracle": 50.0},
+        "ts": None,
+        "timeouts": 0,
+        "errors": 1,
+        "without_votes": 0,
+        "without_samples": 0,
+        "verdicts": [
+            {"index": 0, "voted": 0, "votes": 2, "ex": "110"},
+            {"index": 1, "voted": 1, "votes": 2, "ex": "000"},
+            {"index": 2, "voted": 0, "votes": 3, "ex": "000"},
+            {"index": 3, "voted": 1, "votes": 2, "ex": "011"},
+        ],
+    }
+    assert "EX % with 3 samples a question" in result.stdout
+    assert "of 12 samples 1 did not vote (0 time-outs, 1 errors)" in result.stdout
+
+
 def test_questions_and_databases_from_elsewhere(benchmark, tmp_path):
     (benchmark / "dev.json").rename(tmp_path / "other.json")
     (benchmark / "database").rename(tmp_path / "elsewhere")

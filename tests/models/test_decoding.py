@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from kid.data.batching import Sample, collate
 from kid.models.decoding import decode, decode_waiting
 from kid.models.prefix_cache import PrefixCache
-from kid.models.prefix_store import RecentPrefixes
+from kid.models.prefix_store import PromptPrefixes, RecentPrefixes, whole_prompt
 from kid.models.pretrained import TokenIds
 from kid.models.response_model import ResponseModel
 from kid.randomness import draw_tokens
@@ -164,6 +164,27 @@ def test_waiting_prompts_draw_what_each_draws_alone(model):
     assert found == [
         naive(model, sample.prompt_ids, row, 1.0, EOS) for sample, row in zip(WAITING, uniforms, strict=True)
     ]
+
+
+@torch.no_grad()
+def test_several_outputs_of_a_prompt_are_what_each_would_be_alone(model):
+    """Four prompts, three outputs each, from keys and values of whole prompts; with their log-probabilities."""
+    prompts = [WAITING[place] for place in (1, 7, 2, 9)]
+    copies = [whole_prompt(sample) for sample in prompts for _ in range(3)]
+    uniforms = torch.rand(len(copies), 9, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    prefixes = PromptPrefixes(RecentPrefixes(model, prompts, keep=1), prompts)
+    log_probabilities: dict[int, float] = {}
+    found = waiting_outputs(
+        model, copies, size=5, limit=9, prefixes=prefixes, temperature=1.0, top_p=0.9, uniforms=uniforms.__getitem__,
+        log_probabilities=log_probabilities,
+    )  # fmt: skip
+    for place, (sample, row) in enumerate(zip(copies, uniforms, strict=True)):
+        output = naive(model, sample.prompt_ids, row, 1.0, EOS)
+        assert found[place] == output
+        logits = model.causal_lm(torch.tensor([sample.prompt_ids + output])).logits[0, len(sample.prompt_ids) - 1 : -1]
+        total = logits[:, :40].log_softmax(-1).gather(1, torch.tensor(output)[:, None]).sum().item()
+        assert log_probabilities[place] == pytest.approx(total, abs=1e-3)
+    assert len(log_probabilities) == len(copies) and any(output[-1] == EOS for output in found)
 
 
 def test_a_schema_runs_once_and_no_more_rows_than_asked_for():
