@@ -6,12 +6,17 @@ prediction.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from sqlglot import exp
 
-from kid.evaluation.suites.neighbours import AGGREGATES, EXTREMES, Columns, tables_in_scope, to_sql
+from kid.evaluation.suites.neighbours import AGGREGATES, EXTREMES, tables_in_scope, to_sql
+
+# The columns of each table; names are lower-cased.
+ColumnNames = Mapping[str, Collection[str]]
 
 
-def extreme_queries(tree: exp.Query, columns: Columns) -> tuple[str, str] | None:
+def extreme_queries(tree: exp.Query, columns: ColumnNames) -> tuple[str, str] | None:
     """The query with every such choice resolved to the smallest, and to the largest, values that it outputs.
 
     If both give the same result, so does every other choice. Breaking ties by the output columns is enough: rows that
@@ -31,7 +36,7 @@ def extreme_queries(tree: exp.Query, columns: Columns) -> tuple[str, str] | None
     return None if queries[0] == queries[1] else queries
 
 
-def break_ties(query: exp.Query, columns: Columns, descending: bool) -> None:
+def break_ties(query: exp.Query, columns: ColumnNames, descending: bool) -> None:
     """Order rows that ORDER BY leaves tied by the output columns."""
     order = query.args.get("order") or exp.Order(expressions=[])
     for position in range(1, count_output_columns(query, columns) + 1):
@@ -40,7 +45,7 @@ def break_ties(query: exp.Query, columns: Columns, descending: bool) -> None:
     query.set("order", order)
 
 
-def count_output_columns(query: exp.Query, columns: Columns) -> int:
+def count_output_columns(query: exp.Query, columns: ColumnNames) -> int:
     """The number of columns that a query outputs."""
     count = 0
     for item in query.selects:
