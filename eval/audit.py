@@ -67,21 +67,20 @@ def show(console: Console, material: Material, findings: list[Finding]) -> None:
     table.add_column("check")
     for split in material.splits:
         table.add_column(split, justify="right")
-    table.add_column("what it means")
     by_kind = counts(findings)
-    table.add_row("(questions)", *(str(len(questions)) for questions in material.splits.values()), "")
-    for kind, check in CHECKS.items():
+    table.add_row("(questions)", *(str(len(questions)) for questions in material.splits.values()))
+    for kind in CHECKS:
         found = by_kind[kind]
         cells = [str(found[split]) for split in material.splits]
         if None in found:  # of databases, not of questions
             cells = [str(found[None]), *[""] * (len(cells) - 1)]
-        table.add_row(kind, *cells, check.meaning)
+        table.add_row(kind, *cells)
     console.print(table)
     examples = {finding.kind: finding for finding in reversed(findings)}
     for kind in filter(examples.get, CHECKS):
         first = examples[kind]
         where = f"{first.split} {first.index} ({first.db_id})" if first.split else first.db_id
-        line = f"{kind}, first: {where}: {first.detail}. To do: {CHECKS[kind].advice}."
+        line = f"{kind}: {CHECKS[kind].meaning}; {CHECKS[kind].advice}. The first: {where}, {first.detail}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in map(describe, not_looked_at(material)):
         console.print(f"not looked at: {line}", markup=False, highlight=False, soft_wrap=True)

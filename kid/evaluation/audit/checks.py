@@ -12,7 +12,7 @@ from kid.data.annotation import question_with_evidence
 from kid.data.questions import Question
 from kid.data.schema import Schema
 from kid.data.schema_filter import MIN_SIMILARITY, split_words
-from kid.data.words import fold
+from kid.data.words import fold, stem
 from kid.evaluation.audit import choices, duplicates
 from kid.evaluation.audit.material import TRAIN, Material
 from kid.evaluation.audit.observations import Observation
@@ -92,12 +92,16 @@ def duplicate(material: Material, kind: str) -> Iterator[Finding]:
                 yield Finding(kind, split, found.question.index, found.question.db_id, detail)
 
 
+def content_words(text: str) -> set[str]:
+    """The words of a name or question that can be shared: more than one letter, no number; in the singular."""
+    return {stem(word) for word in split_words(text) if len(word) > 1 and not word.isdigit()}
+
+
 def schema_words(schema: Schema) -> tuple[list[str], list[str]]:
     """(words of a schema's names and comments, its names that are not ASCII, which have no blanks to split them at)."""
     texts = [text for table in schema.tables for text in (table.name, *(c.name for c in table.columns))]
     texts += [column.comment for table in schema.tables for column in table.columns]
-    words = {word for text in texts for word in split_words(text) if len(word) > 1 and not word.isdigit()}
-    return sorted(words), sorted({fold(text).casefold() for text in texts if not text.isascii()})
+    return sorted(set().union(*map(content_words, texts))), sorted({fold(text).casefold() for text in texts if not text.isascii()})
 
 
 def without_schema_words(material: Material, kind: str) -> Iterator[Finding]:
@@ -107,9 +111,9 @@ def without_schema_words(material: Material, kind: str) -> Iterator[Finding]:
         if question.fault or question.db_id not in words:
             return None
         text, (names, unspaced) = question_with_evidence(question, True), words[question.db_id]
-        own = [word for word in split_words(text) if len(word) > 1 and not word.isdigit()]
-        shared = not set(own).isdisjoint(names) or any(name in fold(text).casefold() for name in unspaced)
-        if shared or process.cdist(own, names, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY).any():
+        own = content_words(text)
+        shared = not own.isdisjoint(names) or any(name in fold(text).casefold() for name in unspaced)
+        if shared or process.cdist(list(own), names, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY).any():
             return None
         return "shares no word with the schema"
 

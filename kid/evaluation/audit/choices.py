@@ -11,7 +11,13 @@ from collections.abc import Mapping, Sequence
 from sqlglot import ParseError, TokenError, exp
 from sqlglot.dialects.sqlite import SQLite
 
-from kid.evaluation.suites.chance import ColumnNames, aggregate_bare_columns, break_ties
+from kid.evaluation.suites.chance import (
+    ColumnNames,
+    aggregate_bare_columns,
+    bare_columns,
+    break_ties,
+    takes_row_of_extreme,
+)
 from kid.evaluation.suites.neighbours import to_sql
 from kid.sql.normalise import normalise_sql
 from kid.sql.parsing import PlainParser, lower
@@ -52,8 +58,7 @@ def resolved_query(tree: exp.Query, columns: ColumnNames, other: str = "") -> st
 def choice_queries(tree: exp.Query, tables: Mapping[str, Sequence[str]]) -> tuple[str, dict[str, str]]:
     """The query with every choice made, and by kind the same query with that choice made the other way round.
 
-    Only the kinds that occur in the query are there. Of a bare column beside a single MIN or MAX nothing is said:
-    SQLite takes it from the row that has the extreme, and whether several have it is not looked at.
+    Only the kinds that occur in the query are there.
 
     Args:
         tables: the schema: name of a table -> names of its columns.
@@ -62,3 +67,8 @@ def choice_queries(tree: exp.Query, tables: Mapping[str, Sequence[str]]) -> tupl
     first = resolved_query(tree, columns)
     others = {kind: resolved_query(tree, columns, kind) for kind in (TIES, UNORDERED, BARE, NULLS)}
     return first, {kind: query for kind, query in others.items() if query != first}
+
+
+def has_rows_of_extreme(tree: exp.Query) -> bool:
+    """Whether a bare column stands beside a single MIN or MAX: if several rows have it, SQLite takes any of them."""
+    return any(takes_row_of_extreme(select) and bare_columns(select) for select in tree.find_all(exp.Select))

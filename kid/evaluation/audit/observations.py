@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sqlglot import exp
+
 from kid.data.questions import Question
-from kid.evaluation.audit.choices import TIED_ORDER, TIES, choice_queries, parse_gold
+from kid.evaluation.audit.choices import TIED_ORDER, TIES, choice_queries, has_rows_of_extreme, parse_gold
 from kid.evaluation.execution import Outcome, run_jobs
 from kid.evaluation.execution_accuracy import comparison_rule
 from kid.evaluation.worker import Limits, QueryError, Sandbox
@@ -108,9 +110,12 @@ def find_choices(
     tree = parse_gold(sql, tables)
     if tree is None:
         raise QueryError("sqlglot cannot read it")
+    if tree.find(exp.Window):
+        raise QueryError("it has a window function, which ties can change")
+    undecided = ["a column stands beside a single MIN or MAX"] if has_rows_of_extreme(tree) else []
     first, others = choice_queries(tree, tables)
     if not others:
-        return frozenset(), None
+        return frozenset(), "; ".join(undecided) or None
 
     def rows(text: str) -> list[tuple]:
         sandbox.begin_stage("choices")
@@ -118,7 +123,7 @@ def find_choices(
 
     if Counter(rows(sql)) != Counter(rows(tree.sql("sqlite"))):
         raise QueryError("sqlglot writes it otherwise")
-    made, found, undecided = rows(first), set(), []
+    made, found = rows(first), set()
     for kind, text in others.items():
         try:
             other = rows(text)

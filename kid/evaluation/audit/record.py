@@ -27,19 +27,19 @@ def some(names: Collection[str]) -> str:
     return f"{shown}, ... ({len(names)})" if len(names) > SHOWN else shown
 
 
-def limits_of_questions(material: Material, question: Question) -> tuple[str, str] | None:
-    """(what could not be looked at, the name or reason to list) of one question; None if all could."""
+def blind_spot(material: Material, question: Question) -> tuple[str, str] | None:
+    """(what of a question could not be looked at, the database or the reason); None if all of it could."""
     seen = material.observation(question)
     if question.fault:
-        return "damaged: not looked at", question.fault
+        return "anything, for they are damaged", question.fault
     if question.prompt:
-        return "bring their own prompts: only compared with train", "no database"
+        return "their gold SQL, for they bring their own prompts", "no database"
     if seen is None:
-        return "neither database nor schema: gold SQL not looked at", question.db_id
+        return "their gold SQL, for there is neither a database nor a schema", question.db_id
     if not seen.executed:
-        return "no database: gold SQL compiled on the schema's empty tables, not run", question.db_id
+        return "the rows of their gold SQL, compiled on the schema's empty tables, for want of a database", question.db_id
     if seen.undecided:
-        return "ties, groups and NULL order not looked at, or in part", seen.undecided
+        return "all that their results leave to chance", seen.undecided
     return None
 
 
@@ -48,24 +48,23 @@ def not_looked_at(material: Material) -> list[dict]:
     found: dict[tuple[str, str], list[str]] = {}
     for split, questions in material.splits.items():
         for question in questions:
-            if limit := limits_of_questions(material, question):
-                found.setdefault((split, limit[0]), []).append(limit[1])
+            if spot := blind_spot(material, question):
+                found.setdefault((split, spot[0]), []).append(spot[1])
     lines: list[dict] = [
         {"what": what, "split": split, "questions": len(names), "names": sorted(set(names))}
         for (split, what), names in found.items()
     ]
+    whole = []
     if not material.duplicates:
-        what = f"duplicates not looked at: they need {TRAIN} and another split"
-        lines.append({"what": what, "split": None, "questions": None, "names": []})
+        whole.append(f"duplicates, which need {TRAIN} and another split")
     if not material.complete:
-        what = "databases never used not looked at: that needs all splits, so no --splits"
-        lines.append({"what": what, "split": None, "questions": None, "names": []})
-    return lines
+        whole.append("databases never used, which needs all splits (no --splits)")
+    return lines + [{"what": what, "split": None, "questions": None, "names": []} for what in whole]
 
 
 def describe(line: dict) -> str:
     """One line of `not_looked_at` for people."""
-    where = f"{line['split']}: {line['questions']} questions, " if line["split"] else ""
+    where = f"{line['split']}, {line['questions']} questions: " if line["split"] else ""
     return where + line["what"] + (f" ({some(line['names'])})" if line["names"] else "")
 
 
