@@ -42,7 +42,10 @@ def write_planted(minibench: Path, data: Path) -> dict[tuple[str | None, int | N
     """
     data.mkdir()
     train, dev = (json.loads((minibench / name).read_text()) for name in ("seen.json", "dev.json"))
-    groups = [(train, sorted({item["db_id"] for item in train})[:3]), (dev, sorted({item["db_id"] for item in dev})[:2])]
+    groups = [
+        (train, sorted({item["db_id"] for item in train})[:3]),
+        (dev, sorted({item["db_id"] for item in dev})[:2]),
+    ]
     (train, train_ids), (dev, dev_ids) = ([[i for i in items if i["db_id"] in ids], ids] for items, ids in groups)
     spare = sorted(path.name for path in (minibench / "database").iterdir() if path.name not in (*train_ids, *dev_ids))
     for db_id in (*train_ids, *dev_ids, spare[0]):

@@ -101,7 +101,9 @@ def schema_words(schema: Schema) -> tuple[list[str], list[str]]:
     """(words of a schema's names and comments, its names that are not ASCII, which have no blanks to split them at)."""
     texts = [text for table in schema.tables for text in (table.name, *(c.name for c in table.columns))]
     texts += [column.comment for table in schema.tables for column in table.columns]
-    return sorted(set().union(*map(content_words, texts))), sorted({fold(text).casefold() for text in texts if not text.isascii()})
+    return sorted(set().union(*map(content_words, texts))), sorted(
+        {fold(text).casefold() for text in texts if not text.isascii()}
+    )
 
 
 def without_schema_words(material: Material, kind: str) -> Iterator[Finding]:

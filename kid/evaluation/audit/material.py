@@ -1,4 +1,4 @@
-"""What an audit looks at: the questions of the splits, their schemas and databases, and what running the golds showed."""
+"""What an audit looks at: questions, schemas, databases, and what running the gold queries showed."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from sqlglot import exp
 
 from kid.data.questions import Question
 from kid.evaluation.audit.choices import TIED_ORDER, TIES, choice_queries, has_rows_of_extreme, parse_gold
-from kid.evaluation.execution import Outcome, run_jobs
+from kid.evaluation.execution import run_jobs
 from kid.evaluation.execution_accuracy import comparison_rule
 from kid.evaluation.worker import Limits, QueryError, Sandbox
 from kid.progress import progress_bar

@@ -37,7 +37,10 @@ def blind_spot(material: Material, question: Question) -> tuple[str, str] | None
     if seen is None:
         return "their gold SQL, for there is neither a database nor a schema", question.db_id
     if not seen.executed:
-        return "the rows of their gold SQL, compiled on the schema's empty tables, for want of a database", question.db_id
+        return (
+            "the rows of their gold SQL, compiled on the schema's empty tables, for want of a database",
+            question.db_id,
+        )
     if seen.undecided:
         return "all that their results leave to chance", seen.undecided
     return None

@@ -21,7 +21,7 @@ def benchmark(minibench, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def material(benchmark):
-    return gather("spider", benchmark[0], None, workers=2, seconds=1.5)
+    return gather("spider", benchmark[0], None, workers=2, seconds=1)
 
 
 def test_the_findings_are_exactly_those_planted(benchmark, material):
@@ -79,7 +79,7 @@ def test_absent_databases_and_own_prompts(tmp_path):
 
 
 def test_splits_are_those_whose_files_are_there(tmp_path):
-    with pytest.raises(InputError, match="holds none of dev.jsonl, train.jsonl"):
+    with pytest.raises(InputError, match=r"holds none of dev\.jsonl, train\.jsonl"):
         splits_there("jsonl", tmp_path)
     (tmp_path / "dev.jsonl").write_text("{}")
     assert splits_there("jsonl", tmp_path) == ["dev"]
