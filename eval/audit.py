@@ -14,7 +14,14 @@ from kid.data.exclusion import exclusion_record
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.audit.checks import CHECKS, MISLEADING, Finding, find_all
 from kid.evaluation.audit.material import Material, gather
-from kid.evaluation.audit.record import audit_record, counts, describe, not_looked_at, reasons_to_exclude
+from kid.evaluation.audit.record import (
+    audit_record,
+    counts,
+    describe,
+    not_looked_at,
+    reasons_to_exclude,
+    was_looked_for,
+)
 from kid.evaluation.execution import default_workers
 from kid.evaluation.execution_accuracy import comparison_rule
 from kid.files import check_writable, write_atomically
@@ -57,6 +64,8 @@ def parse_arguments() -> argparse.Namespace:
             raise InputError(f"--{name} {value} is out of range; give a number above 0")
     for name in ("json", "exclude"):
         if path := getattr(arguments, name):
+            if path.is_dir():
+                raise InputError(f"--{name} {path} is a folder; name a file")
             check_writable(path.parent, f"--{name}")
     return arguments
 
@@ -69,12 +78,12 @@ def show(console: Console, material: Material, findings: list[Finding]) -> None:
         table.add_column(split, justify="right")
     by_kind = counts(findings)
     table.add_row("(questions)", *(str(len(questions)) for questions in material.splits.values()))
-    for kind in CHECKS:
-        found = by_kind[kind]
-        cells = [str(found[split]) for split in material.splits]
-        if None in found:  # of databases, not of questions
-            cells = [str(found[None]), *[""] * (len(cells) - 1)]
-        table.add_row(kind, *cells)
+    for kind, found in by_kind.items():
+        looked = [was_looked_for(material, kind, split) for split in material.splits]
+        numbers = [found[None if CHECKS[kind].needs == "all splits" else split] for split in material.splits]
+        cells = [str(number) if there else "-" for number, there in zip(numbers, looked, strict=True)]
+        # Databases are counted once, questions in each split.
+        table.add_row(kind, *(cells[:1] if CHECKS[kind].needs == "all splits" else cells))
     console.print(table)
     examples = {finding.kind: finding for finding in reversed(findings)}
     for kind in filter(examples.get, CHECKS):

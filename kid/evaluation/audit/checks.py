@@ -38,12 +38,14 @@ class Check:
     advice: what to do about it.
     misleads: whether it makes a verdict or a label wrong; such questions are left out unless other kinds are named.
     find: all findings of this kind.
+    needs: what it cannot do without: "rows" of gold queries, hence databases; "train", to compare with; "all splits".
     """
 
     meaning: str
     advice: str
     misleads: bool
     find: Callable[[Material, str], Iterator[Finding]]
+    needs: str = ""
 
 
 def each_question(
@@ -128,74 +130,56 @@ def unused_databases(material: Material, kind: str) -> Iterator[Finding]:
         yield Finding(kind, None, None, db_id, "no question is asked of it")
 
 
-MEND = "mend or leave out"
+MEND, DROP = "mend or leave out", "drop one of the two"
 CHECKS: dict[str, Check] = {
     "damaged": Check(
-        "an item without question, SQL or database name",
-        "mend the file",
-        True,
-        partial(each_question, lambda material, question, seen: question.fault or None),
+        "an item without question, SQL or database name", "mend the file",
+        True, partial(each_question, lambda material, question, seen: question.fault or None),
     ),
     "does-not-run": Check("the gold SQL fails", MEND, True, partial(each_question, failure)),
     "too-slow": Check(
-        "the gold SQL runs longer than --timeout", f"{MEND}, or raise --timeout", True, partial(each_question, slowness)
+        "the gold SQL runs longer than --timeout", f"{MEND}, or raise --timeout",
+        True, partial(each_question, slowness), "rows",
     ),
     "empty": Check(
-        "the gold SQL returns no rows, as do many wrong queries",
-        "check the SQL, and whether its tables hold rows",
-        False,
-        partial(each_question, emptiness),
+        "the gold SQL returns no rows, as do many wrong queries", "check the SQL, and whether its tables hold rows",
+        False, partial(each_question, emptiness), "rows",
     ),
     choices.TIES: Check(
-        "rows tie at the LIMIT: chance decides which are returned",
-        "add a sort key, or ask for all that tie",
-        True,
-        choice(choices.TIES, "rows tie where LIMIT cuts them off"),
+        "rows tie at the LIMIT: chance decides which are returned", "add a sort key, or ask for all that tie",
+        True, choice(choices.TIES, "rows tie where LIMIT cuts them off"), "rows",
     ),
     choices.TIED_ORDER: Check(
-        "rows tie under ORDER BY: chance decides their order, which the benchmark's rule compares",
-        "add a sort key",
-        True,
-        choice(choices.TIED_ORDER, "rows tie under ORDER BY"),
+        "rows tie under ORDER BY: chance decides their order, which the benchmark's rule compares", "add a sort key",
+        True, choice(choices.TIED_ORDER, "rows tie under ORDER BY"), "rows",
     ),
     choices.UNORDERED: Check(
-        "LIMIT without ORDER BY: chance decides which rows are returned",
-        "add ORDER BY",
-        True,
-        choice(choices.UNORDERED, "LIMIT without ORDER BY drops rows"),
+        "LIMIT without ORDER BY: chance decides which rows are returned", "add ORDER BY",
+        True, choice(choices.UNORDERED, "LIMIT without ORDER BY drops rows"), "rows",
     ),
     choices.BARE: Check(
-        "a column that is neither grouped nor aggregated has several values in a group",
-        "group by it or aggregate it",
-        True,
-        choice(choices.BARE, "a bare column has several values in a group"),
+        "a column that is neither grouped nor aggregated has several values in a group", "group by it or aggregate it",
+        True, choice(choices.BARE, "a bare column has several values in a group"), "rows",
     ),
     choices.NULLS: Check(
-        "ORDER BY ... LIMIT returns rows whose key is NULL, which SQLite sorts first",
-        "add IS NOT NULL, or NULLS LAST",
-        True,
-        choice(choices.NULLS, "rows whose key is NULL come first"),
+        "ORDER BY ... LIMIT returns rows whose key is NULL, which SQLite sorts first", "add IS NOT NULL, or NULLS LAST",
+        True, choice(choices.NULLS, "rows whose key is NULL come first"), "rows",
     ),
     "clock": Check(
-        "the gold SQL reads the clock or random numbers", "write the date as a literal", True,
-        partial(each_question, clock),
+        "the gold SQL reads the clock or random numbers", "write the date as a literal",
+        True, partial(each_question, clock),
     ),
-    duplicates.SAME_QUESTION: Check(
-        "the words of a training question", "drop one of the two", False, duplicate
-    ),
-    duplicates.NEAR_QUESTION: Check(
-        "nearly the words of a training question", "drop one of the two", False, duplicate
-    ),
-    duplicates.SAME_SQL: Check(
-        "the gold SQL of a training question on the same database", "drop one of the two", False, duplicate
-    ),
+    duplicates.SAME_QUESTION: Check("the words of a training question", DROP, False, duplicate, TRAIN),
+    duplicates.NEAR_QUESTION: Check("nearly the words of a training question", DROP, False, duplicate, TRAIN),
+    duplicates.SAME_SQL: Check("the SQL of a training question on its database", DROP, False, duplicate, TRAIN),
     "no-schema-word": Check(
         "no word of the question or its evidence is in the schema's names and comments",
         "check db_id, or add plain names to tables.json",
-        False,
-        without_schema_words,
+        False, without_schema_words,
     ),
-    "unused-database": Check("a database of which nothing is asked", "nothing", False, unused_databases),
+    "unused-database": Check(
+        "a database of which nothing is asked", "ask something, or remove it", False, unused_databases, "all splits",
+    ),
 }  # fmt: skip
 MISLEADING = tuple(name for name, check in CHECKS.items() if check.misleads)
 

@@ -115,7 +115,12 @@ def gather(
         if not db_ids:
             continue
         paths = find_databases(benchmark, split, data, db_ids, list(databases), "skip")
-        found = {**paths, **found}
+        if other := sorted(db_id for db_id in paths if not paths[db_id].samefile(found.get(db_id, paths[db_id]))):
+            raise InputError(
+                f"{', '.join(other)}: split {split} has another database of this name than the splits before; "
+                "look at the splits one by one, with --splits"
+            )
+        found |= paths
         partial = not find_split(benchmark, split).tables_required
         path = find_tables(benchmark, split, data, tables)
         described = read_tables(path, Damage("skip"), partial) if path else {}

@@ -91,9 +91,9 @@ def run_gold(sandbox: Sandbox, benchmark: str, database: Path | None, tables: Ta
     """The job of one gold query: whether it runs, and how many rows it gives. Raises QueryError if it fails."""
     sql = comparison_rule(benchmark).normalize(query)
     normalised = normalise_sql(query, tables)[0]
+    sandbox.begin_stage("gold")
     if database is None:
         return Observation(compile_error(sql, tables), executed=False, normalised=normalised)
-    sandbox.begin_stage("gold")
     return Observation(None, True, len(sandbox.rows(database, sql)), normalised)
 
 

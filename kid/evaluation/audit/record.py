@@ -21,6 +21,17 @@ def counts(findings: Sequence[Finding]) -> dict[str, Counter[str | None]]:
     return found
 
 
+def was_looked_for(material: Material, kind: str, split: str) -> bool:
+    """Whether a check could find anything in a split."""
+    needs = CHECKS[kind].needs
+    if needs == "rows":
+        seen = map(material.observation, material.splits[split])
+        return any(observation and observation.executed for observation in seen)
+    if needs == TRAIN:
+        return split in material.duplicates
+    return needs != "all splits" or material.complete
+
+
 def some(names: Collection[str]) -> str:
     """The first names of many, and how many there are."""
     shown = ", ".join(list(names)[:SHOWN])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from helpers.databases import make_database
 from helpers.planted_faults import PLANTED, write_planted
 
 from kid.errors import InputError
 from kid.evaluation.audit.checks import CHECKS, find_all
 from kid.evaluation.audit.material import gather, splits_there
-from kid.evaluation.audit.record import audit_record, not_looked_at, reasons_to_exclude
+from kid.evaluation.audit.record import audit_record, not_looked_at, reasons_to_exclude, was_looked_for
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +85,32 @@ def test_splits_are_those_whose_files_are_there(tmp_path):
         splits_there("jsonl", tmp_path)
     (tmp_path / "dev.jsonl").write_text("{}")
     assert splits_there("jsonl", tmp_path) == ["dev"]
+
+
+def test_a_check_that_could_not_look_is_told_from_one_that_found_nothing(material):
+    looked = {split: [was_looked_for(material, kind, split) for kind in CHECKS] for split in ("train", "dev")}
+    assert all(looked["dev"])
+    assert [kind for kind, there in zip(CHECKS, looked["train"], strict=True) if not there] == [
+        "same-question",
+        "near-question",
+        "same-sql",
+    ]
+    without = replace(material, splits={"dev": material.splits["dev"]}, complete=False, seen={})
+    assert [kind for kind in CHECKS if was_looked_for(without, kind, "dev")] == [
+        "damaged",
+        "does-not-run",
+        "clock",
+        "no-schema-word",
+    ]
+
+
+def test_two_databases_of_one_name_are_refused(tmp_path):
+    """Splits with folders of their own may have a database that another split knows by the same name."""
+    for split in ("train", "dev"):
+        (tmp_path / split).mkdir()
+        make_database(tmp_path / split / f"{split}_databases" / "pets" / "pets.sqlite")
+        (tmp_path / split / f"{split}.json").write_text('[{"db_id": "pets", "question": "All?", "SQL": "SELECT 1"}]')
+        (tmp_path / split / f"{split}_tables.json").write_text("[]")
+    with pytest.raises(InputError, match="pets: split dev has another database of this name than the splits before"):
+        gather("bird", tmp_path, None, workers=1, seconds=5)
+    assert splits_there("bird", tmp_path) == ["train", "dev"]
