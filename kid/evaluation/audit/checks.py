@@ -130,15 +130,15 @@ def unused_databases(material: Material, kind: str) -> Iterator[Finding]:
         yield Finding(kind, None, None, db_id, "no question is asked of it")
 
 
-MEND, DROP = "mend or leave out", "drop one of the two"
+CORRECT, DROP = "correct it or exclude it", "drop one of the two"
 CHECKS: dict[str, Check] = {
     "damaged": Check(
-        "an item without question, SQL or database name", "mend the file",
+        "an item without question, SQL or database name", "correct the file",
         True, partial(each_question, lambda material, question, seen: question.fault or None),
     ),
-    "does-not-run": Check("the gold SQL fails", MEND, True, partial(each_question, failure)),
+    "does-not-run": Check("the gold SQL fails", CORRECT, True, partial(each_question, failure)),
     "too-slow": Check(
-        "the gold SQL runs longer than --timeout", f"{MEND}, or raise --timeout",
+        "the gold SQL runs longer than --timeout", f"{CORRECT}, or raise --timeout",
         True, partial(each_question, slowness), "rows",
     ),
     "empty": Check(

@@ -38,7 +38,7 @@ def test_from_the_audit_to_a_score_without_the_questions_found(tmp_path):
     done = run("audit.py", *data, "--json", audit, "--exclude", exclude, "--workers", 1)
     assert done.returncode == 0, done.stderr
     assert (
-        "does-not-run: the gold SQL fails; mend or leave out. The first: dev 1 (concert), no such column: x"
+        "does-not-run: the gold SQL fails; correct it or exclude it. The first: dev 1 (concert), no such column: x"
         in done.stdout
     )
     assert f"{exclude} leaves out 2 questions" in done.stdout
