@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from kid.data.questions import Question
 from kid.evaluation.audit.choices import TIED_ORDER, TIES, choice_queries, has_rows_of_extreme, parse_gold
-from kid.evaluation.execution import run_jobs
+from kid.evaluation.execution import Outcome, run_jobs
 from kid.evaluation.execution_accuracy import comparison_rule
 from kid.evaluation.worker import Limits, QueryError, Sandbox
 from kid.progress import progress_bar
@@ -79,7 +79,9 @@ def observe(
     return seen
 
 
-def run_with_bar(function: Callable, jobs: Sequence[tuple], workers: int, limits: Limits, title: str):
+def run_with_bar(
+    function: Callable, jobs: Sequence[tuple], workers: int, limits: Limits, title: str
+) -> Iterator[tuple[int, Outcome]]:
     """(index, outcome) of each job as they finish."""
     with progress_bar(title, "query", len(jobs)) as bar:
         for outcome in run_jobs(function, jobs, workers, limits):

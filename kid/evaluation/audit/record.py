@@ -89,7 +89,7 @@ def audit_record(benchmark: str, material: Material, findings: Sequence[Finding]
         "seconds": material.seconds,
         "splits": {split: len(questions) for split, questions in material.splits.items()},
         "counts": {
-            kind: {str(split): count for split, count in found.items()} for kind, found in counts(findings).items()
+            kind: {split or "all": count for split, count in found.items()} for kind, found in counts(findings).items()
         },
         "findings": [vars(finding) for finding in findings],
         "not_looked_at": not_looked_at(material),
