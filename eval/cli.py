@@ -26,12 +26,18 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
             group.add_argument(flag(name), default=FIELDS[name].default, required=name == "data", help=text)
 
 
-def add_question_flags(parser: argparse.ArgumentParser) -> None:
-    """Which questions, and where their databases lie: for scripts that make no prompts."""
+def add_question_flags(parser: argparse.ArgumentParser, several_splits: bool = False) -> None:
+    """Which questions, and where their databases lie: for scripts that make no prompts.
+
+    several_splits: `--splits` in place of `--split`; None is all whose files are there.
+    """
     parser.add_argument("--benchmark", required=True, help=f"one of {', '.join(BENCHMARKS)}")
     parser.add_argument("--data", required=True, metavar="DIR", help="the benchmark's folder")
     splits = "; ".join(f"{name}: {', '.join(benchmark.splits)}" for name, benchmark in BENCHMARKS.items())
-    parser.add_argument("--split", default="dev", help=f"which questions (default: dev); {splits}")
+    if several_splits:
+        parser.add_argument("--splits", nargs="+", metavar="S", help=f"default: all that are there; {splits}")
+    else:
+        parser.add_argument("--split", default="dev", help=f"which questions (default: dev); {splits}")
     parser.add_argument("--questions", metavar="FILE", help="questions of the split, instead of the file in DIR")
     tables_help = "schemas instead of DIR's tables.json (scoring does without)"
     parser.add_argument("--tables", metavar="FILE", help=tables_help)

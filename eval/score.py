@@ -13,6 +13,7 @@ from rich.table import Table
 
 from kid.console import Console
 from kid.data.database import check_not_in_use
+from kid.data.exclusion import exclusion_remark, read_exclusion
 from kid.data.faults import Damage
 from kid.data.questions import Question, check_gold_sql, find_databases, load_questions
 from kid.errors import InputError, OneLineParser, run_script
@@ -81,6 +82,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--metrics", choices=METRICS, nargs="+", default=[], help=metrics_help)
     evidence_help = "noted in the JSON: whether prompts had evidence (default: what eval/predict.py noted)"
     parser.add_argument("--evidence", choices=("yes", "no"), help=evidence_help)
+    exclude_help = "leave out the questions that this file of eval/audit.py --exclude names; preds.sql has all the same"
+    parser.add_argument("--exclude", metavar="FILE", type=Path, help=exclude_help)
     parser.add_argument("--workers", metavar="N", type=int, default=default_workers(), help="default: number of cores")
     timeout_help = "seconds each query may take (default: 60); of bird, gold and prediction in sum (default: 30)"
     parser.add_argument("--timeout", metavar="S", type=float, help=timeout_help)
@@ -260,6 +263,9 @@ def main() -> None:
         check_not_in_use(path)
     suites = None if check_gold_kinds(questions, arguments) else find_suites(arguments.test_suite, databases, db_ids)
     read = read_predictions(arguments.predictions, len(questions), [question.db_id for question in questions])
+    left_out = read_exclusion(arguments.exclude, benchmark, split, questions) if arguments.exclude else {}
+    places = [place for place, question in enumerate(questions) if question.index not in left_out]
+    questions, read = [questions[place] for place in places], read.of(places)
     predictions = read.queries
     samples = load_samples(arguments.predictions, len(questions)) if arguments.vote else []
     for flag in ("json", "failures"):
@@ -294,6 +300,9 @@ def main() -> None:
     record = score_record(benchmark, split, evidence, questions, predictions, ex, ts, further)
     if keep:
         record["keep_distinct"] = True
+    if arguments.exclude:
+        record["excluded"] = {str(index): kinds for index, kinds in left_out.items()}
+        print(exclusion_remark(arguments.exclude, left_out))
     if without_suite:
         record["ts_is_ex"] = without_suite
     of_samples: list[Verdict] = []

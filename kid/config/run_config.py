@@ -88,6 +88,10 @@ class RunConfig:
         "error", "questions, schemas and databases that cannot be read: error, or skip (left out, counted and named)",
         group=DATA, affects="prompts, prediction, scores", choices=("error", "skip"),
     )
+    exclude: str | None = option(
+        None, "file of training questions to leave out, made by eval/audit.py --exclude; they are counted",
+        group=DATA, affects="paths, training",
+    )
     evidence: bool = option(
         True, "write BIRD's external knowledge before the question",
         group=DATA, affects="prompts, prediction, card",

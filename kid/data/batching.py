@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import datasets
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from kid.config.run_config import RunConfig
+from kid.data.exclusion import exclusion_remark, read_exclusion
 from kid.data.prepare import Prepared, prepare
 from kid.data.questions import check_gold_sql
 from kid.data.sharing import shared_prefixes
@@ -169,6 +171,16 @@ def filter_long_outputs(prepared: Prepared, limit: int) -> tuple[list[str], list
     return [f"{over} outputs over {limit} tokens left out"] if over else [], kept
 
 
+def filter_excluded(prepared: Prepared, config: RunConfig, rows: list[int]) -> tuple[list[str], list[int]]:
+    """A remark on the training questions that `config.exclude` names (no file: []), and the rows of the others."""
+    if not config.exclude:
+        return [], rows
+    path, indices = Path(config.exclude), prepared.rows["index"]
+    named = read_exclusion(path, config.benchmark, "train", prepared.questions)
+    left_out = {indices[row]: named[indices[row]] for row in rows if indices[row] in named}
+    return [exclusion_remark(path, left_out)], [row for row in rows if indices[row] not in named]
+
+
 def load_dataset(
     config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast, max_samples: int | None = None
 ) -> Dataset:
@@ -194,6 +206,11 @@ def load_dataset(
         )
     if not kept:
         raise InputError(f"--max-completion-length {config.max_completion_length} leaves no {split} sample; raise it")
+    if split == "train":
+        excluded, kept = filter_excluded(prepared, config, kept)
+        remarks += excluded
+        if not kept:
+            raise InputError(f"--exclude {config.exclude} leaves no sample that can be used; leave out fewer questions")
     remarks += prepared.remarks()
     kept = kept[:: -(-len(kept) // max_samples)] if max_samples else kept
     rows = prepared.rows.select(kept)

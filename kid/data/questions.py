@@ -163,6 +163,18 @@ def find_tables(benchmark: str, split: str, data: Path | str, tables: Path | str
     return None
 
 
+def database_roots(
+    benchmark: str, split: str, data: Path | str, databases: tuple[str, ...] | list[str] = ()
+) -> list[Path]:
+    """The folders that hold a split's databases: `databases`, or those of the benchmark table."""
+    if databases:
+        return [Path(root) for root in databases]
+    row = find_split(benchmark, split)
+    folders = dict.fromkeys([*split_folders(row, data), Path(data)])
+    roots = [folder / name for folder in folders for name in row.databases]
+    return [root for root in roots if root.is_dir()] or roots
+
+
 def find_databases(
     benchmark: str,
     split: str,
@@ -182,12 +194,7 @@ def find_databases(
     Raises:
         InputError: some db_ids are in no root; the message names them all.
     """
-    row = find_split(benchmark, split)
-    roots = [Path(root) for root in databases]
-    if not roots:
-        folders = dict.fromkeys([*split_folders(row, data), Path(data)])
-        roots = [folder / name for folder in folders for name in row.databases]
-        roots = [root for root in roots if root.is_dir()] or roots
+    roots = database_roots(benchmark, split, data, databases)
     found: dict[str, Path] = {}
     for db_id in dict.fromkeys(db_ids):
         if name_fault(db_id):  # `..` is no database of a root, whatever lies there

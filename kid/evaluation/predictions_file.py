@@ -30,6 +30,11 @@ class Predictions(NamedTuple):
         """The queries, with an empty one, which is wrong, for each that cannot be run."""
         return ["" if place in self.faults else query for place, query in enumerate(self.queries)]
 
+    def of(self, places: Sequence[int]) -> Predictions:
+        """Those of the questions at these places alone."""
+        faults = {new: self.faults[old] for new, old in enumerate(places) if old in self.faults}
+        return Predictions([self.queries[place] for place in places], faults)
+
     def warning(self) -> str | None:
         """A line that counts and names those that cannot be run; None if all can."""
         count = f"{len(self.faults)} of {len(self.queries)} predictions count as wrong"

@@ -102,6 +102,8 @@ def read_scores(folder: Path, config: RunConfig, remarks: list[str]) -> dict[Sco
         if score is None:
             remarks.append(f"{path} was left out: {reason}")
             continue
+        if isinstance(left_out := content.get("excluded"), dict):
+            remarks.append(f"{path} is of {score.n} questions; --exclude left out {len(left_out)}")
         other = scores.get(score.column, score)
         better, worse = (score, other) if preference(score) > preference(other) else (other, score)
         if other is not score:

@@ -29,6 +29,20 @@ def compile_query(query: str, tables: Mapping[str, Sequence[str]]) -> list[tuple
         return None
 
 
+def compile_error(query: str, tables: Mapping[str, Sequence[str]]) -> str | None:
+    """Why a query does not compile on a schema's empty tables, in SQLite's words; None if it does. Nothing is run.
+
+    Args:
+        tables: the schema: name of a table -> names of its columns.
+    """
+    connection = empty_tables(tuple((table, tuple(columns)) for table, columns in tables.items()))
+    try:
+        connection.execute("EXPLAIN " + query)
+    except COMPILE_ERRORS as error:
+        return str(error)
+    return None
+
+
 @lru_cache(maxsize=8)
 def empty_tables(tables: TableNames) -> sqlite3.Connection:
     """An in-memory database that may only be read, with those of the tables that SQLite lets one create."""

@@ -6,12 +6,17 @@ prediction.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from sqlglot import exp
 
-from kid.evaluation.suites.neighbours import AGGREGATES, EXTREMES, Columns, tables_in_scope, to_sql
+from kid.evaluation.suites.neighbours import AGGREGATES, EXTREMES, tables_in_scope, to_sql
+
+# The columns of each table; names are lower-cased.
+ColumnNames = Mapping[str, Collection[str]]
 
 
-def extreme_queries(tree: exp.Query, columns: Columns) -> tuple[str, str] | None:
+def extreme_queries(tree: exp.Query, columns: ColumnNames) -> tuple[str, str] | None:
     """The query with every such choice resolved to the smallest, and to the largest, values that it outputs.
 
     If both give the same result, so does every other choice. Breaking ties by the output columns is enough: rows that
@@ -31,7 +36,7 @@ def extreme_queries(tree: exp.Query, columns: Columns) -> tuple[str, str] | None
     return None if queries[0] == queries[1] else queries
 
 
-def break_ties(query: exp.Query, columns: Columns, descending: bool) -> None:
+def break_ties(query: exp.Query, columns: ColumnNames, descending: bool) -> None:
     """Order rows that ORDER BY leaves tied by the output columns."""
     order = query.args.get("order") or exp.Order(expressions=[])
     for position in range(1, count_output_columns(query, columns) + 1):
@@ -40,7 +45,7 @@ def break_ties(query: exp.Query, columns: Columns, descending: bool) -> None:
     query.set("order", order)
 
 
-def count_output_columns(query: exp.Query, columns: Columns) -> int:
+def count_output_columns(query: exp.Query, columns: ColumnNames) -> int:
     """The number of columns that a query outputs."""
     count = 0
     for item in query.selects:
@@ -53,26 +58,40 @@ def count_output_columns(query: exp.Query, columns: Columns) -> int:
     return count
 
 
-def aggregate_bare_columns(select: exp.Select, extreme: str) -> None:
-    """Wrap columns that are neither grouped by nor aggregated in `extreme`: "MIN" or "MAX"."""
+def takes_row_of_extreme(select: exp.Select) -> bool:
+    """Whether bare columns come from the row that has the SELECT list's single MIN or MAX, as SQLite documents."""
+    aggregates = aggregates_of(select)
+    return len(aggregates) == 1 and aggregates[0] in EXTREMES
+
+
+def aggregates_of(select: exp.Select) -> list[str]:
     calls = [node for part in select.expressions for node in part.find_all(exp.Anonymous)]
-    aggregates = [node.name.upper() for node in calls if node.name.upper() in AGGREGATES]
+    return [node.name.upper() for node in calls if node.name.upper() in AGGREGATES]
+
+
+def bare_columns(select: exp.Select) -> list[exp.Column]:
+    """The columns of a SELECT with groups or aggregates that are neither grouped by nor aggregated."""
     group = select.args.get("group")
-    if not group and not aggregates:
-        return
-    # With a single MIN or MAX, SQLite takes bare columns from the row that has it.
-    if len(aggregates) == 1 and aggregates[0] in EXTREMES:
-        return
+    if not group and not aggregates_of(select):
+        return []
     # Aliases of the SELECT list are not columns of a group's rows.
     not_bare = {node.name.lower() for node in (group.expressions if group else ())}
     not_bare |= {item.alias.lower() for item in select.expressions if isinstance(item, exp.Alias)}
     having, order = select.args.get("having"), select.args.get("order")
+    found = []
     for part in filter(None, (*select.expressions, having, order)):
-        for node in list(part.find_all(exp.Column)):
+        for node in part.find_all(exp.Column):
             inside = node.find_ancestor(exp.Anonymous, exp.Select)
             aggregated = isinstance(inside, exp.Anonymous) and inside.name.upper() in AGGREGATES
             own = node.find_ancestor(exp.Select) is select
             if own and not aggregated and not node.is_star and node.name.lower() not in not_bare:
-                wrapped = exp.Anonymous(this=extreme, expressions=[node.copy()])
-                # The column keeps its name, by which an outer query may refer to it.
-                node.replace(exp.alias_(wrapped, node.name, quoted=True) if node.parent is select else wrapped)
+                found.append(node)
+    return found
+
+
+def aggregate_bare_columns(select: exp.Select, extreme: str) -> None:
+    """Wrap columns that are neither grouped by nor aggregated in `extreme`: "MIN" or "MAX"."""
+    for node in [] if takes_row_of_extreme(select) else bare_columns(select):
+        wrapped = exp.Anonymous(this=extreme, expressions=[node.copy()])
+        # The column keeps its name, by which an outer query may refer to it.
+        node.replace(exp.alias_(wrapped, node.name, quoted=True) if node.parent is select else wrapped)

@@ -1,0 +1,117 @@
+"""Look at a benchmark, or at your own data, before anybody trains on it or is judged by it: faults of its questions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from cli import add_question_flags
+from rich.table import Table
+
+from kid.console import Console
+from kid.data.exclusion import exclusion_record
+from kid.errors import InputError, OneLineParser, run_script
+from kid.evaluation.audit.checks import CHECKS, MISLEADING, Finding, find_all
+from kid.evaluation.audit.material import Material, gather
+from kid.evaluation.audit.record import (
+    audit_record,
+    counts,
+    describe,
+    not_looked_at,
+    reasons_to_exclude,
+    was_looked_for,
+)
+from kid.evaluation.execution import default_workers
+from kid.evaluation.execution_accuracy import comparison_rule
+from kid.files import check_writable, write_atomically
+
+EXAMPLE = """\
+examples:
+  python eval/audit.py --benchmark spider --data spider/ --json audit.json
+  python eval/audit.py --benchmark jsonl --data mine/ --exclude exclude.json
+  python eval/audit.py --benchmark bird --data bird/ --splits train --exclude exclude.json \\
+      --exclude-kinds does-not-run too-slow
+
+  eval/score.py and train/*.py take the file with their own --exclude: they leave its questions out and say how many.
+  Gold SQL runs read-only, in processes that are killed at --timeout. docs/data.md says what each check finds.
+"""
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_question_flags(parser, several_splits=True)
+    parser.add_argument("--workers", metavar="N", type=int, default=default_workers(), help="default: number of cores")
+    timeout_help = "seconds each gold query may take (default: those of scoring, spider 60, bird 30)"
+    parser.add_argument("--timeout", metavar="S", type=float, help=timeout_help)
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write every finding to this file")
+    exclude_help = "write the questions to leave out to this file, for --exclude of training and scoring"
+    parser.add_argument("--exclude", metavar="FILE", type=Path, help=exclude_help)
+    kinds_help = f"findings for which --exclude names a question (default: {' '.join(MISLEADING)}); any of the table"
+    parser.add_argument("--exclude-kinds", metavar="KIND", nargs="+", choices=CHECKS, help=kinds_help)
+    arguments = parser.parse_args()
+    if arguments.exclude_kinds and not arguments.exclude:
+        raise InputError("--exclude-kinds needs --exclude FILE")
+    if arguments.questions and len(arguments.splits or ()) != 1:
+        raise InputError("--questions is the file of one split; name it with --splits")
+    rule = comparison_rule(arguments.benchmark)
+    arguments.timeout = rule.seconds if arguments.timeout is None else arguments.timeout
+    for name in ("workers", "timeout"):
+        value = getattr(arguments, name)
+        if not 0 < value < float("inf"):
+            raise InputError(f"--{name} {value} is out of range; give a number above 0")
+    for name in ("json", "exclude"):
+        if path := getattr(arguments, name):
+            if path.is_dir():
+                raise InputError(f"--{name} {path} is a folder; name a file")
+            check_writable(path.parent, f"--{name}")
+    return arguments
+
+
+def show(console: Console, material: Material, findings: list[Finding]) -> None:
+    """Print the counts by check and split, an example and advice for each kind found, and what was not looked at."""
+    table = Table(title="findings", title_justify="left")
+    table.add_column("check")
+    for split in material.splits:
+        table.add_column(split, justify="right")
+    by_kind = counts(findings)
+    table.add_row("(questions)", *(str(len(questions)) for questions in material.splits.values()))
+    for kind, found in by_kind.items():
+        looked = [was_looked_for(material, kind, split) for split in material.splits]
+        numbers = [found[None if CHECKS[kind].needs == "all splits" else split] for split in material.splits]
+        cells = [str(number) if there else "-" for number, there in zip(numbers, looked, strict=True)]
+        # Databases are counted once, questions in each split.
+        table.add_row(kind, *(cells[:1] if CHECKS[kind].needs == "all splits" else cells))
+    console.print(table)
+    examples = {finding.kind: finding for finding in reversed(findings)}
+    for kind in filter(examples.get, CHECKS):
+        first = examples[kind]
+        where = f"{first.split} {first.index} ({first.db_id})" if first.split else first.db_id
+        line = f"{kind}: {CHECKS[kind].meaning}; {CHECKS[kind].advice}. The first: {where}, {first.detail}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in map(describe, not_looked_at(material)):
+        console.print(f"not looked at: {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    benchmark = arguments.benchmark
+    material = gather(
+        benchmark, arguments.data, arguments.splits, arguments.workers, arguments.timeout,
+        arguments.questions, arguments.tables, arguments.databases,
+    )  # fmt: skip
+    findings = find_all(material)
+    show(Console(), material, findings)
+    if arguments.json:
+        write_atomically(arguments.json, json.dumps(audit_record(benchmark, material, findings), indent=1) + "\n")
+    if arguments.exclude:
+        reasons = reasons_to_exclude(findings, arguments.exclude_kinds or MISLEADING)
+        record = exclusion_record(benchmark, material.splits, reasons)
+        write_atomically(arguments.exclude, json.dumps(record, indent=1) + "\n")
+        print(f"{arguments.exclude} leaves out {len(reasons)} questions; give it to train/*.py and eval/score.py")
+
+
+if __name__ == "__main__":
+    run_script(main)

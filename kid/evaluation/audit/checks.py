@@ -1,0 +1,189 @@
+"""The checks of an audit as a table: what each looks for, what that means, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from rapidfuzz import fuzz, process
+
+from kid.data.annotation import question_with_evidence
+from kid.data.questions import Question
+from kid.data.schema import Schema
+from kid.data.schema_filter import MIN_SIMILARITY, split_words
+from kid.data.words import fold, stem
+from kid.evaluation.audit import choices, duplicates
+from kid.evaluation.audit.material import TRAIN, Material
+from kid.evaluation.audit.observations import Observation
+from kid.evaluation.gold_cache import depends_on_chance
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding: its check, where it is, and what was found. Of a database that no question uses, index is None."""
+
+    kind: str
+    split: str | None
+    index: int | None
+    db_id: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    meaning: what is true of a question that has it.
+    advice: what to do about it.
+    misleads: whether it makes a verdict or a label wrong; such questions are left out unless other kinds are named.
+    find: all findings of this kind.
+    needs: what it cannot do without: "rows" of gold queries, hence databases; "train", to compare with; "all splits".
+    """
+
+    meaning: str
+    advice: str
+    misleads: bool
+    find: Callable[[Material, str], Iterator[Finding]]
+    needs: str = ""
+
+
+def each_question(
+    says: Callable[[Material, Question, Observation | None], str | None], material: Material, kind: str
+) -> Iterator[Finding]:
+    """A finding for each question of which `says` returns what is wrong."""
+    for split, questions in material.splits.items():
+        for question in questions:
+            if detail := says(material, question, material.observation(question)):
+                yield Finding(kind, split, question.index, question.db_id, detail)
+
+
+def failure(material: Material, question: Question, seen: Observation | None) -> str | None:
+    if seen is None or seen.error in (None, "timeout"):
+        return None
+    return seen.error if seen.executed else f"{seen.error} (compiled on empty tables: the database is not there)"
+
+
+def slowness(material: Material, question: Question, seen: Observation | None) -> str | None:
+    return f"takes more than {material.seconds:g} s" if seen and seen.error == "timeout" else None
+
+
+def emptiness(material: Material, question: Question, seen: Observation | None) -> str | None:
+    return "returns no rows" if seen and seen.rows == 0 else None
+
+
+def clock(material: Material, question: Question, seen: Observation | None) -> str | None:
+    reads = not question.fault and not question.prompt and depends_on_chance(question.query)
+    return "reads the clock or random numbers" if reads else None
+
+
+def choice(kind: str, detail: str) -> Callable[[Material, str], Iterator[Finding]]:
+    """The check for a kind of chance that `kid.evaluation.audit.observations` has decided by running queries."""
+    return partial(each_question, lambda material, question, seen: detail if seen and kind in seen.choices else None)
+
+
+def duplicate(material: Material, kind: str) -> Iterator[Finding]:
+    """What the other splits have in common with train."""
+    for split, pairs in material.duplicates.items():
+        for found in pairs:
+            if found.kind == kind:
+                same = found.question.db_id == found.other.db_id
+                where = "the same database" if same else f"database {found.other.db_id}"
+                how = f" (similarity {found.similarity} of 100)" if kind == duplicates.NEAR_QUESTION else ""
+                detail = f"like {TRAIN} {found.other.index} on {where}{how}"
+                yield Finding(kind, split, found.question.index, found.question.db_id, detail)
+
+
+def content_words(text: str) -> set[str]:
+    """The words of a name or question that can be shared: more than one letter, no number; in the singular."""
+    return {stem(word) for word in split_words(text) if len(word) > 1 and not word.isdigit()}
+
+
+def schema_words(schema: Schema) -> tuple[list[str], list[str]]:
+    """(words of a schema's names and comments, its names that are not ASCII, which have no blanks to split them at)."""
+    texts = [text for table in schema.tables for text in (table.name, *(c.name for c in table.columns))]
+    texts += [column.comment for table in schema.tables for column in table.columns]
+    return sorted(set().union(*map(content_words, texts))), sorted(
+        {fold(text).casefold() for text in texts if not text.isascii()}
+    )
+
+
+def without_schema_words(material: Material, kind: str) -> Iterator[Finding]:
+    words = {db_id: schema_words(schema) for db_id, schema in material.schemas.items()}
+
+    def says(_: Material, question: Question, __: Observation | None) -> str | None:
+        if question.fault or question.db_id not in words:
+            return None
+        text, (names, unspaced) = question_with_evidence(question, True), words[question.db_id]
+        own = content_words(text)
+        shared = not own.isdisjoint(names) or any(name in fold(text).casefold() for name in unspaced)
+        if shared or process.cdist(list(own), names, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY).any():
+            return None
+        return "shares no word with the schema"
+
+    return each_question(says, material, kind)
+
+
+def unused_databases(material: Material, kind: str) -> Iterator[Finding]:
+    used = {question.db_id for questions in material.splits.values() for question in questions}
+    for db_id in sorted(material.known - used) if material.complete else ():
+        yield Finding(kind, None, None, db_id, "no question is asked of it")
+
+
+CORRECT, DROP = "correct it or exclude it", "drop one of the two"
+CHECKS: dict[str, Check] = {
+    "damaged": Check(
+        "an item without question, SQL or database name", "correct the file",
+        True, partial(each_question, lambda material, question, seen: question.fault or None),
+    ),
+    "does-not-run": Check("the gold SQL fails", CORRECT, True, partial(each_question, failure)),
+    "too-slow": Check(
+        "the gold SQL runs longer than --timeout", f"{CORRECT}, or raise --timeout",
+        True, partial(each_question, slowness), "rows",
+    ),
+    "empty": Check(
+        "the gold SQL returns no rows, as do many wrong queries", "check the SQL, and whether its tables hold rows",
+        False, partial(each_question, emptiness), "rows",
+    ),
+    choices.TIES: Check(
+        "rows tie at the LIMIT: chance decides which are returned", "add a sort key, or ask for all that tie",
+        True, choice(choices.TIES, "rows tie where LIMIT cuts them off"), "rows",
+    ),
+    choices.TIED_ORDER: Check(
+        "rows tie under ORDER BY: chance decides their order, which the benchmark's rule compares", "add a sort key",
+        True, choice(choices.TIED_ORDER, "rows tie under ORDER BY"), "rows",
+    ),
+    choices.UNORDERED: Check(
+        "LIMIT without ORDER BY: chance decides which rows are returned", "add ORDER BY",
+        True, choice(choices.UNORDERED, "LIMIT without ORDER BY drops rows"), "rows",
+    ),
+    choices.BARE: Check(
+        "a column that is neither grouped nor aggregated has several values in a group", "group by it or aggregate it",
+        True, choice(choices.BARE, "a bare column has several values in a group"), "rows",
+    ),
+    choices.NULLS: Check(
+        "ORDER BY ... LIMIT returns rows whose key is NULL, which SQLite sorts first", "add IS NOT NULL, or NULLS LAST",
+        True, choice(choices.NULLS, "rows whose key is NULL come first"), "rows",
+    ),
+    "clock": Check(
+        "the gold SQL reads the clock or random numbers", "write the date as a literal",
+        True, partial(each_question, clock),
+    ),
+    duplicates.SAME_QUESTION: Check("the words of a training question", DROP, False, duplicate, TRAIN),
+    duplicates.NEAR_QUESTION: Check("nearly the words of a training question", DROP, False, duplicate, TRAIN),
+    duplicates.SAME_SQL: Check("the SQL of a training question on its database", DROP, False, duplicate, TRAIN),
+    "no-schema-word": Check(
+        "no word of the question or its evidence is in the schema's names and comments",
+        "check db_id, or add plain names to tables.json",
+        False, without_schema_words,
+    ),
+    "unused-database": Check(
+        "a database of which nothing is asked", "ask something, or remove it", False, unused_databases, "all splits",
+    ),
+}  # fmt: skip
+MISLEADING = tuple(name for name, check in CHECKS.items() if check.misleads)
+
+
+def find_all(material: Material) -> list[Finding]:
+    """All findings, in the order of the table, of the splits, and of the questions."""
+    return [finding for kind, check in CHECKS.items() for finding in check.find(material, kind)]

@@ -1,0 +1,74 @@
+"""What a query's result leaves open: the order of ties, the row of a group, the place of NULL, one kind at a time.
+
+For each kind there are two queries that differ in it alone; every other choice is made the same way in both. If their
+results differ, the gold query's own result depends on that choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlglot import ParseError, TokenError, exp
+from sqlglot.dialects.sqlite import SQLite
+
+from kid.evaluation.suites.chance import (
+    ColumnNames,
+    aggregate_bare_columns,
+    bare_columns,
+    break_ties,
+    takes_row_of_extreme,
+)
+from kid.evaluation.suites.neighbours import to_sql
+from kid.sql.normalise import normalise_sql
+from kid.sql.parsing import PlainParser, lower
+
+TIES, UNORDERED, BARE, NULLS = "tied-limit", "unordered-limit", "bare-column", "null-order"
+TIED_ORDER = "tied-order"  # what `TIES` is called where it changes the order of the rows alone
+
+
+def parse_gold(query: str, tables: Mapping[str, Sequence[str]]) -> exp.Query | None:
+    """The tree of a query, its strings told from names by the schema; None if sqlglot cannot read it."""
+    sql = normalise_sql(query, tables)[0]
+    try:
+        trees = PlainParser(dialect=SQLite).parse(SQLite().tokenize(sql), sql)
+    except (ParseError, TokenError, RecursionError):
+        return None
+    return trees[0] if len(trees) == 1 and isinstance(trees[0], exp.Query) else None
+
+
+def resolved_query(tree: exp.Query, columns: ColumnNames, other: str = "") -> str:
+    """The query with every choice made: the smallest rows of ties, the smallest values of a group, NULL as in SQLite.
+
+    Args:
+        other: the kind of choice that is made the other way round.
+    """
+    copy = tree.copy()
+    for select in list(copy.find_all(exp.Select)):
+        aggregate_bare_columns(select, "MAX" if other == BARE else "MIN")
+    for query in list(copy.find_all(exp.Query)):
+        order, limit = query.args.get("order"), query.args.get("limit")
+        for key in order.expressions if order and limit and other == NULLS else ():
+            if not key.args.get("desc"):  # ascending keys alone have NULL first: the "smallest" may be a missing value
+                key.set("nulls_first", False)
+        if order or limit:
+            break_ties(query, columns, descending=other == (TIES if order else UNORDERED))
+    return to_sql(copy)
+
+
+def choice_queries(tree: exp.Query, tables: Mapping[str, Sequence[str]]) -> tuple[str, dict[str, str]]:
+    """The query with every choice made, and by kind the same query with that choice made the other way round.
+
+    Only the kinds that occur in the query are there.
+
+    Args:
+        tables: the schema: name of a table -> names of its columns.
+    """
+    columns = {lower(table): names for table, names in tables.items()}
+    first = resolved_query(tree, columns)
+    others = {kind: resolved_query(tree, columns, kind) for kind in (TIES, UNORDERED, BARE, NULLS)}
+    return first, {kind: query for kind, query in others.items() if query != first}
+
+
+def has_rows_of_extreme(tree: exp.Query) -> bool:
+    """Whether a bare column stands beside a single MIN or MAX: if several rows have it, SQLite takes any of them."""
+    return any(takes_row_of_extreme(select) and bare_columns(select) for select in tree.find_all(exp.Select))

@@ -1,0 +1,146 @@
+"""What an audit looks at: questions, schemas, databases, and what running the gold queries showed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kid.config.benchmarks import find_benchmark, find_split
+from kid.data.database import DamagedDatabaseError, check_not_in_use
+from kid.data.faults import Damage
+from kid.data.questions import (
+    Question,
+    database_roots,
+    find_databases,
+    find_tables,
+    load_questions,
+    split_folders,
+)
+from kid.data.schema import Schema, read_tables
+from kid.data.sqlite_schema import read_database
+from kid.errors import InputError
+from kid.evaluation.audit.duplicates import Duplicate, find_duplicates
+from kid.evaluation.audit.observations import Observation, observe
+
+TRAIN = "train"  # the split with which the others are compared
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that the checks read.
+
+    splits: the questions by split, damaged ones with their fault.
+    complete: whether these are all splits whose files are there.
+    schemas: by db_id, as far as tables.json or a database gives one.
+    databases: the SQLite file of each db_id of the questions that has one.
+    known: every db_id that has a schema or a database, whether or not a question is asked of it.
+    seen: (db_id, gold query) -> what is known of it.
+    seconds: what each query might take.
+    workers: processes, or threads.
+    """
+
+    splits: Mapping[str, Sequence[Question]]
+    complete: bool
+    schemas: Mapping[str, Schema]
+    databases: Mapping[str, Path]
+    known: frozenset[str]
+    seen: Mapping[tuple[str, str], Observation]
+    seconds: float
+    workers: int
+
+    def observation(self, question: Question) -> Observation | None:
+        return self.seen.get((question.db_id, question.query))
+
+    @cached_property
+    def duplicates(self) -> dict[str, list[Duplicate]]:
+        """What each other split has in common with train; empty without train."""
+
+        def normalised(question: Question) -> str:
+            seen = self.observation(question)
+            return seen.normalised if seen else ""
+
+        train = self.splits.get(TRAIN, ())
+        others = {split: questions for split, questions in self.splits.items() if split != TRAIN and train}
+        return {
+            split: list(find_duplicates(questions, train, normalised, f"{split} and {TRAIN}", self.workers))
+            for split, questions in others.items()
+        }
+
+
+def splits_there(benchmark: str, data: Path | str) -> list[str]:
+    """The benchmark's splits whose question files are in the data folder. Raises InputError if there is none."""
+    rows = find_benchmark(benchmark).splits
+    found = [
+        name
+        for name, row in rows.items()
+        if any((folder / row.questions[0]).is_file() for folder in split_folders(row, data))
+    ]
+    if not found:
+        files = sorted({row.questions[0] for row in rows.values()})
+        raise InputError(f"--data {data} holds none of {', '.join(files)}; give the folder of benchmark {benchmark}")
+    return found
+
+
+def gather(
+    benchmark: str,
+    data: Path | str,
+    splits: Sequence[str] | None,
+    workers: int,
+    seconds: float,
+    questions: Path | str | None = None,
+    tables: Path | str | None = None,
+    databases: Sequence[str] = (),
+) -> Material:
+    """Read the splits and run their gold queries; nothing that is damaged or absent ends it.
+
+    Args:
+        splits: None: all whose files are there.
+        questions: a file instead of the split's own; for one split.
+        tables, databases: instead of those in the data folder.
+
+    Raises:
+        InputError: files of a split are missing, a file has another format, or a database is being written.
+        RunError: a database cannot be read any more.
+    """
+    there = splits_there(benchmark, data) if splits is None else list(dict.fromkeys(splits))
+    asked: dict[str, list[Question]] = {}
+    schemas: dict[str, Schema] = {}
+    found: dict[str, Path] = {}
+    known: set[str] = set()
+    for split in there:
+        asked[split] = load_questions(benchmark, split, data, questions, Damage("skip"))
+        db_ids = [question.db_id for question in asked[split] if question.db_id and not question.fault]
+        if not db_ids:
+            continue
+        paths = find_databases(benchmark, split, data, db_ids, list(databases), "skip")
+        if other := sorted(db_id for db_id in paths if not paths[db_id].samefile(found.get(db_id, paths[db_id]))):
+            raise InputError(
+                f"{', '.join(other)}: split {split} has another database of this name than the splits before; "
+                "look at the splits one by one, with --splits"
+            )
+        found |= paths
+        partial = not find_split(benchmark, split).tables_required
+        path = find_tables(benchmark, split, data, tables)
+        described = read_tables(path, Damage("skip"), partial) if path else {}
+        schemas = {**{db_id: schema for db_id, schema in described.items() if schema}, **schemas}
+        known |= described.keys() | paths.keys()
+        known |= {
+            file.stem
+            for root in database_roots(benchmark, split, data, list(databases))
+            for file in root.glob("*/*.sqlite")
+            if file.stem == file.parent.name
+        }
+        for db_id in paths.keys() - schemas.keys():
+            try:
+                check_not_in_use(paths[db_id])
+                schemas[db_id] = read_database(None, db_id, paths[db_id], True)
+            except DamagedDatabaseError:  # its gold queries will not run
+                continue
+    for file in found.values():
+        check_not_in_use(file)
+    names = {db_id: schema.columns_by_table for db_id, schema in schemas.items()}
+    every = [question for questions_of_split in asked.values() for question in questions_of_split]
+    seen = observe(every, found, names, benchmark, workers, seconds)
+    return Material(asked, splits is None, schemas, found, frozenset(known), seen, seconds, workers)

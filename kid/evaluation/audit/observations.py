@@ -1,0 +1,140 @@
+"""Run gold queries in the sandbox, and find out by running others what their results leave open."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sqlglot import exp
+
+from kid.data.questions import Question
+from kid.evaluation.audit.choices import TIED_ORDER, TIES, choice_queries, has_rows_of_extreme, parse_gold
+from kid.evaluation.execution import Outcome, run_jobs
+from kid.evaluation.execution_accuracy import comparison_rule
+from kid.evaluation.worker import Limits, QueryError, Sandbox
+from kid.progress import progress_bar
+from kid.sql.normalise import normalise_sql
+from kid.sql.program import compile_error
+
+Tables = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What is known of a gold query.
+
+    error: "timeout", or why it gives no result; None if it does.
+    executed: whether it was run; without a database it is only compiled on the schema's empty tables.
+    rows: of its result; None if there is none.
+    normalised: the query in canonical form, as far as it has one.
+    choices: kinds of chance on which its result depends.
+    undecided: why some kinds were not looked at; None if all were.
+    """
+
+    error: str | None
+    executed: bool
+    rows: int | None = None
+    normalised: str = ""
+    choices: frozenset[str] = field(default_factory=frozenset)
+    undecided: str | None = None
+
+
+def observe(
+    questions: Sequence[Question],
+    databases: Mapping[str, Path],
+    tables: Mapping[str, Tables],
+    benchmark: str,
+    workers: int,
+    seconds: float,
+) -> dict[tuple[str, str], Observation]:
+    """An observation for each (db_id, gold query) of the questions, with progress bars on stderr.
+
+    A question whose database is absent and whose schema is unknown has none.
+
+    Args:
+        databases: the SQLite files that there are, by db_id.
+        tables: table -> columns of the schemas that are known, by db_id.
+        benchmark: whose rule says what is run for a query, and which results are equal.
+        seconds: what each query may take.
+
+    Raises:
+        RunError: a database cannot be read any more.
+    """
+    asked = dict.fromkeys((q.db_id, q.query) for q in questions if q.db_id and not q.fault)
+    golds = [(db_id, query) for db_id, query in asked if db_id in databases or db_id in tables]
+    limits = Limits(seconds=seconds)
+    jobs = [(benchmark, databases.get(db_id), tables.get(db_id, {}), query) for db_id, query in golds]
+    seen = {
+        golds[index]: outcome.value or Observation(outcome.error, golds[index][0] in databases)
+        for index, outcome in run_with_bar(run_gold, jobs, workers, limits, "gold queries")
+    }
+    # A second round, so that a worker that dies of another query takes nothing from what is known of the gold query.
+    ran = [gold for gold, found in seen.items() if found.executed and found.rows]
+    jobs = [(benchmark, databases[db_id], tables.get(db_id, {}), query) for db_id, query in ran]
+    for index, outcome in run_with_bar(find_choices, jobs, workers, limits, "ties, groups, NULL"):
+        choices, undecided = outcome.value or (frozenset(), outcome.error)
+        seen[ran[index]] = replace(seen[ran[index]], choices=choices, undecided=undecided)
+    return seen
+
+
+def run_with_bar(
+    function: Callable, jobs: Sequence[tuple], workers: int, limits: Limits, title: str
+) -> Iterator[tuple[int, Outcome]]:
+    """(index, outcome) of each job as they finish."""
+    with progress_bar(title, "query", len(jobs)) as bar:
+        for outcome in run_jobs(function, jobs, workers, limits):
+            yield outcome.index, outcome
+            bar.update()
+
+
+def run_gold(sandbox: Sandbox, benchmark: str, database: Path | None, tables: Tables, query: str) -> Observation:
+    """The job of one gold query: whether it runs, and how many rows it gives. Raises QueryError if it fails."""
+    sql = comparison_rule(benchmark).normalize(query)
+    normalised = normalise_sql(query, tables)[0]
+    sandbox.begin_stage("gold")
+    if database is None:
+        return Observation(compile_error(sql, tables), executed=False, normalised=normalised)
+    return Observation(None, True, len(sandbox.rows(database, sql)), normalised)
+
+
+def find_choices(
+    sandbox: Sandbox, benchmark: str, database: Path, tables: Tables, query: str
+) -> tuple[frozenset[str], str | None]:
+    """The job of one gold query that runs: the kinds of chance on which its result depends, and what is undecided.
+
+    Raises QueryError if nothing can be said of it.
+    """
+    rule = comparison_rule(benchmark)
+    sql = rule.normalize(query)
+    tree = parse_gold(sql, tables)
+    if tree is None:
+        raise QueryError("sqlglot cannot read it")
+    if tree.find(exp.Window):
+        raise QueryError("it has a window function, which ties can change")
+    undecided = ["a column stands beside a single MIN or MAX"] if has_rows_of_extreme(tree) else []
+    first, others = choice_queries(tree, tables)
+    if not others:
+        return frozenset(), "; ".join(undecided) or None
+
+    def rows(text: str) -> list[tuple]:
+        sandbox.begin_stage("choices")
+        return sandbox.rows(database, text)
+
+    if Counter(rows(sql)) != Counter(rows(tree.sql("sqlite"))):
+        raise QueryError("sqlglot writes it otherwise")
+    made, found = rows(first), set()
+    for kind, text in others.items():
+        try:
+            other = rows(text)
+        except QueryError as error:
+            undecided.append(f"{kind}: {error}")
+            continue
+        if rule.equal(sql, made, other):
+            continue
+        if Counter(made) != Counter(other):
+            found.add(kind)
+        elif kind == TIES:
+            found.add(TIED_ORDER)
+    return frozenset(found), "; ".join(undecided) or None

@@ -1,0 +1,76 @@
+"""eval/audit.py from the command line, and eval/score.py with the file that it writes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.databases import make_database
+
+ROOT = Path(__file__).parents[3]
+GOLD = [
+    "SELECT name FROM singer",
+    "SELECT x FROM singer",
+    "SELECT count(*) FROM singer",
+    "SELECT name FROM singer LIMIT 1",
+]
+
+
+def run(script: str, *flags: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / "eval" / script, *flags]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, check=False)
+
+
+def write_questions(folder: Path, golds: list[str]) -> None:
+    items = [{"db_id": "concert", "question": "Which singers?", "query": query} for query in golds]
+    (folder / "dev.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+
+
+def test_from_the_audit_to_a_score_without_the_questions_found(tmp_path):
+    make_database(tmp_path / "database" / "concert" / "concert.sqlite")
+    write_questions(tmp_path, GOLD)
+    (tmp_path / "preds.sql").write_text("SELECT name FROM singer\n\nSELECT 1\nSELECT 'Joe'\n")
+    data = ("--benchmark", "jsonl", "--data", tmp_path)
+    exclude, audit, scores = (tmp_path / name for name in ("new/exclude.json", "audit.json", "scores.json"))
+    done = run("audit.py", *data, "--json", audit, "--exclude", exclude, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "does-not-run: the gold SQL fails; correct it or exclude it. The first: dev 1 (concert), no such column: x"
+        in done.stdout
+    )
+    assert f"{exclude} leaves out 2 questions" in done.stdout
+    assert "not looked at: duplicates, which need train and another split" in done.stdout
+    record = json.loads(audit.read_text())
+    assert record["splits"] == {"dev": 4} and [(f["kind"], f["index"]) for f in record["findings"]] == [
+        ("does-not-run", 1),
+        ("unordered-limit", 3),
+    ]
+
+    score = ("score.py", *data, "--predictions", tmp_path / "preds.sql", "--exclude", exclude, "--json", scores)
+    done = run(*score)
+    assert done.returncode == 0, done.stderr
+    assert f"2 questions left out by --exclude {exclude}: 1 does-not-run, 1 unordered-limit" in done.stdout
+    record = json.loads(scores.read_text())
+    assert (record["n"], record["ex"]) == (2, 50.0)
+    assert record["excluded"] == {"1": ["does-not-run"], "3": ["unordered-limit"]}
+    assert [(line["index"], line["ex"]) for line in record["verdicts"]] == [(0, True), (2, False)]
+
+    write_questions(tmp_path, [*GOLD[:3], "SELECT name FROM singer LIMIT 2"])
+    done = run(*score)
+    assert done.returncode == 2 and "question 3 of dev differs; run eval/audit.py on these questions" in done.stderr
+
+
+@pytest.mark.slow
+def test_bad_flags_are_one_line(tmp_path):
+    data = ("--benchmark", "jsonl", "--data", tmp_path)
+    for flags, message in (
+        (("--exclude-kinds", "clock"), "--exclude-kinds needs --exclude FILE"),
+        (("--questions", "f.jsonl"), "--questions is the file of one split; name it with --splits"),
+        (("--timeout", "0"), "--timeout 0.0 is out of range"),
+        ((), "holds none of dev.jsonl, train.jsonl"),
+    ):
+        done = run("audit.py", *data, *flags)
+        assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
