@@ -263,11 +263,12 @@ def main() -> None:
         check_not_in_use(path)
     suites = None if check_gold_kinds(questions, arguments) else find_suites(arguments.test_suite, databases, db_ids)
     read = read_predictions(arguments.predictions, len(questions), [question.db_id for question in questions])
+    samples = load_samples(arguments.predictions, len(questions)) if arguments.vote else []
     left_out = read_exclusion(arguments.exclude, benchmark, split, questions) if arguments.exclude else {}
     places = [place for place, question in enumerate(questions) if question.index not in left_out]
     questions, read = [questions[place] for place in places], read.of(places)
+    samples = [samples[place] for place in places] if samples else []
     predictions = read.queries
-    samples = load_samples(arguments.predictions, len(questions)) if arguments.vote else []
     for flag in ("json", "failures"):
         if path := getattr(arguments, flag):
             prepare_file(path, f"--{flag}")

@@ -51,7 +51,7 @@ def observe(
 ) -> dict[tuple[str, str], Observation]:
     """An observation for each (db_id, gold query) of the questions, with progress bars on stderr.
 
-    A question whose database is absent and whose schema is unknown has none.
+    A question whose database is absent and whose schema is unknown has none, nor one whose gold is rows.
 
     Args:
         databases: the SQLite files that there are, by db_id.
@@ -62,7 +62,7 @@ def observe(
     Raises:
         RunError: a database cannot be read any more.
     """
-    asked = dict.fromkeys((q.db_id, q.query) for q in questions if q.db_id and not q.fault)
+    asked = dict.fromkeys((q.db_id, q.query) for q in questions if q.db_id and q.query and not q.fault)
     golds = [(db_id, query) for db_id, query in asked if db_id in databases or db_id in tables]
     limits = Limits(seconds=seconds)
     jobs = [(benchmark, databases.get(db_id), tables.get(db_id, {}), query) for db_id, query in golds]

@@ -45,6 +45,8 @@ def blind_spot(material: Material, question: Question) -> tuple[str, str] | None
         return "anything, for they are damaged", question.fault
     if question.prompt:
         return "their gold SQL, for they bring their own prompts", "no database"
+    if question.gold_rows:
+        return "their gold, which is rows", question.db_id
     if seen is None:
         return "their gold SQL, for there is neither a database nor a schema", question.db_id
     if not seen.executed:

@@ -63,6 +63,34 @@ def test_from_the_audit_to_a_score_without_the_questions_found(tmp_path):
     assert done.returncode == 2 and "question 3 of dev differs; run eval/audit.py on these questions" in done.stderr
 
 
+def test_gold_given_as_rows_is_not_looked_at_and_votes_are_left_out_with_their_question(tmp_path):
+    """Of two questions the first has SQL and the second rows; the audit excludes the first, and its samples go too."""
+    make_database(tmp_path / "database" / "concert" / "concert.sqlite")
+    (tmp_path / "names.csv").write_text("name\nJoe\n")
+    items = [{"query": "SELECT x FROM singer"}, {"gold_rows": "names.csv"}]
+    items = [{"db_id": "concert", "question": "Which singers?", **item} for item in items]
+    (tmp_path / "dev.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    data, exclude, scores = (
+        ("--benchmark", "jsonl", "--data", tmp_path),
+        tmp_path / "out.json",
+        tmp_path / "scores.json",
+    )
+    done = run("audit.py", *data, "--exclude", exclude, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert "not looked at: dev, 1 questions: their gold, which is rows (concert)" in done.stdout
+    assert f"{exclude} leaves out 1 questions" in done.stdout
+    (tmp_path / "preds.sql").write_text("SELECT 1\nSELECT 'Jim'\n")
+    for index, name in enumerate(("Jim", "Joe")):
+        line = {"index": index, "samples": [{"sql": f"SELECT '{name}'", "log_probability": -1.0}]}
+        with (tmp_path / "preds.sql.samples.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+    flags = ("--predictions", tmp_path / "preds.sql", "--exclude", exclude, "--vote", "majority", "--json", scores)
+    done = run("score.py", *data, *flags)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(scores.read_text())
+    assert (record["n"], record["ex"]) == (1, 0.0) and record["samples"]["ex"]["voted"] == 100.0
+
+
 @pytest.mark.slow
 def test_bad_flags_are_one_line(tmp_path):
     data = ("--benchmark", "jsonl", "--data", tmp_path)
