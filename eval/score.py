@@ -5,47 +5,41 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from cli import add_question_flags
-from rich.table import Table
 
-from kid.console import Console
 from kid.data.database import check_not_in_use
 from kid.data.exclusion import exclusion_remark, read_exclusion
 from kid.data.faults import Damage
 from kid.data.questions import Question, check_gold_sql, find_databases, load_questions
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.bird_metrics import METRICS, metric_lines
-from kid.evaluation.execution import ENDED_FROM_OUTSIDE, default_workers
+from kid.evaluation.execution import default_workers
 from kid.evaluation.execution_accuracy import (
     GOLD_TIMES,
     LESS_PATIENT_SHARE,
     PATIENT_TIMEOUTS,
     Verdict,
     comparison_rule,
-    gold_failures,
     score_predictions,
     worst_case_seconds,
 )
-from kid.evaluation.failures import failure_examples, failure_table
 from kid.evaluation.gold_cache import depends_on_chance
-from kid.evaluation.predictions_file import read_predictions
+from kid.evaluation.predictions_file import Predictions, read_predictions
 from kid.evaluation.sample_scores import load_samples, score_samples
 from kid.evaluation.samples_file import SampledQuery
 from kid.evaluation.scores import find_suites, recorded_evidence, score_record, with_faults
 from kid.evaluation.voting import majority_votes
-from kid.evaluation.worker import DAMAGED, Limits
+from kid.evaluation.worker import Limits
 from kid.files import check_writable, write_atomically
-from kid.report.score_tables import noise_line, score_tables
-from kid.report.text import code_block, escape_markdown, markdown_table
+from kid.report.score_screen import EXAMPLES, failures_page, show_doubtful, show_samples, show_scores
 
-EXAMPLES = 3  # of each class of misses
 LONG_SECONDS = 3600  # a run that may take longer says so first
-# What an error may hold that is not the prediction's own fault -> what to do.
-DOUBTFUL = {DAMAGED: "mend the file", ENDED_FROM_OUTSIDE: "score again with fewer --workers"}
-console = Console()
+Score = Callable[..., list[Verdict]]  # `score_predictions` with everything set but its first three arguments and title
 EXAMPLE = """\
 examples:
   python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --json scores/dev.json
@@ -115,91 +109,12 @@ def prepare_file(path: Path, flag: str) -> None:
     check_writable(path.parent, flag)
 
 
-def print_table(title: str, header: list[str], rows: list[list[str]], left: int) -> None:
-    """A table on the terminal with its first `left` columns to the left."""
-    table = Table(title=title, title_justify="left")
-    for place, name in enumerate(header):
-        table.add_column(name, justify="left" if place < left else "right")
-    for row in rows:
-        table.add_row(*map(str, row))
-    console.print(table)
-
-
-def show(record: dict, ex: list[Verdict], ts: list[Verdict] | None) -> None:
-    """Print the figures, also by hardness and database, the misses by class, and the questions whose gold failed."""
-    failed, lines = gold_failures(ex), record["verdicts"]
-    timeouts = sum(verdict.error == "timeout" for verdict in ex)
-    errors = sum(verdict.error is not None for verdict in ex) - timeouts - len(failed)
-    percents = [f"{value:.2f}" if value is not None else "-" for value in (record["ex"], record["ts"])]
-    header = ["benchmark", "split", "n", "EX %", "TS %", "time-outs", "errors", "gold failed"]
-    counts = map(str, (timeouts, errors, len(failed)))
-    print_table("", header, [[record["benchmark"], record["split"], str(record["n"]), *percents, *counts]], 2)
-    for table in score_tables(record):
-        print_table(*table, 1)
-    if line := noise_line(record):
-        print(line)
-    if any(line["differs"] for line in lines):
-        print_table("misses of EX by what differs (one may count in several classes)", *failure_table(lines), 1)
-    on_suite = [verdict for verdict in ts or [] if verdict.error]
-    if on_suite:
-        of_gold, late = len(gold_failures(on_suite)), sum(verdict.error == "timeout" for verdict in on_suite)
-        rest = len(on_suite) - of_gold - late
-        print(f"on the test suite: {late} time-outs, {rest} errors, {of_gold} gold failed")
-    for where, verdicts in (("", failed), (" on the test suite", gold_failures(on_suite))):
-        for verdict in verdicts:
-            text = f"question {verdict.index} (counted as wrong{where}): {verdict.error}"
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def vote_and_score(
-    arguments: argparse.Namespace,
-    limits: Limits,
-    questions: list[Question],
-    samples: list[list[SampledQuery]],
-    predictions: list[str],
-    ex: list[Verdict],
-    ts: dict[int, Verdict] | None,
-    files: dict[str, list[Path]],
-    suites: dict[str, list[Path]] | None,
-) -> tuple[dict, list[Verdict]]:
-    """Hold the vote, then score every sample: what `score_samples` returns."""
-    how = {"workers": arguments.workers, "limits": limits, "benchmark": arguments.benchmark}
-    how["keep_distinct"] = arguments.keep_distinct
-    voters = {place: own for place, own in enumerate(samples) if own and not questions[place].fault}
-    votes = majority_votes(voters, {place: files[questions[place].db_id][0] for place in voters}, **how)
-    score = partial(score_predictions, **how)
-    return score_samples(questions, samples, votes, predictions, ex, ts, files, suites, score)
-
-
-def show_samples(samples: dict) -> None:
-    """Print what samples are worth, each way in a column of its own, and what did not vote."""
-    for kind in ("ex", "ts"):
-        if figures := samples[kind]:
-            ways = {"greedy": figures["greedy"], "voted": figures["voted"]}
-            ways |= {f"pass@{k}": value for k, value in figures["pass_at"].items()} | {"oracle": figures["oracle"]}
-            title = f"{kind.upper()} % with {samples['k']} samples a question"
-            print_table(title, list(ways), [[f"{value:.2f}" for value in ways.values()]], 0)
-    print(
-        f"of {samples['k'] * len(samples['verdicts'])} samples {samples['timeouts'] + samples['errors']} did not vote "
-        f"({samples['timeouts']} time-outs, {samples['errors']} errors)"
-    )
-    if samples["without_votes"]:
-        print(f"{samples['without_votes']} questions have no sample that gives a result: the most probable is taken")
-    if samples["without_samples"]:
-        print(f"{samples['without_samples']} questions have no samples and count as wrong")
-
-
-def show_doubtful(verdicts: list[Verdict]) -> None:
-    """Name the predictions that count as wrong by an error that need not be theirs."""
-    for sign, what_to_do in DOUBTFUL.items():
-        found = list(dict.fromkeys(str(verdict.index) for verdict in verdicts if sign in (verdict.error or "")))
-        if found:
-            print(f"question {', '.join(found)}: wrong because {sign.split(':')[0].split(';')[0]}; {what_to_do}")
-
-
-def show_worst_case(questions: list[Question], databases: list[dict], limits: Limits, workers: int) -> None:
-    """Say first how long scoring may take, if that is long. `databases`: the files of each db_id, for EX and for TS."""
-    cases = [worst_case_seconds(questions, files, limits.seconds, workers) for files in databases]
+def show_worst_case(asked: Asked, limits: Limits, workers: int) -> None:
+    """Say first how long scoring may take, if that is long."""
+    # Each distinct sample is run once for the vote and once to be scored.
+    sampled = [asked.questions[place] for place, own in enumerate(asked.samples) for _ in {one.sql for one in own}]
+    everything = [*asked.questions, *sampled, *sampled]
+    cases = [worst_case_seconds(everything, files, limits.seconds, workers) for files in asked.roots]
     count, seconds = (sum(case[place] for case in cases) for place in (0, 1))
     if seconds > LONG_SECONDS:
         less = f"{limits.seconds * LESS_PATIENT_SHARE:g} s, or {GOLD_TIMES} times what the gold query takes"
@@ -230,24 +145,29 @@ def check_gold_kinds(questions: list[Question], arguments: argparse.Namespace) -
     return with_rows
 
 
-def failures_page(lines: list[dict], questions: list[Question], predictions: list[str]) -> str:
-    """Markdown: the table of misses, and examples of each class."""
-    page = ["# Misses of EX by what differs from the gold query", "", markdown_table(*failure_table(lines)), ""]
-    page += ["A miss may count in several classes; the row of totals counts each once.", ""]
-    shown = None
-    for example in failure_examples(lines, questions, predictions, EXAMPLES):
-        if example["class"] != shown:
-            shown = example["class"]
-            page += [f"## {shown}", ""]
-        question, db_id = escape_markdown(example["question"]), escape_markdown(example["db_id"])
-        page += [f"**{question}** ({db_id}, question {example['index']})", ""]
-        page += [code_block(f"gold       {example['gold']}\nprediction {example['prediction']}", "sql"), ""]
-        page += [f"Error: {escape_markdown(example['error'])}", ""] if example["error"] else []
-    return "\n".join(page)
+@dataclass(frozen=True)
+class Asked:
+    """What is scored: n questions in order, their predictions, their samples (none without --vote).
+
+    files: the SQLite file of each db_id. suites: those of its test suite; None: there is no suite. left_out: index of
+    each question of the split that --exclude names -> the kinds of its findings.
+    """
+
+    questions: list[Question]
+    predictions: Predictions
+    samples: list[list[SampledQuery]]
+    files: dict[str, list[Path]]
+    suites: dict[str, list[Path]] | None
+    left_out: dict[int, list[str]]
+
+    @property
+    def roots(self) -> list[dict[str, list[Path]]]:
+        """The files for EX and, with a suite, those for TS."""
+        return [self.files, self.suites] if self.suites else [self.files]
 
 
-def main() -> None:
-    arguments = parse_arguments()
+def read_asked(arguments: argparse.Namespace) -> Asked:
+    """Read and check everything that was given. Raises InputError; writes nothing but folders for the output."""
     benchmark, split = arguments.benchmark, arguments.split
     damage = Damage(arguments.damaged)
     questions = load_questions(benchmark, split, arguments.data, arguments.questions, damage)
@@ -266,59 +186,84 @@ def main() -> None:
     samples = load_samples(arguments.predictions, len(questions)) if arguments.vote else []
     left_out = read_exclusion(arguments.exclude, benchmark, split, questions) if arguments.exclude else {}
     places = [place for place, question in enumerate(questions) if question.index not in left_out]
-    questions, read = [questions[place] for place in places], read.of(places)
-    samples = [samples[place] for place in places] if samples else []
-    predictions = read.queries
     for flag in ("json", "failures"):
         if path := getattr(arguments, flag):
             prepare_file(path, f"--{flag}")
-    limits = Limits(seconds=arguments.timeout)
-    files = {db_id: [path] for db_id, path in databases.items()}
+    return Asked(
+        [questions[place] for place in places],
+        read.of(places),
+        [samples[place] for place in places] if samples else [],
+        {db_id: [path] for db_id, path in databases.items()},
+        suites,
+        left_out,
+    )
+
+
+def score_suites(asked: Asked, ex: list[Verdict], score: Score) -> list[Verdict] | None:
+    """The verdicts on the test suites of the questions that are right by EX; None without suites."""
+    if not asked.suites:
+        return None
+    # Whoever is wrong on the database itself is wrong on the suite.
+    right = [place for place, verdict in enumerate(ex) if verdict.correct]
+    chosen, queries = [asked.questions[place] for place in right], asked.predictions.queries
+    if without := without_suite(asked):
+        print(f"the test suite has no database for {', '.join(without)}: there TS is EX")
+    return score(chosen, [queries[place] for place in right], asked.suites, title="TS")
+
+
+def without_suite(asked: Asked) -> list[str]:
+    """The db_ids for which the test suite has no database."""
+    return sorted(db_id for db_id, files in (asked.suites or {}).items() if not files)
+
+
+def vote_and_score(
+    asked: Asked, ex: list[Verdict], ts: dict[int, Verdict] | None, how: dict, score: Score
+) -> tuple[dict, list[Verdict]]:
+    """Hold the vote, then score every sample: what `score_samples` returns."""
+    questions, samples = asked.questions, asked.samples
+    voters = {place: own for place, own in enumerate(samples) if own and not questions[place].fault}
+    votes = majority_votes(voters, {place: asked.files[questions[place].db_id][0] for place in voters}, **how)
+    queries = asked.predictions.runnable()
+    return score_samples(questions, samples, votes, queries, ex, ts, asked.files, asked.suites, score)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    asked, limits = read_asked(arguments), Limits(seconds=arguments.timeout)
+    questions, read = asked.questions, asked.predictions
     if read.faults:
         print(f"warning: {arguments.predictions}: {read.warning()}", file=sys.stderr)
-    # Each distinct sample is run once for the vote and once to be scored.
-    sampled = [questions[place] for place, own in enumerate(samples) for _ in {one.sql for one in own}]
-    asked = [*questions, *sampled, *sampled]
-    show_worst_case(asked, [files, suites] if suites else [files], limits, arguments.workers)
-    keep = arguments.keep_distinct
-    ex = score_predictions(questions, read.runnable(), files, arguments.workers, limits, benchmark, "EX", keep)
-    ex = with_faults(ex, read.faults)
-    found, ts, without_suite = None, None, []
-    if suites:
-        # Whoever is wrong on the database itself is wrong on the suite.
-        right = [place for place, verdict in enumerate(ex) if verdict.correct]
-        chosen, lines = [questions[place] for place in right], [predictions[place] for place in right]
-        found = score_predictions(chosen, lines, suites, arguments.workers, limits, benchmark, "TS", keep)
-        ts = {verdict.index: verdict for verdict in found}
-        without_suite = sorted(db_id for db_id, files in suites.items() if not files)
-        if without_suite:
-            print(f"the test suite has no database for {', '.join(without_suite)}: there TS is EX")
+    show_worst_case(asked, limits, arguments.workers)
+    how = {"workers": arguments.workers, "limits": limits, "benchmark": arguments.benchmark}
+    how["keep_distinct"] = arguments.keep_distinct
+    score = partial(score_predictions, **how)
+    ex = with_faults(score(questions, read.runnable(), asked.files, title="EX"), read.faults)
+    on_suites = score_suites(asked, ex, score)
+    ts = None if on_suites is None else {verdict.index: verdict for verdict in on_suites}
     further = None
     if arguments.metrics:
-        pairs = questions, read.runnable(), ex, databases
-        further = metric_lines(arguments.metrics, *pairs, arguments.workers, limits)
+        databases = {db_id: files[0] for db_id, files in asked.files.items()}
+        given = questions, read.runnable(), ex, databases, arguments.workers, limits
+        further = metric_lines(arguments.metrics, *given)
     evidence = arguments.evidence == "yes" if arguments.evidence else recorded_evidence(arguments.predictions)
-    record = score_record(benchmark, split, evidence, questions, predictions, ex, ts, further)
-    if keep:
-        record["keep_distinct"] = True
+    head = arguments.benchmark, arguments.split, evidence
+    record = score_record(*head, questions, read.queries, ex, ts, further)
+    record |= {"keep_distinct": True} if arguments.keep_distinct else {}
+    record |= {"ts_is_ex": without_suite(asked)} if without_suite(asked) else {}
     if arguments.exclude:
-        record["excluded"] = {str(index): kinds for index, kinds in left_out.items()}
-        print(exclusion_remark(arguments.exclude, left_out))
-    if without_suite:
-        record["ts_is_ex"] = without_suite
+        record["excluded"] = {str(index): kinds for index, kinds in asked.left_out.items()}
+        print(exclusion_remark(arguments.exclude, asked.left_out))
     of_samples: list[Verdict] = []
     if arguments.vote:
-        record["samples"], of_samples = vote_and_score(
-            arguments, limits, questions, samples, read.runnable(), ex, ts, files, suites
-        )
+        record["samples"], of_samples = vote_and_score(asked, ex, ts, how, score)
     if arguments.failures:
-        write_atomically(arguments.failures, failures_page(record["verdicts"], questions, predictions))
+        write_atomically(arguments.failures, failures_page(record["verdicts"], questions, read.queries))
     if arguments.json:
         write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
-    show(record, ex, found)
+    show_scores(record, ex, on_suites)
     if arguments.vote:
         show_samples(record["samples"])
-    show_doubtful([*ex, *(found or []), *of_samples])
+    show_doubtful([*ex, *(on_suites or []), *of_samples])
     chance = [str(question.index) for question in questions if not question.fault and depends_on_chance(question.query)]
     if chance:
         what = "the gold query reads the clock or random numbers, so that the verdict depends on when it is run"

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import mlflow
 import pytest
 import torch
 from helpers.launcher import ROOT
@@ -20,7 +21,16 @@ def ex_flags(flags):
     flags = list(flags)
     flags[flags.index("--student") + 1] = str(MODELS / "student")
     flags[flags.index("--lora-dropout") + 1] = "0"
-    asked = ["--eval-ex-steps", "2", "--eval-split", "valid", "--eval-questions", QUESTIONS]
+    asked = [
+        "--report-to",
+        "tensorboard,mlflow",
+        "--eval-ex-steps",
+        "2",
+        "--eval-split",
+        "valid",
+        "--eval-questions",
+        QUESTIONS,
+    ]
     return [*flags, *map(str, asked), "--keep-best", "ex", "--max-completion-length", "60"]
 
 
@@ -71,6 +81,19 @@ def test_the_best_student_is_kept(ex_run):
     assert kept and all(torch.equal(kept[name], weight) for name, weight in there.items())
 
 
+def tracked(run):
+    """The run at MLflow in a run's directory, and its EX by step."""
+    client = mlflow.MlflowClient((run / "mlruns").as_uri())
+    found = client.get_run(json.loads((run / "trackers.json").read_text())["mlflow"])
+    return found, [(one.step, one.value) for one in client.get_metric_history(found.info.run_id, "ex")]
+
+
+def test_mlflow_has_the_curve(ex_run):
+    found, curve = tracked(ex_run)
+    assert curve == [(row["step"], row["ex"]) for row in metrics(ex_run) if "ex" in row]
+    assert found.info.status == "FINISHED" and found.data.params["eval_split"] == "valid"
+
+
 def test_a_rank_that_dies_while_evaluating_costs_nothing_else(ex_run, ex_flags, launch, tmp_path):
     run, script = tmp_path / "run", ROOT / "tests" / "helpers" / "dying_evaluation.py"
     flags = [*ex_flags, "--method", "sft", "--save-steps", "2", "--output", run]
@@ -79,6 +102,7 @@ def test_a_rank_that_dies_while_evaluating_costs_nothing_else(ex_run, ex_flags, 
     done = launch(2, "train/distill.py", *flags, "--resume")
     assert done.returncode == 0 and "going on from" in done.stdout, done.stdout + done.stderr
     assert metrics(run) == metrics(ex_run)
+    assert tracked(run)[0].info.status == "FINISHED" and {*tracked(run)[1]} == {*tracked(ex_run)[1]}
     assert (run / "best.json").read_text() == (ex_run / "best.json").read_text()
     assert all(torch.equal(adapter(run, "best")[name], weight) for name, weight in adapter(ex_run, "best").items())
 
