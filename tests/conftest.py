@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from helpers.launcher import ROOT, launch_command
+from helpers.launcher import ROOT, launch_command, started_by_runner
 from xdist.scheduler import LoadFileScheduling
 
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
@@ -102,9 +102,9 @@ def one_rank(tmp_path_factory):
 def launch():
     """launch(ranks, script, *flags) -> the finished process, its output as text."""
 
-    def run(ranks: int, *arguments: str | Path) -> subprocess.CompletedProcess:
+    def run(ranks: int, *arguments: str | Path, runner: bool = False) -> subprocess.CompletedProcess:
         return subprocess.run(
-            launch_command(ranks, *arguments),
+            (launch_command if runner else started_by_runner)(ranks, *arguments),
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,

@@ -224,7 +224,6 @@ def run_steps(
     timers = SynchronizedWallClockTimer()
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
     is_main = rank == 0
-    newest_ex = next((row["ex"] for row in reversed(measured) if "ex" in row), None)
     if ends_early(config, measured):  # it was killed before its student was exported
         return done
     for step in range(done, inputs.total_steps):
@@ -242,20 +241,15 @@ def run_steps(
         if not (math.isfinite(row["loss"]) and math.isfinite(grad_norm)):
             file = save_nonfinite_batch(run, data, global_batch(data, config, step), row) if is_main else None
             raise RunError(not_finite_message(row, file, newest_checkpoint(run)))
-        if inputs.validation and (last or (step + 1) % config.eval_steps == 0):
-            row["validation_loss"] = validation_loss(config, student, inputs.validation, inputs.tokens.pad)
-        if inputs.ex and (last or (step + 1) % config.eval_ex_steps == 0):
-            file = run / "evaluations" / f"step-{step + 1}.jsonl"
-            row |= evaluate_ex(config, student, inputs.ex, inputs.tokenizer, file)
-            newest_ex = row["ex"]
+        row |= evaluate(config, inputs, student, step + 1, last)
         measured += evaluations([row])
         best = find_best(measured, config.keep_best) if config.keep_best else None
-        is_best, over = bool(best and best.step == step + 1), ends_early(config, measured)
+        is_best, over = bool(best and best.step == step + 1), not last and ends_early(config, measured)
         if is_main:
             metrics.write(row)
             bar.update()
-            told = {"loss": f"{row['loss']:.4f}"} | ({} if newest_ex is None else {"ex": f"{newest_ex:.1f}"})
-            bar.set_postfix(told, refresh=False)
+            exs = [f"{line['ex']:.1f}" for line in measured if "ex" in line]
+            bar.set_postfix({"loss": f"{row['loss']:.4f}"} | ({"ex": exs[-1]} if exs else {}), refresh=False)
         last = last or over
         saves = last or (config.save_steps and (step + 1) % config.save_steps == 0)
         reason = None if last else stop_reason(student.device)
@@ -279,6 +273,17 @@ def run_steps(
             )
             return step + 1
     return inputs.total_steps
+
+
+def evaluate(config: RunConfig, inputs: Inputs, student: DeepSpeedEngine, step: int, last: bool) -> dict[str, float]:
+    """What is due after `step` steps, or after the last one, for its line of metrics; on every rank."""
+    found: dict[str, float] = {}
+    if inputs.validation and (last or step % config.eval_steps == 0):
+        found["validation_loss"] = validation_loss(config, student, inputs.validation, inputs.tokens.pad)
+    if inputs.ex and (last or step % config.eval_ex_steps == 0):
+        file = Path(config.output) / "evaluations" / f"step-{step}.jsonl"
+        found |= evaluate_ex(config, student, inputs.ex, inputs.tokenizer, file)
+    return found
 
 
 def can_share_prompts(config: RunConfig, student: Model, teacher: Model | None) -> bool:
