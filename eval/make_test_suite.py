@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli import add_question_flags
 from rich import box
@@ -15,15 +16,15 @@ from kid.console import Console
 from kid.data.database import DamagedDatabaseError, check_not_in_use
 from kid.data.faults import Damage
 from kid.data.questions import check_gold_sql, find_databases, find_tables, load_questions
-from kid.data.reading import lacks_schema
-from kid.data.schema import Schema, read_tables
-from kid.data.sqlite_schema import completion_note, read_database
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.execution import default_workers
-from kid.evaluation.suites.build import Options, make_suites, read_suite
 from kid.evaluation.suites.folders import check_db_id
+from kid.evaluation.suites.options import Options
 from kid.files import check_writable
 from kid.run.lock import run_lock
+
+if TYPE_CHECKING:
+    from kid.data.schema import Schema
 
 EXAMPLE = """\
 example:
@@ -82,6 +83,10 @@ def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple
     Raises:
         InputError: some are damaged or missing; the message names all that are.
     """
+    from kid.data.reading import lacks_schema
+    from kid.data.schema import read_tables
+    from kid.data.sqlite_schema import completion_note, read_database
+
     tables, damage = find_tables(arguments.benchmark, arguments.split, arguments.data, arguments.tables), Damage()
     partial = not find_split(arguments.benchmark, arguments.split).tables_required
     known = read_tables(tables, damage, partial) if tables else None
@@ -138,6 +143,8 @@ def show(content: dict) -> None:
 
 def main() -> None:
     arguments = parse_arguments()
+    from kid.evaluation.suites.build import make_suites, read_suite  # after the flags are checked: it imports sqlglot
+
     check_writable(arguments.output, "--output")
     damage, output = Damage(arguments.damaged), arguments.output
     questions = load_questions(arguments.benchmark, arguments.split, arguments.data, arguments.questions, damage)

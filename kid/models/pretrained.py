@@ -6,13 +6,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from huggingface_hub import snapshot_download
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from typing import TYPE_CHECKING, Any
 
 from kid.errors import InputError
 from kid.models.hashes import check_hashes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 MASK_TOKEN_ORDER = ("mask_token_id", "bos_token_id", "unk_token_id", "pad_token_id", "eos_token_id")
 # Of each file of weights, so many samples of so many bytes go into a fingerprint.
@@ -37,6 +37,8 @@ def find_model(name: str, flag: str) -> Path:
         raise InputError(f"{flag} {name} has no config.json; give a folder written by save_pretrained")
     if folder.is_absolute() or name.startswith(".") or len(folder.parts) > 2:
         raise InputError(f"{flag} {name} does not exist; give a model's folder or a hub id")
+    from huggingface_hub import snapshot_download
+
     try:
         # Many repositories hold the weights twice; .bin is only fetched where there is nothing better.
         found = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, "*.safetensors"]))
@@ -114,19 +116,28 @@ def load_tokenizer(folder: Path, flag: str) -> PreTrainedTokenizerFast:
     Raises:
         InputError: it cannot be loaded, is not what our scripts wrote, or has no EOS token.
     """
+    from transformers import PreTrainedTokenizerFast  # here, because folders are looked for before it is needed
+
     check_hashes(folder, weights=False)
     try:
         saved = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
         # AutoTokenizer takes the class of the model's family even where the folder says that its tokenizer is a generic
         # one, and would cut text otherwise than the tokenizer.json beside it.
         generic = saved.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
-        tokenizer: Any = (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(folder)
+        tokenizer: Any = (PreTrainedTokenizerFast if generic else auto_tokenizer()).from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"{flag} {folder}: its tokenizer cannot be loaded ({reason})") from None
     if tokenizer.eos_token_id is None:
         raise InputError(f"{flag} {folder}: its tokenizer has no EOS token; outputs could not end")
     return tokenizer
+
+
+def auto_tokenizer() -> Any:
+    """transformers' AutoTokenizer; importing it imports torch."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
 
 
 def check_same_tokenizer(
