@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import add_question_flags
+from cli import add_question_flags, name_benchmark
 from rich.table import Table
 
 from kid.console import Console
@@ -47,6 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     kinds_help = f"findings for which --exclude names a question (default: {' '.join(MISLEADING)}); any of the table"
     parser.add_argument("--exclude-kinds", metavar="KIND", nargs="+", choices=KINDS, help=kinds_help)
     arguments = parser.parse_args()
+    name_benchmark(arguments)
     if arguments.exclude_kinds and not arguments.exclude:
         raise InputError("--exclude-kinds needs --exclude FILE")
     if arguments.questions and len(arguments.splits or ()) != 1:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import add_question_flags
+from cli import add_question_flags, name_benchmark
 from rich import box
 from rich.table import Table
 
@@ -70,6 +70,7 @@ def parse_arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", metavar="N", type=type(default), default=default, help=f"{text} [{default}]")
     parser.add_argument("--seed", metavar="N", type=int, default=Options.seed, help=f"of every draw [{Options.seed}]")
     arguments = parser.parse_args()
+    name_benchmark(arguments)
     for name in numbers:
         value = getattr(arguments, name.replace("-", "_"))
         if not 0 < value < float("inf"):

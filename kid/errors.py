@@ -25,6 +25,8 @@ STOPPED_STATUS = 75  # "try again later" (EX_TEMPFAIL): stopped cleanly and can 
 LOST_PEER_MESSAGES = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
 
+REQUIRED = " (required)"  # at the end of a flag's help
+
 # A flag's first characters: hyphens, or what word processors make of them.
 DASHES = "-\u2010-\u2015\u2212"
 
@@ -44,12 +46,20 @@ class StoppedError(Exception):
 class OneLineParser(argparse.ArgumentParser):
     """An ArgumentParser that raises a wrong flag as a one-line InputError, with the flag that was probably meant.
 
+    Its help marks the flags that are required.
+
     foreign: flags of other scripts, which do not belong to this one.
     given: the words of the command line.
     """
 
     foreign: Collection[str] = ()
     given: Collection[str] = ()
+
+    def format_help(self) -> str:
+        for action in self._actions:
+            if action.required and action.option_strings and not (action.help or "").endswith(REQUIRED):
+                action.help = f"{action.help or ''}{REQUIRED}"
+        return super().format_help()
 
     def parse_known_args(self, args=None, namespace=None):
         self.given = sys.argv[1:] if args is None else list(args)

@@ -53,6 +53,33 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
+    ("script", "lines"),
+    [
+        (
+            "train/distill.py",
+            (
+                "--student STR folder or hub id of the student's base model (required, here or in the recipe)",
+                "--evidence yes|no write BIRD's external knowledge before the question [yes]",
+                "--lora-dropout FLOAT dropout before LoRA's A [0]",
+                "--seed INT of everything random [0]",
+                "--benchmark STR whose files lie in --data {spider, bird, jsonl} [by the files in --data]",
+            ),
+        ),
+        ("train/plan.py", ("--gpus N ranks in all, 8 to a node (required)",)),
+        (
+            "eval/show_prompt.py",
+            ("the benchmark's folder (required)", "--evidence yes|no write BIRD's", "of everything random [0]"),
+        ),
+        ("eval/score.py", ("or BIRD's JSON (required)", "--evidence yes|no noted in the JSON")),
+    ],
+)
+def test_help_shows_defaults_and_what_is_required(script, lines):
+    done = subprocess.run([sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True)
+    shown = " ".join(done.stdout.split())
+    assert [line for line in lines if line not in shown] == []
+
+
+@pytest.mark.parametrize(
     ("module", "without"),
     [
         ("kid.data.prepare", ("torch", "transformers", "datasets", "pandas")),  # one prompt

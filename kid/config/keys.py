@@ -71,9 +71,14 @@ def help_text(name: str) -> str:
     """A key's help text for argparse: what it does, its choices and its default."""
     meta = FIELDS[name].metadata
     default = FIELDS[name].default
-    shown = "yes" if default is True else default
     allowed = f" {{{', '.join(meta['choices'])}}}" if meta["choices"] else ""
-    return (meta["help"] + allowed + (f" [{shown}]" if shown not in ("", None, False, ()) else "")).replace("%", "%%")
+    if name == "benchmark":
+        written = "by the files in --data"
+    elif default is None or default is False or default in ("", ()):
+        written = ""
+    else:
+        written = "yes" if default is True else f"{default:g}" if isinstance(default, float) else str(default)
+    return (meta["help"] + allowed + (f" [{written}]" if written else "")).replace("%", "%%")
 
 
 def shown(value: Any) -> str:

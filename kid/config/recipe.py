@@ -111,6 +111,9 @@ def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
     return config
 
 
+REQUIRED = ("student", "data", "output")  # of a training run
+
+
 def require_keys(config: RunConfig, *names: str) -> None:
     """Raise InputError for the first of these keys that has no value."""
     for name in names:
@@ -142,7 +145,7 @@ def used_config(config: RunConfig, flags: Collection[str]) -> RunConfig:
 def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
     """The configuration of a training run. Raises InputError as `merge_config`, and for keys that contradict."""
     config = used_config(merge_config(recipe, flags), flags)
-    require_keys(config, "student", "data", "output")
+    require_keys(config, *REQUIRED)
     method = METHODS[config.method]
     if method.needs_teacher and not (config.teacher or config.teacher_states):
         raise InputError(f"--teacher is missing; method {config.method} distils from one")

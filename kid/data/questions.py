@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kid.config.benchmarks import Split, find_split
+from kid.config.benchmarks import BENCHMARKS, Benchmark, Split, find_split
 from kid.data.faults import Damage
 from kid.data.gold_rows import FIELD, GoldRows, read_gold_rows
 from kid.data.items import location_of, read_items
@@ -149,6 +149,39 @@ def check_gold_sql(questions: Sequence[Question], what: str) -> None:
 def is_text(value: object) -> bool:
     """Whether a JSON value is text that can be encoded; JSON may hold lone surrogates, which cannot."""
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def infer_benchmark(data: Path | str) -> str:
+    """The benchmark whose question files and tables.json lie in a folder, which is said; a question file alone will not
+    do: Spider and BIRD both have a dev.json.
+
+    Raises:
+        InputError: the folder does not exist, or holds the files of no benchmark or of several.
+    """
+    data = Path(data)
+    if not data.is_dir():
+        raise InputError(f"data folder {data} does not exist; give the benchmark's folder with --data")
+    found = {name: file for name, benchmark in BENCHMARKS.items() if (file := file_of(benchmark, data))}
+    if len(found) != 1:
+        both = f"the files of {' and '.join(found)}" if found else "no benchmark's files that are known"
+        raise InputError(f"--data {data} holds {both}; say with --benchmark which it is: {', '.join(BENCHMARKS)}")
+    ((name, file),) = found.items()
+    log.warning(f"note: --benchmark {name}, by {file} in {data}")
+    return name
+
+
+def file_of(benchmark: Benchmark, data: Path) -> str | None:
+    """The first question file of a benchmark in a folder, relative to it, whose tables.json is there if it needs one.
+
+    Folders beside `data` do not count, for those of another benchmark may lie there.
+    """
+    for row in benchmark.splits.values():
+        for name in row.folders:
+            folder = data / name
+            with_tables = not row.tables_required or any((place / row.tables).is_file() for place in (folder, data))
+            if with_tables and (folder / row.questions[0]).is_file():
+                return str(Path(name) / row.questions[0])
+    return None
 
 
 def find_tables(benchmark: str, split: str, data: Path | str, tables: Path | str | None = None) -> Path | None:

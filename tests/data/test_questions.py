@@ -7,7 +7,7 @@ import pytest
 
 from kid.config.benchmarks import BENCHMARKS
 from kid.data.faults import Damage
-from kid.data.questions import find_databases, find_tables, load_questions
+from kid.data.questions import find_databases, find_tables, infer_benchmark, load_questions
 from kid.errors import InputError
 
 PAPER = {
@@ -251,3 +251,40 @@ def test_a_new_benchmark_is_a_row(folder, monkeypatch):
     monkeypatch.setitem(BENCHMARKS, "sixth", Benchmark({"dev": Split(("d.json",), query_field="sql")}, "spider", True))
     write(folder / "d.json", [{"db_id": "d", "question": "q", "sql": "SELECT 6"}])
     assert load_questions("sixth", "dev", folder)[0].query == "SELECT 6"
+
+
+@pytest.mark.parametrize(
+    ("files", "benchmark"),
+    [
+        (["dev.json", "tables.json"], "spider"),
+        (["seen.json", "tables.json"], "spider"),
+        (["spider_dk/Spider-DK.json", "spider_dk/tables.json"], "spider"),
+        (["dev.json", "dev_tables.json"], "bird"),
+        (["dev_20240627/dev.json", "dev_20240627/dev_tables.json"], "bird"),
+        (["dev.jsonl"], "jsonl"),
+        (["train.jsonl", "tables.json", "../spider_dk/Spider-DK.json"], "jsonl"),  # what lies beside does not count
+    ],
+)
+def test_the_benchmark_is_inferred_from_its_files_and_said(folder, files, benchmark, capsys):
+    for name in files:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    assert infer_benchmark(folder) == benchmark
+    assert capsys.readouterr().err.startswith(f"note: --benchmark {benchmark}, by {files[0]} in {folder}")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "holds no benchmark's files that are known; say with --benchmark which it is: spider, bird, jsonl"),
+        (["dev.json"], "holds no benchmark's files that are known"),  # of Spider, or of BIRD
+        (["dev.jsonl", "dev.json", "tables.json"], "holds the files of spider and jsonl; say with --benchmark"),
+    ],
+)
+def test_a_folder_that_leaves_the_benchmark_open(folder, files, message):
+    for name in files:
+        (folder / name).touch()
+    with pytest.raises(InputError, match=message):
+        infer_benchmark(folder)
+    with pytest.raises(InputError, match="does not exist"):
+        infer_benchmark(folder / "absent")
