@@ -31,6 +31,11 @@ REQUIRED = " (required)"  # at the end of a flag's help
 DASHES = "-\u2010-\u2015\u2212"
 
 
+def script_name() -> str:
+    """The script that runs, with its folder: "train/distill.py"."""
+    return "/".join(Path(sys.argv[0]).parts[-2:])
+
+
 class InputError(ValueError):
     """The user's input is wrong. The message is one line: what is wrong, where, and what to do."""
 
@@ -94,7 +99,7 @@ class OneLineParser(argparse.ArgumentParser):
         flags = self.flags()
         longer = [flag for flag in flags if flag.startswith(name)]
         if name not in flags and name in self.foreign:
-            return f"{name} does not belong to {'/'.join(Path(sys.argv[0]).parts[-2:])}; leave it out"
+            return f"{name} does not belong to {script_name()}; leave it out"
         near = [name] if name in flags else longer or difflib.get_close_matches(name, flags, n=1, cutoff=0.75)
         return f"did you mean {' or '.join(near)}?" if 0 < len(near) <= 3 else ""
 

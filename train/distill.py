@@ -16,7 +16,10 @@ EXAMPLE = """example:
 def main() -> None:
     parser = build_parser(__doc__, EXAMPLE, FIELDS, REQUIRED, keep=lambda values: values.get("method") != "sft")
     config = resolve_config(*read_flags(parser))
-    from kid.training.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
+    from kid.training.checks import check_run
+
+    check_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
+    from kid.training.trainer import train
 
     train(config)
 

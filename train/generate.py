@@ -23,9 +23,10 @@ def main() -> None:
     parser = build_parser(__doc__, EXAMPLE, names, REQUIRED, keep=lambda values: values.get("method") == "f-distill")
     config = merge_config(*read_flags(parser))
     require_keys(config, *REQUIRED)
-    from kid.training.generation import (
-        generate,  # after the flags are checked: importing torch and deepspeed takes seconds
-    )
+    from kid.training.checks import check_teacher_run
+
+    check_teacher_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
+    from kid.training.generation import generate
 
     generate(config)
 

@@ -18,7 +18,10 @@ def main() -> None:
     names = {*used_keys(everything)} - {"method", "mle_weight"}
     parser = build_parser(__doc__, EXAMPLE, names, REQUIRED, keep=lambda values: values.get("method") == "sft")
     config = resolve_config(*read_flags(parser, method="sft"))
-    from kid.training.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
+    from kid.training.checks import check_run
+
+    check_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
+    from kid.training.trainer import train
 
     train(config)
 

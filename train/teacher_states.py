@@ -26,9 +26,10 @@ def main() -> None:
     parser = build_parser(__doc__, EXAMPLE, names, REQUIRED, keep=has_fixed_outputs)
     config = merge_config(*read_flags(parser))
     require_keys(config, *REQUIRED)
-    from kid.training.teacher_states import (
-        store_teacher_states,  # after the flags are checked: importing torch and deepspeed takes seconds
-    )
+    from kid.training.checks import check_teacher_run
+
+    check_teacher_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
+    from kid.training.teacher_states import store_teacher_states
 
     store_teacher_states(config)
 

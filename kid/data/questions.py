@@ -47,17 +47,28 @@ def split_folders(row: Split, data: Path | str) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
-def question_files(row: Split, split: str, data: Path | str, questions: Path | str | None) -> list[Path]:
-    """The files from which a split's questions are read, in order. Raises InputError if one is missing."""
+def check_data_folder(data: Path | str) -> None:
+    """Raise InputError if there is no such folder."""
     if not Path(data).is_dir():
         raise InputError(f"data folder {data} does not exist; give the benchmark's folder with --data")
-    if questions:
-        return [Path(questions)]
+
+
+def find_question_folder(row: Split, split: str, data: Path | str) -> Path:
+    """The first folder that has a split's own questions. Raises InputError if none has."""
     folders = split_folders(row, data)
     folder = next((folder for folder in folders if (folder / row.questions[0]).is_file()), None)
     if folder is None:
         tried = " or ".join(str(folder / row.questions[0]) for folder in folders)
         raise InputError(f"no questions of split {split}: {tried} does not exist; give the folder with --data")
+    return folder
+
+
+def question_files(row: Split, split: str, data: Path | str, questions: Path | str | None) -> list[Path]:
+    """The files from which a split's questions are read, in order. Raises InputError if one is missing."""
+    check_data_folder(data)
+    if questions:
+        return [Path(questions)]
+    folder = find_question_folder(row, split, data)
     paths = [folder / name for name in row.questions]
     for path in (folder / name for name in row.optional):
         if path.is_file():
@@ -158,9 +169,8 @@ def infer_benchmark(data: Path | str) -> str:
     Raises:
         InputError: the folder does not exist, or holds the files of no benchmark or of several.
     """
+    check_data_folder(data)
     data = Path(data)
-    if not data.is_dir():
-        raise InputError(f"data folder {data} does not exist; give the benchmark's folder with --data")
     found = {name: file for name, benchmark in BENCHMARKS.items() if (file := file_of(benchmark, data))}
     if len(found) != 1:
         both = f"the files of {' and '.join(found)}" if found else "no benchmark's files that are known"

@@ -20,11 +20,11 @@ FINGERPRINT_SAMPLES, FINGERPRINT_BYTES = 64, 2**16
 SMALL_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "README.md"]
 
 
-def find_model(name: str, flag: str) -> Path:
-    """The folder of a model: `name` itself, or the hub's snapshot of it, fetched where it is not cached.
+def check_model_path(name: str, flag: str) -> Path | None:
+    """The folder of a model if `name` is one; None if it can only be a hub id.
 
     Raises:
-        InputError: neither a folder with a config.json nor a model the hub can give.
+        InputError: it is neither, or the folder has no config.json.
     """
     folder = Path(name)
     if (folder / "config.json").is_file():
@@ -37,6 +37,17 @@ def find_model(name: str, flag: str) -> Path:
         raise InputError(f"{flag} {name} has no config.json; give a folder written by save_pretrained")
     if folder.is_absolute() or name.startswith(".") or len(folder.parts) > 2:
         raise InputError(f"{flag} {name} does not exist; give a model's folder or a hub id")
+    return None
+
+
+def find_model(name: str, flag: str) -> Path:
+    """The folder of a model: `name` itself, or the hub's snapshot of it, fetched where it is not cached.
+
+    Raises:
+        InputError: neither a folder with a config.json nor a model the hub can give.
+    """
+    if folder := check_model_path(name, flag):
+        return folder
     from huggingface_hub import snapshot_download
 
     try:
@@ -70,16 +81,28 @@ def find_teacher(name: str, flag: str) -> Pretrained:
         base = find_model(name, flag)
         return Pretrained(base, None, base)
     check_hashes(folder, weights=False)
+    base = find_model(base_name(folder, f"{flag} {name}"), f"{flag} {name}: its base")
+    return Pretrained(base, folder, folder if (folder / "tokenizer_config.json").is_file() else base)
+
+
+def check_teacher_path(name: str, flag: str) -> None:
+    """`check_model_path`, of a teacher: a model, or the adapter/ of a run, whose base is looked for."""
+    folder = Path(name)
+    if (folder / "adapter_config.json").is_file():
+        check_model_path(base_name(folder, f"{flag} {name}"), f"{flag} {name}: its base")
+    else:
+        check_model_path(name, flag)
+
+
+def base_name(adapter: Path, where: str) -> str:
+    """The folder or hub id of an adapter's base, as the adapter says. Raises InputError if it names none."""
     try:
-        of = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+        of = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
         if not of or not isinstance(of, str):
             raise ValueError(of)
     except (ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{flag} {name}: adapter_config.json names no base; give an adapter PEFT has written"
-        ) from None
-    base = find_model(of, f"{flag} {name}: its base")
-    return Pretrained(base, folder, folder if (folder / "tokenizer_config.json").is_file() else base)
+        raise InputError(f"{where}: adapter_config.json names no base; give an adapter PEFT has written") from None
+    return of
 
 
 def fingerprint(model: Pretrained) -> str:
