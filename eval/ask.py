@@ -40,6 +40,10 @@ def parse() -> argparse.Namespace:
     check_decoding_flags(arguments)
     if not arguments.question.strip():
         raise InputError("the question is empty; ask one, in quotation marks")
+    if arguments.database.is_dir():
+        files = sorted(map(str, arguments.database.rglob("*.sqlite")))
+        found = f", for example {files[0]}" if files else "; there is no .sqlite in it"
+        raise InputError(f"--database {arguments.database} is a folder; give a SQLite file{found}")
     if not arguments.database.is_file():
         raise InputError(f"--database {arguments.database} does not exist; give a SQLite file")
     if not arguments.model.is_dir():

@@ -16,7 +16,7 @@ from kid.console import Console
 from kid.data.database import DamagedDatabaseError, check_not_in_use
 from kid.data.faults import Damage
 from kid.data.questions import check_gold_sql, find_databases, find_tables, load_questions
-from kid.errors import InputError, OneLineParser, run_script
+from kid.errors import InputError, OneLineParser, first_of, run_script
 from kid.evaluation.execution import default_workers
 from kid.evaluation.suites.folders import check_db_id
 from kid.evaluation.suites.options import Options
@@ -94,7 +94,7 @@ def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple
     missing = [db_id for db_id in paths if lacks_schema(known, db_id, partial)]
     if missing and arguments.damaged == "error":
         reasons = "; ".join(["", *damage.lines()])
-        raise InputError(f"{tables} has no sound schema of {', '.join(missing)}{reasons}; fetch the file again")
+        raise InputError(f"{tables} has no sound schema of {first_of(missing)}{reasons}; fetch the file again")
     schemas: dict[str, Schema] = {}
     damaged = {db_id: f"{tables} has no sound schema of it" for db_id in missing}
     for path in paths.values():
@@ -107,7 +107,7 @@ def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple
                 damaged[db_id] = str(error)
     if damaged and arguments.damaged == "error":
         what_to_do = "mend this, or go on without it with --damaged skip"
-        raise InputError(f"damaged database: {', '.join(damaged.values())}; {what_to_do}")
+        raise InputError(f"damaged database: {first_of(damaged.values())}; {what_to_do}")
     if partial and (note := completion_note(tables, known or {}, schemas)):
         print(f"note: {note}", file=sys.stderr)
     return schemas, damaged

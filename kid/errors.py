@@ -25,10 +25,17 @@ STOPPED_STATUS = 75  # "try again later" (EX_TEMPFAIL): stopped cleanly and can 
 LOST_PEER_MESSAGES = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
 
+SHOWN_NAMES = 5  # in a message that could name hundreds
 REQUIRED = " (required)"  # at the end of a flag's help
 
 # A flag's first characters: hyphens, or what word processors make of them.
 DASHES = "-\u2010-\u2015\u2212"
+
+
+def first_of(names: Collection[str]) -> str:
+    """The first SHOWN_NAMES of many names, and how many there are, for a message."""
+    shown = ", ".join(list(names)[:SHOWN_NAMES])
+    return f"{shown}, ... ({len(names)} in all)" if len(names) > SHOWN_NAMES else shown
 
 
 def script_name() -> str:

@@ -11,10 +11,11 @@ from kid.config.benchmarks import BENCHMARKS, Benchmark, Split, find_split
 from kid.data.faults import Damage
 from kid.data.gold_rows import FIELD, GoldRows, read_gold_rows
 from kid.data.items import location_of, read_items
-from kid.errors import InputError
+from kid.errors import InputError, first_of
 from kid.files import name_fault
 from kid.progress import log
 
+SQL_FIELDS = ("query", "sql", "SQL")  # what files call the gold SQL
 DIFFICULTY_FIELD = "difficulty"  # of BIRD, and of a user's own files
 
 
@@ -132,6 +133,9 @@ def read_question(row: Split, index: int, item: dict, folder: Path, location: st
     if not is_text(evidence):
         missing_fields.append(f"text in {row.evidence_field}")
     fault = f"no {' and no '.join(missing_fields)}" if missing_fields else ""
+    other = next((name for name in SQL_FIELDS if is_text(value := item.get(name)) and value.strip()), None)
+    if other and names.get("query") in missing_fields:
+        fault += f" (its SQL is called {other}; rename it to {names['query']})"
     db_id = values.get("db_id")
     # Its files are looked for, and written, under this name; without one no path can be made of it.
     unfit = name_fault(db_id) if is_text(db_id) and db_id.strip() else None
@@ -235,7 +239,7 @@ def find_databases(
         missing_database: "error", or anything else: then a db_id that no root holds is not in the result.
 
     Raises:
-        InputError: some db_ids are in no root; the message names them all.
+        InputError: some db_ids are in no root; the message counts them and names the first.
     """
     roots = database_roots(benchmark, split, data, databases)
     found: dict[str, Path] = {}
@@ -251,6 +255,6 @@ def find_databases(
     if missing and missing_database == "error":
         raise InputError(
             f"no database for {len(missing)} of {len(set(db_ids))} db_ids under {', '.join(map(str, roots))}: "
-            f"{', '.join(missing)}; put each at DB_ID/DB_ID.sqlite in one of these folders"
+            f"{first_of(missing)}; put each at DB_ID/DB_ID.sqlite in one of these folders"
         )
     return found

@@ -13,7 +13,7 @@ from statistics import NormalDist
 from kid.config.benchmarks import BENCHMARKS
 from kid.data.database import check_not_in_use
 from kid.data.questions import Question
-from kid.errors import InputError
+from kid.errors import InputError, first_of
 from kid.evaluation.bird_metrics import metric_summary
 from kid.evaluation.execution_accuracy import Verdict, gold_failures
 from kid.evaluation.suites.folders import check_db_id, check_record, find_fault
@@ -48,7 +48,7 @@ def find_suites(
     if missing:
         raise InputError(
             f"--test-suite {test_suite} has no DB_ID/*.sqlite for {len(missing)} of {len(suites)} db_ids: "
-            f"{', '.join(sorted(missing))}; eval/make_test_suite.py makes them"
+            f"{first_of(sorted(missing))}; eval/make_test_suite.py makes them"
         )
     if made is not None:
         check_made_suite(test_suite, made, [db_id for db_id in db_ids if suites[db_id] or db_id in made])

@@ -30,14 +30,36 @@ def check_model_path(name: str, flag: str) -> Path | None:
     if (folder / "config.json").is_file():
         return folder
     if (folder / "adapter_config.json").is_file():
-        raise InputError(
-            f"{flag} {name} is an adapter; merge it into its base first and give the merged model's folder"
-        )
+        raise InputError(f"{flag} {name} is an adapter; {merge_advice(folder)}")
+    if (folder / "config.yaml").is_file():
+        raise InputError(f"{flag} {name} is a run's directory; {run_advice(folder, flag)}")
     if folder.is_dir():
         raise InputError(f"{flag} {name} has no config.json; give a folder written by save_pretrained")
     if folder.is_absolute() or name.startswith(".") or len(folder.parts) > 2:
         raise InputError(f"{flag} {name} does not exist; give a model's folder or a hub id")
     return None
+
+
+def merge_advice(adapter: Path) -> str:
+    """How an adapter becomes a model: the command, if it lies in a run."""
+    steps = adapter.parent.name == "adapters" and adapter.name.startswith("step-")
+    run = adapter.absolute().parent.parent if steps else adapter.absolute().parent
+    if not (run / "config.yaml").is_file():
+        return "merge it into its base first and give the merged model's folder"
+    shown = adapter.parent.parent if steps else adapter.parent
+    step = adapter.name.removeprefix("step-")
+    command = f"python train/export.py {shown} --merge" + (f" --step {step}" if steps else "")
+    merged = shown / (f"merged-step-{step}" if steps else "merged")
+    return f"give {merged}" if merged.is_dir() else f"run {command} and give {merged}"
+
+
+def run_advice(run: Path, flag: str) -> str:
+    """Which folder of a run to give instead of the run's own; only a student must not be an adapter."""
+    if (model := run / "model").is_dir():
+        return f"give {model}"
+    if (adapter := run / "adapter").is_dir():
+        return merge_advice(adapter) if flag == "--student" else f"give {adapter}"
+    return "it is not finished: it has neither adapter/ nor model/"
 
 
 def find_model(name: str, flag: str) -> Path:
@@ -148,9 +170,9 @@ def load_tokenizer(folder: Path, flag: str) -> PreTrainedTokenizerFast:
         # one, and would cut text otherwise than the tokenizer.json beside it.
         generic = saved.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
         tokenizer: Any = (PreTrainedTokenizerFast if generic else auto_tokenizer()).from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # the library raises a dozen kinds; each means that the files are missing or damaged
         reason = str(error).strip().split("\n")[0]
-        raise InputError(f"{flag} {folder}: its tokenizer cannot be loaded ({reason})") from None
+        raise InputError(f"{flag} {folder}: its tokenizer cannot be loaded ({reason}); copy its files again") from None
     if tokenizer.eos_token_id is None:
         raise InputError(f"{flag} {folder}: its tokenizer has no EOS token; outputs could not end")
     return tokenizer

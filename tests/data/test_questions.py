@@ -153,6 +153,26 @@ def test_all_questions_without_sql_are_named_and_keep_their_places(folder):
     assert [question.fault for question in questions] == ["", "no query", "", "no query"]
 
 
+@pytest.mark.parametrize("key", ["sql", "SQL"])
+def test_sql_under_another_key_is_named(folder, key):
+    (folder / "dev.jsonl").write_text(json.dumps({"db_id": "d", "question": "q", key: "SELECT 1"}) + "\n")
+    with pytest.raises(
+        InputError, match=rf"question with no query \(its SQL is called {key}; rename it to query\): .*1"
+    ):
+        load_questions("jsonl", "dev", folder)
+
+
+def test_many_faults_and_missing_databases_are_counted(folder):
+    write(folder / "dev.json", [{"db_id": "d", "question": "q"}] * 7)
+    with pytest.raises(InputError, match=r"no query \(7 times\): .*item 0, .*item 4, \.\.\. \(7 in all\); mend this"):
+        load_questions("spider", "dev", folder)
+    with pytest.raises(InputError, match=r"no database for 6 of 6 .*: a, b, c, d, e, \.\.\. \(6 in all\); put each"):
+        find_databases("spider", "dev", folder, list("abcdef"))
+    damage = Damage("skip")
+    load_questions("spider", "dev", folder, damage=damage)
+    assert "item 6" in damage.lines()[0]  # what is left out is named
+
+
 def test_a_broken_line_of_jsonl_is_named(folder):
     (folder / "dev.jsonl").write_text(json.dumps(GOOD) + '\n{"db_id": "d", "quest\n' + json.dumps(GOOD) + "\n")
     with pytest.raises(InputError, match=r"no valid JSON: .*dev.jsonl, line 2"):
