@@ -84,10 +84,11 @@ def read_flags(parser: OneLineParser, **fixed: str) -> tuple[str | None, dict[st
     flags.pop("local_rank", None)
     recipe = flags.pop("config", None)
     stated = {**(read_recipe(recipe) if recipe else {}), **flags}
-    if "benchmark" not in stated and "--benchmark" in parser.flags() and Path(stated.get("data") or "").is_dir():
+    data = stated.get("data")
+    if "benchmark" not in stated and "--benchmark" in parser.flags() and data and Path(data).is_dir():
         from kid.data.questions import infer_benchmark  # here, because --help needs none of it
 
-        flags["benchmark"] = infer_benchmark(stated["data"])
+        flags["benchmark"] = infer_benchmark(data)
     for key, value in fixed.items():
         given = read_recipe(recipe).get(key, value) if recipe else value
         if given != value:

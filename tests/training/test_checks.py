@@ -61,6 +61,8 @@ def test_checks_come_before_torch(folder):
     assert "the nearest that are: 12 or 18" in run("train/distill.py", flags(folder), "3")
     states = {name: value for name, value in flags(folder, teacher_states=folder / "s").items() if "teacher" in name}
     assert "--num_gpus N train/teacher_states.py" in run("train/teacher_states.py", {**states, "data": "d"}, None)
+    without = {name: value for name, value in flags(folder).items() if name != "data"}
+    assert run("train/distill.py", without, "2").startswith("error: --data is missing; give it as a flag or in")
     # And what is right goes on to the libraries.
     assert "torch" in run("train/distill.py", flags(folder), "1")
 
