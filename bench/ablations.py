@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablations_report import write_report
-from claims import CLAIMS, EX_ACC_ERR, claims_table
-from running import ROOT, Command, console, differing, end_with_children, execute, launched, launcher, run_jobs
+from parts.ablations_report import write_report
+from parts.claims import CLAIMS, EX_ACC_ERR, claims_table
+from parts.running import ROOT, Command, console, differing, end_with_children, execute, launched, launcher, run_jobs
 from tqdm import tqdm
 
 from kid.config.methods import METHODS, ON_POLICY

@@ -21,9 +21,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+from parts.running import ROOT, launched
 from rich.console import Console
 from rich.table import Table
-from running import ROOT, launched
 
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically

@@ -16,8 +16,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from demo_report import write_report
-from running import Command, console, differing, end_with_children, launched, run_jobs, show_status
+from parts.demo_report import write_report
+from parts.running import Command, console, differing, end_with_children, launched, run_jobs, show_status
 
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bit_flips import make_everything
+from parts.running import ROOT, free_port
 from rich.console import Console
 from rich.table import Table
-from running import ROOT, free_port
 
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically

@@ -15,8 +15,8 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from real_jobs import SIZES, SPLITS, Job, Real
-from running import ROOT, console, differing, end_with_children, run_jobs, show_status
+from parts.real_jobs import SIZES, SPLITS, Job, Real
+from parts.running import ROOT, console, differing, end_with_children, run_jobs, show_status
 
 from kid.config.methods import METHODS
 from kid.data.questions import find_databases, find_tables, load_questions

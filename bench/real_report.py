@@ -12,11 +12,11 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from claims import claims_table
-from real_jobs import SIZES
-from real_tables import DEV, Rows, error_on_dev, main_table, methods_of, readme_table, results_of, rows_of
-from running import ROOT
-from sections import marked, with_section
+from parts.claims import claims_table
+from parts.real_jobs import SIZES
+from parts.real_tables import DEV, Rows, error_on_dev, main_table, methods_of, readme_table, results_of, rows_of
+from parts.running import ROOT
+from parts.sections import marked, with_section
 
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically

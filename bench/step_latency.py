@@ -31,7 +31,7 @@ from pathlib import Path
 
 import torch
 from deepspeed.accelerator import get_accelerator
-from latency_contest import (
+from parts.latency_contest import (
     DISTILLATION,
     GKD,
     PEERS,
@@ -45,7 +45,7 @@ from latency_contest import (
     become_the_only_rank,
     ours,
 )
-from latency_models import (
+from parts.latency_models import (
     PAIRS,
     SHAPES,
     FullLogits,
@@ -55,8 +55,8 @@ from latency_models import (
     make_model,
     real_samples,
 )
-from latency_peers import trainer_sft, trl_distillation, trl_gkd
-from latency_report import draw_growth, draw_methods, show
+from parts.latency_peers import trainer_sft, trl_distillation, trl_gkd
+from parts.latency_report import draw_growth, draw_methods, show
 
 from kid.config.methods import METHODS
 from kid.config.recipe import merge_config

@@ -33,13 +33,17 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", required=True, metavar="DIR", type=Path, help="a run's adapter/ or model/")
     parser.add_argument("--database", required=True, metavar="F", type=Path, help="a SQLite file")
     parser.add_argument(
-        "--evidence", metavar="TEXT", default="", help="what one should know to answer (BIRD's evidence)"
+        "--evidence-text", metavar="TEXT", default="", help="what one should know to answer (BIRD's evidence)"
     )
     add_decoding_flags(parser)
     arguments = parser.parse_args()
     check_decoding_flags(arguments)
     if not arguments.question.strip():
         raise InputError("the question is empty; ask one, in quotation marks")
+    if arguments.database.is_dir():
+        files = sorted(map(str, arguments.database.rglob("*.sqlite")))
+        found = f", for example {files[0]}" if files else "; there is no .sqlite in it"
+        raise InputError(f"--database {arguments.database} is a folder; give a SQLite file{found}")
     if not arguments.database.is_file():
         raise InputError(f"--database {arguments.database} does not exist; give a SQLite file")
     if not arguments.model.is_dir():
@@ -80,7 +84,7 @@ def main() -> None:
             f"note: no config.yaml beside {args.model}; the prompt is made by the defaults of training", file=sys.stderr
         )
     tokenizer = load_tokenizer(args.model, "--model")
-    prompt, cut = question_prompt(args.database, args.question, args.evidence, options, tokenizer)
+    prompt, cut = question_prompt(args.database, args.question, args.evidence_text, options, tokenizer)
     if cut:
         limit = options.max_prompt_length
         print(f"note: {cut} tokens of the schema do not fit into the prompt's {limit} and are cut", file=sys.stderr)

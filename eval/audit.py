@@ -5,26 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cli import add_question_flags
+from cli import add_question_flags, name_benchmark
 from rich.table import Table
 
 from kid.console import Console
-from kid.data.exclusion import exclusion_record
 from kid.errors import InputError, OneLineParser, run_script
-from kid.evaluation.audit.checks import CHECKS, MISLEADING, Finding, find_all
-from kid.evaluation.audit.material import Material, gather
-from kid.evaluation.audit.record import (
-    audit_record,
-    counts,
-    describe,
-    not_looked_at,
-    reasons_to_exclude,
-    was_looked_for,
-)
+from kid.evaluation.audit.kinds import KINDS, MISLEADING
 from kid.evaluation.execution import default_workers
 from kid.evaluation.execution_accuracy import comparison_rule
 from kid.files import check_writable, write_atomically
+
+if TYPE_CHECKING:
+    from kid.evaluation.audit.checks import Finding
+    from kid.evaluation.audit.material import Material
 
 EXAMPLE = """\
 examples:
@@ -50,8 +45,9 @@ def parse_arguments() -> argparse.Namespace:
     exclude_help = "write the questions to leave out to this file, for --exclude of training and scoring"
     parser.add_argument("--exclude", metavar="FILE", type=Path, help=exclude_help)
     kinds_help = f"findings for which --exclude names a question (default: {' '.join(MISLEADING)}); any of the table"
-    parser.add_argument("--exclude-kinds", metavar="KIND", nargs="+", choices=CHECKS, help=kinds_help)
+    parser.add_argument("--exclude-kinds", metavar="KIND", nargs="+", choices=KINDS, help=kinds_help)
     arguments = parser.parse_args()
+    name_benchmark(arguments)
     if arguments.exclude_kinds and not arguments.exclude:
         raise InputError("--exclude-kinds needs --exclude FILE")
     if arguments.questions and len(arguments.splits or ()) != 1:
@@ -72,6 +68,9 @@ def parse_arguments() -> argparse.Namespace:
 
 def show(console: Console, material: Material, findings: list[Finding]) -> None:
     """Print the counts by check and split, an example and advice for each kind found, and what was not looked at."""
+    from kid.evaluation.audit.checks import CHECKS
+    from kid.evaluation.audit.record import counts, describe, not_looked_at, was_looked_for
+
     table = Table(title="findings", title_justify="left")
     table.add_column("check")
     for split in material.splits:
@@ -97,6 +96,12 @@ def show(console: Console, material: Material, findings: list[Finding]) -> None:
 
 def main() -> None:
     arguments = parse_arguments()
+    # After the flags are checked: these import sqlglot and rapidfuzz.
+    from kid.data.exclusion import exclusion_record
+    from kid.evaluation.audit.checks import find_all
+    from kid.evaluation.audit.material import gather
+    from kid.evaluation.audit.record import audit_record, reasons_to_exclude
+
     benchmark = arguments.benchmark
     material = gather(
         benchmark, arguments.data, arguments.splits, arguments.workers, arguments.timeout,

@@ -23,7 +23,9 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         if field_type(name)[0] is tuple:
             group.add_argument(flag(name), metavar="DIR", action="append", default=[], help=text + "; may be repeated")
         else:
-            group.add_argument(flag(name), default=FIELDS[name].default, required=name == "data", help=text)
+            shown = {"metavar": "yes|no"} if field_type(name)[0] is bool else {}
+            default = None if name == "benchmark" else FIELDS[name].default
+            group.add_argument(flag(name), default=default, required=name == "data", help=text, **shown)
 
 
 def add_question_flags(parser: argparse.ArgumentParser, several_splits: bool = False) -> None:
@@ -31,7 +33,7 @@ def add_question_flags(parser: argparse.ArgumentParser, several_splits: bool = F
 
     several_splits: `--splits` in place of `--split`; None is all whose files are there.
     """
-    parser.add_argument("--benchmark", required=True, help=f"one of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--benchmark", help=f"one of {', '.join(BENCHMARKS)} [by the files in --data]")
     parser.add_argument("--data", required=True, metavar="DIR", help="the benchmark's folder")
     splits = "; ".join(f"{name}: {', '.join(benchmark.splits)}" for name, benchmark in BENCHMARKS.items())
     if several_splits:
@@ -45,8 +47,17 @@ def add_question_flags(parser: argparse.ArgumentParser, several_splits: bool = F
     parser.add_argument("--databases", metavar="DIR", action="append", default=[], help=databases_help)
 
 
+def name_benchmark(arguments: argparse.Namespace) -> None:
+    """Infer the benchmark from the files in --data if it is not given. Raises InputError if they leave it open."""
+    if arguments.benchmark is None:
+        from kid.data.questions import infer_benchmark  # here, because --help needs none of it
+
+        arguments.benchmark = infer_benchmark(arguments.data)
+
+
 def check_data_flags(arguments: argparse.Namespace) -> None:
     """Give the values their types. Raises InputError, naming the flag, the value and what is allowed."""
+    name_benchmark(arguments)
     for name in NAMES:
         setattr(arguments, name, convert(name, getattr(arguments, name), flag(name)))
 

@@ -7,7 +7,6 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 from cli import add_data_flags, check_data_flags, prompt_config
 from rich.table import Table
 
@@ -71,6 +70,8 @@ def choose(total: int, limit: int | None) -> list[int]:
 
 def show(bias, errors: dict, limit: int, resamples: int) -> None:
     """Print ExAccErr at l = 1, 2, 4, ... and the longest output, and how long the outputs were."""
+    import numpy as np
+
     full = len(bias.value)
     table = Table()
     for name in ("l", "ExAccErr %", "95 % interval", "student's step", "teacher's step"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cli import add_question_flags
+from cli import add_question_flags, name_benchmark
 from rich import box
 from rich.table import Table
 
@@ -15,15 +16,15 @@ from kid.console import Console
 from kid.data.database import DamagedDatabaseError, check_not_in_use
 from kid.data.faults import Damage
 from kid.data.questions import check_gold_sql, find_databases, find_tables, load_questions
-from kid.data.reading import lacks_schema
-from kid.data.schema import Schema, read_tables
-from kid.data.sqlite_schema import completion_note, read_database
-from kid.errors import InputError, OneLineParser, run_script
+from kid.errors import InputError, OneLineParser, first_of, run_script
 from kid.evaluation.execution import default_workers
-from kid.evaluation.suites.build import Options, make_suites, read_suite
 from kid.evaluation.suites.folders import check_db_id
+from kid.evaluation.suites.options import Options
 from kid.files import check_writable
 from kid.run.lock import run_lock
+
+if TYPE_CHECKING:
+    from kid.data.schema import Schema
 
 EXAMPLE = """\
 example:
@@ -69,6 +70,7 @@ def parse_arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", metavar="N", type=type(default), default=default, help=f"{text} [{default}]")
     parser.add_argument("--seed", metavar="N", type=int, default=Options.seed, help=f"of every draw [{Options.seed}]")
     arguments = parser.parse_args()
+    name_benchmark(arguments)
     for name in numbers:
         value = getattr(arguments, name.replace("-", "_"))
         if not 0 < value < float("inf"):
@@ -82,13 +84,17 @@ def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple
     Raises:
         InputError: some are damaged or missing; the message names all that are.
     """
+    from kid.data.reading import lacks_schema
+    from kid.data.schema import read_tables
+    from kid.data.sqlite_schema import completion_note, read_database
+
     tables, damage = find_tables(arguments.benchmark, arguments.split, arguments.data, arguments.tables), Damage()
     partial = not find_split(arguments.benchmark, arguments.split).tables_required
     known = read_tables(tables, damage, partial) if tables else None
     missing = [db_id for db_id in paths if lacks_schema(known, db_id, partial)]
     if missing and arguments.damaged == "error":
         reasons = "; ".join(["", *damage.lines()])
-        raise InputError(f"{tables} has no sound schema of {', '.join(missing)}{reasons}; fetch the file again")
+        raise InputError(f"{tables} has no sound schema of {first_of(missing)}{reasons}; fetch the file again")
     schemas: dict[str, Schema] = {}
     damaged = {db_id: f"{tables} has no sound schema of it" for db_id in missing}
     for path in paths.values():
@@ -101,7 +107,7 @@ def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple
                 damaged[db_id] = str(error)
     if damaged and arguments.damaged == "error":
         what_to_do = "mend this, or go on without it with --damaged skip"
-        raise InputError(f"damaged database: {', '.join(damaged.values())}; {what_to_do}")
+        raise InputError(f"damaged database: {first_of(damaged.values())}; {what_to_do}")
     if partial and (note := completion_note(tables, known or {}, schemas)):
         print(f"note: {note}", file=sys.stderr)
     return schemas, damaged
@@ -138,6 +144,8 @@ def show(content: dict) -> None:
 
 def main() -> None:
     arguments = parse_arguments()
+    from kid.evaluation.suites.build import make_suites, read_suite  # after the flags are checked: it imports sqlglot
+
     check_writable(arguments.output, "--output")
     damage, output = Damage(arguments.damaged), arguments.output
     questions = load_questions(arguments.benchmark, arguments.split, arguments.data, arguments.questions, damage)

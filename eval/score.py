@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cli import add_question_flags
+from cli import add_question_flags, name_benchmark
 
 from kid.data.database import check_not_in_use
 from kid.data.exclusion import exclusion_remark, read_exclusion
@@ -75,7 +75,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--metrics", choices=METRICS, nargs="+", default=[], help=metrics_help)
     evidence_help = "noted in the JSON: whether prompts had evidence (default: what eval/predict.py noted)"
-    parser.add_argument("--evidence", choices=("yes", "no"), help=evidence_help)
+    parser.add_argument("--evidence", metavar="yes|no", choices=("yes", "no"), help=evidence_help)
     exclude_help = "leave out the questions that this file of eval/audit.py --exclude names; preds.sql has all the same"
     parser.add_argument("--exclude", metavar="FILE", type=Path, help=exclude_help)
     parser.add_argument("--workers", metavar="N", type=int, default=default_workers(), help="default: number of cores")
@@ -89,6 +89,7 @@ def parse_arguments() -> argparse.Namespace:
     failures_help = f"write the misses by class and hardness, and {EXAMPLES} examples of each class, to this file"
     parser.add_argument("--failures", metavar="F.md", type=Path, help=failures_help)
     arguments = parser.parse_args()
+    name_benchmark(arguments)
     rule = comparison_rule(arguments.benchmark, arguments.keep_distinct)
     arguments.timeout = rule.seconds if arguments.timeout is None else arguments.timeout
     for name in ("workers", "timeout"):

@@ -25,8 +25,22 @@ STOPPED_STATUS = 75  # "try again later" (EX_TEMPFAIL): stopped cleanly and can 
 LOST_PEER_MESSAGES = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
 
+SHOWN_NAMES = 5  # in a message that could name hundreds
+REQUIRED = " (required)"  # at the end of a flag's help
+
 # A flag's first characters: hyphens, or what word processors make of them.
 DASHES = "-\u2010-\u2015\u2212"
+
+
+def first_of(names: Collection[str]) -> str:
+    """The first SHOWN_NAMES of many names, and how many there are, for a message."""
+    shown = ", ".join(list(names)[:SHOWN_NAMES])
+    return f"{shown}, ... ({len(names)} in all)" if len(names) > SHOWN_NAMES else shown
+
+
+def script_name() -> str:
+    """The script that runs, with its folder: "train/distill.py"."""
+    return "/".join(Path(sys.argv[0]).parts[-2:])
 
 
 class InputError(ValueError):
@@ -44,12 +58,20 @@ class StoppedError(Exception):
 class OneLineParser(argparse.ArgumentParser):
     """An ArgumentParser that raises a wrong flag as a one-line InputError, with the flag that was probably meant.
 
+    Its help marks the flags that are required.
+
     foreign: flags of other scripts, which do not belong to this one.
     given: the words of the command line.
     """
 
     foreign: Collection[str] = ()
     given: Collection[str] = ()
+
+    def format_help(self) -> str:
+        for action in self._actions:
+            if action.required and action.option_strings and not (action.help or "").endswith(REQUIRED):
+                action.help = f"{action.help or ''}{REQUIRED}"
+        return super().format_help()
 
     def parse_known_args(self, args=None, namespace=None):
         self.given = sys.argv[1:] if args is None else list(args)
@@ -84,7 +106,7 @@ class OneLineParser(argparse.ArgumentParser):
         flags = self.flags()
         longer = [flag for flag in flags if flag.startswith(name)]
         if name not in flags and name in self.foreign:
-            return f"{name} does not belong to {'/'.join(Path(sys.argv[0]).parts[-2:])}; leave it out"
+            return f"{name} does not belong to {script_name()}; leave it out"
         near = [name] if name in flags else longer or difflib.get_close_matches(name, flags, n=1, cutoff=0.75)
         return f"did you mean {' or '.join(near)}?" if 0 < len(near) <= 3 else ""
 

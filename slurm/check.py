@@ -42,9 +42,10 @@ def main() -> None:
     parser.add_argument("flags", nargs=argparse.REMAINDER, help="the script's")
     arguments = parser.parse_args()
     # The script reads and checks its flags, and then calls this instead of a training, without importing torch.
-    trainer = ModuleType("kid.training.trainer")
-    trainer.train = lambda config: check(config, arguments)
-    sys.modules["kid.training.trainer"] = trainer
+    checks, trainer = ModuleType("kid.training.checks"), ModuleType("kid.training.trainer")
+    checks.check_run = lambda config: check(config, arguments)
+    trainer.train = lambda config: None
+    sys.modules |= {module.__name__: module for module in (checks, trainer)}
     sys.argv = [arguments.script, *arguments.flags]
     sys.path.insert(0, str(Path(arguments.script).parent))
     runpy.run_path(arguments.script, run_name="__main__")

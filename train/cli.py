@@ -46,9 +46,12 @@ def list_recipes(keep: Callable[[dict], bool]) -> str:
 
 
 def build_parser(
-    description: str, example: str, names: Collection[str], keep: Callable[[dict], bool]
-) -> argparse.ArgumentParser:
-    """Flags for these keys of RunConfig, in its order and groups; see `TrainingParser`."""
+    description: str, example: str, names: Collection[str], required: Collection[str], keep: Callable[[dict], bool]
+) -> TrainingParser:
+    """Flags for these keys of RunConfig, in its order and groups; see `TrainingParser`.
+
+    required: keys that must have a value, from a flag or the recipe; the help marks them.
+    """
     parser = TrainingParser(description, example, keep)
     parser.foreign = {flag(name) for name in FIELDS if name not in names}
     parser.add_argument("--config", metavar="R.yaml", help="a recipe; flags override its keys")
@@ -60,10 +63,11 @@ def build_parser(
         group = field.metadata["group"]
         section = groups.setdefault(group, parser.add_argument_group(group) if group not in groups else None)
         kind, help = field_type(name)[0], help_text(name)
+        help += " (required, here or in the recipe)" if name in required else ""
         if kind is bool and not field.default:
             section.add_argument(flag(name), action="store_true", help=help)
         elif kind is bool:
-            section.add_argument(flag(name), metavar="YES|NO", help=help)
+            section.add_argument(flag(name), metavar="yes|no", help=help)
         elif kind is tuple:
             section.add_argument(flag(name), metavar="DIR", action="append", help=f"{help}; may be repeated")
         else:
@@ -71,11 +75,20 @@ def build_parser(
     return parser
 
 
-def read_flags(parser: argparse.ArgumentParser, **fixed: str) -> tuple[str | None, dict[str, str]]:
-    """(recipe, key -> value given as a flag); `fixed` keys are the script's own, and the recipe may say no other."""
+def read_flags(parser: OneLineParser, **fixed: str) -> tuple[str | None, dict[str, str]]:
+    """(recipe, key -> value given as a flag); `fixed` keys are the script's own, and the recipe may say no other.
+
+    A benchmark that neither names is inferred from the files in the data folder.
+    """
     flags = vars(parser.parse_args())
     flags.pop("local_rank", None)
     recipe = flags.pop("config", None)
+    stated = {**(read_recipe(recipe) if recipe else {}), **flags}
+    data = stated.get("data")
+    if "benchmark" not in stated and "--benchmark" in parser.flags() and data and Path(data).is_dir():
+        from kid.data.questions import infer_benchmark  # here, because --help needs none of it
+
+        flags["benchmark"] = infer_benchmark(data)
     for key, value in fixed.items():
         given = read_recipe(recipe).get(key, value) if recipe else value
         if given != value:

@@ -3,7 +3,7 @@
 from cli import build_parser, read_flags
 
 from kid.config.keys import FIELDS
-from kid.config.recipe import resolve_config
+from kid.config.recipe import REQUIRED, resolve_config
 from kid.errors import run_script
 
 EXAMPLE = """example:
@@ -14,9 +14,12 @@ EXAMPLE = """example:
 
 
 def main() -> None:
-    parser = build_parser(__doc__, EXAMPLE, FIELDS, keep=lambda values: values.get("method") != "sft")
+    parser = build_parser(__doc__, EXAMPLE, FIELDS, REQUIRED, keep=lambda values: values.get("method") != "sft")
     config = resolve_config(*read_flags(parser))
-    from kid.training.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
+    from kid.training.checks import check_run
+
+    check_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
+    from kid.training.trainer import train
 
     train(config)
 

@@ -15,16 +15,18 @@ EXAMPLE = """example:
   with a ZeRO-3 teacher in step with the others, with --teacher-deepspeed ds_configs/teacher_whole.json by itself. What
   was stopped goes on where it was, on any number of ranks.
 """
+REQUIRED = ("teacher", "data", "teacher_outputs")
 
 
 def main() -> None:
     names = {*keys_affecting("teacher alone"), *keys_in((DATA, SAMPLING))} - {"batching"}
-    parser = build_parser(__doc__, EXAMPLE, names, keep=lambda values: values.get("method") == "f-distill")
+    parser = build_parser(__doc__, EXAMPLE, names, REQUIRED, keep=lambda values: values.get("method") == "f-distill")
     config = merge_config(*read_flags(parser))
-    require_keys(config, "teacher", "data", "teacher_outputs")
-    from kid.training.generation import (
-        generate,  # after the flags are checked: importing torch and deepspeed takes seconds
-    )
+    require_keys(config, *REQUIRED)
+    from kid.training.checks import check_teacher_run
+
+    check_teacher_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
+    from kid.training.generation import generate
 
     generate(config)
 

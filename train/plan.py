@@ -14,7 +14,7 @@ from kid.config.methods import METHODS
 from kid.config.recipe import merge_config, read_recipe, require_keys, used_config
 from kid.config.run_config import RunConfig
 from kid.console import Console
-from kid.errors import InputError, run_script
+from kid.errors import REQUIRED, InputError, run_script
 from kid.files import check_writable, write_atomically
 from kid.progress import progress_bar, silence_libraries
 
@@ -37,6 +37,7 @@ NUMBERS = {
     "mfu": (0.4, "share of it that is reached; default: 0.4"),
     "bandwidth": (200.0, "GB (10^9 bytes) a second that a GPU receives in a collective; default: 200"),
 }
+NEEDED = ("gpus", "gpu_memory")
 GB = 2**30
 SPIDER_SCHEMAS = 146  # of its training questions
 console = Console()
@@ -44,15 +45,17 @@ console = Console()
 
 def parse_arguments() -> tuple[RunConfig, list[str], dict[str, float | None], Path | None]:
     """(configuration, methods to plan, the numbers of NUMBERS, file for the JSON)."""
-    parser = build_parser(__doc__, EXAMPLE, keys_affecting("plan"), keep=lambda values: values.get("method") != "sft")
+    parser = build_parser(
+        __doc__, EXAMPLE, keys_affecting("plan"), ("student",), lambda values: values.get("method") != "sft"
+    )
     section = parser.add_argument_group("the machine")
     for name, (_, text) in NUMBERS.items():
-        section.add_argument(f"{flag(name)}", metavar="N", help=text)
+        section.add_argument(flag(name), metavar="N", help=text + (REQUIRED if name in NEEDED else ""))
     parser.add_argument("--json", metavar="FILE", help="write the predictions to this file too")
     recipe, flags = read_flags(parser)
     numbers = {name: number(name, flags.pop(name, default)) for name, (default, _) in NUMBERS.items()}
     path = flags.pop("json", None)
-    for name in ("gpus", "gpu_memory"):
+    for name in NEEDED:
         if numbers[name] is None:
             raise InputError(f"{flag(name)} is missing; give a number above 0")
     config = merge_config(recipe, flags)

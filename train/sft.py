@@ -3,7 +3,7 @@
 from cli import build_parser, read_flags
 
 from kid.config.keys import used_keys
-from kid.config.recipe import resolve_config
+from kid.config.recipe import REQUIRED, resolve_config
 from kid.config.run_config import RunConfig
 from kid.errors import run_script
 
@@ -16,9 +16,12 @@ EXAMPLE = """example:
 def main() -> None:
     everything = RunConfig(method="sft", eval_ex_steps=1, keep_best="ex")
     names = {*used_keys(everything)} - {"method", "mle_weight"}
-    parser = build_parser(__doc__, EXAMPLE, names, keep=lambda values: values.get("method") == "sft")
+    parser = build_parser(__doc__, EXAMPLE, names, REQUIRED, keep=lambda values: values.get("method") == "sft")
     config = resolve_config(*read_flags(parser, method="sft"))
-    from kid.training.trainer import train  # after the flags are checked: importing torch and deepspeed takes seconds
+    from kid.training.checks import check_run
+
+    check_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
+    from kid.training.trainer import train
 
     train(config)
 

@@ -18,16 +18,18 @@ EXAMPLE = """example:
   each of the teacher's hidden features: 10 KB with one of 32B. What was stopped goes on where it was, on any number of
   ranks.
 """
+REQUIRED = ("teacher", "data", "teacher_states")
 
 
 def main() -> None:
     names = {*keys_affecting("teacher alone"), *keys_in((DATA,)), "teacher_states", "prefix"} - {"batching"}
-    parser = build_parser(__doc__, EXAMPLE, names, keep=has_fixed_outputs)
+    parser = build_parser(__doc__, EXAMPLE, names, REQUIRED, keep=has_fixed_outputs)
     config = merge_config(*read_flags(parser))
-    require_keys(config, "teacher", "data", "teacher_states")
-    from kid.training.teacher_states import (
-        store_teacher_states,  # after the flags are checked: importing torch and deepspeed takes seconds
-    )
+    require_keys(config, *REQUIRED)
+    from kid.training.checks import check_teacher_run
+
+    check_teacher_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
+    from kid.training.teacher_states import store_teacher_states
 
     store_teacher_states(config)
 

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Collection
 from dataclasses import Field, fields
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from kid.config.option import AFFECTS
@@ -51,9 +52,15 @@ def as_flags(name: str, value: Any) -> list[str]:
     return [flag(name), ("no", "yes")[value] if isinstance(value, bool) else str(value)]
 
 
+@cache
+def type_hints() -> dict[str, Any]:
+    """The type of each field, evaluated once: that takes a millisecond, and a recipe asks for each of its keys."""
+    return get_type_hints(RunConfig)
+
+
 def field_type(name: str) -> tuple[type[Any], bool]:
     """(type, whether None is allowed) of a field; tuple means any number of strings."""
-    hint = get_type_hints(RunConfig)[name]
+    hint = type_hints()[name]
     if get_origin(hint) is tuple:
         return tuple, False
     options = [part for part in get_args(hint) if part is not type(None)] or [hint]
@@ -64,9 +71,14 @@ def help_text(name: str) -> str:
     """A key's help text for argparse: what it does, its choices and its default."""
     meta = FIELDS[name].metadata
     default = FIELDS[name].default
-    shown = "yes" if default is True else default
     allowed = f" {{{', '.join(meta['choices'])}}}" if meta["choices"] else ""
-    return (meta["help"] + allowed + (f" [{shown}]" if shown not in ("", None, False, ()) else "")).replace("%", "%%")
+    if name == "benchmark":
+        written = "by the files in --data"
+    elif default is None or default is False or default in ("", ()):
+        written = ""
+    else:
+        written = "yes" if default is True else f"{default:g}" if isinstance(default, float) else str(default)
+    return (meta["help"] + allowed + (f" [{written}]" if written else "")).replace("%", "%%")
 
 
 def shown(value: Any) -> str:

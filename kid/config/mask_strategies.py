@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ def select_uniform(token_ids: Sequence[int], count: int, generator: np.random.Ge
     """The paper's strategy "Uniform": evenly spaced from a random offset."""
     length = len(token_ids)
     offset = generator.integers(max(1, length))
+    import numpy as np  # here, because every --help reads the names of the strategies
+
     return (np.arange(count) * length + offset) // max(1, count)
 
 

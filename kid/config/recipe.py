@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,12 @@ def load_yaml(text: str) -> Any:
         raise yaml.YAMLError(f"it has a value that cannot be read: {str(error).partition(';')[0]}") from None
 
 
+@cache
+def load_recipe_text(text: str) -> Any:
+    """What a recipe's text holds, not to be changed: `--help` reads the same few bases for each of 70 recipes."""
+    return load_yaml(text)
+
+
 def suggest_key(name: str, known: list[str]) -> str:
     """For an error message: the known key closest to `name`, or all keys if none is close."""
     near = difflib.get_close_matches(name, known, n=1)
@@ -62,7 +70,7 @@ def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]
     if path.resolve() in seen:
         raise InputError(f"{path}: recipes name one another as base in a circle; take one base out")
     try:
-        values = load_yaml(path.read_text(encoding="utf-8")) or {}
+        values = deepcopy(load_recipe_text(path.read_text(encoding="utf-8"))) or {}
     except OSError as error:
         raise InputError(f"recipe {path}: {error.strerror}; give an existing file with --config") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -103,6 +111,9 @@ def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
     return config
 
 
+REQUIRED = ("student", "data", "output")  # of a training run
+
+
 def require_keys(config: RunConfig, *names: str) -> None:
     """Raise InputError for the first of these keys that has no value."""
     for name in names:
@@ -134,7 +145,7 @@ def used_config(config: RunConfig, flags: Collection[str]) -> RunConfig:
 def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
     """The configuration of a training run. Raises InputError as `merge_config`, and for keys that contradict."""
     config = used_config(merge_config(recipe, flags), flags)
-    require_keys(config, "student", "data", "output")
+    require_keys(config, *REQUIRED)
     method = METHODS[config.method]
     if method.needs_teacher and not (config.teacher or config.teacher_states):
         raise InputError(f"--teacher is missing; method {config.method} distils from one")

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import datasets
 import torch
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from kid.data.sharing import shared_prefixes
 from kid.errors import InputError
 
 if TYPE_CHECKING:
+    import datasets
     from transformers import PreTrainedTokenizerFast
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kid.errors import InputError
+from kid.errors import InputError, first_of
 
 
 class Damage:
@@ -19,13 +19,14 @@ class Damage:
         self.places.setdefault(fault, []).append(where)
 
     def lines(self) -> list[str]:
-        """One line for each kind of fault, with every place where it occurs."""
+        """One line for each kind of fault: every place where it occurs if these are skipped, else the first of them."""
         return [
-            f"{fault}{f' ({len(places)} times)' if len(places) > 1 else ''}: {', '.join(places)}"
+            f"{fault}{f' ({len(places)} times)' if len(places) > 1 else ''}: "
+            f"{', '.join(places) if self.policy == 'skip' else first_of(places)}"
             for fault, places in self.places.items()
         ]
 
     def raise_unless_skipped(self) -> None:
-        """Raises InputError with all faults found so far if the policy is "error"."""
+        """Raises InputError with each kind of fault found so far if the policy is "error"."""
         if self.places and self.policy == "error":
             raise InputError("; ".join(self.lines()) + "; mend this, or go on without it with --damaged skip")

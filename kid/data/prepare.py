@@ -9,9 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import datasets
 import numpy as np
-import pyarrow.compute as pc
 
 from kid.config.keys import keys_affecting
 from kid.config.run_config import RunConfig
@@ -34,21 +32,21 @@ from kid.errors import InputError
 from kid.sql.analysis import gold_schema_items
 
 if TYPE_CHECKING:
+    import datasets
     from transformers import PreTrainedTokenizerFast
 
 # Libraries whose results are in the cache; their versions are part of its key, as is a hash of the project's code.
 LIBRARIES = ("bm25s", "rapidfuzz", "sqlglot", "tokenizers", "transformers", "datasets")
-ROW_FEATURES = datasets.Features(
-    {
-        "index": datasets.Value("int32"),
-        "db_id": datasets.Value("string"),
-        "prompt_ids": datasets.List(datasets.Value("int32")),
-        "shared": datasets.Value("int32"),
-        "completion_ids": datasets.List(datasets.Value("int32")),
-        "filtered": datasets.Value("bool"),
-        "cut": datasets.Value("int32"),
-    }
-)
+# Column -> Arrow type of its values, in a list where the type is in brackets.
+ROW_COLUMNS: dict[str, Any] = {
+    "index": "int32",
+    "db_id": "string",
+    "prompt_ids": ["int32"],
+    "shared": "int32",
+    "completion_ids": ["int32"],
+    "filtered": "bool",
+    "cut": "int32",
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,8 @@ class Prepared:
 
     def lengths(self, column: str) -> list[int]:
         """Number of ids in each row of `prompt_ids` or `completion_ids`, without reading the ids."""
+        import pyarrow.compute as pc
+
         return pc.list_value_length(self.rows.data.column(column)).to_pylist()
 
     def remarks(self) -> list[str]:
@@ -185,13 +185,27 @@ def row_encoder(
             completion = [*query, tokenizer.eos_token_id]
             rows.append((item.question.index, db_id, prompt.ids, prompt.shared, completion, filtered, prompt.cut))
         rows.sort(key=lambda row: row[0])
-        return dict(zip(ROW_FEATURES, map(list, zip(*rows, strict=True)), strict=True))
+        return dict(zip(ROW_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
 
     return encode
 
 
+def row_features() -> datasets.Features:
+    """ROW_COLUMNS as `datasets` has them."""
+    import datasets
+
+    return datasets.Features(
+        {
+            name: datasets.List(datasets.Value(kind[0])) if isinstance(kind, list) else datasets.Value(kind)
+            for name, kind in ROW_COLUMNS.items()
+        }
+    )
+
+
 def build(loaded: LoadedSplit, config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Write the rows, and a report on what was skipped, into `folder`."""
+    import datasets  # here and below: it takes a second, and one prompt needs no Arrow rows
+
     title = f"{config.benchmark} {split}"
     schemas, reasons = read_schemas(loaded, config.missing_database)
     annotated = annotate_questions(loaded, schemas, config.evidence, title)
@@ -207,7 +221,7 @@ def build(loaded: LoadedSplit, config: RunConfig, split: str, tokenizer: PreTrai
     rows = datasets.Dataset.from_dict({"index": sorted(annotated)}).map(
         encode,
         batched=True,
-        features=ROW_FEATURES,
+        features=row_features(),
         desc=f"{title}: tokens",
         load_from_cache_file=False,
         new_fingerprint=folder.stem,
@@ -245,6 +259,8 @@ def prepare(config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast) -
     Raises:
         InputError: files are missing, or damaged and `config.damaged` does not say to skip them.
     """
+    import datasets
+
     loaded = load_split(config, split)
     key = cache_key(config, split, loaded, tokenizer)
     folder = cache_folder() / "prepared" / key

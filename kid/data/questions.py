@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kid.config.benchmarks import Split, find_split
+from kid.config.benchmarks import BENCHMARKS, Benchmark, Split, find_split
 from kid.data.faults import Damage
 from kid.data.gold_rows import FIELD, GoldRows, read_gold_rows
 from kid.data.items import location_of, read_items
-from kid.errors import InputError
+from kid.errors import InputError, first_of
 from kid.files import name_fault
 from kid.progress import log
 
+SQL_FIELDS = ("query", "sql", "SQL")  # what files call the gold SQL
 DIFFICULTY_FIELD = "difficulty"  # of BIRD, and of a user's own files
 
 
@@ -47,17 +48,28 @@ def split_folders(row: Split, data: Path | str) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
-def question_files(row: Split, split: str, data: Path | str, questions: Path | str | None) -> list[Path]:
-    """The files from which a split's questions are read, in order. Raises InputError if one is missing."""
+def check_data_folder(data: Path | str) -> None:
+    """Raise InputError if there is no such folder."""
     if not Path(data).is_dir():
         raise InputError(f"data folder {data} does not exist; give the benchmark's folder with --data")
-    if questions:
-        return [Path(questions)]
+
+
+def find_question_folder(row: Split, split: str, data: Path | str) -> Path:
+    """The first folder that has a split's own questions. Raises InputError if none has."""
     folders = split_folders(row, data)
     folder = next((folder for folder in folders if (folder / row.questions[0]).is_file()), None)
     if folder is None:
         tried = " or ".join(str(folder / row.questions[0]) for folder in folders)
         raise InputError(f"no questions of split {split}: {tried} does not exist; give the folder with --data")
+    return folder
+
+
+def question_files(row: Split, split: str, data: Path | str, questions: Path | str | None) -> list[Path]:
+    """The files from which a split's questions are read, in order. Raises InputError if one is missing."""
+    check_data_folder(data)
+    if questions:
+        return [Path(questions)]
+    folder = find_question_folder(row, split, data)
     paths = [folder / name for name in row.questions]
     for path in (folder / name for name in row.optional):
         if path.is_file():
@@ -121,6 +133,9 @@ def read_question(row: Split, index: int, item: dict, folder: Path, location: st
     if not is_text(evidence):
         missing_fields.append(f"text in {row.evidence_field}")
     fault = f"no {' and no '.join(missing_fields)}" if missing_fields else ""
+    other = next((name for name in SQL_FIELDS if is_text(value := item.get(name)) and value.strip()), None)
+    if other and names.get("query") in missing_fields:
+        fault += f" (its SQL is called {other}; rename it to {names['query']})"
     db_id = values.get("db_id")
     # Its files are looked for, and written, under this name; without one no path can be made of it.
     unfit = name_fault(db_id) if is_text(db_id) and db_id.strip() else None
@@ -149,6 +164,38 @@ def check_gold_sql(questions: Sequence[Question], what: str) -> None:
 def is_text(value: object) -> bool:
     """Whether a JSON value is text that can be encoded; JSON may hold lone surrogates, which cannot."""
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def infer_benchmark(data: Path | str) -> str:
+    """The benchmark whose question files and tables.json lie in a folder, which is said; a question file alone will not
+    do: Spider and BIRD both have a dev.json.
+
+    Raises:
+        InputError: the folder does not exist, or holds the files of no benchmark or of several.
+    """
+    check_data_folder(data)
+    data = Path(data)
+    found = {name: file for name, benchmark in BENCHMARKS.items() if (file := file_of(benchmark, data))}
+    if len(found) != 1:
+        both = f"the files of {' and '.join(found)}" if found else "no benchmark's files that are known"
+        raise InputError(f"--data {data} holds {both}; say with --benchmark which it is: {', '.join(BENCHMARKS)}")
+    ((name, file),) = found.items()
+    log.warning(f"note: --benchmark {name}, by {file} in {data}")
+    return name
+
+
+def file_of(benchmark: Benchmark, data: Path) -> str | None:
+    """The first question file of a benchmark in a folder, relative to it, whose tables.json is there if it needs one.
+
+    Folders beside `data` do not count, for those of another benchmark may lie there.
+    """
+    for row in benchmark.splits.values():
+        for name in row.folders:
+            folder = data / name
+            with_tables = not row.tables_required or any((place / row.tables).is_file() for place in (folder, data))
+            if with_tables and (folder / row.questions[0]).is_file():
+                return str(Path(name) / row.questions[0])
+    return None
 
 
 def find_tables(benchmark: str, split: str, data: Path | str, tables: Path | str | None = None) -> Path | None:
@@ -192,7 +239,7 @@ def find_databases(
         missing_database: "error", or anything else: then a db_id that no root holds is not in the result.
 
     Raises:
-        InputError: some db_ids are in no root; the message names them all.
+        InputError: some db_ids are in no root; the message counts them and names the first.
     """
     roots = database_roots(benchmark, split, data, databases)
     found: dict[str, Path] = {}
@@ -208,6 +255,6 @@ def find_databases(
     if missing and missing_database == "error":
         raise InputError(
             f"no database for {len(missing)} of {len(set(db_ids))} db_ids under {', '.join(map(str, roots))}: "
-            f"{', '.join(missing)}; put each at DB_ID/DB_ID.sqlite in one of these folders"
+            f"{first_of(missing)}; put each at DB_ID/DB_ID.sqlite in one of these folders"
         )
     return found

@@ -14,7 +14,7 @@ from kid.data.questions import Question, find_databases, find_tables, load_quest
 from kid.data.schema import Schema, read_tables
 from kid.data.schema_filter import Selection, read_rankings, select_top
 from kid.data.sqlite_schema import completion_note, read_database
-from kid.errors import InputError
+from kid.errors import InputError, first_of
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def load_split(config: RunConfig, split: str, index: int | None = None) -> Loade
         check_not_in_use(path)
     missing = set(db_ids) - set(databases) - set(schemas or ())
     if missing and (schemas is None or partial) and config.missing_database == "schema-only":
-        lacking = ", ".join(sorted(missing))
+        lacking = first_of(sorted(missing))
         raise InputError(f"--missing-database schema-only needs a tables.json; there is none that describes {lacking}")
     rankings = None
     if config.schema_filter not in ("none", "lexical"):
@@ -83,7 +83,7 @@ def load_split(config: RunConfig, split: str, index: int | None = None) -> Loade
         known = [question for question in questions if schemas.get(question.db_id)]
         unranked = [q.index for q in known if not select_top(rankings[q.index], schemas[q.db_id])]
         if unranked:
-            what = f"names no table of the database of question {', '.join(map(str, unranked))}"
+            what = f"names no table of the database of question {first_of([*map(str, unranked)])}"
             raise InputError(f"--schema-filter {config.schema_filter} {what}; it must be made for this split")
     return LoadedSplit(questions, schemas, tables, databases, rankings, damage, partial=partial)
 
@@ -101,7 +101,7 @@ def read_schemas(loaded: LoadedSplit, missing_database: str) -> tuple[dict[str, 
     """The complete schema of each db_id of the questions and, for db_ids without one, the reason.
 
     Raises:
-        InputError: there are faults in the split or its databases and they are not to be skipped; one line names all.
+        InputError: there are faults in the split or its databases and they are not to be skipped; one line counts them.
     """
     known = loaded.schemas or {}
     schemas: dict[str, Schema] = {}

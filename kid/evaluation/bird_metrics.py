@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from kid.data.cache import cache_folder
@@ -57,6 +56,8 @@ def time_ratio(times: Times) -> float:
     An outlier lies three standard deviations or more from the mean of all runs. (Where all runs agree, the official
     code divides by the number 0 of those that are left; here none is an outlier.)
     """
+    import numpy as np  # here and below, because eval/score.py --help reads METRICS
+
     predicted, gold = np.asarray(times, dtype=np.float64).T
     ratios = gold / predicted
     near = np.abs(ratios - ratios.mean()) < OUTLIER_DEVIATIONS * ratios.std()
@@ -219,6 +220,7 @@ def mean_interval(values: Sequence[float]) -> list[float] | None:
     """The 95 % bootstrap interval (percentiles of 2000 resamples) of 100 times the mean; None for fewer than two."""
     if len(values) < 2:
         return None
+    import numpy as np
     from scipy.stats import bootstrap  # it takes a second, so only where it is needed
 
     data = (100 * np.asarray(values),)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftConfig, PeftModel
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from kid.data.batching import Sample, pad_left
@@ -45,6 +44,8 @@ def load_model(folder: Path, device: str, flag: str = "--model", merge: bool = T
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
         if (folder / "adapter_config.json").is_file():
+            from peft import PeftConfig, PeftModel  # here: it takes seconds, and a merged model needs none
+
             adapter = PeftConfig.from_pretrained(str(folder))
             base = find_model(adapter.base_model_name_or_path, f"{flag} {folder}: its base")
             check_hashes(base)

@@ -13,12 +13,10 @@ from statistics import NormalDist
 from kid.config.benchmarks import BENCHMARKS
 from kid.data.database import check_not_in_use
 from kid.data.questions import Question
-from kid.errors import InputError
+from kid.errors import InputError, first_of
 from kid.evaluation.bird_metrics import metric_summary
 from kid.evaluation.execution_accuracy import Verdict, gold_failures
-from kid.evaluation.failures import failure_classes, hardness_levels
 from kid.evaluation.suites.folders import check_db_id, check_record, find_fault
-from kid.sql.hardness import spider_hardness
 
 
 def find_suites(
@@ -50,7 +48,7 @@ def find_suites(
     if missing:
         raise InputError(
             f"--test-suite {test_suite} has no DB_ID/*.sqlite for {len(missing)} of {len(suites)} db_ids: "
-            f"{', '.join(sorted(missing))}; eval/make_test_suite.py makes them"
+            f"{first_of(sorted(missing))}; eval/make_test_suite.py makes them"
         )
     if made is not None:
         check_made_suite(test_suite, made, [db_id for db_id in db_ids if suites[db_id] or db_id in made])
@@ -101,6 +99,8 @@ def question_hardness(benchmark: str, question: Question) -> str | None:
     """The difficulty that the question's file gives, else the level by Spider's rule if the benchmark has levels."""
     if question.difficulty or question.fault or question.gold_rows or not BENCHMARKS[benchmark].hardness:
         return question.difficulty or None
+    from kid.sql.hardness import spider_hardness  # here and below, because sqlglot is not for --help
+
     return spider_hardness(question.query)
 
 
@@ -131,6 +131,8 @@ def score_record(
         ts: verdicts on the test suites by question index, for the questions correct by EX; None: no suite.
         metrics: what `metric_lines` gives by question index, if further metrics are wanted.
     """
+    from kid.evaluation.failures import failure_classes, hardness_levels
+
     lines = []
     for question, prediction, verdict in zip(questions, predictions, ex, strict=True):
         suite = ts.get(question.index) if ts is not None else None

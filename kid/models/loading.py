@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
@@ -21,6 +21,9 @@ from kid.errors import InputError
 from kid.models.dropout import turn_off_dropout, turn_off_module_dropout
 from kid.models.hashes import check_hashes
 from kid.models.zero3 import partitioned_init
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -188,6 +191,8 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
 
 def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, seed: int) -> PeftModel:
     """The model with LoRA on every linear layer except the head; its base is frozen. Same values on every rank."""
+    from peft import LoraConfig, get_peft_model  # here and below: it takes seconds, and a whole model needs none
+
     torch.manual_seed(seed)
     lora = LoraConfig(
         r=rank,
@@ -206,6 +211,8 @@ def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     Raises:
         InputError: the adapter cannot be read, is not what our scripts wrote, or belongs to another model.
     """
+    from peft import PeftConfig, PeftModel
+
     check_hashes(folder)
     try:
         adapted = PeftModel(model, PeftConfig.from_pretrained(str(folder)), autocast_adapter_dtype=False)

@@ -6,18 +6,60 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from huggingface_hub import snapshot_download
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from typing import TYPE_CHECKING, Any
 
 from kid.errors import InputError
 from kid.models.hashes import check_hashes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 MASK_TOKEN_ORDER = ("mask_token_id", "bos_token_id", "unk_token_id", "pad_token_id", "eos_token_id")
 # Of each file of weights, so many samples of so many bytes go into a fingerprint.
 FINGERPRINT_SAMPLES, FINGERPRINT_BYTES = 64, 2**16
 SMALL_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "README.md"]
+
+
+def check_model_path(name: str, flag: str) -> Path | None:
+    """The folder of a model if `name` is one; None if it can only be a hub id.
+
+    Raises:
+        InputError: it is neither, or the folder has no config.json.
+    """
+    folder = Path(name)
+    if (folder / "config.json").is_file():
+        return folder
+    if (folder / "adapter_config.json").is_file():
+        raise InputError(f"{flag} {name} is an adapter; {merge_advice(folder)}")
+    if (folder / "config.yaml").is_file():
+        raise InputError(f"{flag} {name} is a run's directory; {run_advice(folder, flag)}")
+    if folder.is_dir():
+        raise InputError(f"{flag} {name} has no config.json; give a folder written by save_pretrained")
+    if folder.is_absolute() or name.startswith(".") or len(folder.parts) > 2:
+        raise InputError(f"{flag} {name} does not exist; give a model's folder or a hub id")
+    return None
+
+
+def merge_advice(adapter: Path) -> str:
+    """How an adapter becomes a model: the command, if it lies in a run."""
+    steps = adapter.parent.name == "adapters" and adapter.name.startswith("step-")
+    run = adapter.absolute().parent.parent if steps else adapter.absolute().parent
+    if not (run / "config.yaml").is_file():
+        return "merge it into its base first and give the merged model's folder"
+    shown = adapter.parent.parent if steps else adapter.parent
+    step = adapter.name.removeprefix("step-")
+    command = f"python train/export.py {shown} --merge" + (f" --step {step}" if steps else "")
+    merged = shown / (f"merged-step-{step}" if steps else "merged")
+    return f"give {merged}" if merged.is_dir() else f"run {command} and give {merged}"
+
+
+def run_advice(run: Path, flag: str) -> str:
+    """Which folder of a run to give instead of the run's own; only a student must not be an adapter."""
+    if (model := run / "model").is_dir():
+        return f"give {model}"
+    if (adapter := run / "adapter").is_dir():
+        return merge_advice(adapter) if flag == "--student" else f"give {adapter}"
+    return "it is not finished: it has neither adapter/ nor model/"
 
 
 def find_model(name: str, flag: str) -> Path:
@@ -26,17 +68,10 @@ def find_model(name: str, flag: str) -> Path:
     Raises:
         InputError: neither a folder with a config.json nor a model the hub can give.
     """
-    folder = Path(name)
-    if (folder / "config.json").is_file():
+    if folder := check_model_path(name, flag):
         return folder
-    if (folder / "adapter_config.json").is_file():
-        raise InputError(
-            f"{flag} {name} is an adapter; merge it into its base first and give the merged model's folder"
-        )
-    if folder.is_dir():
-        raise InputError(f"{flag} {name} has no config.json; give a folder written by save_pretrained")
-    if folder.is_absolute() or name.startswith(".") or len(folder.parts) > 2:
-        raise InputError(f"{flag} {name} does not exist; give a model's folder or a hub id")
+    from huggingface_hub import snapshot_download
+
     try:
         # Many repositories hold the weights twice; .bin is only fetched where there is nothing better.
         found = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, "*.safetensors"]))
@@ -68,16 +103,28 @@ def find_teacher(name: str, flag: str) -> Pretrained:
         base = find_model(name, flag)
         return Pretrained(base, None, base)
     check_hashes(folder, weights=False)
+    base = find_model(base_name(folder, f"{flag} {name}"), f"{flag} {name}: its base")
+    return Pretrained(base, folder, folder if (folder / "tokenizer_config.json").is_file() else base)
+
+
+def check_teacher_path(name: str, flag: str) -> None:
+    """`check_model_path`, of a teacher: a model, or the adapter/ of a run, whose base is looked for."""
+    folder = Path(name)
+    if (folder / "adapter_config.json").is_file():
+        check_model_path(base_name(folder, f"{flag} {name}"), f"{flag} {name}: its base")
+    else:
+        check_model_path(name, flag)
+
+
+def base_name(adapter: Path, where: str) -> str:
+    """The folder or hub id of an adapter's base, as the adapter says. Raises InputError if it names none."""
     try:
-        of = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+        of = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
         if not of or not isinstance(of, str):
             raise ValueError(of)
     except (ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{flag} {name}: adapter_config.json names no base; give an adapter PEFT has written"
-        ) from None
-    base = find_model(of, f"{flag} {name}: its base")
-    return Pretrained(base, folder, folder if (folder / "tokenizer_config.json").is_file() else base)
+        raise InputError(f"{where}: adapter_config.json names no base; give an adapter PEFT has written") from None
+    return of
 
 
 def fingerprint(model: Pretrained) -> str:
@@ -114,19 +161,28 @@ def load_tokenizer(folder: Path, flag: str) -> PreTrainedTokenizerFast:
     Raises:
         InputError: it cannot be loaded, is not what our scripts wrote, or has no EOS token.
     """
+    from transformers import PreTrainedTokenizerFast  # here, because folders are looked for before it is needed
+
     check_hashes(folder, weights=False)
     try:
         saved = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
         # AutoTokenizer takes the class of the model's family even where the folder says that its tokenizer is a generic
         # one, and would cut text otherwise than the tokenizer.json beside it.
         generic = saved.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
-        tokenizer: Any = (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
+        tokenizer: Any = (PreTrainedTokenizerFast if generic else auto_tokenizer()).from_pretrained(folder)
+    except Exception as error:  # the library raises a dozen kinds; each means that the files are missing or damaged
         reason = str(error).strip().split("\n")[0]
-        raise InputError(f"{flag} {folder}: its tokenizer cannot be loaded ({reason})") from None
+        raise InputError(f"{flag} {folder}: its tokenizer cannot be loaded ({reason}); copy its files again") from None
     if tokenizer.eos_token_id is None:
         raise InputError(f"{flag} {folder}: its tokenizer has no EOS token; outputs could not end")
     return tokenizer
+
+
+def auto_tokenizer() -> Any:
+    """transformers' AutoTokenizer; importing it imports torch."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
 
 
 def check_same_tokenizer(

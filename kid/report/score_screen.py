@@ -10,7 +10,6 @@ from kid.console import Console
 from kid.data.questions import Question
 from kid.evaluation.execution import ENDED_FROM_OUTSIDE
 from kid.evaluation.execution_accuracy import Verdict, gold_failures
-from kid.evaluation.failures import failure_examples, failure_table
 from kid.evaluation.worker import DAMAGED
 from kid.report.score_tables import noise_line, score_tables
 from kid.report.text import code_block, escape_markdown, markdown_table
@@ -32,6 +31,8 @@ def print_table(title: str, header: list[str], rows: list[list[str]], left: int)
 
 def show_scores(record: Mapping, ex: Sequence[Verdict], ts: Sequence[Verdict] | None) -> None:
     """Print the figures, also by hardness and database, the misses by class, and the questions whose gold failed."""
+    from kid.evaluation.failures import failure_table  # here and below, because sqlglot is not for --help
+
     failed, lines, console = gold_failures(ex), record["verdicts"], Console()
     timeouts = sum(verdict.error == "timeout" for verdict in ex)
     errors = sum(verdict.error is not None for verdict in ex) - timeouts - len(failed)
@@ -84,6 +85,8 @@ def show_doubtful(verdicts: list[Verdict]) -> None:
 
 def failures_page(lines: list[dict], questions: list[Question], predictions: list[str]) -> str:
     """Markdown: the table of misses, and examples of each class."""
+    from kid.evaluation.failures import failure_examples, failure_table
+
     page = ["# Misses of EX by what differs from the gold query", "", markdown_table(*failure_table(lines)), ""]
     page += ["A miss may count in several classes; the row of totals counts each once.", ""]
     shown = None

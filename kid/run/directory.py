@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 import yaml
 
 from kid.config.keys import FREE_ON_RESUME
@@ -97,6 +96,8 @@ def run_identity(config: RunConfig, student: Pretrained, teacher_hash: str, stag
 
 def describe_environment() -> dict:
     """Versions, git commit and hardware, for environment.json."""
+    import torch  # here and below, because the directory is checked before torch is imported
+
     try:
         git = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
@@ -144,6 +145,8 @@ def check_shared_directory(folder: Path) -> None:
 
     Called on every rank, after `create_run_directory`.
     """
+    import torch
+
     torch.distributed.barrier()
     deadline = time.monotonic() + VISIBILITY_TIMEOUT_SECONDS
     while not (folder / "config.yaml").exists() and time.monotonic() < deadline:

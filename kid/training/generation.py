@@ -30,6 +30,7 @@ from kid.progress import log, progress_bar, silence_libraries
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
+from kid.training.checks import check_launcher
 from kid.training.inputs import read_teacher_inputs
 
 if TYPE_CHECKING:
@@ -107,8 +108,7 @@ def generate(config: RunConfig) -> None:
         InputError: anything the user gave is wrong; nothing has been written then.
         StoppedError: by a signal; what has been decoded is kept.
     """
-    if "RANK" not in os.environ:
-        raise InputError("start this script with the launcher: deepspeed --num_gpus N train/generate.py ...")
+    check_launcher()
     silence_libraries()
     stop_watcher()
     path = Path(config.teacher_outputs)

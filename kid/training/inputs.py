@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
 
 from kid.config.deepspeed_config import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
-from kid.config.methods import METHODS
-from kid.config.run_config import RunConfig, accumulation_steps
+from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, load_dataset
 from kid.data.order import steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
@@ -28,8 +26,8 @@ from kid.models.pretrained import (
     load_tokenizer,
     token_ids,
 )
-from kid.run.directory import check_run_directory, run_identity
-from kid.run.trackers import check_trackers
+from kid.run.directory import run_identity
+from kid.training.checks import check_run, check_teacher_run, loads_teacher
 from kid.training.evaluation import ExQuestions, read_ex_questions
 
 VALIDATION_SAMPLES = 64
@@ -63,18 +61,10 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
 
     given_teacher: what the user gave as --teacher, where the teacher's states are stored.
     """
-    if "RANK" not in os.environ:
-        raise InputError("start this script with the launcher: deepspeed --num_gpus N train/distill.py ...")
-    world_size = int(os.environ["WORLD_SIZE"])
-    accumulation_steps(config, world_size)
-    check_run_directory(config)
-    check_trackers(config)
-    loads = METHODS[config.method].needs_teacher and not config.teacher_states
+    check_run(config)  # the script has done so before torch was imported, but without the run's lock
+    loads = loads_teacher(config)
     student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
     teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG) if loads else None
-    if config.dtype == "fp32" and student_deepspeed["zero_optimization"]["stage"] == 0:
-        # DeepSpeed has no gradient norm there, so nothing would tell whether it is finite.
-        raise InputError(f"{STUDENT_FLAG} {config.deepspeed}: take ZeRO stage 1, 2 or 3 with --dtype fp32")
     student = find_model(config.student, "--student")
     tokenizer = load_tokenizer(student, "--student")
     tokens = token_ids(tokenizer, config.mask_token)
@@ -115,6 +105,7 @@ class TeacherInputs:
 
 def read_teacher_inputs(config: RunConfig) -> TeacherInputs:
     """Check and read what a script of the teacher's alone needs. Raises InputError; writes nothing."""
+    check_teacher_run(config)
     values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     teacher = find_teacher(config.teacher, "--teacher")
     tokenizer = load_tokenizer(teacher.tokenizer, "--teacher")

@@ -40,6 +40,7 @@ from kid.models.zero3 import bare_module, eval_no_grad, gathered_heads, is_zero3
 from kid.progress import log, progress_bar, silence_libraries
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
+from kid.training.checks import check_launcher
 from kid.training.inputs import read_teacher_inputs
 from kid.training.teacher_prefixes import check_all_ranks
 
@@ -97,8 +98,7 @@ def store_teacher_states(config: RunConfig) -> None:
         RunError: the disk is full.
         StoppedError: by a signal; what has been written is kept.
     """
-    if "RANK" not in os.environ:
-        raise InputError("start this script with the launcher: deepspeed --num_gpus N train/teacher_states.py ...")
+    check_launcher()
     silence_libraries()
     stop_watcher()
     folder = Path(config.teacher_states).absolute()

@@ -1,4 +1,4 @@
-"""The scripts of bench/ import each other by name, as they do when they are run."""
+"""The scripts of bench/ import each other and `parts` by name, as they do when they are run."""
 
 import sys
 

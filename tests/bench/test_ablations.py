@@ -9,10 +9,19 @@ import ablations as ablations_module
 import numpy as np
 import pytest
 from ablations import EXPOSED, PAIR, RATES, RUNS, SETTINGS, Ablation, Setting, method_of, play
-from ablations_report import REPORTS, kid_table, methods_table, rates_table, section, setting_parts, table, write_report
-from running import run_jobs
+from parts.ablations_report import (
+    REPORTS,
+    kid_table,
+    methods_table,
+    rates_table,
+    section,
+    setting_parts,
+    table,
+    write_report,
+)
+from parts.running import run_jobs
+from parts.sections import markers, with_section
 from safetensors.numpy import save_file
-from sections import markers, with_section
 
 from kid.config.methods import METHODS
 from kid.errors import InputError

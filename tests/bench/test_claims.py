@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from ablations import EXPOSED, RUNS
-from claims import (
+from parts.claims import (
     CLAIMS,
     EX,
     EX_ACC_ERR,

@@ -7,7 +7,7 @@ import json
 import demo
 import numpy as np
 import pytest
-from demo_report import conclusion, ex_cells, interval, shares
+from parts.demo_report import conclusion, ex_cells, interval, shares
 
 
 def write_scores(folder, rights: dict[str, str]) -> demo.Demo:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from plots import plot_epochs, plot_masking, plot_methods, plot_settings
+from parts.plots import plot_epochs, plot_masking, plot_methods, plot_settings
 
 
 def write_run(folder, losses):

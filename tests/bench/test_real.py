@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import real
-import real_jobs
 from helpers.launcher import ROOT
 from helpers.run_files import one_line
+from parts import real_jobs
+from parts.real_jobs import CPU, GPU, RECIPES, SIZES, SPLITS, Job, Real, from_root
 from real import (
     STAGES,
     check_device,
@@ -23,7 +24,6 @@ from real import (
     groups,
     play,
 )
-from real_jobs import CPU, GPU, RECIPES, SIZES, SPLITS, Job, Real, from_root
 from subset import chosen
 
 from kid.config.methods import METHODS

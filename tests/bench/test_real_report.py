@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import real_report
-from claims import CLAIMS, EX
 from helpers.launcher import ROOT
 from helpers.synthetic_runs import write_exposure, write_run, write_score
+from parts.claims import CLAIMS, EX
+from parts.real_tables import PAPER, SPLIT_TITLES, error_on_dev, main_table, readme_table, rows_of
+from parts.sections import markers
 from real_report import keep, main
-from real_tables import PAPER, SPLIT_TITLES, error_on_dev, main_table, readme_table, rows_of
-from sections import markers
 
 from kid.errors import InputError
 from kid.report.runs import load_runs

@@ -1,9 +1,9 @@
 """Markdown that benchmarks write of predictions: it keeps to its place, and the next run finds that place again."""
 
 import pytest
-from demo_report import shown
 from helpers.markdown import BREAKOUTS, kinds
-from sections import marked, markers, with_section
+from parts.demo_report import shown
+from parts.sections import marked, markers, with_section
 
 from kid.errors import InputError
 from kid.report.text import marked_predictions

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 from helpers.launcher import ROOT
-from latency_contest import SFT
-from latency_models import PAIRS, SHAPES, Lengths, made_up_samples
-from latency_report import draw_growth, draw_methods, of_methods, show
+from parts.latency_contest import SFT
+from parts.latency_models import PAIRS, SHAPES, Lengths, made_up_samples
+from parts.latency_report import draw_growth, draw_methods, of_methods, show
 from rich.console import Console
 from step_latency import GROWTH, grown
 

@@ -7,7 +7,7 @@ import pytest
 
 from kid.config.benchmarks import BENCHMARKS
 from kid.data.faults import Damage
-from kid.data.questions import find_databases, find_tables, load_questions
+from kid.data.questions import find_databases, find_tables, infer_benchmark, load_questions
 from kid.errors import InputError
 
 PAPER = {
@@ -153,6 +153,26 @@ def test_all_questions_without_sql_are_named_and_keep_their_places(folder):
     assert [question.fault for question in questions] == ["", "no query", "", "no query"]
 
 
+@pytest.mark.parametrize("key", ["sql", "SQL"])
+def test_sql_under_another_key_is_named(folder, key):
+    (folder / "dev.jsonl").write_text(json.dumps({"db_id": "d", "question": "q", key: "SELECT 1"}) + "\n")
+    with pytest.raises(
+        InputError, match=rf"question with no query \(its SQL is called {key}; rename it to query\): .*1"
+    ):
+        load_questions("jsonl", "dev", folder)
+
+
+def test_many_faults_and_missing_databases_are_counted(folder):
+    write(folder / "dev.json", [{"db_id": "d", "question": "q"}] * 7)
+    with pytest.raises(InputError, match=r"no query \(7 times\): .*item 0, .*item 4, \.\.\. \(7 in all\); mend this"):
+        load_questions("spider", "dev", folder)
+    with pytest.raises(InputError, match=r"no database for 6 of 6 .*: a, b, c, d, e, \.\.\. \(6 in all\); put each"):
+        find_databases("spider", "dev", folder, list("abcdef"))
+    damage = Damage("skip")
+    load_questions("spider", "dev", folder, damage=damage)
+    assert "item 6" in damage.lines()[0]  # what is left out is named
+
+
 def test_a_broken_line_of_jsonl_is_named(folder):
     (folder / "dev.jsonl").write_text(json.dumps(GOOD) + '\n{"db_id": "d", "quest\n' + json.dumps(GOOD) + "\n")
     with pytest.raises(InputError, match=r"no valid JSON: .*dev.jsonl, line 2"):
@@ -251,3 +271,40 @@ def test_a_new_benchmark_is_a_row(folder, monkeypatch):
     monkeypatch.setitem(BENCHMARKS, "sixth", Benchmark({"dev": Split(("d.json",), query_field="sql")}, "spider", True))
     write(folder / "d.json", [{"db_id": "d", "question": "q", "sql": "SELECT 6"}])
     assert load_questions("sixth", "dev", folder)[0].query == "SELECT 6"
+
+
+@pytest.mark.parametrize(
+    ("files", "benchmark"),
+    [
+        (["dev.json", "tables.json"], "spider"),
+        (["seen.json", "tables.json"], "spider"),
+        (["spider_dk/Spider-DK.json", "spider_dk/tables.json"], "spider"),
+        (["dev.json", "dev_tables.json"], "bird"),
+        (["dev_20240627/dev.json", "dev_20240627/dev_tables.json"], "bird"),
+        (["dev.jsonl"], "jsonl"),
+        (["train.jsonl", "tables.json", "../spider_dk/Spider-DK.json"], "jsonl"),  # what lies beside does not count
+    ],
+)
+def test_the_benchmark_is_inferred_from_its_files_and_said(folder, files, benchmark, capsys):
+    for name in files:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    assert infer_benchmark(folder) == benchmark
+    assert capsys.readouterr().err.startswith(f"note: --benchmark {benchmark}, by {files[0]} in {folder}")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "holds no benchmark's files that are known; say with --benchmark which it is: spider, bird, jsonl"),
+        (["dev.json"], "holds no benchmark's files that are known"),  # of Spider, or of BIRD
+        (["dev.jsonl", "dev.json", "tables.json"], "holds the files of spider and jsonl; say with --benchmark"),
+    ],
+)
+def test_a_folder_that_leaves_the_benchmark_open(folder, files, message):
+    for name in files:
+        (folder / name).touch()
+    with pytest.raises(InputError, match=message):
+        infer_benchmark(folder)
+    with pytest.raises(InputError, match="does not exist"):
+        infer_benchmark(folder / "absent")

@@ -164,6 +164,7 @@ def test_ask_shows_sql_and_the_reason_it_does_not_run(tiny_models, data):
     [
         ({"database": "nothing.sqlite"}, "--database nothing.sqlite does not exist"),
         ({"database": ROOT / "README.md"}, "README.md: file is not a database; give another SQLite file"),
+        ({"database": ROOT / "docs"}, "docs is a folder; give a SQLite file; there is no .sqlite in it"),
         ({"model": "nowhere"}, "--model nowhere does not exist"),
         ({"question": " "}, "the question is empty"),
     ],

@@ -9,7 +9,8 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from kid.models.pretrained import Pretrained, find_teacher, fingerprint
+from kid.errors import InputError
+from kid.models.pretrained import Pretrained, check_model_path, find_teacher, fingerprint, load_tokenizer
 
 
 @pytest.fixture
@@ -69,3 +70,51 @@ def test_a_large_file_is_sampled_all_over(tmp_path):
         changed["weight"][start : start + 2**19] = 1
         save_file(changed, folder / "model.safetensors")
         assert fingerprint(Pretrained(folder, None, folder)) != before
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with an adapter, and one of step 20, as far as their paths are looked at."""
+    for name in ("adapter", "adapters/step-20"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+        (tmp_path / "run" / name / "adapter_config.json").write_text("{}")
+    (tmp_path / "run" / "config.yaml").touch()
+    return tmp_path / "run"
+
+
+def test_an_adapter_or_a_run_as_student_names_the_export(run):
+    command = f"run python train/export.py {run} --merge and give {run}/merged"
+    for name in ("adapter", ""):
+        with pytest.raises(InputError) as caught:
+            check_model_path(str(run / name), "--student")
+        assert command in str(caught.value)
+    with pytest.raises(InputError, match=f"export.py {run} --merge --step 20 and give {run}/merged-step-20"):
+        check_model_path(str(run / "adapters" / "step-20"), "--student")
+    (run / "merged").mkdir()
+    with pytest.raises(InputError, match=f"is an adapter; give {run}/merged"):
+        check_model_path(str(run / "adapter"), "--student")
+
+
+def test_a_run_as_teacher_names_its_adapter_or_model(run):
+    with pytest.raises(InputError, match=f"is a run's directory; give {run}/adapter"):
+        find_teacher(str(run), "--teacher")
+    (run / "model").mkdir()
+    for flag in ("--teacher", "--student"):
+        with pytest.raises(InputError, match=f"is a run's directory; give {run}/model"):
+            check_model_path(str(run), flag)
+    shutil.rmtree(run / "model")
+    shutil.rmtree(run / "adapter")
+    with pytest.raises(InputError, match="it is not finished"):
+        find_teacher(str(run), "--teacher")
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}"])  # the library raises another kind for each
+def test_a_damaged_tokenizer_is_named(tiny_models, tmp_path, content):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_models / "student" / name, tmp_path)
+    if content is None:
+        (tmp_path / "tokenizer_config.json").unlink()
+    else:
+        (tmp_path / "tokenizer.json").write_text(content)
+    with pytest.raises(InputError, match=r"its tokenizer cannot be loaded \(.*\); copy its files again"):
+        load_tokenizer(tmp_path, "--model")

@@ -13,7 +13,7 @@ from kid.data.questions import Question
 from kid.data.schema import Schema
 from kid.data.schema_filter import MIN_SIMILARITY, split_words
 from kid.data.words import fold, stem
-from kid.evaluation.audit import choices, duplicates
+from kid.evaluation.audit import kinds
 from kid.evaluation.audit.material import TRAIN, Material
 from kid.evaluation.audit.observations import Observation
 from kid.evaluation.gold_cache import depends_on_chance
@@ -32,18 +32,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One check.
+    """One check; its kind is in `kid.evaluation.audit.kinds`.
 
     meaning: what is true of a question that has it.
     advice: what to do about it.
-    misleads: whether it makes a verdict or a label wrong; such questions are left out unless other kinds are named.
     find: all findings of this kind.
     needs: what it cannot do without: "rows" of gold queries, hence databases; "train", to compare with; "all splits".
     """
 
     meaning: str
     advice: str
-    misleads: bool
     find: Callable[[Material, str], Iterator[Finding]]
     needs: str = ""
 
@@ -89,7 +87,7 @@ def duplicate(material: Material, kind: str) -> Iterator[Finding]:
             if found.kind == kind:
                 same = found.question.db_id == found.other.db_id
                 where = "the same database" if same else f"database {found.other.db_id}"
-                how = f" (similarity {found.similarity} of 100)" if kind == duplicates.NEAR_QUESTION else ""
+                how = f" (similarity {found.similarity} of 100)" if kind == kinds.NEAR_QUESTION else ""
                 detail = f"like {TRAIN} {found.other.index} on {where}{how}"
                 yield Finding(kind, split, found.question.index, found.question.db_id, detail)
 
@@ -134,54 +132,53 @@ CORRECT, DROP = "correct it or exclude it", "drop one of the two"
 CHECKS: dict[str, Check] = {
     "damaged": Check(
         "an item without question, SQL or database name", "correct the file",
-        True, partial(each_question, lambda material, question, seen: question.fault or None),
+        partial(each_question, lambda material, question, seen: question.fault or None),
     ),
-    "does-not-run": Check("the gold SQL fails", CORRECT, True, partial(each_question, failure)),
+    "does-not-run": Check("the gold SQL fails", CORRECT, partial(each_question, failure)),
     "too-slow": Check(
         "the gold SQL runs longer than --timeout", f"{CORRECT}, or raise --timeout",
-        True, partial(each_question, slowness), "rows",
+        partial(each_question, slowness), "rows",
     ),
     "empty": Check(
         "the gold SQL returns no rows, as do many wrong queries", "check the SQL, and whether its tables hold rows",
-        False, partial(each_question, emptiness), "rows",
+        partial(each_question, emptiness), "rows",
     ),
-    choices.TIES: Check(
+    kinds.TIES: Check(
         "rows tie at the LIMIT: chance decides which are returned", "add a sort key, or ask for all that tie",
-        True, choice(choices.TIES, "rows tie where LIMIT cuts them off"), "rows",
+        choice(kinds.TIES, "rows tie where LIMIT cuts them off"), "rows",
     ),
-    choices.TIED_ORDER: Check(
+    kinds.TIED_ORDER: Check(
         "rows tie under ORDER BY: chance decides their order, which the benchmark's rule compares", "add a sort key",
-        True, choice(choices.TIED_ORDER, "rows tie under ORDER BY"), "rows",
+        choice(kinds.TIED_ORDER, "rows tie under ORDER BY"), "rows",
     ),
-    choices.UNORDERED: Check(
+    kinds.UNORDERED: Check(
         "LIMIT without ORDER BY: chance decides which rows are returned", "add ORDER BY",
-        True, choice(choices.UNORDERED, "LIMIT without ORDER BY drops rows"), "rows",
+        choice(kinds.UNORDERED, "LIMIT without ORDER BY drops rows"), "rows",
     ),
-    choices.BARE: Check(
+    kinds.BARE: Check(
         "a column that is neither grouped nor aggregated has several values in a group", "group by it or aggregate it",
-        True, choice(choices.BARE, "a bare column has several values in a group"), "rows",
+        choice(kinds.BARE, "a bare column has several values in a group"), "rows",
     ),
-    choices.NULLS: Check(
+    kinds.NULLS: Check(
         "ORDER BY ... LIMIT returns rows whose key is NULL, which SQLite sorts first", "add IS NOT NULL, or NULLS LAST",
-        True, choice(choices.NULLS, "rows whose key is NULL come first"), "rows",
+        choice(kinds.NULLS, "rows whose key is NULL come first"), "rows",
     ),
     "clock": Check(
         "the gold SQL reads the clock or random numbers", "write the date as a literal",
-        True, partial(each_question, clock),
+        partial(each_question, clock),
     ),
-    duplicates.SAME_QUESTION: Check("the words of a training question", DROP, False, duplicate, TRAIN),
-    duplicates.NEAR_QUESTION: Check("nearly the words of a training question", DROP, False, duplicate, TRAIN),
-    duplicates.SAME_SQL: Check("the SQL of a training question on its database", DROP, False, duplicate, TRAIN),
+    kinds.SAME_QUESTION: Check("the words of a training question", DROP, duplicate, TRAIN),
+    kinds.NEAR_QUESTION: Check("nearly the words of a training question", DROP, duplicate, TRAIN),
+    kinds.SAME_SQL: Check("the SQL of a training question on its database", DROP, duplicate, TRAIN),
     "no-schema-word": Check(
         "no word of the question or its evidence is in the schema's names and comments",
         "check db_id, or add plain names to tables.json",
-        False, without_schema_words,
+        without_schema_words,
     ),
     "unused-database": Check(
-        "a database of which nothing is asked", "ask something, or remove it", False, unused_databases, "all splits",
+        "a database of which nothing is asked", "ask something, or remove it", unused_databases, "all splits",
     ),
 }  # fmt: skip
-MISLEADING = tuple(name for name, check in CHECKS.items() if check.misleads)
 
 
 def find_all(material: Material) -> list[Finding]:

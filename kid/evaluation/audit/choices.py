@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from sqlglot import ParseError, TokenError, exp
 from sqlglot.dialects.sqlite import SQLite
 
+from kid.evaluation.audit.kinds import BARE, NULLS, TIES, UNORDERED
 from kid.evaluation.suites.chance import (
     ColumnNames,
     aggregate_bare_columns,
@@ -21,9 +22,6 @@ from kid.evaluation.suites.chance import (
 from kid.evaluation.suites.neighbours import to_sql
 from kid.sql.normalise import normalise_sql
 from kid.sql.parsing import PlainParser, lower
-
-TIES, UNORDERED, BARE, NULLS = "tied-limit", "unordered-limit", "bare-column", "null-order"
-TIED_ORDER = "tied-order"  # what `TIES` is called where it changes the order of the rows alone
 
 
 def parse_gold(query: str, tables: Mapping[str, Sequence[str]]) -> exp.Query | None:

@@ -11,9 +11,9 @@ from rapidfuzz import fuzz, process
 
 from kid.data.questions import Question
 from kid.data.words import fold
+from kid.evaluation.audit.kinds import NEAR_QUESTION, SAME_QUESTION, SAME_SQL
 from kid.progress import progress_bar
 
-SAME_QUESTION, NEAR_QUESTION, SAME_SQL = "same-question", "near-question", "same-sql"
 # rapidfuzz's token_sort_ratio, out of 100. From Spider's train to its dev 95 gives the 7 questions that are equal, 90
 # eleven more, which ask for other things ("how many continents", "how many counties").
 MIN_SIMILARITY = 95

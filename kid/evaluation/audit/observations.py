@@ -10,7 +10,8 @@ from pathlib import Path
 from sqlglot import exp
 
 from kid.data.questions import Question
-from kid.evaluation.audit.choices import TIED_ORDER, TIES, choice_queries, has_rows_of_extreme, parse_gold
+from kid.evaluation.audit.choices import choice_queries, has_rows_of_extreme, parse_gold
+from kid.evaluation.audit.kinds import TIED_ORDER, TIES
 from kid.evaluation.execution import Outcome, run_jobs
 from kid.evaluation.execution_accuracy import comparison_rule
 from kid.evaluation.worker import Limits, QueryError, Sandbox

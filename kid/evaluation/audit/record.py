@@ -7,10 +7,9 @@ from collections.abc import Collection, Sequence
 
 from kid.data.exclusion import Reasons
 from kid.data.questions import Question
+from kid.errors import first_of
 from kid.evaluation.audit.checks import CHECKS, Finding
 from kid.evaluation.audit.material import TRAIN, Material
-
-SHOWN = 5  # names and reasons that a line gives
 
 
 def counts(findings: Sequence[Finding]) -> dict[str, Counter[str | None]]:
@@ -30,12 +29,6 @@ def was_looked_for(material: Material, kind: str, split: str) -> bool:
     if needs == TRAIN:
         return split in material.duplicates
     return needs != "all splits" or material.complete
-
-
-def some(names: Collection[str]) -> str:
-    """The first names of many, and how many there are."""
-    shown = ", ".join(list(names)[:SHOWN])
-    return f"{shown}, ... ({len(names)})" if len(names) > SHOWN else shown
 
 
 def blind_spot(material: Material, question: Question) -> tuple[str, str] | None:
@@ -81,7 +74,7 @@ def not_looked_at(material: Material) -> list[dict]:
 def describe(line: dict) -> str:
     """One line of `not_looked_at` for people."""
     where = f"{line['split']}, {line['questions']} questions: " if line["split"] else ""
-    return where + line["what"] + (f" ({some(line['names'])})" if line["names"] else "")
+    return where + line["what"] + (f" ({first_of(line['names'])})" if line["names"] else "")
 
 
 def audit_record(benchmark: str, material: Material, findings: Sequence[Finding]) -> dict:

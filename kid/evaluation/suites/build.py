@@ -28,6 +28,7 @@ from kid.evaluation.suites.folders import (
     remove_working_folder,
     working_folder,
 )
+from kid.evaluation.suites.options import Options
 from kid.evaluation.suites.search import (
     RUN_AGAIN,
     Fault,
@@ -61,17 +62,6 @@ COUNTS = (
     "databases_tried",
     "databases_kept",
 )
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a suite depends on, besides the benchmark; `seconds` is the time limit of one query."""
-
-    neighbours: int = 30
-    max_databases: int = 20
-    rows: int = 100
-    seed: int = 0
-    seconds: float = 5.0
 
 
 @dataclass(frozen=True)

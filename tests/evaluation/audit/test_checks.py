@@ -11,6 +11,7 @@ from helpers.planted_faults import PLANTED, write_planted
 
 from kid.errors import InputError
 from kid.evaluation.audit.checks import CHECKS, find_all
+from kid.evaluation.audit.kinds import KINDS
 from kid.evaluation.audit.material import gather, splits_there
 from kid.evaluation.audit.record import audit_record, not_looked_at, reasons_to_exclude, was_looked_for
 
@@ -35,6 +36,10 @@ def test_the_findings_are_exactly_those_planted(benchmark, material):
     assert found == benchmark[1]
     assert {kind for kinds in found.values() for kind in kinds} == CHECKS.keys()
     assert len(material.splits["train"]) == 12 and len(material.splits["dev"]) == 20 + len(PLANTED) + 4
+
+
+def test_every_kind_has_a_check():
+    assert list(KINDS) == list(CHECKS)
 
 
 def test_what_could_not_be_looked_at_is_said(material):

@@ -14,7 +14,8 @@ from kid.data.faults import Damage
 from kid.data.questions import Question, find_databases, find_tables, load_questions
 from kid.data.schema import Schema, read_tables
 from kid.data.sqlite_schema import read_database
-from kid.evaluation.suites.build import Options, make_suites
+from kid.evaluation.suites.build import make_suites
+from kid.evaluation.suites.options import Options
 from kid.sql.comparison import normalize_query, order_matters, results_equal
 
 # Conditions on a column {d} of ISO dates or datetimes, {y} a year, and what means the same; see docs/evaluation.md.

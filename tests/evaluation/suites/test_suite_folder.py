@@ -26,7 +26,7 @@ from kid.evaluation.machine_errors import machine_reason
 from kid.evaluation.scores import find_suites
 from kid.evaluation.suites import build, database_plans
 from kid.evaluation.suites import search as search_module
-from kid.evaluation.suites.build import Options, make_suites, read_suite, replace_suite, write_suite
+from kid.evaluation.suites.build import make_suites, read_suite, replace_suite, write_suite
 from kid.evaluation.suites.database_plans import read_plan
 from kid.evaluation.suites.folders import (
     MARKER,
@@ -36,6 +36,7 @@ from kid.evaluation.suites.folders import (
     make_working_folder,
     remove_working_folder,
 )
+from kid.evaluation.suites.options import Options
 from kid.evaluation.suites.search import Gold, read_gold, run_with_retries, screen, search
 from kid.evaluation.worker import Limits
 from kid.run.lock import run_lock

@@ -19,7 +19,7 @@ from kid.console import Console
 from kid.errors import InputError
 from kid.terminal import printable, unescaped
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 # For glibc's malloc: large tensors are not given back to the system, to be faulted in again page by page at every use.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_TOP_PAD_": str(2**28)}
 SECONDS_TO_END = 180  # of a job that is stopped: a step, and a checkpoint

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from running import ROOT, Command, launcher
-
 from kid.config.methods import METHODS
+from parts.running import ROOT, Command, launcher
 
 RECIPES = ROOT / "train" / "recipes" / "smollm2"
 SPLITS = ("dev", "dk", "realistic", "syn")

@@ -7,13 +7,13 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from claims import interval_over_both
 from rich.table import Table
-from running import console
 
 from kid.evaluation.label_trust import precision_and_recall
 from kid.files import write_atomically
 from kid.report.text import code_block, escape_markdown, markdown_table, marked_predictions
+from parts.claims import interval_over_both
+from parts.running import console
 
 if TYPE_CHECKING:
     from demo import Demo
@@ -157,7 +157,7 @@ def doubted_labels(demo: Demo) -> list[str]:
 
 def write_report(demo: Demo) -> None:
     """The table and the conclusion on the terminal; these, curves, predictions and doubted labels in report.md."""
-    from plots import plot_epochs  # not above: matplotlib takes a second
+    from parts.plots import plot_epochs  # not above: matplotlib takes a second
 
     rows, said = table_rows(demo), conclusion(demo)
     table = Table(title="minibench, EX in percent on 100 new databases")

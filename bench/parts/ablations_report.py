@@ -8,12 +8,11 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from claims import CLAIMS, EX, EX_LAST, Measure, claims_table, compare, interval_over_seeds, with_interval
-from sections import marked, with_section
-
 from kid.config.methods import METHODS
 from kid.files import write_atomically
 from kid.report.text import format_mean, markdown_table
+from parts.claims import CLAIMS, EX, EX_LAST, Measure, claims_table, compare, interval_over_seeds, with_interval
+from parts.sections import marked, with_section
 
 
 @dataclass(frozen=True)
@@ -224,7 +223,7 @@ def section(results: dict) -> str:
 
 def write_report(results: dict, docs: Path) -> None:
     """Write the section into results.md, the figures beside it, and all they are made of into results/."""
-    from plots import plot_masking, plot_methods, plot_settings  # not above: matplotlib takes a second
+    from parts.plots import plot_masking, plot_methods, plot_settings  # not above: matplotlib takes a second
 
     (_, first), *_ = results["settings"].items()
     ylabel = "EX % on dev"

@@ -13,7 +13,6 @@ from dataclasses import replace
 
 import torch
 from deepspeed.utils.timer import SynchronizedWallClockTimer
-from latency_models import FullLogits, make_batch, store_of, with_states
 from tqdm import tqdm
 
 from kid.config.run_config import RunConfig
@@ -22,6 +21,7 @@ from kid.models.prefix_store import PrefixStore
 from kid.models.pretrained import TokenIds
 from kid.models.response_model import ResponseModel
 from kid.training.step import PARTS, train_step
+from parts.latency_models import FullLogits, make_batch, store_of, with_states
 
 SFT, RKD, GKD = "transformers Trainer, sft", "trl GKDTrainer, rkd", "trl GKDTrainer, gkd"
 DISTILLATION = "trl DistillationTrainer, gkd"
