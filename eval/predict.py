@@ -9,18 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from cli import add_data_flags, add_decoding_flags, check_data_flags, check_decoding_flags, prompt_config
+from cli import add_data_flags, add_decoding_flags, check_data_flags, check_decoding_flags, prompt_config, take_settings
 
+from kid.config.trained import existing_student
 from kid.errors import InputError, OneLineParser, run_script
+from kid.files import check_writable
 
 EXAMPLE = """examples:
-  python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --output runs/kid/predictions/dev.sql
-  python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --beams 4 --output beams.sql
-  python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --samples 8 --output preds.sql
+  python eval/predict.py --model runs/kid --benchmark spider --data spider --output runs/kid/predictions/dev.sql
+  python eval/predict.py --model runs/kid --benchmark spider --data spider --beams 4 --output beams.sql
+  python eval/predict.py --model runs/kid --benchmark spider --data spider --samples 8 --output preds.sql
   python eval/score.py --benchmark spider --data spider --predictions runs/kid/predictions/dev.sql
 
-  An adapter is merged into its base, unless --merge no. A question that is left out (--missing-database skip,
-  --damaged skip) gets an empty line. With beams, the first candidate that the question's database accepts is taken.
+  Prompts are made as the model was trained: config.yaml of its run, or kid_export.json of its export, has the settings;
+  a flag that differs is said. An adapter is merged into its base, unless --merge no. A question that is left out
+  (--missing-database skip, --damaged skip) gets an empty line. With beams, the first candidate that the question's
+  database accepts is taken.
   --samples K also draws K outputs of each question into OUTPUT.samples.jsonl, for votes and pass@k (eval/score.py
   --vote majority); OUTPUT holds the greedy predictions as without it. Batches are kept in OUTPUT.part as they come: a
   run that was stopped goes on there. How the predictions were made is noted beside them, in preds.sql.made.json.
@@ -31,7 +35,7 @@ def parse() -> argparse.Namespace:
     parser = OneLineParser(
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, metavar="DIR", help="a PEFT directory (adapter/) or a merged model")
+    parser.add_argument("--model", required=True, metavar="DIR", type=Path, help="folder of a run, adapter or model")
     parser.add_argument("--output", required=True, metavar="F", type=Path, help="file to write, one SQL a line")
     add_decoding_flags(parser)
     parser.add_argument("--samples", metavar="K", type=int, help="also draw K outputs of each question [none]")
@@ -167,6 +171,11 @@ def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> t
 
 def main() -> None:
     args = parse()
+    folder, output = existing_student(args.model, "--model"), args.output
+    if output.is_dir():
+        raise InputError(f"--output {output} is a folder; name a file")
+    check_writable(output.parent, "--output")
+    take_settings(args, folder)
     # After the flags are checked: importing torch and transformers takes seconds.
     from kid.data.batching import ArrowSamples, long_prompt_remarks
     from kid.data.cache import json_hash
@@ -175,21 +184,15 @@ def main() -> None:
     from kid.evaluation.samples_file import samples_line, samples_path
     from kid.evaluation.sampling import check_can_sample
     from kid.evaluation.scores import provenance_path
-    from kid.files import check_writable, drop_torn_line, write_atomically
+    from kid.files import drop_torn_line, write_atomically
     from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer
     from kid.progress import progress_bar, silence_libraries
 
     silence_libraries()
-    folder, output = Path(args.model), args.output
-    if output.is_dir():
-        raise InputError(f"--output {output} is a folder; name a file")
-    check_writable(output.parent, "--output")
-    if not folder.is_dir():
-        raise InputError(f"--model {folder} does not exist; give a run's adapter/ or a model's folder")
     tokenizer = load_tokenizer(folder, "--model")
     prepared = prepare(prompt_config(args), args.split, tokenizer)
     prompts, device = list(prepared.rows["prompt_ids"]), default_device()
-    made = {"model": str(args.model), "weights": fingerprint(find_teacher(args.model, "--model"))}
+    made = {"model": str(folder), "weights": fingerprint(find_teacher(str(folder), "--model"))}
     made |= {"benchmark": args.benchmark, "split": args.split, "prompts": json_hash(prompts)}
     made["evidence"] = args.evidence if any(question.evidence for question in prepared.questions) else None
     made |= {name: getattr(args, name) for name in ("max_completion_length", "beams", "batch_size")}

@@ -11,6 +11,7 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from kid.config.trained import student_folder
 from kid.errors import InputError
 from kid.models.hashes import check_hashes
 
@@ -21,12 +22,13 @@ SMALL_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "README.md"]
 
 
 def find_model(name: str, flag: str) -> Path:
-    """The folder of a model: `name` itself, or the hub's snapshot of it, fetched where it is not cached.
+    """The folder of a model: `name` itself, the model/ of a run, or the hub's snapshot of it, fetched if not cached.
 
     Raises:
-        InputError: neither a folder with a config.json nor a model the hub can give.
+        InputError: neither a folder with a config.json nor a model the hub can give; or a run that is not finished.
     """
-    folder = Path(name)
+    folder = student_folder(Path(name), flag)
+    name = str(folder)
     if (folder / "config.json").is_file():
         return folder
     if (folder / "adapter_config.json").is_file():
@@ -58,12 +60,12 @@ class Pretrained:
 
 
 def find_teacher(name: str, flag: str) -> Pretrained:
-    """A teacher: a model, or the adapter/ of a run, whose base is found by what the adapter says.
+    """A teacher: a model, a finished run, or its adapter/, whose base is found by what the adapter says.
 
     Raises:
         InputError: as `find_model`, for the adapter's base too; or the adapter's files are not what our scripts wrote.
     """
-    folder = Path(name)
+    folder = student_folder(Path(name), flag)
     if not (folder / "adapter_config.json").is_file():
         base = find_model(name, flag)
         return Pretrained(base, None, base)
