@@ -82,7 +82,7 @@ def differences(there: dict, here: dict) -> list[str]:
         if key == "weights" and there.get("model") != here.get("model"):
             found.append(f"model ({there.get('model')} there, {here.get('model')} here)")
         elif key in ("weights", "prompts"):  # hashes, which say nothing to a reader
-            found.append(f"{key} of {here.get('model')}")
+            found.append(f"the {key}")
         else:
             found.append(f"{key} ({before!r} there, {now!r} here)")
     return found

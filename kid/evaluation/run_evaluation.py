@@ -106,8 +106,8 @@ class Evaluation:
     """The evaluation of a run: its cells, and how they are filled.
 
     scripts: the folder of eval/predict.py and eval/score.py. test_suite: the suite, or a folder with one of a split's
-    name for each split. overwrite: whether other predictions that lie where these
-    are to be are replaced. made: the cells of which something was made, and not all was there already.
+    name for each split. overwrite: whether other predictions that lie where these are to be are replaced. made: the
+    cells of which something was made, and not all was there already.
     """
 
     cells: list[Cell]

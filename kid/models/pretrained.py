@@ -28,7 +28,7 @@ def find_model(name: str, flag: str) -> Path:
         InputError: neither a folder with a config.json nor a model the hub can give; or a run that is not finished.
     """
     folder = student_folder(Path(name), flag)
-    name = str(folder)
+    name = name if folder == Path(name) else str(folder)  # as it was given: ./x is no hub id
     if (folder / "config.json").is_file():
         return folder
     if (folder / "adapter_config.json").is_file():

@@ -196,7 +196,7 @@ def test_a_run_lends_its_settings_and_another_model_does_not_overwrite(tiny_mode
     again = predict(kid, data, output)
     assert again.returncode == 0 and f"{output} holds these predictions already; --overwrite" in again.stdout
     refused = predict(other, data, output)
-    assert refused.returncode == 2 and "these differ: prompts of" in refused.stderr and output.read_bytes() == lines
+    assert refused.returncode == 2 and "these differ: the prompts;" in refused.stderr and output.read_bytes() == lines
     done = predict(other, data, output, "--overwrite", "--max-prompt-length", 250)
     assert done.returncode == 0 and "--max-prompt-length 250 (trained with --max-prompt-length 200)" in done.stderr
     assert json.loads(Path(f"{output}.made.json").read_text())["settings"]["max_prompt_length"] == 250

@@ -46,8 +46,8 @@ def test_the_same_again_is_there_already(predictions, tmp_path):
     ("other", "said"),
     [
         ({"model": "runs/b/adapter", "weights": "33"}, r"differ: model \(runs/a/adapter there, runs/b/adapter here\);"),
-        ({"weights": "33"}, "differ: weights of runs/a/adapter;"),  # trained again in its place
-        ({"prompts": "44"}, "differ: prompts of runs/a/adapter;"),
+        ({"weights": "33"}, "differ: the weights;"),  # trained again in its place
+        ({"prompts": "44"}, "differ: the prompts;"),
         ({"beams": 4, "merge": "no"}, r"differ: beams \(1 there, 4 here\), merge \(None there, 'no' here\);"),
     ],
 )
