@@ -71,8 +71,8 @@ class Cell:
         """Whether the predictions are there, as they were written, of this student and with the run's settings."""
         if not self.predictions.is_file():
             return False
-        expected = {"weights": self.student.weights, "benchmark": self.config.benchmark, "split": self.split}
-        expected |= {"beams": 1, "merge": None, "settings": self.student.settings}
+        expected: dict[str, Any] = {"weights": self.student.weights, "split": self.split}
+        expected |= {"benchmark": self.config.benchmark, "beams": 1, "merge": None, "settings": self.student.settings}
         note = read_note(self.predictions)
         return HASH_KEY in note and all(note.get(key) == value for key, value in expected.items())
 

@@ -9,7 +9,9 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from kid.models.pretrained import Pretrained, find_teacher, fingerprint
+from kid.config.run_config import RunConfig, dump_config
+from kid.errors import InputError
+from kid.models.pretrained import Pretrained, find_model, find_teacher, fingerprint
 
 
 @pytest.fixture
@@ -69,3 +71,21 @@ def test_a_large_file_is_sampled_all_over(tmp_path):
         changed["weight"][start : start + 2**19] = 1
         save_file(changed, folder / "model.safetensors")
         assert fingerprint(Pretrained(folder, None, folder)) != before
+
+
+def test_a_run_stands_for_its_student(tiny_models, tmp_path):
+    """Of all weights as any model, of an adapter as a teacher."""
+    for name, rank in (("full", 0), ("lora", 4)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text(dump_config(RunConfig(student="s", lora_rank=rank)))
+    (tmp_path / "full" / "model").symlink_to(tiny_models / "teacher")
+    adapter = tmp_path / "lora" / "adapter"
+    adapter.mkdir()
+    base = {"base_model_name_or_path": str(tiny_models / "student")}
+    (adapter / "adapter_config.json").write_text(json.dumps(base))
+    assert find_model(str(tmp_path / "full"), "--student") == tmp_path / "full" / "model"
+    assert find_teacher(str(tmp_path / "lora"), "--teacher") == Pretrained(
+        tiny_models / "student", adapter, tiny_models / "student"
+    )
+    with pytest.raises(InputError, match=r"--student .*lora/adapter is an adapter"):
+        find_model(str(tmp_path / "lora"), "--student")
