@@ -10,16 +10,17 @@ from cli import add_decoding_flags, check_decoding_flags
 from rich.table import Table
 from rich.text import Text
 
+from kid.config.trained import existing_student
 from kid.console import Console
 from kid.errors import InputError, OneLineParser, run_script
 from kid.terminal import printable
 
 EXAMPLE = """examples:
-  python eval/ask.py --model runs/kid/adapter --database concert.sqlite "How many singers are from France?"
-  python eval/ask.py --model runs/kid/adapter --database concert.sqlite --beams 4 "Who is the oldest singer?"
+  python eval/ask.py --model runs/kid --database concert.sqlite "How many singers are from France?"
+  python eval/ask.py --model runs/kid --database concert.sqlite --beams 4 "Who is the oldest singer?"
 
-  The prompt is made as the model's run made it (its config.yaml). The database is only read, and a query that takes
-  too long or too much memory is stopped.
+  The prompt is made as the model was trained (config.yaml of its run, kid_export.json of its export). The database is
+  only read, and a query that takes too long or too much memory is stopped.
 """
 SHOWN = 20  # rows
 SECONDS = 30.0
@@ -30,7 +31,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("question")
-    parser.add_argument("--model", required=True, metavar="DIR", type=Path, help="a run's adapter/ or model/")
+    parser.add_argument("--model", required=True, metavar="DIR", type=Path, help="folder of a run or of a model")
     parser.add_argument("--database", required=True, metavar="F", type=Path, help="a SQLite file")
     parser.add_argument(
         "--evidence-text", metavar="TEXT", default="", help="what one should know to answer (BIRD's evidence)"
@@ -46,8 +47,7 @@ def parse() -> argparse.Namespace:
         raise InputError(f"--database {arguments.database} is a folder; give a SQLite file{found}")
     if not arguments.database.is_file():
         raise InputError(f"--database {arguments.database} does not exist; give a SQLite file")
-    if not arguments.model.is_dir():
-        raise InputError(f"--model {arguments.model} does not exist; give a run's adapter/ or a model's folder")
+    arguments.model = existing_student(arguments.model, "--model")
     return arguments
 
 
@@ -78,18 +78,16 @@ def main() -> None:
     from kid.progress import silence_libraries
 
     silence_libraries()
-    options, config = prompt_settings(args.model)
-    if config is None:
-        print(
-            f"note: no config.yaml beside {args.model}; the prompt is made by the defaults of training", file=sys.stderr
-        )
+    options, lines = prompt_settings(args.model, args.max_completion_length)
+    for line in lines:
+        print(line, file=sys.stderr)
     tokenizer = load_tokenizer(args.model, "--model")
     prompt, cut = question_prompt(args.database, args.question, args.evidence_text, options, tokenizer)
     if cut:
         limit = options.max_prompt_length
         print(f"note: {cut} tokens of the schema do not fit into the prompt's {limit} and are cut", file=sys.stderr)
     model = load_model(args.model, default_device())
-    length = args.max_completion_length
+    length = options.max_completion_length
     ((_, candidates),) = next(decode_candidates(model, tokenizer, [Sample(prompt, [])], length, args.beams, args.beams))
     taken = choose_accepted([candidates], [args.database], 1)[0] if args.beams > 1 else 0
     print(candidates[taken])

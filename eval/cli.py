@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 from kid.config.benchmarks import BENCHMARKS
 from kid.config.keys import FIELDS, convert, field_type, flag, help_text, keys_affecting
 from kid.config.run_config import RunConfig
+from kid.config.trained import complete_settings
 from kid.errors import InputError
 
 NAMES = keys_affecting("prompts")
+TRAINED = keys_affecting("prediction")  # where they are not given, they are those the model was trained with
 
 
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
-    """`--benchmark`, `--data`, `--split` and what else decides on prompts; help and defaults are those of training."""
-    group = parser.add_argument_group("data (as in training, or the prompts are others than the model has learnt from)")
+    """`--benchmark`, `--data`, `--split` and what else decides on prompts; help is that of training.
+
+    Those in `TRAINED` are None where they are not given, until `take_settings`.
+    """
+    group = parser.add_argument_group(
+        "data",
+        "By default all but --split, --benchmark, --data, --questions and --seed are as in the training of the model:\n"
+        "config.yaml of its run, or kid_export.json of its export, has them. Else the defaults in brackets are taken.",
+    )
     group.add_argument(
         "--split", default="dev", help="train, dev; spider: also dk, syn, realistic, seen; bird: mini-dev [dev]"
     )
     for name in NAMES:
         text = help_text(name).replace("file of training questions", "file of questions")
         if field_type(name)[0] is tuple:
-            group.add_argument(flag(name), metavar="DIR", action="append", default=[], help=text + "; may be repeated")
+            group.add_argument(flag(name), metavar="DIR", action="append", help=text + "; may be repeated")
         else:
             shown = {"metavar": "yes|no"} if field_type(name)[0] is bool else {}
-            default = None if name == "benchmark" else FIELDS[name].default
+            default = None if name == "benchmark" or name in TRAINED else FIELDS[name].default
             group.add_argument(flag(name), default=default, required=name == "data", help=text, **shown)
 
 
@@ -59,7 +70,24 @@ def check_data_flags(arguments: argparse.Namespace) -> None:
     """Give the values their types. Raises InputError, naming the flag, the value and what is allowed."""
     name_benchmark(arguments)
     for name in NAMES:
-        setattr(arguments, name, convert(name, getattr(arguments, name), flag(name)))
+        if getattr(arguments, name) is not None:
+            setattr(arguments, name, convert(name, getattr(arguments, name), flag(name)))
+
+
+def take_settings(arguments: argparse.Namespace, model: Path | None) -> None:
+    """Set what was not given to the setting that the model was trained with, else to its default, and say so.
+
+    model: its folder; None: there is none.
+
+    Raises:
+        InputError: the file that has the settings cannot be read.
+    """
+    given = {name: getattr(arguments, name) for name in TRAINED}
+    values, lines = complete_settings(given, model, arguments.data)
+    for line in lines:
+        print(line, file=sys.stderr)
+    for name, value in values.items():
+        setattr(arguments, name, value)
 
 
 def prompt_config(arguments: argparse.Namespace) -> RunConfig:
@@ -72,12 +100,13 @@ def add_decoding_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beams", type=int, default=1, help="1 decodes greedily; of more the first that runs is taken [1]"
     )
-    parser.add_argument("--max-completion-length", type=int, default=128, help="tokens to decode at most [128]")
+    length_help = "tokens to decode at most [as in the model's training, else 128]"
+    parser.add_argument("--max-completion-length", type=int, help=length_help)
 
 
 def check_decoding_flags(arguments: argparse.Namespace, *more: str) -> None:
     """Raises InputError where one of them, or of `more`, is not 1 or above."""
     for name in ("beams", "max_completion_length", *more):
         value = getattr(arguments, name)
-        if value < 1:
+        if value is not None and value < 1:
             raise InputError(f"{flag(name)} {value} is out of range; it must be 1 or more")

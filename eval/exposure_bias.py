@@ -7,17 +7,18 @@ import json
 import math
 from pathlib import Path
 
-from cli import add_data_flags, check_data_flags, prompt_config
+from cli import add_data_flags, check_data_flags, prompt_config, take_settings
 from rich.table import Table
 
 from kid.config.keys import flag
+from kid.config.trained import student_folder
 from kid.console import Console
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import check_writable, write_atomically
 from kid.report.text import one_decimal
 
 EXAMPLE = """example:
-  python eval/exposure_bias.py --student runs/kid/adapter --teacher runs/teacher/model --benchmark bird --data bird \\
+  python eval/exposure_bias.py --student runs/kid --teacher runs/teacher --benchmark bird --data bird \\
     --questions-limit 200 --json runs/kid/scores/exposure_bias.json
 
   The error of a step is KL(teacher || student). ExAccErr(l) says by how many percent the errors of the first l steps
@@ -32,14 +33,15 @@ def parse() -> argparse.Namespace:
     parser = OneLineParser(
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    model_help = "a PEFT directory (adapter/) or a model's folder"
+    model_help = "a run's directory, its adapter/, or a model's folder"
     parser.add_argument("--student", required=True, metavar="DIR", help=model_help)
     parser.add_argument("--teacher", required=True, metavar="DIR", help=model_help + "; of the same tokenizer")
     parser.add_argument("--json", required=True, metavar="F", type=Path, help="file to write the figures to")
     parser.add_argument("--plot", metavar="F.png", type=Path, help="draw ExAccErr over l, and the errors of each step")
     parser.add_argument("--questions-limit", type=int, metavar="N", help="only N questions, evenly spaced [all]")
     parser.add_argument("--samples", type=int, default=4, help="outputs each model samples for a question [4]")
-    parser.add_argument("--max-completion-length", type=int, default=128, help="tokens to sample at most [128]")
+    length_help = "tokens to sample at most [as in the student's training, else 128]"
+    parser.add_argument("--max-completion-length", type=int, help=length_help)
     parser.add_argument("--batch-size", type=int, default=16, help="outputs side by side; changes no result [16]")
     add_data_flags(parser)
     arguments = parser.parse_args()
@@ -107,6 +109,7 @@ def numbers(values) -> list[float | None]:
 def main() -> None:
     args = parse()
     check_outputs(args)
+    take_settings(args, student_folder(Path(args.student), "--student"))
     # After the flags are checked: importing torch and transformers takes seconds.
     from kid.data.batching import long_prompt_remarks
     from kid.data.prepare import prepare

@@ -9,18 +9,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from cli import add_data_flags, add_decoding_flags, check_data_flags, check_decoding_flags, prompt_config
+from cli import (
+    TRAINED,
+    add_data_flags,
+    add_decoding_flags,
+    check_data_flags,
+    check_decoding_flags,
+    prompt_config,
+    take_settings,
+)
 
+from kid.config.trained import existing_student
 from kid.errors import InputError, OneLineParser, run_script
+from kid.files import check_writable
 
 EXAMPLE = """examples:
-  python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --output runs/kid/predictions/dev.sql
-  python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --beams 4 --output beams.sql
-  python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --samples 8 --output preds.sql
+  python eval/predict.py --model runs/kid --benchmark spider --data spider --output runs/kid/predictions/dev.sql
+  python eval/predict.py --model runs/kid --benchmark spider --data spider --beams 4 --output beams.sql
+  python eval/predict.py --model runs/kid --benchmark spider --data spider --samples 8 --output preds.sql
   python eval/score.py --benchmark spider --data spider --predictions runs/kid/predictions/dev.sql
 
-  An adapter is merged into its base, unless --merge no. A question that is left out (--missing-database skip,
-  --damaged skip) gets an empty line. With beams, the first candidate that the question's database accepts is taken.
+  Prompts are made as the model was trained: config.yaml of its run, or kid_export.json of its export, has the settings;
+  a flag that differs is said. An adapter is merged into its base, unless --merge no. A question that is left out
+  (--missing-database skip, --damaged skip) gets an empty line. With beams, the first candidate that the question's
+  database accepts is taken.
   --samples K also draws K outputs of each question into OUTPUT.samples.jsonl, for votes and pass@k (eval/score.py
   --vote majority); OUTPUT holds the greedy predictions as without it. Batches are kept in OUTPUT.part as they come: a
   run that was stopped goes on there. How the predictions were made is noted beside them, in preds.sql.made.json.
@@ -31,8 +43,10 @@ def parse() -> argparse.Namespace:
     parser = OneLineParser(
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, metavar="DIR", help="a PEFT directory (adapter/) or a merged model")
+    parser.add_argument("--model", required=True, metavar="DIR", type=Path, help="folder of a run, adapter or model")
     parser.add_argument("--output", required=True, metavar="F", type=Path, help="file to write, one SQL a line")
+    overwrite_help = "replace what F holds (default: an error, unless these very predictions are there)"
+    parser.add_argument("--overwrite", action="store_true", help=overwrite_help)
     add_decoding_flags(parser)
     parser.add_argument("--samples", metavar="K", type=int, help="also draw K outputs of each question [none]")
     parser.add_argument(
@@ -81,7 +95,7 @@ def decoded_so_far(part: Path, made: dict) -> tuple[dict[int, list[str]], dict[i
     Raises:
         InputError: they were made otherwise, or the file is damaged.
     """
-    from kid.data.teacher_outputs import different_values
+    from kid.evaluation.provenance import differences
     from kid.evaluation.samples_file import SampledQuery
 
     candidates: dict[int, list[str]] = {}
@@ -94,8 +108,7 @@ def decoded_so_far(part: Path, made: dict) -> tuple[dict[int, list[str]], dict[i
                 samples[line["place"]] = [SampledQuery(str(text), float(value)) for text, value in line["samples"]]
             else:
                 candidates[line["place"]] = [str(text) for text in line["candidates"]]
-        here = dict.fromkeys(before) | made
-        differ = different_values(before, here, here)
+        differ = differences(before, made)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{part} is damaged; remove it to start again, or choose another --output") from None
     if differ:
@@ -104,6 +117,17 @@ def decoded_so_far(part: Path, made: dict) -> tuple[dict[int, list[str]], dict[i
             "on, remove the file, or choose another --output"
         )
     return candidates, samples
+
+
+def is_begun(part: Path, made: dict) -> bool:
+    """Whether a run with this note was stopped: it was allowed to write its output then."""
+    from kid.evaluation.provenance import differences
+
+    try:
+        with part.open(encoding="utf-8") as file:
+            return not differences(json.loads(file.readline()), made)
+    except (OSError, ValueError, AttributeError, TypeError):
+        return False
 
 
 @contextmanager
@@ -167,29 +191,28 @@ def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> t
 
 def main() -> None:
     args = parse()
+    folder, output = existing_student(args.model, "--model"), args.output
+    if output.is_dir():
+        raise InputError(f"--output {output} is a folder; name a file")
+    check_writable(output.parent, "--output")
+    take_settings(args, folder)
     # After the flags are checked: importing torch and transformers takes seconds.
     from kid.data.batching import ArrowSamples, long_prompt_remarks
     from kid.data.cache import json_hash
     from kid.data.prepare import prepare
     from kid.evaluation.prediction import decode_candidates, default_device, load_model
+    from kid.evaluation.provenance import HASH_KEY, holds_predictions, provenance_path
     from kid.evaluation.samples_file import samples_line, samples_path
     from kid.evaluation.sampling import check_can_sample
-    from kid.evaluation.scores import provenance_path
-    from kid.files import check_writable, drop_torn_line, write_atomically
+    from kid.files import drop_torn_line, file_sha256, write_atomically
     from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer
     from kid.progress import progress_bar, silence_libraries
 
     silence_libraries()
-    folder, output = Path(args.model), args.output
-    if output.is_dir():
-        raise InputError(f"--output {output} is a folder; name a file")
-    check_writable(output.parent, "--output")
-    if not folder.is_dir():
-        raise InputError(f"--model {folder} does not exist; give a run's adapter/ or a model's folder")
     tokenizer = load_tokenizer(folder, "--model")
     prepared = prepare(prompt_config(args), args.split, tokenizer)
     prompts, device = list(prepared.rows["prompt_ids"]), default_device()
-    made = {"model": str(args.model), "weights": fingerprint(find_teacher(args.model, "--model"))}
+    made = {"model": str(folder), "weights": fingerprint(find_teacher(str(folder), "--model"))}
     made |= {"benchmark": args.benchmark, "split": args.split, "prompts": json_hash(prompts)}
     made["evidence"] = args.evidence if any(question.evidence for question in prepared.questions) else None
     made |= {name: getattr(args, name) for name in ("max_completion_length", "beams", "batch_size")}
@@ -198,7 +221,12 @@ def main() -> None:
         made |= {name: getattr(args, name) for name in ("samples", "temperature", "seed")}
     if args.merge == "no":
         made["merge"] = args.merge
+    made["settings"] = {name: getattr(args, name) for name in TRAINED}
     part = part_of(output)
+    there = not is_begun(part, made) and holds_predictions(output, made, args.overwrite)
+    if there and (not args.samples or samples_path(output).is_file()):
+        print(f"{output} holds these predictions already; --overwrite makes them again")
+        return
     part.parent.mkdir(parents=True, exist_ok=True)
     with only_writer(part, output) as file:
         candidates, drawn = decoded_so_far(part, made)
@@ -232,6 +260,7 @@ def main() -> None:
             write_atomically(samples_path(output), content)
             remarks.append(f"{samples_path(output)}: {args.samples} samples of each")
         write_atomically(output, "".join(f"{line}\n" for line in lines))
+        made[HASH_KEY] = file_sha256(output)
         write_atomically(provenance_path(output), json.dumps(made, indent=1) + "\n")
         part.unlink()
     print(f"{output}: {len(lines)} lines, {len(found)} predictions")

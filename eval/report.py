@@ -7,9 +7,8 @@ from kid.errors import InputError, OneLineParser, run_script
 from kid.files import check_writable
 
 EXAMPLE = """example:
-  python eval/predict.py --model runs/kid/adapter --benchmark spider --data spider --output runs/kid/predictions/dev.sql
-  python eval/score.py --benchmark spider --data spider --predictions runs/kid/predictions/dev.sql \\
-      --json runs/kid/scores/dev.json
+  python eval/evaluate.py runs/sft
+  python eval/evaluate.py runs/kid --steps all
   python eval/report.py runs/sft runs/kid --data spider --output report
 
   report/ then holds report.html, which needs nothing beside it, and report.md with its figures as PNG. Of each run are

@@ -30,12 +30,13 @@ from kid.evaluation.execution_accuracy import (
 )
 from kid.evaluation.gold_cache import depends_on_chance
 from kid.evaluation.predictions_file import Predictions, read_predictions
+from kid.evaluation.provenance import HASH_KEY, check_scored_as, read_json, recorded_evidence
 from kid.evaluation.sample_scores import load_samples, score_samples
 from kid.evaluation.samples_file import SampledQuery
-from kid.evaluation.scores import find_suites, recorded_evidence, score_record, with_faults
+from kid.evaluation.scores import find_suites, score_record, with_faults
 from kid.evaluation.voting import majority_votes
 from kid.evaluation.worker import Limits
-from kid.files import check_writable, write_atomically
+from kid.files import check_writable, file_sha256, write_atomically
 from kid.report.score_screen import EXAMPLES, failures_page, show_doubtful, show_samples, show_scores
 
 LONG_SECONDS = 3600  # a run that may take longer says so first
@@ -86,6 +87,8 @@ def parse_arguments() -> argparse.Namespace:
     vote_help = "also score the samples in FILE.samples.jsonl: greedy, voted, pass@k and oracle side by side"
     parser.add_argument("--vote", choices=("majority",), help=vote_help)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures and every verdict to this file")
+    overwrite_help = "write FILE also where that drops the TS it has (default: an error)"
+    parser.add_argument("--overwrite", action="store_true", help=overwrite_help)
     failures_help = f"write the misses by class and hardness, and {EXAMPLES} examples of each class, to this file"
     parser.add_argument("--failures", metavar="F.md", type=Path, help=failures_help)
     arguments = parser.parse_args()
@@ -108,6 +111,15 @@ def prepare_file(path: Path, flag: str) -> None:
     except OSError as error:
         raise InputError(f"{flag} {path}: cannot create its folder: {error.strerror}") from None
     check_writable(path.parent, flag)
+
+
+def check_keeps_ts(path: Path, has_suite: bool) -> None:
+    """Raises InputError where a score file has TS, which takes long to measure, and the new one would have none."""
+    if not has_suite and read_json(path).get("ts") is not None:
+        raise InputError(
+            f"--json {path} has TS, which without a test suite would be lost; give --test-suite, or another file, or "
+            "--overwrite"
+        )
 
 
 def show_worst_case(asked: Asked, limits: Limits, workers: int) -> None:
@@ -183,6 +195,9 @@ def read_asked(arguments: argparse.Namespace) -> Asked:
     for path in databases.values():
         check_not_in_use(path)
     suites = None if check_gold_kinds(questions, arguments) else find_suites(arguments.test_suite, databases, db_ids)
+    if arguments.json and not arguments.overwrite:
+        check_keeps_ts(arguments.json, suites is not None)
+    check_scored_as(arguments.predictions, benchmark, split)
     read = read_predictions(arguments.predictions, len(questions), [question.db_id for question in questions])
     samples = load_samples(arguments.predictions, len(questions)) if arguments.vote else []
     left_out = read_exclusion(arguments.exclude, benchmark, split, questions) if arguments.exclude else {}
@@ -232,6 +247,7 @@ def main() -> None:
     arguments = parse_arguments()
     asked, limits = read_asked(arguments), Limits(seconds=arguments.timeout)
     questions, read = asked.questions, asked.predictions
+    predictions_hash = file_sha256(arguments.predictions)
     if read.faults:
         print(f"warning: {arguments.predictions}: {read.warning()}", file=sys.stderr)
     show_worst_case(asked, limits, arguments.workers)
@@ -249,6 +265,7 @@ def main() -> None:
     evidence = arguments.evidence == "yes" if arguments.evidence else recorded_evidence(arguments.predictions)
     head = arguments.benchmark, arguments.split, evidence
     record = score_record(*head, questions, read.queries, ex, ts, further)
+    record[HASH_KEY] = predictions_hash
     record |= {"keep_distinct": True} if arguments.keep_distinct else {}
     record |= {"ts_is_ex": without_suite(asked)} if without_suite(asked) else {}
     if arguments.exclude:

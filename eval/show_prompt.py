@@ -6,10 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
-from cli import add_data_flags, check_data_flags, prompt_config
+from cli import add_data_flags, check_data_flags, prompt_config, take_settings
 from rich.table import Table
 from rich.text import Text
 
+from kid.config.trained import student_folder
 from kid.console import Console
 from kid.errors import InputError, OneLineParser, run_script
 from kid.terminal import printable
@@ -36,8 +37,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--max-completion-length",
         type=int,
-        default=128,
-        help="outputs over so many tokens are left out of training [128]",
+        help="outputs over so many tokens are left out of training [as in the model's training, else 128]",
     )
     parser.add_argument("--json", metavar="F", type=Path, help="write the figures of --stats to this file")
     add_data_flags(parser)
@@ -45,7 +45,7 @@ def parse() -> argparse.Namespace:
     check_data_flags(arguments)
     if arguments.stats == (arguments.index is not None):
         raise InputError("give either --index N, to read one prompt, or --stats")
-    if arguments.max_completion_length < 1:
+    if arguments.max_completion_length is not None and arguments.max_completion_length < 1:
         raise InputError(f"--max-completion-length {arguments.max_completion_length} is out of range; give 1 or more")
     if arguments.json and (arguments.json.is_dir() or not arguments.stats):
         raise InputError(f"--json {arguments.json}: name a file, and give --stats")
@@ -73,7 +73,7 @@ def find_tokenizer(model: str | None, texts: list[str]):
 
     if not model:
         return piece_tokenizer(texts)
-    folder = Path(model)
+    folder = student_folder(Path(model), "--model")
     return load_tokenizer(folder if folder.is_dir() else find_model(model, "--model"), "--model")
 
 
@@ -182,6 +182,7 @@ def show_stats(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     arguments = parse()
+    take_settings(arguments, student_folder(Path(arguments.model), "--model") if arguments.model else None)
     if arguments.stats:
         show_stats(arguments)
     else:

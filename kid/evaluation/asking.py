@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
+from kid.config.trained import PREDICTION_KEYS, complete_settings, portable_settings
 from kid.data.annotation import annotate_questions
 from kid.data.database import check_not_in_use
 from kid.data.faults import Damage
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 SPLIT = "dev"  # prompts as in evaluation, not as in training
 
 
-def prompt_settings(model: Path) -> tuple[RunConfig, Path | None]:
-    """The prompt settings of the run that made a model, and its config.yaml; if unknown, the defaults and None."""
-    folders = (model.absolute().parent, model.absolute().parent.parent)
-    config = next((folder / "config.yaml" for folder in folders if (folder / "config.yaml").is_file()), None)
-    settings = merge_config(config, {}) if config else RunConfig()
-    changes: dict[str, Any] = {"benchmark": "jsonl", "questions": None, "tables": None, "databases": ()}
-    if settings.schema_filter != "none":
-        changes["schema_filter"] = "lexical"  # a file of rankings covers the benchmark's questions only
-    return replace(settings, missing_database="error", damaged="error", **changes), config
+def prompt_settings(model: Path, max_completion_length: int | None) -> tuple[RunConfig, list[str]]:
+    """The configuration of a prompt on any database, as the model was trained; and lines that say so.
+
+    max_completion_length: None, as the model was trained. Raises InputError as `complete_settings`.
+    """
+    given: dict = dict.fromkeys(portable_settings(dict.fromkeys(PREDICTION_KEYS)))
+    del given["evidence"]  # the question comes with its own, or without
+    values, lines = complete_settings(given | {"max_completion_length": max_completion_length}, model)
+    return RunConfig(benchmark="jsonl", **values), lines
 
 
 def question_prompt(

@@ -11,8 +11,8 @@ from pathlib import Path
 from kid.data.questions import Question
 from kid.errors import InputError
 from kid.evaluation.execution_accuracy import Verdict
+from kid.evaluation.provenance import provenance_path, read_json
 from kid.evaluation.samples_file import SampledQuery, read_samples, samples_path
-from kid.evaluation.scores import provenance_path, read_json
 from kid.evaluation.voting import Vote
 
 Pair = tuple[int, str]  # the place of a question, and a query

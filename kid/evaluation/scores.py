@@ -189,22 +189,3 @@ def wilson_interval(right: int, n: int) -> list[float]:
     z = NormalDist().inv_cdf(0.975)
     middle, half = right + z**2 / 2, z * math.sqrt(right * (n - right) / n + z**2 / 4)
     return [round(100 * (middle + sign * half) / (n + z**2), 2) + 0.0 for sign in (-1, 1)]
-
-
-def recorded_evidence(predictions: Path) -> bool | None:
-    """Whether the prompts had evidence, as eval/predict.py recorded beside its predictions; None if it did not."""
-    return read_json(provenance_path(predictions)).get("evidence")
-
-
-def read_json(path: Path) -> dict:
-    """The object in a JSON file; empty if the file is missing, unreadable or holds something else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def provenance_path(predictions: Path) -> Path:
-    """The file in which eval/predict.py records how the predictions were made."""
-    return predictions.with_name(f"{predictions.name}.made.json")

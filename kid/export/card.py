@@ -14,7 +14,7 @@ from kid.config.run_config import RunConfig
 from kid.data.prompt import matched_part, question_part, schema_part
 from kid.data.schema import Column, Schema, Table
 from kid.evaluation.failures import hardness_levels
-from kid.evaluation.scores import read_json
+from kid.evaluation.provenance import read_json
 from kid.report.names import short_name
 from kid.report.score_files import SCORE_COLUMNS, accuracy_percent, read_scores
 from kid.report.text import inline_code, inline_markdown, markdown_table, one_line

@@ -20,6 +20,7 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
+from kid.config.trained import EXPORT_FILE, PREDICTION_KEYS, portable_settings, saved_steps
 from kid.errors import InputError
 from kid.export.card import EXAMPLE_PROMPT, model_card
 from kid.files import check_writable, move_into_place, remove_folder
@@ -29,7 +30,6 @@ from kid.models.loading import DTYPES, add_adapter, load_causal_lm, stored_tenso
 from kid.models.pretrained import Pretrained, find_model, find_teacher, fingerprint, load_tokenizer, padding_token
 from kid.progress import progress_bar
 
-RECORD_FILE = "kid_export.json"  # records what the directory was made from
 SHARD_SIZE = "5GB"
 TOKENIZER_FILES = (
     "tokenizer*", "vocab*", "merges.txt", "*.model", "*.tiktoken",
@@ -69,8 +69,7 @@ def find_trained_student(run: Path, step: int | None) -> TrainedStudent:
     kind = config.export_kind
     folder = run / kind if step is None else run / f"{kind}s" / f"step-{step}"
     if not folder.is_dir():
-        names = (path.name.removeprefix("step-") for path in (run / f"{kind}s").glob("step-*"))
-        steps = ", ".join(map(str, sorted(int(name) for name in names if name.isdecimal()))) or "none"
+        steps = ", ".join(map(str, saved_steps(run, kind))) or "none"
         if step is None:
             raise InputError(
                 f"run {run} is not finished: it has no {kind}/; finish it with --resume, or give --step ({steps})"
@@ -102,17 +101,18 @@ def holds_export(output: Path, record: dict) -> bool:
     check_writable(output, "--output")
     if not output.exists() or not any(output.iterdir()):
         return False
-    path = output / RECORD_FILE
+    path = output / EXPORT_FILE
     if not path.exists():
         raise InputError(f"--output {output} holds something else; remove it or choose another")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         found = None
-    if found != record:
-        if not isinstance(found, dict) or read_hashes(output).get(RECORD_FILE) not in (None, file_digest(path)):
+    # An older version did not write the settings, which follow from the weights' run.
+    if not isinstance(found, dict) or any(found.get(key) != value for key, value in record.items()):
+        if not isinstance(found, dict) or read_hashes(output).get(EXPORT_FILE) not in (None, file_digest(path)):
             raise InputError(
-                f"--output {output}: its {RECORD_FILE}, which says what was exported, is damaged; remove the folder to "
+                f"--output {output}: its {EXPORT_FILE}, which says what was exported, is damaged; remove the folder to "
                 "export again, or choose another"
             )
         raise InputError(
@@ -319,6 +319,8 @@ def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: st
         identity = (trained.run, trained.config, trained.step, trained.base)
         card, missing = model_card(*identity, dtype, tokenizer_class, command)
         (partial / "README.md").write_text(card, encoding="utf-8")
-        (partial / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        settings = {name: getattr(trained.config, name) for name in PREDICTION_KEYS}
+        content = record | {"settings": portable_settings(settings)}
+        (partial / EXPORT_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         write_hashes(partial)
     return remarks + missing

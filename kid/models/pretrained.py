@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kid.config.trained import student_folder
 from kid.errors import InputError
 from kid.models.hashes import check_hashes
 
@@ -21,18 +22,16 @@ SMALL_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "README.md"]
 
 
 def check_model_path(name: str, flag: str) -> Path | None:
-    """The folder of a model if `name` is one; None if it can only be a hub id.
+    """The folder of a model if `name` is one, or a finished run's directory; None if it can only be a hub id.
 
     Raises:
-        InputError: it is neither, or the folder has no config.json.
+        InputError: it is none of these: an adapter, a run that is not finished, a folder without config.json.
     """
-    folder = Path(name)
+    folder = student_folder(Path(name), flag)
     if (folder / "config.json").is_file():
         return folder
     if (folder / "adapter_config.json").is_file():
-        raise InputError(f"{flag} {name} is an adapter; {merge_advice(folder)}")
-    if (folder / "config.yaml").is_file():
-        raise InputError(f"{flag} {name} is a run's directory; {run_advice(folder, flag)}")
+        raise InputError(f"{flag} {folder} is an adapter; {merge_advice(folder)}")
     if folder.is_dir():
         raise InputError(f"{flag} {name} has no config.json; give a folder written by save_pretrained")
     if folder.is_absolute() or name.startswith(".") or len(folder.parts) > 2:
@@ -53,20 +52,11 @@ def merge_advice(adapter: Path) -> str:
     return f"give {merged}" if merged.is_dir() else f"run {command} and give {merged}"
 
 
-def run_advice(run: Path, flag: str) -> str:
-    """Which folder of a run to give instead of the run's own; only a student must not be an adapter."""
-    if (model := run / "model").is_dir():
-        return f"give {model}"
-    if (adapter := run / "adapter").is_dir():
-        return merge_advice(adapter) if flag == "--student" else f"give {adapter}"
-    return "it is not finished: it has neither adapter/ nor model/"
-
-
 def find_model(name: str, flag: str) -> Path:
-    """The folder of a model: `name` itself, or the hub's snapshot of it, fetched where it is not cached.
+    """The folder of a model: `name` itself, the model/ of a run, or the hub's snapshot of it, fetched if not cached.
 
     Raises:
-        InputError: neither a folder with a config.json nor a model the hub can give.
+        InputError: neither a folder with a config.json nor a model the hub can give; or a run that is not finished.
     """
     if folder := check_model_path(name, flag):
         return folder
@@ -93,12 +83,12 @@ class Pretrained:
 
 
 def find_teacher(name: str, flag: str) -> Pretrained:
-    """A teacher: a model, or the adapter/ of a run, whose base is found by what the adapter says.
+    """A teacher: a model, a finished run, or its adapter/, whose base is found by what the adapter says.
 
     Raises:
         InputError: as `find_model`, for the adapter's base too; or the adapter's files are not what our scripts wrote.
     """
-    folder = Path(name)
+    folder = student_folder(Path(name), flag)
     if not (folder / "adapter_config.json").is_file():
         base = find_model(name, flag)
         return Pretrained(base, None, base)
@@ -108,8 +98,8 @@ def find_teacher(name: str, flag: str) -> Pretrained:
 
 
 def check_teacher_path(name: str, flag: str) -> None:
-    """`check_model_path`, of a teacher: a model, or the adapter/ of a run, whose base is looked for."""
-    folder = Path(name)
+    """`check_model_path`, of a teacher: a model, a run, or the adapter/ of one, whose base is looked for."""
+    folder = student_folder(Path(name), flag)
     if (folder / "adapter_config.json").is_file():
         check_model_path(base_name(folder, f"{flag} {name}"), f"{flag} {name}: its base")
     else:

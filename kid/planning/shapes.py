@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
+from kid.config.trained import student_folder
 from kid.errors import InputError
 from kid.models.loading import DTYPES, add_lora
 from kid.models.response_model import ResponseModel
@@ -59,7 +60,7 @@ def find_shape(name: str, flag: str) -> Shape:
     Raises:
         InputError: neither a folder nor a known name, or its JSON is damaged.
     """
-    folder = Path(name)
+    folder = student_folder(Path(name), flag)
     if (folder / "adapter_config.json").is_file():
         try:
             adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))

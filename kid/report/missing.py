@@ -25,7 +25,7 @@ FIGURES = {
     2: "an SFT run and distilled ones of one student on the same hardware; no scores",
     4: "kid with two values of --mask-strategy at least (recipes: figure4/), scored on dev",
     5: "kid with two values of --mask-ratio at least (recipes: figure5/), scored on dev",
-    6: "runs with --save-steps, whose adapters/step-N are predicted and scored into RUN/scores/step-N/",
+    6: "runs with --save-steps, evaluated with eval/evaluate.py RUN --steps all",
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from kid.config.benchmarks import BENCHMARKS
 from kid.config.run_config import RunConfig
+from kid.evaluation.provenance import belongs
 from kid.report.names import canonical_model
 
 # (benchmark, split, with evidence: None where that makes no difference)
@@ -101,6 +102,9 @@ def read_scores(folder: Path, config: RunConfig, remarks: list[str]) -> dict[Sco
         score, reason = parse_score(path, content, config)
         if score is None:
             remarks.append(f"{path} was left out: {reason}")
+            continue
+        if score.predictions.is_file() and not belongs(score.predictions, content):
+            remarks.append(f"{path} was left out: {score.predictions} has changed since it was scored; score it again")
             continue
         if isinstance(left_out := content.get("excluded"), dict):
             remarks.append(f"{path} is of {score.n} questions; --exclude left out {len(left_out)}")

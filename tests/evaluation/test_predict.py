@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from helpers.launcher import ROOT
 
+from kid.config.run_config import RunConfig, dump_config
 from kid.errors import InputError
 
 LIMIT = 5  # tokens
@@ -57,6 +58,7 @@ def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
     assert (
         9 in anew and len(anew) in (2, 8) and [again[place] for place in anew] == [lines.split("\n")[p] for p in anew]
     )
+    output.unlink()
     part.write_text(json.dumps({**made, "beams": 3}) + "\n")
     refused = predict(model, data, output, *segments)
     assert refused.returncode == 2 and "these differ: beams (3 there, 1 here)" in refused.stderr
@@ -178,3 +180,24 @@ def test_ask_refuses_in_one_line(tiny_models, data, replaced, message):
     given |= replaced
     done = run("ask.py", "--model", given["model"], "--database", given["database"], given["question"])
     assert done.returncode == 2 and message in done.stderr and done.stderr.splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.slow
+def test_a_run_lends_its_settings_and_another_model_does_not_overwrite(tiny_models, data, tmp_path):
+    kid, other, output = tmp_path / "kid", tmp_path / "other", tmp_path / "seen.sql"
+    for run_folder, limit in ((kid, 300), (other, 200)):
+        run_folder.mkdir()
+        config = RunConfig(student="s", data=str(data), lora_rank=0, max_prompt_length=limit)
+        (run_folder / "config.yaml").write_text(dump_config(config))
+        (run_folder / "model").symlink_to(tiny_models / "teacher")
+    done = predict(kid, data, output)
+    assert done.returncode == 0 and f"as {kid}/config.yaml has it: --max-prompt-length 300" in done.stderr
+    made, lines = json.loads(Path(f"{output}.made.json").read_text()), output.read_bytes()
+    assert made["settings"]["max_prompt_length"] == 300 and made["model"] == str(kid / "model")
+    again = predict(kid, data, output)
+    assert again.returncode == 0 and f"{output} holds these predictions already; --overwrite" in again.stdout
+    refused = predict(other, data, output)
+    assert refused.returncode == 2 and "these differ: the prompts;" in refused.stderr and output.read_bytes() == lines
+    done = predict(other, data, output, "--overwrite", "--max-prompt-length", 250)
+    assert done.returncode == 0 and "--max-prompt-length 250 (trained with --max-prompt-length 200)" in done.stderr
+    assert json.loads(Path(f"{output}.made.json").read_text())["settings"]["max_prompt_length"] == 250

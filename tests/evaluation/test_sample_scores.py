@@ -8,9 +8,9 @@ import pytest
 from kid.data.questions import Question
 from kid.errors import InputError
 from kid.evaluation.execution_accuracy import Verdict
+from kid.evaluation.provenance import provenance_path
 from kid.evaluation.sample_scores import figures, ks_to_report, load_samples, pass_at, score_samples
 from kid.evaluation.samples_file import SampledQuery, samples_line, samples_path
-from kid.evaluation.scores import provenance_path
 from kid.evaluation.voting import Vote
 
 

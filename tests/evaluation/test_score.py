@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -49,6 +50,7 @@ def test_end_to_end(benchmark):
         "benchmark": "spider",
         "split": "dev",
         "evidence": None,
+        "predictions_sha256": hashlib.sha256("".join(PREDICTIONS).encode()).hexdigest(),
         **figures,
         "hardness": {"easy": figures},
         "databases": {"concert": figures},
@@ -496,3 +498,23 @@ def test_damage_that_only_a_prediction_meets_is_said(benchmark, database):
     result = score(benchmark)
     assert result.returncode == 0, result.stderr
     assert "question 0: wrong because the database is damaged; mend the file" in result.stdout
+
+
+def test_predictions_of_another_split_are_refused(benchmark):
+    """Spider's dev and realistic, say, have question files of one layout; only the note tells the predictions apart."""
+    note = benchmark / "preds.sql.made.json"
+    note.write_text(json.dumps({"benchmark": "spider", "split": "dk"}))
+    result = score(benchmark)
+    assert result.returncode == 2 and not (benchmark / "new").exists()
+    said = "preds.sql are of spider dk, preds.sql.made.json says, and not of spider dev; give the benchmark and split"
+    assert said in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_ts_is_not_lost_by_scoring_without_a_suite(benchmark):
+    path = benchmark / "new/dev.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"ts": 12.5}))
+    result = score(benchmark)
+    assert result.returncode == 2 and json.loads(path.read_text()) == {"ts": 12.5}
+    assert "new/dev.json has TS, which without a test suite would be lost; give --test-suite" in result.stderr
+    assert score(benchmark, "--overwrite").returncode == 0 and json.loads(path.read_text())["ts"] is None

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from kid.config.run_config import RunConfig, dump_config
+from kid.config.trained import EXPORT_FILE, trained_settings
 from kid.data.batching import Sample
 from kid.errors import InputError
 from kid.evaluation.prediction import decode_candidates
@@ -268,6 +269,10 @@ def test_an_output_is_this_export_or_refused(base, tmp_path):
     assert not is_exported(run / "merged", record)
     exported(run)
     assert is_exported(run / "merged", record)
+    (run / "merged").rename(tmp_path / "moved")
+    settings = {"max_prompt_length": 1024, "max_completion_length": 128, "evidence": True, "schema_filter": "lexical"}
+    assert trained_settings(tmp_path / "moved") == (settings, tmp_path / "moved" / EXPORT_FILE)
+    (tmp_path / "moved").rename(run / "merged")
     with pytest.raises(InputError, match="holds an export of other weights, step or dtype"):
         is_exported(run / "merged", export_record(trained, "bf16"))
     write_run(run, base, dtype="bf16")  # trained anew
@@ -323,7 +328,7 @@ def test_a_damaged_record_of_an_export_is_called_damaged(spoil, base, tmp_path):
     """Nothing else tells which export the folder holds, so it is left alone."""
     run = write_run(tmp_path / "run", base)
     folder = exported(run)
-    spoil(folder / export.RECORD_FILE)
+    spoil(folder / EXPORT_FILE)
     with pytest.raises(InputError, match=r"its kid_export.json, .*, is damaged; remove the folder to export again"):
         is_exported(folder, export_record(find_trained_student(run, None), "fp32"))
 

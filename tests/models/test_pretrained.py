@@ -9,8 +9,16 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from kid.config.run_config import RunConfig, dump_config
 from kid.errors import InputError
-from kid.models.pretrained import Pretrained, check_model_path, find_teacher, fingerprint, load_tokenizer
+from kid.models.pretrained import (
+    Pretrained,
+    check_model_path,
+    find_model,
+    find_teacher,
+    fingerprint,
+    load_tokenizer,
+)
 
 
 @pytest.fixture
@@ -95,19 +103,6 @@ def test_an_adapter_or_a_run_as_student_names_the_export(run):
         check_model_path(str(run / "adapter"), "--student")
 
 
-def test_a_run_as_teacher_names_its_adapter_or_model(run):
-    with pytest.raises(InputError, match=f"is a run's directory; give {run}/adapter"):
-        find_teacher(str(run), "--teacher")
-    (run / "model").mkdir()
-    for flag in ("--teacher", "--student"):
-        with pytest.raises(InputError, match=f"is a run's directory; give {run}/model"):
-            check_model_path(str(run), flag)
-    shutil.rmtree(run / "model")
-    shutil.rmtree(run / "adapter")
-    with pytest.raises(InputError, match="it is not finished"):
-        find_teacher(str(run), "--teacher")
-
-
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}"])  # the library raises another kind for each
 def test_a_damaged_tokenizer_is_named(tiny_models, tmp_path, content):
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -118,3 +113,21 @@ def test_a_damaged_tokenizer_is_named(tiny_models, tmp_path, content):
         (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(InputError, match=r"its tokenizer cannot be loaded \(.*\); copy its files again"):
         load_tokenizer(tmp_path, "--model")
+
+
+def test_a_run_stands_for_its_student(tiny_models, tmp_path):
+    """Of all weights as any model, of an adapter as a teacher."""
+    for name, rank in (("full", 0), ("lora", 4)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text(dump_config(RunConfig(student="s", lora_rank=rank)))
+    (tmp_path / "full" / "model").symlink_to(tiny_models / "teacher")
+    adapter = tmp_path / "lora" / "adapter"
+    adapter.mkdir()
+    base = {"base_model_name_or_path": str(tiny_models / "student")}
+    (adapter / "adapter_config.json").write_text(json.dumps(base))
+    assert find_model(str(tmp_path / "full"), "--student") == tmp_path / "full" / "model"
+    assert find_teacher(str(tmp_path / "lora"), "--teacher") == Pretrained(
+        tiny_models / "student", adapter, tiny_models / "student"
+    )
+    with pytest.raises(InputError, match=r"--student .*lora/adapter is an adapter"):
+        find_model(str(tmp_path / "lora"), "--student")

@@ -114,7 +114,7 @@ def test_commands_are_what_the_scripts_read_with_the_run_s_own_data(tmp_path, pa
     assert list(found) == ["eval/predict.py", "eval/score.py", "eval/exposure_bias.py"]
     for script, arguments in found.items():
         assert (arguments.benchmark, arguments.data, arguments.split) == ("bird", "data/spider", "dev")
-        assert (tuple(arguments.databases), arguments.damaged) == (databases, "skip")
+        assert (tuple(arguments.databases or ()), arguments.damaged) == (databases, "skip")
         assert arguments.questions is None  # those of training are no dev questions
         if script != "eval/score.py":
             assert (arguments.tables, arguments.missing_database) == ("t.json", "schema-only")

@@ -1,5 +1,6 @@
 """Score files and measurements of exposure bias: which are used, and what is said of the others."""
 
+import hashlib
 import json
 import os
 
@@ -107,3 +108,19 @@ def test_exposure_bias_of_something_else_is_left_out(tmp_path, figures, reason):
     assert remarks == [f"{folder}/scores/exposure_bias.json was left out: {reason}"]
     write_exposure(folder, "runs/big/model")  # the same teacher, merged
     assert read(folder)[0].exposure["prompts"] == 100
+
+
+def test_a_score_of_other_predictions_is_left_out(tmp_path):
+    """What the report would show beside it is not what was scored. Without a hash, or the predictions, it counts."""
+    folder = write_run(tmp_path / "run")
+    path = write_score(folder, [True, False], predictions=True)
+    predictions = folder / "predictions" / "dev.sql"
+    change(path, predictions_sha256=hashlib.sha256(predictions.read_bytes()).hexdigest())
+    run, remarks = read(folder)
+    assert run.scores[DEV].ex == 50.0 and remarks == []
+    predictions.write_text("SELECT 1\nSELECT 2\n")
+    run, remarks = read(folder)
+    assert run.scores == {}
+    assert remarks == [f"{path} was left out: {predictions} has changed since it was scored; score it again"]
+    predictions.unlink()
+    assert read(folder)[0].scores[DEV].ex == 50.0

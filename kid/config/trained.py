@@ -1,0 +1,148 @@
+"""A trained student: where it lies in a run's directory, and the settings that predictions with it should have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kid.config.keys import FIELDS, as_flags, convert, flag, keys_affecting
+from kid.config.recipe import merge_config
+from kid.errors import InputError
+
+RUN_FILE = "config.yaml"
+EXPORT_FILE = "kid_export.json"  # of train/export.py: what the directory was made from, and its settings
+MODEL_FILES = ("adapter_config.json", "config.json")
+STEP_FOLDERS = ("adapters", "models")  # in a run, with its step-N
+PREDICTION_KEYS = keys_affecting("prediction")
+# These say something of the data, and not of the model.
+DATA_KEYS = ("tables", "databases", "missing_database", "damaged")
+
+
+def student_folder(path: Path, flag: str) -> Path:
+    """The folder of a model: `path` itself or, of a finished run's directory, its adapter/ or model/.
+
+    Raises:
+        InputError: it is the directory of a run that is not finished.
+    """
+    if not (path / RUN_FILE).is_file() or any((path / name).is_file() for name in MODEL_FILES):
+        return path
+    kind = merge_config(path / RUN_FILE, {}).export_kind
+    if not (path / kind).is_dir():
+        steps = ", ".join(map(str, saved_steps(path, kind))) or "none"
+        raise InputError(
+            f"{flag} {path} is a run that is not finished: it has no {kind}/; finish it with --resume, or give one of "
+            f"its {kind}s/step-N (there: {steps})"
+        )
+    return path / kind
+
+
+def existing_student(path: Path, flag: str) -> Path:
+    """`student_folder` of what must be a folder. Raises InputError as it does, and where no model is there."""
+    folder = student_folder(path, flag)
+    if not any((folder / name).is_file() for name in MODEL_FILES):
+        problem = f"holds neither {' nor '.join((*MODEL_FILES, RUN_FILE))}" if folder.is_dir() else "does not exist"
+        raise InputError(f"{flag} {folder} {problem}; give a run's directory or a model's folder")
+    return folder
+
+
+def saved_steps(run: Path, kind: str) -> list[int]:
+    """The N of the adapters/step-N (kind: "adapter") or models/step-N ("model") that a run has, in ascending order."""
+    names = (path.name.removeprefix("step-") for path in (run / f"{kind}s").glob("step-*") if path.is_dir())
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def run_of(model: Path) -> Path | None:
+    """The directory of the run that made a model; None if config.yaml is not where it would be."""
+    for path in (model, model.absolute(), model.resolve()):  # best/ is a link inside its run; others may lie elsewhere
+        folder = path.parent.parent if path.parent.name in STEP_FOLDERS else path.parent
+        if (folder / RUN_FILE).is_file():
+            return folder
+    return None
+
+
+def portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that hold on any data: rankings in a file are of one benchmark's questions, so the lexical one is used."""
+    found = {name: value for name, value in settings.items() if name not in DATA_KEYS}
+    if found.get("schema_filter") not in (None, "none"):
+        found["schema_filter"] = "lexical"
+    return found
+
+
+def trained_settings(model: Path, data: str | None = None) -> tuple[dict[str, Any], Path | None]:
+    """The settings that affect a prediction, as a model was trained with them, and the file that has them.
+
+    They are those of an export's `EXPORT_FILE` or of its run's config.yaml; ({}, None) without either.
+
+    Args:
+        model: a folder; one that does not exist has no settings.
+        data: the data to predict on. Settings of the data itself are only given where it is the run's own.
+
+    Raises:
+        InputError: the file cannot be read, or has a wrong value.
+    """
+    record = model / EXPORT_FILE
+    settings = read_export_settings(record)
+    if settings is not None:
+        return settings, record
+    run = run_of(model)
+    if run is None:
+        return {}, None
+    config = merge_config(run / RUN_FILE, {})
+    settings = {name: getattr(config, name) for name in PREDICTION_KEYS}
+    own_data = bool(data) and Path(data or "").resolve() == Path(config.data).resolve()
+    return settings if own_data else portable_settings(settings), run / RUN_FILE
+
+
+def read_export_settings(path: Path) -> dict[str, Any] | None:
+    """The settings in an export's record; None without a record, or if an older version wrote it.
+
+    Raises:
+        InputError: it is damaged, or a value is wrong.
+    """
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8")).get("settings")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, AttributeError, RecursionError):
+        raise InputError(f"{path} is damaged; export the model again") from None
+    if settings is None:
+        return None
+    if not isinstance(settings, dict) or settings.keys() - {*PREDICTION_KEYS}:
+        raise InputError(f"{path}: its settings are not those that this version knows; export the model again")
+    return {name: convert(name, value, str(path)) for name, value in settings.items()}
+
+
+def complete_settings(
+    given: Mapping[str, Any], model: Path | None, data: str | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Settings of a prediction: those given, else the model's own, else the defaults; and lines that say so.
+
+    Args:
+        given: key -> value, None where the user did not give it; the keys to complete.
+        model: its folder; None: there is no model, and nothing is said.
+        data: as in `trained_settings`.
+    """
+    trained, source = trained_settings(model, data) if model else ({}, None)
+    own = {name: trained.get(name, FIELDS[name].default) for name in given}
+    values = {name: own[name] if value is None else value for name, value in given.items()}
+    taken = [name for name in given if given[name] is None and own[name] != FIELDS[name].default]
+    differ = [name for name in given if name in trained and values[name] != own[name]]
+    lines = []
+    if model and not source:
+        lines.append(
+            f"note: no config.yaml beside {model}, and no {EXPORT_FILE} in it, to say how it was trained; prompts are "
+            "made by the flags and by the defaults of training"
+        )
+    if taken:
+        lines.append(f"as {source} has it: {' '.join(words(name, own[name]) for name in taken)}")
+    if differ:
+        pairs = (f"{words(name, values[name])} (trained with {words(name, own[name])})" for name in differ)
+        lines.append(f"note: other settings than in {source}: {', '.join(pairs)}")
+    return values, lines
+
+
+def words(name: str, value: Any) -> str:
+    """A setting as it is written on a command line."""
+    return f"no {flag(name)}" if value in (None, ()) else " ".join(as_flags(name, value))

@@ -1,0 +1,242 @@
+"""Predictions and scores of a run's students: what is to be made, in which files, and what is there already."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from kid.config.benchmarks import find_split
+from kid.config.keys import FIELDS, as_flags, keys_affecting
+from kid.config.recipe import merge_config
+from kid.config.run_config import RunConfig
+from kid.config.trained import PREDICTION_KEYS, RUN_FILE, complete_settings, saved_steps, student_folder
+from kid.console import Console
+from kid.errors import InputError
+from kid.evaluation.provenance import HASH_KEY, belongs, provenance_path, read_json, read_note
+from kid.files import write_atomically
+
+STEPS = ("last", "all", "best")
+SHOWN = ".txt"  # beside a score: what eval/score.py shows
+BEST_LINK = "best"  # in a run with --keep-best: a link to the best adapters/step-N
+
+
+@dataclass(frozen=True)
+class Student:
+    """A student of a run.
+
+    step: of adapters/step-N; None: the end of the run. weights: its fingerprint. settings: those of its predictions.
+    """
+
+    folder: Path
+    step: int | None
+    weights: str
+    settings: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return "end" if self.step is None else str(self.step)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A student on a split, and the files in which the report looks for its predictions and its score."""
+
+    run: Path
+    config: RunConfig
+    student: Student
+    split: str
+
+    def file(self, folder: str, suffix: str) -> Path:
+        step = [] if self.student.step is None else [f"step-{self.student.step}"]
+        return Path(self.run, folder, *step, f"{self.split}{suffix}")
+
+    @property
+    def predictions(self) -> Path:
+        return self.file("predictions", ".sql")
+
+    @property
+    def score(self) -> Path:
+        return self.file("scores", ".json")
+
+    def is_predicted(self) -> bool:
+        """Whether the predictions are there, as they were written, of this student and with the run's settings."""
+        if not self.predictions.is_file():
+            return False
+        expected: dict[str, Any] = {"weights": self.student.weights, "split": self.split}
+        expected |= {"benchmark": self.config.benchmark, "beams": 1, "merge": None, "settings": self.student.settings}
+        note = read_note(self.predictions)
+        return HASH_KEY in note and all(note.get(key) == value for key, value in expected.items())
+
+    def is_scored(self, test_suite: Path | None) -> bool:
+        """Whether the score is there, of these very predictions and of all questions, with TS if there is a suite."""
+        record = read_json(self.score)
+        questions = (record.get("benchmark"), record.get("split")) == (self.config.benchmark, self.split)
+        whole = not record.keys() & {"excluded", "keep_distinct"} and (not test_suite or record.get("ts") is not None)
+        return questions and whole and HASH_KEY in record and belongs(self.predictions, record)
+
+    def data_flags(self) -> list[str]:
+        return ["--benchmark", self.config.benchmark, "--data", self.config.data, "--split", self.split]
+
+    def predict_flags(self, overwrite: bool) -> list[str]:
+        """Of eval/predict.py, which takes the other settings from the run."""
+        flags = ["--model", str(self.student.folder), *self.data_flags(), "--output", str(self.predictions)]
+        return flags + (["--overwrite"] if overwrite else [])
+
+    def score_flags(self, test_suite: Path | None) -> list[str]:
+        """Of eval/score.py. A score of predictions that are no longer there may be overwritten, TS included."""
+        flags = [*self.data_flags(), "--predictions", str(self.predictions), "--json", str(self.score)]
+        for name in keys_affecting("scores"):
+            value = getattr(self.config, name)
+            flags += as_flags(name, value) if value != FIELDS[name].default else []
+        flags += ["--test-suite", str(test_suite)] if test_suite else []
+        return flags + ([] if belongs(self.predictions, read_json(self.score)) else ["--overwrite"])
+
+
+@dataclass
+class Evaluation:
+    """The evaluation of a run: its cells, and how they are filled.
+
+    scripts: the folder of eval/predict.py and eval/score.py. test_suite: the suite, or a folder with one of a split's
+    name for each split. overwrite: whether other predictions that lie where these are to be are replaced. made: the
+    cells of which something was made, and not all was there already.
+    """
+
+    cells: list[Cell]
+    scripts: Path
+    test_suite: Path | None
+    overwrite: bool
+    made: list[Cell] = field(default_factory=list)
+
+    def suite(self, cell: Cell) -> Path | None:
+        """The test suite for a cell: each split has gold queries of its own, which its suite is made for."""
+        own = self.test_suite and self.test_suite / cell.split
+        return own if own and own.is_dir() else self.test_suite
+
+    def run(self) -> None:
+        """Fill all cells. Raises InputError where a script fails, once it has said why."""
+        for number, cell in enumerate(self.cells, start=1):
+            title = f"[{number}/{len(self.cells)}] {cell.split}, step {cell.student.name}"
+            if cell.is_predicted() and cell.is_scored(self.suite(cell)):
+                print(f"{title}: there", flush=True)
+                continue
+            self.made.append(cell)
+            if twin := self.find_twin(cell):
+                print(f"{title}: the same weights as step {twin.student.name}", flush=True)
+                copy_results(twin, cell)
+                continue
+            print(title, flush=True)
+            if not cell.is_predicted():
+                self.call("predict.py", cell.predict_flags(self.overwrite))
+            if not cell.is_scored(self.suite(cell)):
+                shown = self.call("score.py", cell.score_flags(self.suite(cell)), keep=True)
+                write_atomically(cell.score.with_suffix(SHOWN), shown)
+
+    def find_twin(self, cell: Cell) -> Cell | None:
+        """A finished cell of the same split and weights: the last step-N is the end of the run."""
+        for other in self.cells:
+            same = (other.split, other.student.weights) == (cell.split, cell.student.weights)
+            if other is not cell and same and other.is_predicted() and other.is_scored(self.suite(other)):
+                # What is in its place, and may not be overwritten, is for eval/predict.py to refuse.
+                return other if self.overwrite or not cell.predictions.exists() else None
+        return None
+
+    def call(self, script: str, flags: Sequence[str], keep: bool = False) -> str:
+        """Run a script; what it prints on stdout is returned if `keep`, else shown. Raises InputError if it fails."""
+        print(shlex.join(["python", f"eval/{script}", *flags]), flush=True)
+        command = [sys.executable, str(self.scripts / script), *flags]
+        done = subprocess.run(command, stdout=subprocess.PIPE if keep else None, text=True, check=False)
+        if done.returncode:
+            raise InputError(
+                f"eval/{script} has failed, see above; run the same command again to go on: what is finished is kept"
+            )
+        return done.stdout or ""
+
+
+def copy_results(source: Cell, target: Cell) -> None:
+    """Give a cell the predictions, their note and the score of another."""
+    pairs = [
+        (cell.predictions, provenance_path(cell.predictions), cell.score, cell.score.with_suffix(SHOWN))
+        for cell in (source, target)
+    ]
+    for there, here in zip(*pairs, strict=True):
+        if there.is_file():
+            write_atomically(here, there.read_bytes())
+
+
+def find_cells(run: Path, splits: Sequence[str], steps: str) -> list[Cell]:
+    """The cells of a run, split by split, steps in ascending order and the end of the run last.
+
+    Args:
+        steps: one of `STEPS`.
+
+    Raises:
+        InputError: no run, an unknown split or one without a place in the report, or no such student.
+    """
+    if not (run / RUN_FILE).is_file():
+        problem = f"holds no {RUN_FILE}, so it is no run's directory" if run.is_dir() else "does not exist"
+        raise InputError(f"{run} {problem}; give the directory that --output named in training")
+    config = merge_config(run / RUN_FILE, {})
+    for split in splits:
+        if find_split(config.benchmark, split).title is None:
+            raise InputError(f"--splits {split}: a split of {config.benchmark} that is not reported; leave it out")
+    folders = find_folders(run, config.export_kind, steps)
+    from kid.models.pretrained import find_teacher, fingerprint  # here: it takes seconds, and flags are wrong at once
+
+    # In each, eval/predict.py finds this config.yaml.
+    settings, _ = complete_settings(dict.fromkeys(PREDICTION_KEYS), next(iter(folders.values())), config.data)
+    settings = json.loads(json.dumps(settings))  # as in a note
+    students = [
+        Student(path, step, fingerprint(find_teacher(str(path), "run")), settings) for step, path in folders.items()
+    ]
+    return [Cell(run, config, student, split) for split in dict.fromkeys(splits) for student in students]
+
+
+def find_folders(run: Path, kind: str, steps: str) -> dict[int | None, Path]:
+    """Step -> folder of the students to evaluate; None: the end of the run.
+
+    Raises:
+        InputError: there is none.
+    """
+    if steps == "last":
+        return {None: student_folder(run, "run")}
+    if steps == "best":
+        name = Path(os.readlink(run / BEST_LINK)).name if (run / BEST_LINK).is_symlink() else ""
+        if not name.removeprefix("step-").isdecimal():
+            raise InputError(f"--steps best: {run} has no {BEST_LINK}/; train with --keep-best, or give --steps all")
+        return {int(name.removeprefix("step-")): run / f"{kind}s" / name}
+    found: dict[int | None, Path] = {step: run / f"{kind}s" / f"step-{step}" for step in saved_steps(run, kind)}
+    if (run / kind).is_dir():
+        found[None] = run / kind
+    else:
+        print(f"{run} is not finished: there is no {kind}/, and the saved steps alone are evaluated")
+    if not found:
+        raise InputError(f"{run} has saved no student yet; train with --save-steps, or until the end")
+    return found
+
+
+def show_results(evaluation: Evaluation) -> None:
+    """Print a row a split and step, and of several steps the best of each split by EX, of equals the first."""
+    table = Table()
+    for name in ("split", "step", "questions", "EX %", "TS %", ""):
+        table.add_column(name, justify="left" if name in ("split", "") else "right")
+    best: dict[str, tuple[float, str]] = {}
+    for cell in evaluation.cells:
+        record = read_json(cell.score)
+        figures = ["-" if record[kind] is None else f"{record[kind]:.2f}" for kind in ("ex", "ts")]
+        said = "" if cell in evaluation.made else "was there"
+        table.add_row(cell.split, cell.student.name, str(record["n"]), *figures, said)
+        if cell.split not in best or record["ex"] > best[cell.split][0]:
+            best[cell.split] = record["ex"], cell.student.name
+    Console().print(table)
+    if len(evaluation.cells) > len(best):
+        for split, (ex, name) in best.items():
+            print(f"best step on {split}: {name} (EX {ex:.2f} %)")
