@@ -132,6 +132,14 @@ def evaluate_ex(
     return counts | {"seconds_ex": round(time.monotonic() - started, 2)}
 
 
+def describe_evaluation(config: RunConfig, row: dict) -> str:
+    """An evaluation in a step's line of metrics, for people."""
+    return (
+        f"step {row['step']}: EX {row['ex']:.1f} % on {row['ex_questions']} questions of {config.eval_split}, "
+        f"{row['ex_executes']:.1f} % ran, {row['ex_timeouts']} time-outs, {row['seconds_ex']:.0f} s"
+    )
+
+
 def evaluation_lines(questions: Sequence[Question], found: Sequence[tuple[int, str, Verdict]]) -> list[dict]:
     """What is kept of each question: (its place, the student's SQL, the verdict) as an object."""
     return [

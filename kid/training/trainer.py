@@ -48,7 +48,7 @@ from kid.run.lock import run_lock
 from kid.run.metrics import Metrics, evaluations, read_rows, remove_tensorboard_events
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
 from kid.run.trust import check_trusted
-from kid.training.evaluation import evaluate_ex
+from kid.training.evaluation import describe_evaluation, evaluate_ex
 from kid.training.inputs import Inputs, name_teacher, read_inputs
 from kid.training.readout import losses
 from kid.training.sources import step_source
@@ -248,6 +248,8 @@ def run_steps(
         if is_main:
             metrics.write(row)
             bar.update()
+            if "ex" in row:
+                bar.write(describe_evaluation(config, row))
             exs = [f"{line['ex']:.1f}" for line in measured if "ex" in line]
             bar.set_postfix({"loss": f"{row['loss']:.4f}"} | ({"ex": exs[-1]} if exs else {}), refresh=False)
         last = last or over

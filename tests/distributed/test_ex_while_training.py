@@ -42,7 +42,9 @@ def ex_run(ex_flags, launch, tmp_path_factory):
     assert f"valid: EX is measured on {QUESTIONS} of 400 questions" in done.stdout
     best = max(metrics(run), key=lambda row: (row.get("ex", -1), -row["step"]))
     assert f"is the student after step {best['step']}, with ex {best['ex']:.4g}" in done.stdout
-    assert f"ex={metrics(run)[-1]['ex']:.1f}" in done.stderr  # the progress line
+    last = metrics(run)[-1]
+    assert f"ex={last['ex']:.1f}" in done.stderr  # the progress line
+    assert f"step 6: EX {last['ex']:.1f} % on {QUESTIONS} questions of valid, " in done.stdout
     return run
 
 

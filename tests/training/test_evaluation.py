@@ -9,7 +9,7 @@ from kid.errors import InputError
 from kid.evaluation.execution_accuracy import GOLD_FAILED, Verdict
 from kid.minibench.tiny_models import MODELS
 from kid.models.pretrained import load_tokenizer
-from kid.training.evaluation import evaluation_lines, read_ex_questions, share_of_rank, summary
+from kid.training.evaluation import describe_evaluation, evaluation_lines, read_ex_questions, share_of_rank, summary
 
 
 def test_every_question_has_one_rank_and_a_schema_is_not_split_without_need():
@@ -27,6 +27,9 @@ def test_counts_of_verdicts():
         Verdict(4, False, GOLD_FAILED + "timeout"), Verdict(5, True), Verdict(6, True), Verdict(7, True),
     ]  # fmt: skip
     assert summary(verdicts) == {"ex": 50.0, "ex_executes": 62.5, "ex_timeouts": 1, "ex_questions": 8}
+    row = {"step": 8, "seconds_ex": 3.4, **summary(verdicts)}
+    said = "step 8: EX 50.0 % on 8 questions of dev, 62.5 % ran, 1 time-outs, 3 s"
+    assert describe_evaluation(RunConfig(), row) == said
     questions = [Question(3, "pets", "How many?", "SELECT 1"), Question(5, "cars", "Which?", "SELECT 2")]
     found = [(0, "SELECT x", verdicts[3]), (1, "SELECT 2", verdicts[5])]
     assert evaluation_lines(questions, found) == [
