@@ -31,6 +31,7 @@ max_steps: {steps}
 epochs: 20
 save_steps: 8
 method: {method}
+benchmark: spider
 output: {output}
 """
 
