@@ -64,7 +64,8 @@ def test_values_that_the_question_mentions_stand_before_it(folder, tokenizer):
     )
 
 
-def test_the_second_time_comes_from_the_cache_wherever_the_files_lie(folder, tokenizer, tmp_path):
+def test_the_second_time_comes_from_the_cache_wherever_the_files_lie(folder, tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setenv("KID_CACHE", str(tmp_path / "cache"))  # other tests prepare the same questions
     first = prepare(options(folder), "dev", tokenizer)
     assert not first.cached
     second = prepare(options(folder), "dev", tokenizer)

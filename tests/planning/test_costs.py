@@ -168,7 +168,7 @@ def test_training_takes_the_flags_of_every_cure(method, cures, monkeypatch):
     assert len(configs) > cures
     for changed in configs:
         monkeypatch.setattr(sys, "argv", ["train.py", *words, *changed_flags(config, changed).split()])
-        assert resolve_config(*cli.read_flags(cli.build_parser("", "", FIELDS, bool))) == changed
+        assert resolve_config(*cli.read_flags(cli.build_parser("", "", FIELDS, (), bool))) == changed
 
 
 @pytest.mark.slow

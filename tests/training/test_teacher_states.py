@@ -269,6 +269,7 @@ def test_a_disk_without_room_is_one_line(tmp_path):
 
 def test_the_root_is_no_folder_for_them(monkeypatch):
     monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
     with pytest.raises(InputError, match="--teacher-states / is no folder of its own; name one"):
         store_teacher_states(merge_config(None, {"teacher_states": "/"}))
 
