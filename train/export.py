@@ -53,8 +53,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     # After the flags are checked: importing torch and deepspeed takes seconds.
+    from kid.config.trained import best_step
     from kid.export.run import export_merged, export_record, find_trained_student, is_exported
-    from kid.run.best import best_step
 
     warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own; their progress bars stay
     if arguments.step == "best":

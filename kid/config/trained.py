@@ -15,6 +15,7 @@ RUN_FILE = "config.yaml"
 EXPORT_FILE = "kid_export.json"  # of train/export.py: what the directory was made from, and its settings
 MODEL_FILES = ("adapter_config.json", "config.json")
 STEP_FOLDERS = ("adapters", "models")  # in a run, with its step-N
+BEST_FILE = "best.json"  # in a run with --keep-best: which step-N did best, and how well
 PREDICTION_KEYS = keys_affecting("prediction")
 # These say something of the data, and not of the model.
 DATA_KEYS = ("tables", "databases", "missing_database", "damaged")
@@ -51,6 +52,14 @@ def saved_steps(run: Path, kind: str) -> list[int]:
     """The N of the adapters/step-N (kind: "adapter") or models/step-N ("model") that a run has, in ascending order."""
     names = (path.name.removeprefix("step-") for path in (run / f"{kind}s").glob("step-*") if path.is_dir())
     return sorted(int(name) for name in names if name.isdecimal())
+
+
+def best_step(run: Path) -> int:
+    """The step of a run's best student. Raises InputError where the run has kept none."""
+    try:
+        return int(json.loads((run / BEST_FILE).read_text(encoding="utf-8"))["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{run} has no {BEST_FILE} to read; train with --keep-best, or give other steps") from None
 
 
 def run_of(model: Path) -> Path | None:

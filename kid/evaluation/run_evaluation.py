@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from kid.config.benchmarks import find_split
 from kid.config.keys import FIELDS, as_flags, keys_affecting
 from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
-from kid.config.trained import PREDICTION_KEYS, RUN_FILE, complete_settings, saved_steps, student_folder
+from kid.config.trained import PREDICTION_KEYS, RUN_FILE, best_step, complete_settings, saved_steps, student_folder
 from kid.console import Console
 from kid.errors import InputError
 from kid.evaluation.provenance import HASH_KEY, belongs, provenance_path, read_json, read_note
@@ -26,7 +25,6 @@ from kid.files import write_atomically
 
 STEPS = ("last", "all", "best")
 SHOWN = ".txt"  # beside a score: what eval/score.py shows
-BEST_LINK = "best"  # in a run with --keep-best: a link to the best adapters/step-N
 
 
 @dataclass(frozen=True)
@@ -209,10 +207,8 @@ def find_folders(run: Path, kind: str, steps: str) -> dict[int | None, Path]:
     if steps == "last":
         return {None: student_folder(run, "run")}
     if steps == "best":
-        name = Path(os.readlink(run / BEST_LINK)).name if (run / BEST_LINK).is_symlink() else ""
-        if not name.removeprefix("step-").isdecimal():
-            raise InputError(f"--steps best: {run} has no {BEST_LINK}/; train with --keep-best, or give --steps all")
-        return {int(name.removeprefix("step-")): run / f"{kind}s" / name}
+        step = best_step(run)
+        return {step: run / f"{kind}s" / f"step-{step}"}
     found: dict[int | None, Path] = {step: run / f"{kind}s" / f"step-{step}" for step in saved_steps(run, kind)}
     if (run / kind).is_dir():
         found[None] = run / kind

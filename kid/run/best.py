@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kid.config.run_config import MEASURES, RunConfig
-from kid.errors import InputError
+from kid.config.trained import BEST_FILE
 from kid.files import write_atomically
 
-LINK, RECORD = "best", "best.json"
+LINK = "best"
 
 
 class Best(NamedTuple):
@@ -43,14 +43,6 @@ def ends_early(config: RunConfig, rows: Sequence[dict]) -> bool:
     return bool(best and best.since >= config.patience)
 
 
-def best_step(run: Path) -> int:
-    """The step of a run's best student. Raises InputError where the run has kept none."""
-    try:
-        return int(json.loads((run / RECORD).read_text(encoding="utf-8"))["step"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{run} has no {RECORD} to read; train with --keep-best, or give a step's number") from None
-
-
 def link_best(config: RunConfig, run: Path, rows: Sequence[dict]) -> None:
     """Let best/ and best.json name the best evaluation in these lines; without one, neither is left. On rank 0.
 
@@ -58,7 +50,7 @@ def link_best(config: RunConfig, run: Path, rows: Sequence[dict]) -> None:
     name the one before it again.
     """
     best = find_best(rows, config.keep_best) if config.keep_best else None
-    link, record = run / LINK, run / RECORD
+    link, record = run / LINK, run / BEST_FILE
     if best is None:
         for path in (link, record) if config.keep_best else ():
             path.unlink(missing_ok=True)

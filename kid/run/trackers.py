@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -81,6 +82,7 @@ def open_wandb(config: RunConfig, commit: str, run_id: str | None) -> tuple[str,
 def open_mlflow(config: RunConfig, commit: str, run_id: str | None) -> tuple[str, Tracker]:
     """(id, the run) at MLflow: at MLFLOW_TRACKING_URI, else in mlruns/ of the run's directory."""
     import mlflow
+    from mlflow.entities import Metric, Param
 
     place = os.environ.get("MLFLOW_TRACKING_URI")
     if not place:
@@ -93,14 +95,13 @@ def open_mlflow(config: RunConfig, commit: str, run_id: str | None) -> tuple[str
         experiment = found.experiment_id if found else client.create_experiment(name)
         tags = {"mlflow.source.git.commit": commit}
         run_id = client.create_run(experiment, run_name=Path(config.output).name, tags=tags).info.run_id
-        for key, value in asdict(config).items():
-            client.log_param(run_id, key, value)
+        client.log_batch(run_id, params=[Param(key, str(value)) for key, value in asdict(config).items()])
     else:
         client.update_run(run_id, status="RUNNING")
 
     def log_numbers(numbers: dict[str, float], step: int) -> None:
-        for key, value in numbers.items():
-            client.log_metric(run_id, key, value, step=step)
+        now = round(1000 * time.time())
+        client.log_batch(run_id, [Metric(key, value, now, step) for key, value in numbers.items()])  # one request
 
     return run_id, Tracker(
         "mlflow",

@@ -144,9 +144,9 @@ def test_what_is_finished_stays_where_a_script_fails(tmp_path):
 
 def test_the_best_step(tmp_path):
     run = make_run(tmp_path / "kid", "models/step-2", "models/step-4")
-    with pytest.raises(InputError, match=r"--steps best: .* has no best/; train with --keep-best"):
+    with pytest.raises(InputError, match=r"kid has no best.json to read; train with --keep-best"):
         find_cells(run, ["dev"], "best")
-    (run / "best").symlink_to("models/step-2")
+    (run / "best.json").write_text('{"step": 2, "ex": 50.0, "folder": "models/step-2"}')
     (cell,) = find_cells(run, ["dev"], "best")
     assert (cell.student.step, cell.score) == (2, run / "scores" / "step-2" / "dev.json")
 

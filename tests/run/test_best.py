@@ -6,8 +6,9 @@ import pytest
 
 from kid.config.recipe import resolve_config
 from kid.config.run_config import RunConfig
+from kid.config.trained import best_step
 from kid.errors import InputError
-from kid.run.best import Best, best_step, ends_early, find_best, link_best
+from kid.run.best import Best, ends_early, find_best, link_best
 
 
 def rows(measure, *values):
