@@ -1,7 +1,8 @@
 """The paper's claims on minibench, under imperfect and under clean labels: methods, strategies, ratios, rewriting.
 
 Each method first gets its own learning rate, out of the same three, by its best EX on `valid`; the runs that vary a
-method have its rate. What is done already is not done again; the results go to docs/results.md.
+method have its rate. Results that are there already are kept. The report goes to docs/results.md, the results beside it
+to docs/results/ablations; to continue an unfinished set of them, copy that folder to --output first.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ RUNS = {
     "rkd-no-mle": "--method rkd --mle-weight 0",
     "kid-no-mle": "--method kid --mle-weight 0",
 }
-RATES = ("3e-4", "1e-3", "2e-3")
+RATES = ("1e-4", "3e-4", "1e-3")
 BATCH = 16
 NEW_TOKENS = "80"
 # All weights: with the embeddings of so small a student frozen, LoRA of rank 16 hardly moves it in so few steps.
@@ -73,7 +74,7 @@ class Setting:
     """Labels that students learn from, for how long, and the runs that do.
 
     base: the student base, a model of bench/pretrain_minibench.py. patterns: kinds of question in `train`. rates_of:
-    another setting, whose learning rates are taken.
+    another setting, whose learning rates are taken. seeds: how many of the command line's seeds are run.
     """
 
     labels: int
@@ -83,6 +84,7 @@ class Setting:
     base: str = "student"
     patterns: Sequence[Pattern] = PATTERNS
     rates_of: str | None = None
+    seeds: int = 3
 
     @property
     def steps_per_epoch(self) -> int:
@@ -93,7 +95,7 @@ OF_METHODS = (*METHODS, "kid-mask-only")
 PAIR = ("rkd", "kid")
 # With 250, 500 and 1,000 labels no method lifted the tiny student base above what it knows.
 SETTINGS = {
-    "imperfect": Setting(3000, 2, LABEL_ERRORS),
+    "imperfect": Setting(3000, 2, LABEL_ERRORS, seeds=5),
     "clean": Setting(3000, 2, 0.0, OF_METHODS, rates_of="imperfect"),
     "few labels": Setting(500, 8, LABEL_ERRORS, ("sft", *PAIR)),
     # Only the kinds of question that the student base has not seen; their SQL has 31 tokens on average, not 23.
@@ -128,7 +130,8 @@ class Ablation:
     """
 
     def __init__(self, output: Path, name: str, seeds: list[int], runs: list[str]) -> None:
-        self.output, self.setting, self.seeds = output.absolute() / name.replace(" ", "-"), SETTINGS[name], seeds
+        self.output, self.setting = output.absolute() / name.replace(" ", "-"), SETTINGS[name]
+        self.seeds = seeds[: self.setting.seeds]
         self.runs = [run for run in self.setting.runs if run in runs]
         self.methods = list(dict.fromkeys(map(method_of, self.runs)))
         self.data, self.teacher_outputs = self.output / "minibench", self.output / "teacher-outputs.jsonl"
@@ -147,8 +150,27 @@ class Ablation:
     def exposure(self, student: str) -> Path:
         return self.output / "scores" / f"{student}.exposure_bias.json"
 
-    def found(self, name: str) -> dict:
-        return json.loads(self.scores(name).read_text(encoding="utf-8"))
+    @property
+    def results_file(self) -> Path:
+        return self.output / "results.jsonl"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.output / "settings.json"
+
+    def found(self) -> dict[str, dict]:
+        """Model or student -> what the report needs of it, of all that are done."""
+        if not self.results_file.exists():
+            return {}
+        lines = map(json.loads, self.results_file.read_text(encoding="utf-8").splitlines())
+        return {line.pop("name"): line for line in lines}
+
+    def keep(self, name: str, result: dict) -> None:
+        """Add a result, or more keys of one."""
+        found = self.found()
+        found[name] = found.get(name, {}) | result
+        lines = [json.dumps({"name": key, **value}) + "\n" for key, value in found.items()]
+        write_atomically(self.results_file, "".join(lines))
 
     def tried(self) -> dict[str, list[str]]:
         """Method -> the students, one a rate, from which its rate is chosen; they are those of `tuned`."""
@@ -156,8 +178,8 @@ class Ablation:
 
     def valid_ex(self, method: str) -> dict[str, float]:
         """Rate -> the best EX on valid of the student that tried it."""
-        students = zip(RATES, self.tried()[method], strict=True)
-        return {rate: max(self.tuned.found(student)["valid"].values()) for rate, student in students}
+        found = self.tuned.found()
+        return {rate: max(found[name]["valid"]) for rate, name in zip(RATES, self.tried()[method], strict=True)}
 
     def rate(self, method: str) -> str:
         """The method's own rate; of equally good ones the lowest."""
@@ -191,7 +213,7 @@ class Ablation:
         now = {"student": STUDENT, "epochs": str(self.setting.epochs), "decoding": DECODING}
         now |= {"teacher": TEACHER, "exposure": EXPOSURE}
         now |= {"data and models": digest([*data, *weights]), **{f"run {name}": flags for name, flags in RUNS.items()}}
-        file = self.output / "settings.json"
+        file = self.settings_file
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if differ := differing(before, now):
             raise InputError(
@@ -221,7 +243,7 @@ class Ablation:
 
     def job(self, name: str) -> Iterator[Command]:
         """Train, if it is a student, and evaluate; nothing where that is done."""
-        if self.scores(name).exists():
+        if name in self.found():
             return
         log = self.output / "logs" / name.replace(" ", "-")
         judged = ["--model", self.models[name]] if name in self.models else ["--run", self.run(name)]
@@ -230,52 +252,56 @@ class Ablation:
             yield Path(f"{log}.log"), launched("train/distill.py", self.run(name), self.data, *flags, ranks=1)
         command = [sys.executable, "bench/evaluate_run.py", *judged, "--data", self.data, "--json", self.scores(name)]
         yield Path(f"{log}.scores.log"), list(map(str, command))
+        self.keep(name, self.of_model(name) if name in self.models else self.of_student(name))
         for folder in ("models", "checkpoints"):  # 25 MB a student
             shutil.rmtree(self.run(name) / folder, ignore_errors=True)
 
     def exposure_job(self, student: str) -> Iterator[Command]:
         """Measure a student's exposure bias, unless that is done."""
-        if self.exposure(student).exists():
+        if "ex_acc_err" in self.found()[student]:
             return
+        if not (self.run(student) / "model").exists():
+            raise InputError(
+                f"{student} has a result in {self.results_file} but no exposure bias, and its model is not on this "
+                "machine; remove its line there, and it is trained again"
+            )
         command = [sys.executable, "eval/exposure_bias.py", "--student", self.run(student) / "model"]
         command += ["--teacher", self.models["teacher"], "--benchmark", "spider", "--data", self.data]
         command += ["--json", self.exposure(student), *EXPOSURE.split()]
         yield self.output / "logs" / f"{student}.exposure.log", list(map(str, command))
+        self.keep(student, {"ex_acc_err": json.loads(self.exposure(student).read_text())["ex_acc_err_full"]})
 
-    def result(self, student: str, seed: int) -> dict:
-        """What the report needs of a student."""
-        found = self.found(student)
+    def of_model(self, name: str) -> dict:
+        """What the report needs of the teacher or the base."""
+        found = json.loads(self.scores(name).read_text(encoding="utf-8"))
+        return {"ex": found["ex"], "valid": found["valid_ex"], "parameters": parameters(self.models[name])}
+
+    def of_student(self, student: str) -> dict:
+        """What the report needs of a student, except its exposure bias."""
+        found = json.loads(self.scores(student).read_text(encoding="utf-8"))
         rows, _ = read_metrics(self.run(student) / "metrics.jsonl")
         last, labels = found["last"], found["last"]["wrong_labels"]
         result = {
-            "seed": seed, "ex": found["best"]["ex"], "ex_last": last["ex"], "right": found["best"]["right"],
+            "ex": found["best"]["ex"], "ex_last": last["ex"], "right": found["best"]["right"],
             "right_last": last["right"], "best_epoch": found["best_step"] / self.setting.steps_per_epoch,
             "valid": list(found["valid"].values()), "seconds": median_seconds(rows),
             "labels_repeated": labels["label"], "labels_put_right": labels["gold"], "wrong_labels": labels["n"],
         }  # fmt: skip
-        result |= {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}
-        if self.exposure(student).exists():
-            result["ex_acc_err"] = json.loads(self.exposure(student).read_text())["ex_acc_err_full"]
-        return result
+        return result | {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}
 
     def results(self) -> dict:
         """Everything the report is made of."""
-        models = {name: self.found(name) for name in self.models}
+        found = self.found()
         return {
+            "seeds": self.seeds,
             "labels": self.setting.labels,
             "epochs": self.setting.epochs,
             "label_errors": self.setting.label_errors,
             "rates_of": self.setting.rates_of,
             "rates": {method: self.valid_ex(method) for method in self.methods},
             "chosen": {method: self.rate(method) for method in self.methods},
-            "models": {
-                name: {"ex": found["ex"], "valid": found["valid_ex"], "parameters": parameters(self.models[name])}
-                for name, found in models.items()
-            },
-            "runs": {
-                run: [self.result(student, seed) for student, seed in zip(students, self.seeds, strict=True)]
-                for run, students in self.students().items()
-            },
+            "models": {name: found[name] for name in self.models},
+            "runs": {run: [found[student] for student in students] for run, students in self.students().items()},
         }
 
 
@@ -327,7 +353,8 @@ def play(ablations: dict[str, Ablation], workers: int, run: Callable = run_jobs)
 def main() -> None:
     parser = OneLineParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help="where runs go [runs/ablations]")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of every run [0 1 2 3 4]")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4],
+                        help="seeds; a setting uses the first three or five of them [0 1 2 3 4]")  # fmt: skip
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, metavar="SETTING",
                         help=f"only these of: {', '.join(SETTINGS)} [all]")  # fmt: skip
     parser.add_argument("--runs", nargs="+", choices=RUNS, metavar="RUN", help="only these [all]")
@@ -345,18 +372,23 @@ def main() -> None:
     ablations = {name: ablation for name, ablation in ablations.items() if ablation.runs}
     found = {
         "command": f"python bench/ablations.py --seeds {' '.join(map(str, seeds))}",
-        "seeds": seeds, "workers": arguments.workers, "batch": BATCH, "student_flags": STUDENT,
+        "workers": arguments.workers, "batch": BATCH, "student_flags": STUDENT,
         "exposure_flags": EXPOSURE, "flags": RUNS, "settings": play(ablations, arguments.workers),
     }  # fmt: skip
     if arguments.settings or arguments.runs:  # some of it: printed, and docs/ left alone
         for title, setting in found["settings"].items():
             exs = {run: [f"{one['ex']:.1f}" for one in ones] for run, ones in setting["runs"].items()}
-            header = ["EX", "learning rate", *(f"seed {seed}" for seed in seeds)]
+            header = ["EX", "learning rate", *(f"seed {seed}" for seed in setting["seeds"])]
             rows = [[run, setting["chosen"][method_of(run)], *row] for run, row in exs.items()]
             print(f"{title}\n\n{markdown_table(header, rows)}\n\n{claims_table(setting['runs'])}\n")
     else:
         write_report(found, ROOT / "docs")
-        console.print("docs/results.md with its figures, and docs/results/ablations.json, which they are made of")
+        for ablation in ablations.values():
+            kept = ROOT / "docs" / "results" / "ablations" / ablation.output.name
+            kept.mkdir(parents=True, exist_ok=True)
+            for file in (ablation.results_file, ablation.settings_file):
+                shutil.copy(file, kept)
+        console.print("docs/results.md with its figures, and docs/results/ablations, which they are made of")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import textwrap
 from dataclasses import dataclass
@@ -74,7 +73,8 @@ REPORTS = {
 
 def name_of(setting: dict) -> str:
     wrong = f"{100 * setting['label_errors']:g} % of them wrong" if setting["label_errors"] else "all right"
-    return f"{setting['labels']:,} labels, {wrong}, {setting['epochs']} epochs"
+    seeds = ", ".join(map(str, setting["seeds"]))
+    return f"{setting['labels']:,} labels, {wrong}, {setting['epochs']} epochs, seeds {seeds}"
 
 
 def column(setting: dict, run: str, key: str) -> list[float]:
@@ -159,11 +159,11 @@ def paragraph(text: str) -> str:
     return textwrap.fill(text, 120, break_on_hyphens=False)
 
 
-def setting_parts(title: str, setting: dict, results: dict) -> list[str]:
+def setting_parts(title: str, setting: dict) -> list[str]:
     """A setting's tables, and the paper's claims judged by its runs."""
     where = f", in the setting *{setting['rates_of']}*" if setting["rates_of"] else ""
     chosen = (
-        f"Learning rates, chosen by the best EX on `valid` under seed {results['seeds'][0]}{where}: **bold**. Runs "
+        f"Learning rates, chosen by the best EX on `valid` under seed {setting['seeds'][0]}{where}: **bold**. Runs "
         "that vary a method have its rate."
     )
     parts = [f"### {title.capitalize()}: {name_of(setting)}", methods_table(setting), paragraph(chosen)]
@@ -183,11 +183,10 @@ def section(results: dict) -> str:
     intro = (
         f"`{results['command']}` (`make ablations`). Teacher ({sizes['teacher']}) and student base "
         f"({sizes['student base']}) are those of `kid/minibench/models`; every student starts from that base, if "
-        f"nothing else is said, and trains all weights with `{results['student_flags']}`. Seeds: "
-        f"{', '.join(map(str, results['seeds']))}. EX is percent on the 1,000 questions of `dev`, on databases in no "
-        "other split, ± the sample standard deviation over seeds; *best*: the epoch with the highest EX on `valid`, "
-        "*last*: after all epochs. Tokens changed: the share of the output's tokens (without EOS) that the rewriting "
-        f"changed. Seconds are medians of a step, {results['workers']} runs side by side."
+        f"nothing else is said, and trains all weights with `{results['student_flags']}`. EX is percent on "
+        "the 1,000 questions of `dev`, on databases in no other split, ± the sample standard deviation over seeds; "
+        "*best*: the epoch with the highest EX on `valid`, *last*: after all epochs. Tokens changed: the share of the output's "
+        f"tokens (without EOS) that the rewriting changed. Seconds are medians of a step, {results['workers']} runs side by side."
     )
     judged = (
         "Claims are judged by the best checkpoints: differences of the first run less the second under the same seed, "
@@ -203,12 +202,12 @@ def section(results: dict) -> str:
     parts += [
         "In the figures whiskers and bands are a standard deviation each way, dots are seeds; the last two are of the "
         "first setting.",
-        "All of it by seed and question: [results/ablations.json](results/ablations.json).",
+        "All of it by seed and question: [results/ablations/](results/ablations/).",
         paragraph(judged),
     ]
     for title, setting in settings.items():
         if "sft" in setting["runs"]:
-            parts += setting_parts(title, setting, results)
+            parts += setting_parts(title, setting)
     others = "; ".join(
         f"*{title}*: {name_of(setting)}, base {setting['models']['student base']['ex']:.1f} on dev"
         for title, setting in settings.items()
@@ -222,7 +221,7 @@ def section(results: dict) -> str:
 
 
 def write_report(results: dict, docs: Path) -> None:
-    """Write the section into results.md, the figures beside it, and all they are made of into results/."""
+    """Write the section into results.md, and the figures beside it."""
     from parts.plots import plot_masking, plot_methods, plot_settings  # not above: matplotlib takes a second
 
     (_, first), *_ = results["settings"].items()
@@ -246,7 +245,6 @@ def write_report(results: dict, docs: Path) -> None:
         },
         docs / "ablations_epochs.png",
     )
-    write_atomically(docs / "results" / "ablations.json", json.dumps(results, indent=1) + "\n")
     file = docs / "results.md"
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     write_atomically(file, with_section(text, "ablations", section(results)))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import sys
 import time
 
@@ -32,7 +34,6 @@ def made_up_setting(seeds: tuple[int, ...], label_errors: float = 0.2, names=tup
     runs = {
         name: [
             {
-                "seed": seed,
                 "ex": 40.0 + 2 * seed + place,
                 "ex_last": 39.0 + 2 * seed + place,
                 "error_rate": 0.05,
@@ -57,7 +58,8 @@ def made_up_setting(seeds: tuple[int, ...], label_errors: float = 0.2, names=tup
     }
     methods = dict.fromkeys(map(method_of, names))
     return {
-        "labels": 500, "epochs": 2, "label_errors": label_errors, "rates_of": None, "models": models, "runs": runs,
+        "seeds": list(seeds), "labels": 500, "epochs": 2, "label_errors": label_errors, "rates_of": None,
+        "models": models, "runs": runs,
         "rates": {method: {"1e-4": 40.0, "3e-4": 42.0, "1e-3": 41.0} for method in methods},
         "chosen": dict.fromkeys(methods, "3e-4"),
     }  # fmt: skip
@@ -65,7 +67,7 @@ def made_up_setting(seeds: tuple[int, ...], label_errors: float = 0.2, names=tup
 
 def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
     return {
-        "command": "python bench/ablations.py", "seeds": list(seeds), "workers": 2, "batch": 16,
+        "command": "python bench/ablations.py", "workers": 2, "batch": 16,
         "student_flags": "--lora-rank 0", "exposure_flags": "--samples 2", "flags": RUNS,
         "settings": {
             "imperfect": made_up_setting(seeds),
@@ -98,29 +100,26 @@ class Executed:
 
     def __call__(self, jobs, workers, watch) -> None:
         for number, (name, job) in enumerate(jobs.items(), start=1):
-            commands = list(job)
-            if not commands:  # done already
-                continue
-            for log, command in commands:
+            for log, command in job:
                 self.commands[log.name] = command
                 if log.name.endswith(".exposure.log"):
                     self.ablation.exposure(name).write_text('{"ex_acc_err_full": 3.0}')
-            best = "1e-3" if name.startswith("kid") else "3e-4"
-            one = {"ex": 41.0, "right": "01", "wrong_labels": {"n": 2, "label": 1, "gold": 1}}
-            found = {
-                "valid": {"1": 40.0, "2": 41.0 + (f"lr{best}" in name)},
-                "best_step": 188,
-                "last": one,
-                "best": one,
-            }
-            path = self.ablation.scores(name)
-            path.parent.mkdir(exist_ok=True, parents=True)
-            path.write_text(json.dumps(found | one | {"valid_ex": 33.0}))
-            if name not in self.ablation.models:
-                self.ablation.run(name).mkdir(parents=True, exist_ok=True)
-                row = {"step": 1, "seconds": 0.5, "error_rate": 0.1, "masked_error_rate": 0.5}
-                (self.ablation.run(name) / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+                elif log.name.endswith(".scores.log"):
+                    self.evaluate(name)
+                else:
+                    (self.ablation.run(name) / "model").mkdir(parents=True)
+                    row = {"step": 1, "seconds": 0.5, "error_rate": 0.1, "masked_error_rate": 0.5}
+                    (self.ablation.run(name) / "metrics.jsonl").write_text(json.dumps(row) + "\n")
             watch({}, number)
+
+    def evaluate(self, name: str) -> None:
+        best = "1e-3" if name.startswith("kid") else "3e-4"
+        one = {"ex": 41.0, "right": "01", "wrong_labels": {"n": 2, "label": 1, "gold": 1}}
+        valid = {"1": 40.0, "2": 41.0 + (f"lr{best}" in name)}
+        found = {"valid": valid, "best_step": 188, "last": one, "best": one, **one, "valid_ex": 33.0}
+        path = self.ablation.scores(name)
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(json.dumps(found))
 
 
 def test_every_row_of_every_report_is_a_run_and_every_run_is_in_a_report():
@@ -150,6 +149,22 @@ def test_each_method_gets_its_rate_first_and_what_is_done_is_not_done_again(abla
     assert play({"imperfect": ablation}, 2, again)["imperfect"] == found and not again.commands
 
 
+def test_results_from_another_machine_are_kept_and_the_rest_is_trained(ablation):
+    executed = Executed(ablation)
+    play({"imperfect": ablation}, 2, executed)
+    lines = ablation.results_file.read_text().splitlines(keepends=True)
+    shutil.rmtree(ablation.output / "students")
+    shutil.rmtree(ablation.output / "scores")
+    ablation.results_file.write_text("".join(line for line in lines if "kid-hard" not in line))
+    again = Executed(ablation)
+    play({"imperfect": ablation}, 2, again)
+    assert {name.split("-lr")[0] for name in again.commands} == {"kid-hard"}
+    exposed = [line for line in lines if '"kid-lr' in line]
+    ablation.results_file.write_text("".join(lines[:1] + [re.sub(', "ex_acc_err": 3.0', "", line) for line in exposed]))
+    with pytest.raises(InputError, match=r"kid-lr1e-3-seed0 has a result .* but no exposure bias"):
+        list(ablation.exposure_job("kid-lr1e-3-seed0"))
+
+
 def test_a_setting_may_have_the_rates_of_another(ablation):
     play({"imperfect": ablation}, 2, Executed(ablation))
     clean = Ablation(ablation.output.parent, "clean", [0, 1], ["rkd", "kid"])
@@ -168,8 +183,7 @@ def test_a_setting_may_have_the_rates_of_another(ablation):
 def test_of_equally_good_rates_the_lowest_is_chosen(ablation):
     for students in ablation.tried().values():
         for student in students:
-            ablation.scores(student).parent.mkdir(exist_ok=True, parents=True)
-            ablation.scores(student).write_text(json.dumps({"valid": {"32": 40.0, "64": 40.0}}))
+            ablation.keep(student, {"valid": [40.0, 40.0]})
     assert {ablation.rate(method) for method in ablation.methods} == {min(RATES, key=float)}
 
 
@@ -285,8 +299,9 @@ def test_a_base_that_does_not_come_with_the_project_is_trained_once(tmp_path):
 
 def test_a_setting_of_few_runs_has_only_the_tables_that_they_fill():
     results = made_up_results()
-    text = "\n".join(setting_parts("few labels", results["settings"]["few labels"], results))
-    assert text.startswith("### Few labels: 500 labels, 20 % of them wrong, 2 epochs") and "| sft |" in text
+    text = "\n".join(setting_parts("few labels", results["settings"]["few labels"]))
+    assert text.startswith("### Few labels: 500 labels, 20 % of them wrong, 2 epochs, seeds 0, 1, 2")
+    assert "| sft |" in text
     assert "Masking strategies" not in text and "KID is better than RKD and SFT" in text
 
 
@@ -300,7 +315,6 @@ def test_report_writes_its_part_its_figures_and_what_they_are_made_of(tmp_path):
         "### Imperfect: 500 labels, 20 % of them wrong" in text and "### Clean: 500 labels, all right, 2 epochs" in text
     )
     assert "are those of `kid/minibench/models`" in words and "on the 1,000 questions of `dev`" in words
-    assert json.loads((tmp_path / "results" / "ablations.json").read_text()) == results
     figures = {"ablations.png", "ablations_methods.png", "ablations_epochs.png"}
     assert {path.name for path in tmp_path.glob("*.png")} == figures and all(name in text for name in figures)
 
