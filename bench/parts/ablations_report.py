@@ -185,8 +185,9 @@ def section(results: dict) -> str:
         f"({sizes['student base']}) are those of `kid/minibench/models`; every student starts from that base, if "
         f"nothing else is said, and trains all weights with `{results['student_flags']}`. EX is percent on "
         "the 1,000 questions of `dev`, on databases in no other split, ± the sample standard deviation over seeds; "
-        "*best*: the epoch with the highest EX on `valid`, *last*: after all epochs. Tokens changed: the share of the output's "
-        f"tokens (without EOS) that the rewriting changed. Seconds are medians of a step, {results['workers']} runs side by side."
+        "*best*: the epoch with the highest EX on `valid`, *last*: after all epochs. Tokens changed: the share of the "
+        f"output's tokens (without EOS) that the rewriting changed. Seconds are medians of a step, "
+        f"{results['workers']} runs side by side."
     )
     judged = (
         "Claims are judged by the best checkpoints: differences of the first run less the second under the same seed, "
