@@ -105,7 +105,8 @@ def picked(sections: Sequence[Section]) -> tuple[list[Figure], Table | None, Sec
     """Of a report: the figures shown, the table of ExAccErr, what KID gets wrong, predictions beside their gold."""
     blocks = [block for section in sections for block in section.blocks]
     figures = [block for block in blocks if isinstance(block, Figure) and block.name in FIGURES]
-    bias = next((block for block in blocks if isinstance(block, Table) and block.title.startswith("Table 7")), None)
+    tables = [block for block in blocks if isinstance(block, Table)]
+    bias = next((table for table in tables if table.title.startswith("Exposure bias")), None)
     failures = next((section for section in sections if section.title == "Failures"), None)
     beside = next((section for section in sections if "prediction" in section.title), None)
     return figures, bias, failures, beside
