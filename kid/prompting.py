@@ -21,7 +21,7 @@ from kid.data.database import check_not_in_use
 from kid.data.encoding import EncodedPrompt, bos_ids
 from kid.data.faults import Damage
 from kid.data.prepare import row_encoder
-from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.prompts.formats import FORMATS
 from kid.data.questions import Question, is_text
 from kid.data.reading import LoadedSplit, read_schemas
 from kid.data.schema import Schema, description_files, read_tables
@@ -41,12 +41,14 @@ class PromptSettings:
     schema_filter: "lexical": a prompt over the limit has its schema filtered before it is cut; "none": it is only cut.
     max_prompt_length: tokens of a prompt at most.
     max_completion_length: tokens of the SQL at most, with EOS; prompts do not depend on it.
+    prompt: their format, a name in `kid.data.prompts.formats.FORMATS`.
     """
 
     evidence: bool = RunConfig.evidence
     schema_filter: str = RunConfig.schema_filter
     max_prompt_length: int = RunConfig.max_prompt_length
     max_completion_length: int = RunConfig.max_completion_length
+    prompt: str = RunConfig.prompt
 
     @classmethod
     def of(cls, model: Path | str) -> PromptSettings:
@@ -105,7 +107,9 @@ def prompt_for(
         if row["filtered"] or row["cut"]:
             ids = row["prompt_ids"][len(bos_ids(tokenizer)) :]
             return str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
-    return schema_part(schema) + matched_part(schema, annotated.matches) + question_part(question, evidence)
+    form = FORMATS[settings.prompt]
+    shown = form.schema_part(schema) + form.matched_part(schema, annotated.matches)
+    return form.OPENING + shown + form.question_part(question, evidence)
 
 
 def encode_prompt(

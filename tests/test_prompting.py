@@ -87,6 +87,18 @@ def test_prompts_are_those_of_training(data, tokenizer, benchmark, evidence, lim
     assert (filtered > 0, cut > 0) == {1024: (False, False), 250: (True, False), 90: (True, True)}[limit] and values
 
 
+@pytest.mark.parametrize("prompt", ["ddl", "m-schema"])
+def test_prompts_in_the_format_of_the_model_are_those_of_training(data, tokenizer, prompt):
+    folder = data / "plain"
+    config = RunConfig(benchmark="jsonl", data=str(folder), prompt=prompt, max_prompt_length=4096)
+    prepared, settings = prepare(config, "dev", tokenizer), PromptSettings(prompt=prompt, max_prompt_length=4096)
+    for question, row in zip(prepared.questions, prepared.rows, strict=True):
+        given = (database_of(folder, question.db_id), question.question, settings)
+        encoded = encode_prompt(*given, tokenizer, evidence=question.evidence)
+        assert (encoded.ids, encoded.shared) == (row["prompt_ids"], row["shared"])
+        assert prompt_for(*given, evidence=question.evidence) == tokenizer.decode(encoded.ids)
+
+
 def test_bos_is_of_the_ids_and_not_of_the_text(tiny_models, database):
     """And what spells a special token is text."""
     tokenizer = load_tokenizer(tiny_models / "student", "--model")

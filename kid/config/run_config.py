@@ -25,6 +25,7 @@ class Measure:
 
 MEASURES = {"ex": Measure("eval_ex_steps", True), "validation_loss": Measure("eval_steps", False)}
 TRACKERS = ("tensorboard", "wandb", "mlflow")
+PROMPTS = ("codes", "ddl", "m-schema")  # kid.data.prompts.formats has a module for each
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class RunConfig:
     evidence: bool = option(
         True, "write BIRD's external knowledge before the question",
         group=DATA, affects="prompts, prediction, card",
+    )
+    prompt: str = option(
+        "codes",
+        "format of the prompts. codes: the paper's; ddl: CREATE TABLE statements, as OmniSQL's; m-schema: XiYan's",
+        group=DATA, affects="prompts, prediction, training, card", choices=PROMPTS,
     )
     schema_filter: str = option(
         "lexical",

@@ -17,7 +17,7 @@ from threading import Thread
 from kid.data.cache import cache_folder
 from kid.data.database import DamagedDatabaseError
 from kid.data.matching import match_values
-from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.prompts.formats import FORMATS
 from kid.data.questions import Question
 from kid.data.reading import LoadedSplit
 from kid.data.schema import Schema
@@ -163,14 +163,20 @@ def file_size(path: Path | None) -> int:
     return path.stat().st_size if path else 0
 
 
-def tokenizer_corpus(schemas: dict[str, Schema], annotated: dict[int, AnnotatedQuestion], evidence: bool) -> list[str]:
-    """Texts to train a tokenizer on: each schema part once; for each question the rest of its prompt and its SQL."""
-    parts = [schema_part(schema) for schema in schemas.values()]
+def tokenizer_corpus(
+    schemas: dict[str, Schema], annotated: dict[int, AnnotatedQuestion], evidence: bool, prompt: str = "codes"
+) -> list[str]:
+    """Texts to train a tokenizer on: each schema part once; for each question the rest of its prompt and its SQL.
+
+    prompt: the format, a name in `kid.data.prompts.formats.FORMATS`.
+    """
+    form = FORMATS[prompt]
+    parts = [form.OPENING + form.schema_part(schema) for schema in schemas.values()]
     for _, item in sorted(annotated.items()):
         question = item.question
         if question.prompt:
             parts.append(question.prompt + item.query)
         else:
-            own = question_part(question.question, question.evidence if evidence else "")
-            parts.append(matched_part(schemas[question.db_id], item.matches) + own + item.query)
+            own = form.question_part(question.question, question.evidence if evidence else "")
+            parts.append(form.matched_part(schemas[question.db_id], item.matches) + own + item.query)
     return parts

@@ -16,7 +16,7 @@ from kid.config.run_config import RunConfig
 from kid.data.annotation import AnnotatedQuestion, annotate_questions, question_with_evidence
 from kid.data.cache import build_once, cache_folder, content_hash, is_whole, json_hash
 from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
-from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.prompts.encoder import PromptEncoder
 from kid.data.questions import Question
 from kid.data.reading import LoadedSplit, load_split, read_schemas
 from kid.data.schema import Schema, description_files
@@ -95,8 +95,8 @@ def cache_key(config: RunConfig, split: str, loaded: LoadedSplit, tokenizer: Pre
         for db_id, path in loaded.databases.items()
     }
     here = Path(__file__).parent
-    files = sorted([*here.glob("*.py"), *(here.parent / "sql").glob("*.py")])
-    code = {f"{file.parent.name}/{file.name}": content_hash(file) for file in files}
+    files = sorted([*here.rglob("*.py"), *(here.parent / "sql").glob("*.py")])
+    code = {file.relative_to(here.parent).as_posix(): content_hash(file) for file in files}
     return json_hash(
         {
             "settings": settings,
@@ -155,34 +155,35 @@ def row_encoder(
     tokenizer: PreTrainedTokenizerFast,
 ) -> Callable[[dict[str, list]], dict[str, list]]:
     """A function from a batch of question indices to rows, for `datasets.Dataset.map`."""
-    bos, limit = bos_ids(tokenizer), config.max_prompt_length
-    parts = {db_id: schema_part(schema) for db_id, schema in schemas.items()}
-    schema_ids = dict(zip(parts, encode_texts(tokenizer, list(parts.values())), strict=True))
+    encoder, limit = PromptEncoder(tokenizer, config.prompt, config.evidence), config.max_prompt_length
+    schema_ids = dict(zip(schemas, encoder.schemas(list(schemas.values())), strict=True))
 
     def encode_rest(chosen: list[AnnotatedQuestion]) -> list[tuple[list[int], list[int], list[int]]]:
         """Ids of matched contents, question and SQL."""
-        matched = [matched_part(schemas[item.question.db_id], item.matches) for item in chosen]
-        questions = [item.question for item in chosen]
-        own = [question_part(q.question, q.evidence if config.evidence else "") for q in questions]
-        queries = [item.query for item in chosen]
-        return list(zip(*(encode_continuations(tokenizer, part) for part in (matched, own, queries)), strict=True))
+        shown = [schemas[item.question.db_id] for item in chosen]
+        return list(
+            zip(
+                encoder.matched(shown, [item.matches for item in chosen]),
+                encoder.questions([item.question for item in chosen]),
+                encoder.outputs([item.query for item in chosen]),
+                strict=True,
+            )
+        )
 
     def encode(batch: dict[str, list]) -> dict[str, list]:
         chosen = [annotated[index] for index in batch["index"]]
         rows = [encode_given_prompt(item, limit, tokenizer) for item in chosen if item.question.prompt]
         chosen = [item for item in chosen if not item.question.prompt]
-        for item, (values, own, query) in zip(chosen, encode_rest(chosen), strict=True):
+        for item, (values, own, completion) in zip(chosen, encode_rest(chosen), strict=True):
             db_id = item.question.db_id
             shown = schema_ids[db_id]
-            filtered = config.schema_filter != "none" and len(bos + shown + values + own) > limit
+            filtered = config.schema_filter != "none" and len(encoder.opening + shown + values + own) > limit
             if filtered:
                 for schema in filtered_schemas(item, schemas[db_id], config, split, loaded.rankings):
-                    (shown,) = encode_texts(tokenizer, [schema_part(schema)])
-                    (values,) = encode_continuations(tokenizer, [matched_part(schema, item.matches)])
-                    if len(bos + shown + values + own) <= limit:
+                    (shown,), (values,) = encoder.schemas([schema]), encoder.matched([schema], [item.matches])
+                    if len(encoder.opening + shown + values + own) <= limit:
                         break
-            prompt = join_prompt(bos, shown, values, own, limit)
-            completion = [*query, tokenizer.eos_token_id]
+            prompt = join_prompt(encoder.opening, shown, values, own, limit)
             rows.append((item.question.index, db_id, prompt.ids, prompt.shared, completion, filtered, prompt.cut))
         rows.sort(key=lambda row: row[0])
         return dict(zip(ROW_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))

@@ -18,7 +18,15 @@ from kid.config.benchmarks import find_split
 from kid.config.keys import FIELDS, as_flags, keys_affecting
 from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
-from kid.config.trained import PREDICTION_KEYS, RUN_FILE, best_step, complete_settings, saved_steps, student_folder
+from kid.config.trained import (
+    OTHER_FORM_FLAG,
+    PREDICTION_KEYS,
+    RUN_FILE,
+    best_step,
+    complete_settings,
+    saved_steps,
+    student_folder,
+)
 from kid.console import Console
 from kid.errors import CALLER, INTERRUPTED_STATUS, InputError, script_name
 from kid.evaluation.provenance import HASH_KEY, belongs, provenance_path, read_json, read_note
@@ -92,6 +100,7 @@ class Cell:
         if self.student.step == 0:  # its folder is not in the run
             for name, value in self.student.settings.items():
                 flags += [] if value in (None, ()) else as_flags(name, value)
+            flags.append(OTHER_FORM_FLAG)  # the base may be an export of another run
         return flags + (["--overwrite"] if overwrite else [])
 
     def score_flags(self, test_suite: Path | None) -> list[str]:

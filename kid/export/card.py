@@ -11,7 +11,7 @@ from yaml import YAMLError, safe_dump
 from kid.config.keys import keys_affecting, unused_reason
 from kid.config.methods import METHODS
 from kid.config.run_config import RunConfig
-from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.prompts.formats import FORMATS
 from kid.data.schema import Column, Schema, Table
 from kid.evaluation.failures import hardness_levels
 from kid.evaluation.provenance import read_json
@@ -27,14 +27,19 @@ EXAMPLE_SCHEMA = Schema(
     ),
     (("song", "singer", "singer", "id"),),
 )
-EXAMPLE_PROMPT = (
-    schema_part(EXAMPLE_SCHEMA)
-    + matched_part(EXAMPLE_SCHEMA, {("singer", "country"): ["France"]})
-    + question_part("How many singers are from France?")
-)
 CARD = Environment(
     loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True
 )
+
+
+def example_prompt(name: str) -> str:
+    """A prompt in a format of `FORMATS`."""
+    form, matches = FORMATS[name], {("singer", "country"): ["France"]}
+    shown = form.schema_part(EXAMPLE_SCHEMA) + form.matched_part(EXAMPLE_SCHEMA, matches)
+    return form.OPENING + shown + form.question_part("How many singers are from France?")
+
+
+EXAMPLE_PROMPT = example_prompt("codes")
 
 
 def public_name(name: str) -> tuple[str, bool]:
@@ -144,7 +149,7 @@ def model_card(
         weights=weights,
         dtype=dtype,
         tokenizer_class=tokenizer_class,
-        prompt=EXAMPLE_PROMPT,
+        prompt=example_prompt(config.prompt),
         scores=scores,
         settings=settings_table(config, step),
         versions=versions_table(run),

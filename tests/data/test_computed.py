@@ -7,7 +7,7 @@ import pytest
 
 from kid.data import contents, value_index
 from kid.data.matching import match_values
-from kid.data.prompt import schema_part
+from kid.data.prompts.codes import schema_part
 from kid.data.sqlite_schema import read_database
 from kid.data.value_index import build_value_index, left_out_columns
 

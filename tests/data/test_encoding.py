@@ -1,15 +1,20 @@
 """Token ids of the parts of a prompt are those of the whole text, with the special tokens of each model family."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CodeGenTokenizer, LlamaTokenizer, Qwen2Tokenizer
 
+from kid.config.run_config import PROMPTS
 from kid.data.annotation import AnnotatedQuestion
 from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
 from kid.data.prepare import encode_given_prompt
+from kid.data.prompts.encoder import PromptEncoder
+from kid.data.prompts.formats import FORMATS
 from kid.data.questions import Question
+from kid.data.schema import Column, Schema, Table
 
 PARTS = [
     "database schema :\ntable singer , columns = [ singer.name ( text | values : Joe ) ]\nforeign keys : None\n",
@@ -42,6 +47,21 @@ def test_parts_together_are_the_whole_text(tokenizer):
     ids = encode_texts(tokenizer, [first])[0] + [i for ids in encode_continuations(tokenizer, rest) for i in ids]
     assert ids == encode_texts(tokenizer, ["".join(PARTS)])[0]
     assert tokenizer.decode(encode_continuations(tokenizer, PARTS[3:])[0]) == PARTS[3]
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("matches", [{}, {("singer", "name"): ["Joe", "o'Neil"]}])
+def test_each_format_has_the_ids_of_its_whole_text(tokenizer, prompt, matches):
+    singer = Table("singer", (Column("name", "stage name", "text", True, ("Joe",)), Column("age", "", "int", False)))
+    schema = Schema("songs", (singer, replace(singer, name="pop singer")), (("pop singer", "name", "singer", "name"),))
+    question, form = Question(0, "songs", "How old is Joe?", "SELECT 1", "old is age"), FORMATS[prompt]
+    encoder = PromptEncoder(tokenizer, prompt, evidence=True)
+    (shown,), (values,) = encoder.schemas([schema]), encoder.matched([schema], [matches])
+    (own,), (output,) = encoder.questions([question]), encoder.outputs(["SELECT 1"])
+    text = form.OPENING + form.schema_part(schema) + form.matched_part(schema, matches)
+    text += form.question_part(question.question, question.evidence) + "SELECT 1"
+    whole = bos_ids(tokenizer) + encode_texts(tokenizer, [text])[0]
+    assert encoder.opening + shown + values + own + output == [*whole, tokenizer.eos_token_id]
 
 
 def test_bos_stands_where_the_family_has_it(tokenizer):

@@ -20,7 +20,7 @@ from kid.config.keys import keys_affecting
 from kid.data.annotation import annotate_questions, tokenizer_corpus
 from kid.data.encoding import encode_texts
 from kid.data.prepare import prepare
-from kid.data.prompt import schema_part
+from kid.data.prompts.codes import schema_part
 from kid.data.reading import load_split, read_schemas
 from kid.errors import InputError
 from kid.models.pretrained import load_tokenizer
@@ -106,7 +106,13 @@ def test_whatever_changes_in_the_files_is_prepared_anew(folder, tokenizer, name)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
-    [{"evidence": False}, {"schema_filter": "none"}, {"max_prompt_length": 1023}, {"damaged": "skip"}],
+    [
+        {"evidence": False},
+        {"prompt": "ddl"},
+        {"schema_filter": "none"},
+        {"max_prompt_length": 1023},
+        {"damaged": "skip"},
+    ],
 )
 def test_whatever_changes_in_the_options_is_prepared_anew(folder, tokenizer, changes):
     prepare(options(folder), "dev", tokenizer)
@@ -127,7 +133,7 @@ def test_another_tokenizer_is_prepared_anew(folder, tokenizer, tiny_models):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changed", ["data/prompt.py", "sql/query_parts.py"])
+@pytest.mark.parametrize("changed", ["data/prompts/ddl.py", "sql/query_parts.py"])
 def test_whatever_changes_in_the_code_is_prepared_anew(folder, tokenizer, tmp_path, monkeypatch, changed):
     """A byte in the code that the cache's key is made of, here a copy, is enough."""
     shutil.copytree(ROOT / "kid", tmp_path / "kid", ignore=shutil.ignore_patterns("__pycache__"))

@@ -8,7 +8,8 @@ import pytest
 
 from kid.data.database import JOURNAL_MAGIC, DamagedDatabaseError, check_not_in_use, quote
 from kid.data.faults import Damage
-from kid.data.prompt import matched_part, question_part, schema_part, written_value
+from kid.data.prompts.codes import matched_part, question_part, schema_part
+from kid.data.prompts.values import written_value
 from kid.data.questions import find_databases, find_tables
 from kid.data.schema import read_tables
 from kid.data.sqlite_schema import read_database

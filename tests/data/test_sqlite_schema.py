@@ -7,7 +7,7 @@ import pytest
 from helpers.small_benchmark import options
 
 from kid.data.faults import Damage
-from kid.data.prompt import schema_part
+from kid.data.prompts.codes import schema_part
 from kid.data.reading import load_split, read_schemas
 from kid.data.schema import read_tables
 from kid.data.sqlite_schema import completion_note, read_database

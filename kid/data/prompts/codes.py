@@ -1,4 +1,4 @@
-"""The prompt of the paper's Figure 7 (the format of CodeS) in three parts: schema, matched contents, question.
+"""The prompt of the paper's Figure 7, which is the format of CodeS.
 
 Names are written as the normalised gold SQL writes them, and values as they are in the database, so that a model can
 copy them.
@@ -6,22 +6,11 @@ copy them.
 
 from __future__ import annotations
 
-import re
-
+from kid.data.prompts.values import matches_in_schema, written_value
 from kid.data.schema import Column, Schema
 from kid.sql.normalise import written_name
-from kid.sql.parsing import lower
 
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+")
-
-
-def written_value(value: str) -> str:
-    """A value on one line: as it is, but for line breaks and control characters other than tabs.
-
-    These stand as SQL writes them on one line: a copy of `one'||char(10)||'two`, put between quotes, is an expression
-    equal to the value with a line feed.
-    """
-    return CONTROL_CHARACTERS.sub(lambda match: f"'||char({','.join(str(ord(c)) for c in match[0])})||'", value)
+OPENING = ""
 
 
 def describe_column(table: str, column: Column) -> str:
@@ -37,7 +26,6 @@ def describe_column(table: str, column: Column) -> str:
 
 
 def schema_part(schema: Schema) -> str:
-    """The part that all questions on a database share; ends with a newline."""
     lines = ["database schema :"]
     for table in schema.tables:
         name = written_name(table.name)
@@ -50,22 +38,17 @@ def schema_part(schema: Schema) -> str:
 
 
 def matched_part(schema: Schema, matches: dict[tuple[str, str], list[str]]) -> str:
-    """Database values that the question mentions, for the columns in the schema, in its order; ends with a newline.
+    """Database values that the question mentions, for the columns in the schema, in its order; or that there are none.
 
     Args:
         matches: (table, column) -> values, names as in the database.
     """
-    matches = {(lower(table), lower(column)): values for (table, column), values in matches.items()}
-    lines = []
-    for table in schema.tables:
-        for column in table.columns:
-            values = matches.get((lower(table.name), lower(column.name)))
-            if values:
-                shown = " , ".join(map(written_value, values))
-                lines.append(f"{written_name(table.name)}.{written_name(column.name)} ( {shown} )")
+    lines = [
+        f"{name} ( {' , '.join(map(written_value, values))} )" for name, _, values in matches_in_schema(schema, matches)
+    ]
     return "\n".join(["matched contents :", *lines] if lines else ["matched contents : None"]) + "\n"
 
 
 def question_part(question: str, evidence: str = "") -> str:
-    """Evidence (external knowledge) and question on one line; the SQL follows on the next."""
+    """Evidence (external knowledge) and question on one line."""
     return " ".join(f"{evidence} {question}".split()) + "\n"
