@@ -49,7 +49,12 @@ def problems(words: list[str]) -> list[str]:
     return found + [path for path in recipes if not (ROOT / path).exists()]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def marks(page: Path) -> list:
+    """Many scripts in bench/ import torch before they answer --help."""
+    return [pytest.mark.slow] if page.name == "results.md" else []
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name, marks=marks(page)) for page in PAGES])
 def test_what_a_page_tells_to_type_exists(page):
     wrong = {shlex.join(words): found for words in commands(page) if (found := problems(words))}
     assert not wrong
