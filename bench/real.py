@@ -58,7 +58,7 @@ examples:
   python bench/real.py --spider spider                             all of it on two cores, about {cpu}
   python bench/real.py --spider spider --stages fetch,prune        then the others, one by one or together
   python bench/real.py --spider spider --size gpu --seeds 0 1 2    all of Spider, nine methods, one GPU, about {gpu}
-  python bench/real.py --spider spider --stages report --docs      what was found into docs/ and README.md
+  python bench/real.py --spider spider --stages report --docs      what was found into docs/
 
   On a GPU without a network, in short sessions: fetch here, carry the weights (94 MiB) over, in parts if need be, then
   Spider (40 MB) and runs/real/download/reader; stop each session in time. Training writes a checkpoint then,
@@ -231,7 +231,7 @@ def parse() -> argparse.Namespace:
     methods_help = "students [cpu: sft,rkd,kid; gpu: all nine]"
     parser.add_argument("--methods", metavar="A,B", help=methods_help)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student under each of these [0]")
-    parser.add_argument("--docs", action="store_true", help="write docs/results/real, docs/results.md and README.md")
+    parser.add_argument("--docs", action="store_true", help="write docs/results/real and docs/results.md")
     arguments = parser.parse_args()
     size = SIZES[arguments.size]
     arguments.stages = arguments.stages.split(",")

@@ -247,7 +247,7 @@ class Real:
         return jobs
 
     def report(self) -> list[Job]:
-        """The report of what there is; on request, of whole runs, docs/ and README.md too."""
+        """The report of what there is; on request, of whole runs, docs/ too."""
         command = [PYTHON, "eval/report.py", *self.runs.values(), "--data", self.data]
         commands = [[*command, "--output", self.output / "report"]]
         if self.docs:
