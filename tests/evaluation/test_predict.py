@@ -1,4 +1,4 @@
-"""eval/predict.py and eval/ask.py from the command line."""
+"""eval/predict.py from the command line."""
 
 from __future__ import annotations
 
@@ -149,37 +149,6 @@ def test_bad_input_is_one_line(tiny_models, data, tmp_path):
     ):
         done = predict(tiny_models / "teacher", data, tmp_path / "preds.sql", *flags)
         assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
-
-
-@pytest.mark.slow
-def test_ask_shows_sql_and_the_reason_it_does_not_run(tiny_models, data):
-    database = next((data / "database").glob("*/*.sqlite"))
-    flags = ["--model", tiny_models / "teacher", "--database", database, "--max-completion-length", LIMIT]
-    done = run("ask.py", *flags, "How many are there?")
-    assert done.returncode == 1 and done.stdout.count("\n") == 1
-    assert "note: no config.yaml beside" in done.stderr and "error: the query does not run: " in done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("replaced", "message"),
-    [
-        ({"database": "nothing.sqlite"}, "--database nothing.sqlite does not exist"),
-        ({"database": ROOT / "README.md"}, "README.md: file is not a database; give another SQLite file"),
-        ({"database": ROOT / "docs"}, "docs is a folder; give a SQLite file; there is no .sqlite in it"),
-        ({"model": "nowhere"}, "--model nowhere does not exist"),
-        ({"question": " "}, "the question is empty"),
-    ],
-)
-def test_ask_refuses_in_one_line(tiny_models, data, replaced, message):
-    given = {
-        "model": tiny_models / "teacher",
-        "database": next((data / "database").glob("*/*.sqlite")),
-        "question": "?",
-    }
-    given |= replaced
-    done = run("ask.py", "--model", given["model"], "--database", given["database"], given["question"])
-    assert done.returncode == 2 and message in done.stderr and done.stderr.splitlines()[-1].startswith("error: ")
 
 
 @pytest.mark.slow
