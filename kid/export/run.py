@@ -141,7 +141,7 @@ def is_exported(output: Path, record: dict) -> bool:
         return False
     damage = export_damage(output)
     if damage:
-        print(f"{output} is this export, but damaged, and is made again: {damage}", flush=True)
+        print(f"{output} is a damaged copy of this export and is created again: {damage}", flush=True)
     return damage is None
 
 

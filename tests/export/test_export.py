@@ -308,7 +308,7 @@ def test_a_damaged_export_is_made_again_and_kept_beside(name, spoil, base, tmp_p
         spoil(folder / name)
         assert not is_exported(folder, record)
         (line,) = capsys.readouterr().out.splitlines()
-        assert line.startswith(f"{folder} is this export, but damaged, and is made again: {folder / name} is ")
+        assert line.startswith(f"{folder} is a damaged copy of this export and is created again: {folder / name} ")
         remarks = export_merged(find_trained_student(run, None), folder, "fp32", "command")
         assert f"the damaged export is now {run / aside}; remove it when you need nothing of it" in remarks
         assert is_exported(folder, record)
@@ -349,7 +349,7 @@ def test_an_adapter_that_is_not_what_training_wrote_is_not_exported(base, tmp_pa
     write_hashes(run / "adapter")
     find_trained_student(run, None)
     flip(run / "adapter" / "adapter_model.safetensors")
-    with pytest.raises(InputError, match=r"adapter_model.safetensors is not what was written; copy it again"):
+    with pytest.raises(InputError, match=r"adapter_model.safetensors has changed since it was written; copy it again"):
         find_trained_student(run, None)
 
 
