@@ -137,7 +137,7 @@ POOLS = {
 
 @dataclass(frozen=True)
 class Attribute:
-    """A column of a kind of table, see `ATTRIBUTES`. implied: its participle. The last three are "" if there is none."""
+    """A column of a kind of table, see `ATTRIBUTES`. implied: the participle. The last three are "" if undefined."""
 
     name: str
     values: str
