@@ -60,7 +60,7 @@ examples:
   python bench/real.py --spider spider --size gpu --seeds 0 1 2    all of Spider, nine methods, one GPU, about {gpu}
   python bench/real.py --spider spider --stages report --docs      write the results to docs/ and README.md
 
-  On a GPU machine without network, in short sessions: first fetch on this machine, in parts if needed:
+  On a GPU machine without network, in short sessions: first fetch on a machine with network (split if needed):
     python bench/real.py --spider spider --size gpu --stages fetch
     split -b 48M runs/real/download/SmolLM2-135M-Instruct.Q4_1.gguf runs/real/weights-
   Copy the weights (94 MiB), Spider (40 MB) and runs/real/download/reader to the GPU machine. There, run the first
@@ -70,7 +70,7 @@ examples:
         --stages prune,heal,teacher,students,predict
   When a session is stopped, training writes a checkpoint and finished batches of predictions are kept; the next
   session resumes. It can run on another machine with a copy of runs/real, if Spider is in the checkout on both.
-  Copy runs/real back without the models (*.safetensors, checkpoints/) and score here, without a GPU, with
+  Copy runs/real back without the models (*.safetensors, checkpoints/) and score them without a GPU, with
   --stages score,report and the same --size and --methods. Times on a GPU are estimates; we have not measured them.
 """
 # The stages and methods of the example with short sessions.
