@@ -196,4 +196,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, kept="what is finished is kept; run the same command again to continue")

@@ -58,7 +58,7 @@ examples:
   python bench/real.py --spider spider                             everything on two cores, about {cpu}
   python bench/real.py --spider spider --stages fetch,prune        some stages; run the others later
   python bench/real.py --spider spider --size gpu --seeds 0 1 2    all of Spider, nine methods, one GPU, about {gpu}
-  python bench/real.py --spider spider --stages report --docs      write the results to docs/ and README.md
+  python bench/real.py --spider spider --stages report --docs      write the results to docs/
 
   On a GPU machine without network, in short sessions: first fetch on a machine with network (split if needed):
     python bench/real.py --spider spider --size gpu --stages fetch
@@ -231,7 +231,7 @@ def parse() -> argparse.Namespace:
     methods_help = "methods of the students [cpu: sft,rkd,kid; gpu: all nine]"
     parser.add_argument("--methods", metavar="A,B", help=methods_help)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student with each seed [0]")
-    parser.add_argument("--docs", action="store_true", help="write docs/results/real, docs/results.md and README.md")
+    parser.add_argument("--docs", action="store_true", help="write docs/results/real and docs/results.md")
     arguments = parser.parse_args()
     size = SIZES[arguments.size]
     arguments.stages = arguments.stages.split(",")
@@ -266,4 +266,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, kept="what is finished is kept; run the same command again to continue")

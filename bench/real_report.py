@@ -1,4 +1,4 @@
-"""Copy the results of make real to docs/results/real/, without weights, and write its sections of docs/ and README.md.
+"""Copy the results of make real to docs/results/real/, without weights, and write its section of docs/results.md.
 
 The tables are computed from the copied files.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from parts.claims import claims_table
 from parts.real_jobs import SIZES
-from parts.real_tables import DEV, Rows, error_on_dev, main_table, methods_of, readme_table, results_of, rows_of
+from parts.real_tables import DEV, Rows, error_on_dev, main_table, methods_of, results_of, rows_of
 from parts.running import ROOT
 from parts.sections import marked, with_section
 
@@ -105,7 +105,8 @@ def picked(sections: Sequence[Section]) -> tuple[list[Figure], Table | None, Sec
     """Select from a report the figures, the table of ExAccErr, the failures, and predictions with their gold SQL."""
     blocks = [block for section in sections for block in section.blocks]
     figures = [block for block in blocks if isinstance(block, Figure) and block.name in FIGURES]
-    bias = next((block for block in blocks if isinstance(block, Table) and block.title.startswith("Table 7")), None)
+    tables = [block for block in blocks if isinstance(block, Table)]
+    bias = next((table for table in tables if table.title.startswith("Exposure bias")), None)
     failures = next((section for section in sections if section.title == "Failures"), None)
     beside = next((section for section in sections if "prediction" in section.title), None)
     return figures, bias, failures, beside
@@ -143,17 +144,6 @@ def results_section(rows: Rows, sections: Sequence[Section], size: str, kept: st
     return marked("real", parts)
 
 
-def readme_section(rows: Rows, figures: Sequence[Figure], size: str, kept: str) -> str:
-    n, error = error_on_dev(rows)
-    what = "half of SmolLM2-135M's layers distilled from the whole model, on real Spider"
-    note = f"**Results of `make real`** ({what}; {n} questions of dev, standard error of an EX {error:.1f}):"
-    if size == "cpu":
-        note += " a smoke test on two cores, which supports no claim."
-    parts = [paragraph(note), readme_table(rows)]
-    parts += [f"![{figure.title}]({kept}/{figure.name}.png)" for figure in figures if figure.name == FIGURES[0]]
-    return marked("real", parts)
-
-
 def main() -> None:
     parser = OneLineParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="teacher, healed student, students")
@@ -176,12 +166,9 @@ def main() -> None:
     for figure in figures:
         (KEPT / f"{figure.name}.png").write_bytes(figure.png)
     rows = rows_of(runs)
-    for path, section in (
-        (Path("docs/results.md"), results_section(rows, sections, size, "results/real")),
-        (Path("README.md"), readme_section(rows, figures, size, str(KEPT))),
-    ):
-        write_atomically(path, with_section(path.read_text(encoding="utf-8"), "real", section))
-        print(f"written: {path}")
+    path, section = Path("docs/results.md"), results_section(rows, sections, size, "results/real")
+    write_atomically(path, with_section(path.read_text(encoding="utf-8"), "real", section))
+    print(f"written: {path}")
     for remark in dict.fromkeys(remarks):
         print(f"note: {remark}")
 

@@ -11,7 +11,7 @@ from kid.evaluation.run_evaluation import STEPS, Evaluation, find_cells, show_re
 EXAMPLE = """examples:
   python eval/evaluate.py runs/kid
   python eval/evaluate.py runs/kid --splits dev dk syn realistic --test-suite suites
-  python eval/evaluate.py runs/kid --steps all                  every adapters/step-N too, for Figure 6 of the report
+  python eval/evaluate.py runs/kid --steps all                  every adapters/step-N too, for EX over steps in reports
 
   Runs eval/predict.py and eval/score.py for each split and step, and shows their commands. Files lie where
   eval/report.py reads them: RUN/predictions/SPLIT.sql and RUN/scores/SPLIT.json, of adapters/step-N in step-N/ there.
@@ -49,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, kept="what is finished is kept; run the same command again to continue")

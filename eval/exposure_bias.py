@@ -111,7 +111,7 @@ def main() -> None:
     check_outputs(args)
     take_settings(args, student_folder(Path(args.student), "--student"))
     # After the flags are checked: importing torch and transformers takes seconds.
-    from kid.data.batching import long_prompt_remarks
+    from kid.data.dataset import long_prompt_remarks
     from kid.data.prepare import prepare
     from kid.evaluation.exposure_bias import RESAMPLES, measure_exposure_bias, plot_exposure_bias, sampled_errors
     from kid.evaluation.prediction import default_device, load_model

@@ -174,4 +174,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, kept="finished databases are kept; run the same command again to continue")

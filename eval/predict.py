@@ -197,8 +197,9 @@ def main() -> None:
     check_writable(output.parent, "--output")
     take_settings(args, folder)
     # After the flags are checked: importing torch and transformers takes seconds.
-    from kid.data.batching import ArrowSamples, long_prompt_remarks
+    from kid.data.batching import ArrowSamples
     from kid.data.cache import json_hash
+    from kid.data.dataset import long_prompt_remarks
     from kid.data.prepare import prepare
     from kid.evaluation.prediction import decode_candidates, default_device, load_model
     from kid.evaluation.provenance import HASH_KEY, holds_predictions, provenance_path
@@ -269,4 +270,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, kept="predictions made so far are kept beside --output; run the same command again to continue")

@@ -1,4 +1,4 @@
-"""The paper's tables and figures out of finished runs, as Markdown and as one page of HTML."""
+"""Tables, figures and examples from finished runs, as Markdown and as one HTML page."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ EXAMPLE = """example:
   report/ then holds report.html, which needs nothing beside it, and report.md with its figures as PNG. Of each run are
   read: config.yaml, environment.json, metrics.jsonl, scores/*.json, scores/step-N/*.json (of adapters/step-N),
   scores/exposure_bias.json and predictions/*.sql. Runs of one method that differ in the seed are averaged. The report
-  ends with what is missing in it, and the commands that would fill that.
+  ends with what a run lacks and others have, each with the command that makes it.
 """
 
 

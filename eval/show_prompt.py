@@ -141,7 +141,7 @@ def histogram(title: str, lengths: list[int], limit: int) -> Table:
 
 def show_stats(arguments: argparse.Namespace) -> None:
     from kid.data.annotation import annotate_questions, tokenizer_corpus
-    from kid.data.batching import filter_long_outputs, long_prompt_remarks
+    from kid.data.dataset import filter_long_outputs, long_prompt_remarks
     from kid.data.prepare import prepare
     from kid.data.reading import load_split, read_schemas
     from kid.files import write_atomically
@@ -159,7 +159,7 @@ def show_stats(arguments: argparse.Namespace) -> None:
         "outputs": (prepared.lengths("completion_ids"), arguments.max_completion_length),
     }
     remarks = long_prompt_remarks(prepared, config.max_prompt_length)
-    remarks += filter_long_outputs(prepared, arguments.max_completion_length)[0] + prepared.remarks()
+    remarks += filter_long_outputs(prepared, arguments.max_completion_length)[1] + prepared.remarks()
     console.print(
         f"{arguments.benchmark} {arguments.split}: {len(prepared.questions)} questions, {len(prepared.rows)} prompts"
     )

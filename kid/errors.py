@@ -8,12 +8,14 @@ import difflib
 import itertools
 import os
 import re
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from kid.terminal import escape_output, printable
 
@@ -21,6 +23,8 @@ from kid.terminal import escape_output, printable
 # and the launcher ends the other ranks within a second or two. A rank still alive after that has an error of its own.
 OTHER_RANKS_WAIT_SECONDS = 10
 STOPPED_STATUS = 75  # "try again later" (EX_TEMPFAIL): stopped cleanly and can be resumed
+INTERRUPTED_STATUS = 130  # what a shell reports after Ctrl-C
+CALLER = "KID_CALLER"  # environment variable: the script that has started this one, and says what Ctrl-C leaves
 # What torch's backends report when another rank no longer answers; they raise several kinds of RuntimeError.
 LOST_PEER_MESSAGES = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
@@ -153,7 +157,7 @@ def print_error(message: str) -> None:
     print(f"{start}: {' '.join(printable(message).split())}", file=sys.stderr, flush=True)
 
 
-def exit_process(status: int, run_exit_hooks: bool = True) -> None:
+def exit_process(status: int, run_exit_hooks: bool = True) -> NoReturn:
     """End a rank's process without the interpreter's own shutdown, in which threads of libraries sometimes abort.
 
     run_exit_hooks: run atexit's functions first, which leave the process group together with the other ranks; without
@@ -166,12 +170,26 @@ def exit_process(status: int, run_exit_hooks: bool = True) -> None:
     os._exit(status)
 
 
-def run_script(main: Callable[[], None]) -> None:
+def exit_interrupted(kept: str) -> NoReturn:
+    """End the process after Ctrl-C with one line; under the launcher rank 0 prints it.
+
+    The process ends at once: the interpreter's own shutdown would wait for threads and workers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's and the launcher's may both arrive
+    if os.environ.get("RANK", "0") == "0" and CALLER not in os.environ:
+        print(f"\ninterrupted: {kept}", file=sys.stderr, flush=True)
+    exit_process(INTERRUPTED_STATUS, run_exit_hooks=False)
+
+
+def run_script(main: Callable[[], None], kept: str = "nothing was written") -> None:
     """Run a script's `main` and turn its errors into one line on stderr and an exit status.
 
     What it prints is escaped where it could act on a terminal (`kid.terminal`), its errors and tracebacks too.
-    Status 2: the user's input is wrong. 1: the run cannot continue. 75: it was stopped and can be resumed. Under the
-    DeepSpeed launcher only rank 0 prints errors, except for a rank that has an error of its own.
+    Status 2: the user's input is wrong. 1: the run cannot continue. 75: it was stopped and can be resumed. 130: it was
+    interrupted by Ctrl-C. Under the DeepSpeed launcher only rank 0 prints errors, except for a rank that has an error
+    of its own.
+
+    kept: what Ctrl-C leaves of the script's work, and how to continue.
     """
     escape_output()
     status, is_rank = 0, "RANK" in os.environ
@@ -182,6 +200,8 @@ def run_script(main: Callable[[], None]) -> None:
         status = 2
     except StoppedError:
         status = STOPPED_STATUS
+    except KeyboardInterrupt:
+        exit_interrupted(kept)
     except Exception as error:
         if isinstance(error, RunError):
             print_error(str(error))

@@ -11,7 +11,16 @@ import torch
 from helpers.launcher import ROOT
 from safetensors import SafetensorError
 
-from kid.errors import InputError, OneLineParser, RunError, is_lost_peer_error, report_write_errors, write_error_reason
+from kid.errors import (
+    CALLER,
+    INTERRUPTED_STATUS,
+    InputError,
+    OneLineParser,
+    RunError,
+    is_lost_peer_error,
+    report_write_errors,
+    write_error_reason,
+)
 
 
 def script(raises: str, **environment: str) -> subprocess.CompletedProcess:
@@ -28,6 +37,7 @@ def script(raises: str, **environment: str) -> subprocess.CompletedProcess:
         ("InputError('no\\nfolder')", 2, "error: no folder\n"),
         ("RunError('full')", 1, "error: full\n"),
         ("StoppedError", 75, ""),
+        ("KeyboardInterrupt", 130, "\ninterrupted: nothing was written\n"),
     ],
 )
 def test_the_status_tells_what_to_do(raises, status, said):
@@ -43,6 +53,31 @@ def test_a_rank_leaves_the_others_when_it_ends_but_not_when_they_may_wait():
         assert script(leaves.format(raises), RANK="0").stdout == "left\n", (raises, status)
     for raises in ("RunError('x')", "KeyError('x')"):
         assert script(leaves.format(raises), RANK="0").stdout == ""
+
+
+def test_after_ctrl_c_one_process_speaks():
+    """Rank 0 of several, and a script that others start leaves it to its caller."""
+    assert script("KeyboardInterrupt", RANK="0").stderr == "\ninterrupted: nothing was written\n"
+    for quiet in ({"RANK": "1"}, {CALLER: "eval/evaluate.py"}):
+        done = script("KeyboardInterrupt", **quiet)
+        assert (done.returncode, done.stderr) == (INTERRUPTED_STATUS, "")
+
+
+def test_ctrl_c_does_not_wait_for_threads_that_work():
+    code = """
+import threading, time
+from kid.errors import run_script
+
+def main():
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    raise KeyboardInterrupt
+
+run_script(main, kept="all that is finished is kept")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "\ninterrupted: all that is finished is kept\n")
 
 
 def test_anything_else_keeps_its_traceback():

@@ -1,5 +1,7 @@
 """Fine-tune a model on the gold SQL of a benchmark: a teacher, or the baseline that students are compared with."""
 
+import os
+
 from cli import build_parser, read_flags
 
 from kid.config.keys import used_keys
@@ -23,8 +25,12 @@ def main() -> None:
     check_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
     from kid.training.trainer import train
 
-    train(config)
+    if peak := train(config):
+        from kid.planning.measured import compare_memory
+        from kid.progress import log
+
+        log.info(compare_memory(config, peak, int(os.environ["WORLD_SIZE"])))
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, kept="no step was made, and nothing was written")

@@ -39,4 +39,4 @@ def has_fixed_outputs(recipe: dict) -> bool:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, kept="finished shards are kept; run the same command again to continue")

@@ -17,7 +17,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from kid.config.deepspeed_config import complete_deepspeed_config, read_deepspeed_config
 from kid.config.run_config import RunConfig
-from kid.data.batching import Batch, Dataset, Sample, collate, load_dataset, sample_weights
+from kid.data.batching import Batch, Dataset, Sample, collate, sample_weights
+from kid.data.dataset import load_dataset
 from kid.data.order import micro_batches
 from kid.errors import InputError
 from kid.models.engine import with_fitting_bucket

@@ -248,7 +248,7 @@ class Real:
         return jobs
 
     def report(self) -> list[Job]:
-        """The report of all existing results; with `docs`, also docs/ and README.md, from finished runs."""
+        """The report of all existing results; with `docs`, also docs/, from finished runs."""
         command = [PYTHON, "eval/report.py", *self.runs.values(), "--data", self.data]
         commands = [[*command, "--output", self.output / "report"]]
         if self.docs:

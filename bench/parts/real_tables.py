@@ -70,16 +70,6 @@ def main_table(rows: Rows) -> str:
     return markdown_table(header, lines)
 
 
-def readme_table(rows: Rows) -> str:
-    """Markdown: EX only, with the paper's on dev."""
-    header = ["EX, %", *SPLIT_TITLES.values(), "latency", "paper: dev", "paper: latency"]
-    lines = []
-    for name, (label, row) in rows.items():
-        paper = [f"{PAPER[name][1]:.1f}", f"{PAPER[name][0]:.1f}{TIMES}"] if name in PAPER else ["-", "-"]
-        lines.append([label, *cells(row, ["ex"]), latency(name, rows), *paper])
-    return markdown_table(header, lines)
-
-
 def error_on_dev(rows: Rows) -> tuple[int, float]:
     """(number of dev questions, standard error of an EX on them that equals the mean of the students' EX)."""
     scores = [score for row in methods_of(rows).values() for score in row.scores(DEV).values()]

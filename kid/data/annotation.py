@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -69,7 +70,8 @@ def annotate_database_questions(
 
 
 def start_worker(cache: Path) -> None:
-    """Initialise a worker: use the caller's cache, and exit when the caller is gone instead of waiting for ever."""
+    """Initialise a worker: use the caller's cache, and exit on Ctrl-C or when the caller is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback: the caller says what was interrupted
     # The server that forks the workers keeps the environment in which it was started.
     os.environ["KID_CACHE"] = str(cache)
 
@@ -110,6 +112,8 @@ def annotate_questions(
     if not groups:
         return annotated
     workers = min(MAX_WORKERS, len(os.sched_getaffinity(0)), len(groups))
+    # After Ctrl-C Python's tracker of semaphores removes the pool's, and should not warn that it had to.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     total = sum(map(len, groups.values()))
     bar = progress_bar(f"{title}: values and SQL", "question", total, quiet=quiet)
     # Large databases first, so that no core waits for one of them at the end. Not fork: it would copy the locks of the

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
-from kid.config.run_config import RunConfig
-from kid.data.exclusion import exclusion_remark, read_exclusion
-from kid.data.prepare import Prepared, prepare
-from kid.data.questions import check_gold_sql
 from kid.data.sharing import shared_prefixes
-from kid.errors import InputError
 
 if TYPE_CHECKING:
     import datasets
-    from transformers import PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True)
@@ -74,6 +67,8 @@ class Dataset:
     """Samples in the benchmark's order, the db_id of each, and remarks on everything that was cut or skipped.
 
     indices: each sample's index in the benchmark, of which some questions may have been skipped.
+    skipped: reason -> indices of the questions that were skipped.
+    asked: (db_id, question) of all questions of the split, in lower case; of a given prompt its text.
     teacher_states: sample -> the teacher's stored states (`kid.data.teacher_states.TeacherStates`), if there are some.
     """
 
@@ -82,6 +77,8 @@ class Dataset:
     remarks: list[str]
     indices: Sequence[int] = ()
     teacher_states: OutputStates | None = None
+    skipped: dict[str, list[int]] = field(default_factory=dict)
+    asked: frozenset[tuple[str, str]] = frozenset()
 
     @cached_property
     def prompt_lengths(self) -> list[int]:
@@ -148,73 +145,6 @@ class Batch:
             name: value.to(device) if isinstance(value, Tensor | Batch) else value for name, value in vars(self).items()
         }
         return Batch(**moved)
-
-
-def long_prompt_remarks(prepared: Prepared, limit: int) -> list[str]:
-    """Remarks on prompts that are over the limit, or were before they were shortened."""
-    rows = prepared.rows
-    counts = {
-        f"prompts over {limit} tokens had their schema filtered": sum(rows["filtered"]),
-        f"prompts over {limit} tokens lost the start of their schema": sum(cut > 0 for cut in rows["cut"]),
-        f"prompts stay over {limit} tokens: their question alone is": sum(
-            length > limit for length in prepared.lengths("prompt_ids")
-        ),
-    }
-    return [f"{count} {what}" for what, count in counts.items() if count]
-
-
-def filter_long_outputs(prepared: Prepared, limit: int) -> tuple[list[str], list[int]]:
-    """A remark on the outputs over the limit (none: []), and the rows of the outputs within it."""
-    lengths = prepared.lengths("completion_ids")
-    kept = [row for row, length in enumerate(lengths) if length <= limit]
-    over = len(lengths) - len(kept)
-    return [f"{over} outputs over {limit} tokens left out"] if over else [], kept
-
-
-def filter_excluded(prepared: Prepared, config: RunConfig, rows: list[int]) -> tuple[list[str], list[int]]:
-    """A remark on the training questions that `config.exclude` names (no file: []), and the rows of the others."""
-    if not config.exclude:
-        return [], rows
-    path, indices = Path(config.exclude), prepared.rows["index"]
-    named = read_exclusion(path, config.benchmark, "train", prepared.questions)
-    left_out = {indices[row]: named[indices[row]] for row in rows if indices[row] in named}
-    return [exclusion_remark(path, left_out)], [row for row in rows if indices[row] not in named]
-
-
-def load_dataset(
-    config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast, max_samples: int | None = None
-) -> Dataset:
-    """A split as samples, prepared now or read from the cache.
-
-    Args:
-        config: the run's.
-        split: "train" or "dev".
-        tokenizer: the student's.
-        max_samples: keep at most this many, evenly spaced over the split (dev is sorted by database).
-
-    Raises:
-        InputError: missing or damaged files; with `strict_length`, prompts or outputs over their limits.
-    """
-    # A file given with --questions replaces the training questions; dev stays the benchmark's.
-    prepared = prepare(config if split == "train" else replace(config, questions=None), split, tokenizer)
-    check_gold_sql(prepared.questions, f"training on {config.benchmark} {split}")
-    remarks, kept = filter_long_outputs(prepared, config.max_completion_length)
-    remarks = long_prompt_remarks(prepared, config.max_prompt_length) + remarks
-    if config.strict_length and remarks:
-        raise InputError(
-            f"{config.benchmark} {split}: {'; '.join(remarks)}; raise the limits or leave out --strict-length"
-        )
-    if not kept:
-        raise InputError(f"--max-completion-length {config.max_completion_length} leaves no {split} sample; raise it")
-    if split == "train":
-        excluded, kept = filter_excluded(prepared, config, kept)
-        remarks += excluded
-        if not kept:
-            raise InputError(f"--exclude {config.exclude} leaves no sample that can be used; leave out fewer questions")
-    remarks += prepared.remarks()
-    kept = kept[:: -(-len(kept) // max_samples)] if max_samples else kept
-    rows = prepared.rows.select(kept)
-    return Dataset(ArrowSamples(rows), list(rows["db_id"]), remarks, list(rows["index"]))
 
 
 def sample_weights(lengths: list[int], reduction: str) -> list[float]:

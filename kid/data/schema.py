@@ -93,6 +93,7 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
     if not len(names) == len(item["column_names"]) == len(item["column_types"]):
         raise ValueError("has column names and column types of different number")
     columns: list[list[Column]] = [[] for _ in tables]
+    descriptions = column_descriptions(item)
     try:
         # Composite primary keys are lists.
         primary = {key for entry in item["primary_keys"] for key in (entry if isinstance(entry, list) else [entry])}
@@ -102,7 +103,7 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
             if not all(map(is_text, (name, comment, kind))):
                 raise ValueError
             if table >= 0:  # the first entry is "*", of no table
-                comment = comment if adds_information(comment, name) else ""
+                comment = next((text for text in (descriptions[index], comment) if adds_information(text, name)), "")
                 columns[table].append(Column(name, comment.lower(), kind.lower(), index in primary))
         keys, skipped = [], []
         for ends in item["foreign_keys"]:
@@ -118,6 +119,21 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
         if len(set(known)) < (len(known) if partial else max(1, len(known))):
             raise ValueError(f"has no column or one of them twice in table {name}")
     return Schema(item["db_id"], tuple(map(Table, tables, map(tuple, columns))), tuple(keys), tuple(skipped))
+
+
+def column_descriptions(item: dict) -> list[str]:
+    """What an item of tables.json says of each of its columns, as KaggleDBQA does; "" where it says nothing.
+
+    The key column_descriptions holds a text, or [table, text], for each entry of column_names_original.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    given = item.get("column_descriptions") or [""] * len(item["column_names_original"])
+    texts = [(entry[-1] if isinstance(entry, list) and entry else entry) or "" for entry in given]
+    if len(texts) != len(item["column_names_original"]) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("has column_descriptions that are not one text, or [table, text], for each column")
+    return [textwrap.shorten(text, MAX_COMMENT_CHARACTERS, placeholder="") for text in texts]
 
 
 def with_empty_lists(item: dict) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
 from kid.config.trained import PREDICTION_KEYS, RUN_FILE, best_step, complete_settings, saved_steps, student_folder
 from kid.console import Console
-from kid.errors import InputError
+from kid.errors import CALLER, INTERRUPTED_STATUS, InputError, script_name
 from kid.evaluation.provenance import HASH_KEY, belongs, provenance_path, read_json, read_note
 from kid.files import write_atomically
 
@@ -148,15 +149,24 @@ class Evaluation:
         return None
 
     def call(self, script: str, flags: Sequence[str], keep: bool = False) -> str:
-        """Run a script; what it prints on stdout is returned if `keep`, else shown. Raises InputError if it fails."""
+        """Run a script; what it prints on stdout is returned if `keep`, else shown.
+
+        Raises:
+            InputError: it failed.
+            KeyboardInterrupt: Ctrl-C; the script has ended.
+        """
         print(shlex.join(["python", f"eval/{script}", *flags]), flush=True)
         command = [sys.executable, str(self.scripts / script), *flags]
-        done = subprocess.run(command, stdout=subprocess.PIPE if keep else None, text=True, check=False)
-        if done.returncode:
+        environment = {**os.environ, CALLER: script_name()}
+        with subprocess.Popen(command, stdout=subprocess.PIPE if keep else None, text=True, env=environment) as process:
+            shown, _ = process.communicate()
+        if process.returncode == INTERRUPTED_STATUS:
+            raise KeyboardInterrupt
+        if process.returncode:
             raise InputError(
                 f"eval/{script} has failed, see above; run the same command again to go on: what is finished is kept"
             )
-        return done.stdout or ""
+        return shown or ""
 
 
 def copy_results(source: Cell, target: Cell) -> None:

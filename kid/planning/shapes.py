@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import torch
@@ -87,11 +88,11 @@ def find_shape(name: str, flag: str) -> Shape:
 
 
 def with_layers(config: PreTrainedConfig, layers: int) -> PreTrainedConfig:
-    """The same configuration with only its first layers."""
+    """The same configuration with only its first layers, or with more that repeat them."""
     values = {**config.to_dict(), "num_hidden_layers": layers}
     values.pop("model_type")
     if values.get("layer_types"):
-        values["layer_types"] = values["layer_types"][:layers]
+        values["layer_types"] = [kind for _, kind in zip(range(layers), cycle(values["layer_types"]), strict=False)]
     # CodeGen has its own name for the number of layers, which to_dict() keeps.
     values.pop(config.attribute_map.get("num_hidden_layers", ""), None)
     return AutoConfig.for_model(config.model_type, **values)

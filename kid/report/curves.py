@@ -1,15 +1,17 @@
-"""EX over the steps of runs: of their saved adapters as they were scored, or as it was measured while training."""
+"""Over the steps of runs: EX, of saved adapters as scored or as measured while training, and the training loss."""
 
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from kid.report.rows import Row, main_column
 from kid.report.score_files import SCORE_COLUMNS, ScoreColumn
 
-Points = list[tuple[int, float]]  # (step, EX)
+Points = list[tuple[int, float]]  # (step, value)
+BINS = 100  # of a line of losses, so that thousands of steps are read, and fit into a page
 
 
 class Curves(NamedTuple):
@@ -66,3 +68,25 @@ def comparable_curves(rows: Sequence[Row]) -> Curves | None:
     drawn = {row.label for row, _, _ in lines}
     others = {row.label for _, found in candidates for row, _, _ in found} - drawn
     return Curves(words, lines, sorted(others)) if lines else None
+
+
+def loss_curves(rows: Sequence[Row]) -> list[tuple[Row, list[tuple[float, float]]]]:
+    """(row, its training losses over steps) of each row with two steps at least, on the benchmark that most runs have.
+
+    A point is the mean (step, loss) of a bin of consecutive steps.
+    """
+    runs = Counter(run.dev_column for row in rows for run in row.runs if run.losses)
+    column = max(SCORE_COLUMNS, key=lambda column: runs[column])  # ties go to the first, Spider
+    curves = []
+    for row in rows:
+        points = mean_points(run.losses for run in row.runs if run.dev_column == column)
+        if len(points) > 1:
+            curves.append((row, binned(points)))
+    return curves
+
+
+def binned(points: Points) -> list[tuple[float, float]]:
+    """The means of at most `BINS` groups of consecutive points, which differ by one point in size at most."""
+    count = min(BINS, len(points))
+    bins = [points[number * len(points) // count : (number + 1) * len(points) // count] for number in range(count)]
+    return [(statistics.mean(step for step, _ in own), statistics.mean(loss for _, loss in own)) for own in bins]

@@ -46,7 +46,10 @@ def candidate_runs(runs: Sequence[Run]) -> Iterator[ChosenRun]:
         scored_runs = [run for run in kid_runs if column in run.scores]
         if scored_runs:
             best = max(scored_runs, key=lambda run: run.scores[column].ex)
-            reason = f"the KID run with the highest EX on {name}, of {len(scored_runs)} with a score there"
+            if len(scored_runs) > 1:
+                reason = f"the KID run with the highest EX on {name}, of {len(scored_runs)} with a score there"
+            else:
+                reason = f"the only KID run with a score on {name}"
             yield ChosenRun(best, best.scores[column], reason)
     for run in runs:
         for score in run.scores.values():
@@ -100,6 +103,7 @@ def hardness_table(run: Run, score: Score) -> Table:
         f"{SCORE_COLUMNS[score.column]}: predictions that are not right by EX, by what differs from the gold query. "
         "One may be wrong in several ways; in the row of misses each counts once."
     )
+    caption += " Easy to extra: the hardness of the gold query by Spider's rule." if "extra" in header else ""
     if len(misses) == 1 and misses[0][-1] != "0":
         caption += " The score file names no classes: it is an older one, score the predictions again."
     return Table(f"Failures of {run.folder}", caption, header, [*rows, "Number of misses", *misses])

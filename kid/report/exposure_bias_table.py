@@ -20,8 +20,9 @@ MEASUREMENT_KEYS = (
 def mismatch_table(group: Group) -> Table | None:
     """Table 7: excess accumulated error, which measures the mismatch of training and inference, next to EX."""
     table = Table(
-        f"Table 7: mismatch of training and inference, {group.student}",
-        "ExAccErr in percent, lower is better: over the first 16 tokens with its 95 % interval over the prompts, and "
+        f"Exposure bias of {group.student}",
+        "ExAccErr (excess accumulated error): by how many percent a student errs more along its own outputs than along "
+        "its teacher's, lower is better; over the first 16 tokens with its 95 % interval over the prompts, and "
         "over the whole length. EX in percent on the run's own dev questions. A row per run.",
         ["method", "benchmark", "seed", "prompts", "ExAccErr, 16", "interval", "ExAccErr, all", "EX"],
         left=2,

@@ -1,4 +1,4 @@
-"""The paper's Figures 1, 2, 4, 5 and 6 from grouped runs, as PNG for Markdown and as SVG for the HTML page."""
+"""Figures from grouped runs, as PNG for Markdown and as SVG for the HTML page: the paper's Figures 1, 2, 4 and 5."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from kid.report.curves import comparable_curves
 from kid.report.drawing import draw_bars, draw_line, draw_seeds, set_range
 from kid.report.groups import Group, compared_rows, teachers_by_table
 from kid.report.rows import METHOD_LABELS, Row, average, common_metrics, main_column, relative_latency
@@ -131,7 +130,7 @@ def tradeoff_figure(groups: Sequence[Group]) -> Figure | None:
         "error, by the number of questions alone. A method whose latency cannot be compared is not drawn; the table's "
         "footnotes say why."
     )
-    return draw_figure("figure-1", "Figure 1: performance and latency", caption, [drawn for drawn in panels if drawn])
+    return draw_figure("figure-1", "Performance and latency", caption, [drawn for drawn in panels if drawn])
 
 
 def mean_ex(row: Row, column: ScoreColumn) -> float:
@@ -139,19 +138,23 @@ def mean_ex(row: Row, column: ScoreColumn) -> float:
     return statistics.mean(row.values((column, "ex")))
 
 
-def latency_figure(groups: Sequence[Group]) -> Figure | None:
-    """Figure 2: relative latency of each method, by teacher."""
+def latencies(group: Group) -> dict[tuple[str, str], float]:
+    """(teacher, method) -> relative latency of the method as it is by default, where it can be compared with SFT's."""
+    rows = {teacher: [row for row in group.main_rows(teacher) if not row.variant] for teacher in group.methods}
+    return {
+        (teacher, row.method): latency
+        for teacher in rows
+        for row in rows[teacher]
+        if (latency := relative_latency(row, group.sft)[0])
+    }
 
-    def panel(group: Group) -> Panel | None:
-        rows = {teacher: [row for row in group.main_rows(teacher) if not row.variant] for teacher in group.methods}
-        found = {
-            (teacher, row.method): latency
-            for teacher in rows
-            for row in rows[teacher]
-            if (latency := relative_latency(row, group.sft)[0])
-        }
-        if not found:
-            return None
+
+def latency_figure(groups: Sequence[Group]) -> Figure | None:
+    """Figure 2: relative latency of each method by teacher, of the students that have several teachers."""
+    drawn = [group for group in groups if len({teacher for teacher, _ in latencies(group)}) > 1]
+
+    def panel(group: Group) -> Panel:
+        found = latencies(group)
 
         def draw_panel(axes: Axes) -> str:
             methods = [method for method in METHOD_LABELS if any(method == other for _, other in found)]
@@ -179,17 +182,24 @@ def latency_figure(groups: Sequence[Group]) -> Figure | None:
 
         return group.student, draw_panel
 
-    panels = [panel(group) for group in groups]
     caption = "Training latency of each method relative to SFT (dashed), by teacher."
     excluded: dict[str, list[str]] = {}
-    for group in groups:
+    for group in drawn:
         for teacher in group.methods:
             for row in group.main_rows(teacher):
                 for reason in relative_latency(row, group.sft)[1]:
                     excluded.setdefault(reason, []).append(f"{row.label} from {teacher}")
     lines = [f"{', '.join(dict.fromkeys(names))} ({reason})" for reason, names in excluded.items()]
     caption += f" Not compared: {'; '.join(lines)}." if lines else ""
-    return draw_figure("figure-2", "Figure 2: latency by teacher", caption, [drawn for drawn in panels if drawn])
+    return draw_figure("figure-2", "Latency by teacher", caption, list(map(panel, drawn)))
+
+
+def undrawn_latency(groups: Sequence[Group]) -> list[str]:
+    """A sentence that says why `latency_figure` draws nothing, where latencies are known, but of one teacher each."""
+    teachers = [{teacher for teacher, _ in latencies(group)} for group in groups]
+    if not any(teachers) or max(map(len, teachers)) > 1:
+        return []
+    return ["Latency by teacher is not drawn: no student has several teachers. The table of runs has seconds per step."]
 
 
 def kid_ex_by_setting(group: Group, teacher: str, key: str, column: ScoreColumn) -> dict[Any, list[float]]:
@@ -208,7 +218,7 @@ def strategies_figure(groups: Sequence[Group]) -> Figure | None:
 
     caption = "EX of KID by the way masked tokens are chosen; dashed: SFT. Whiskers: standard deviation over seeds."
     panels = ablation_panels(groups, "mask_strategy", draw_panel, STRATEGIES)
-    return draw_figure("figure-4", "Figure 4: masking strategies", caption, panels)
+    return draw_figure("figure-4", "Masking strategies", caption, panels)
 
 
 def ratios_figure(groups: Sequence[Group]) -> Figure | None:
@@ -223,7 +233,7 @@ def ratios_figure(groups: Sequence[Group]) -> Figure | None:
         return finish_ablation_panel(axes, values, sft, column)
 
     caption = "EX of KID over the share of tokens that are masked; dashed: SFT."
-    return draw_figure("figure-5", "Figure 5: mask ratio", caption, ablation_panels(groups, "mask_ratio", draw_panel))
+    return draw_figure("figure-5", "Mask ratio", caption, ablation_panels(groups, "mask_ratio", draw_panel))
 
 
 def ablation_panels(
@@ -251,54 +261,3 @@ def finish_ablation_panel(axes: Axes, values: dict[Any, list[float]], sft: list[
     set_range(axes, [ex for exs in (*values.values(), sft) for ex in exs], f"EX % on {SCORE_COLUMNS[column]}")
     words = [f"{value} {statistics.mean(exs):.1f}" for value, exs in values.items()]
     return ", ".join(words + ([f"SFT {statistics.mean(sft):.1f}"] if sft else []))
-
-
-def steps_figure(groups: Sequence[Group]) -> Figure | None:
-    """Figure 6: EX over training steps, a line per method."""
-    left_out: list[str] = []
-
-    def panel(group: Group, teacher: str, rows: list[Row]) -> Panel | None:
-        curves = comparable_curves(rows)
-        if curves is None:
-            return None
-        left_out.extend(f"{label} from {teacher}" for label in curves.left_out)
-
-        def draw_panel(axes: Axes) -> str:
-            extremes = []
-            for row, points, n in curves.lines:
-                kid = row.method == "kid"  # wide and below the others, so that identical lines both show
-                errors = [standard_error([(ex, n)]) for _, ex in points]
-                extremes += [
-                    ex + sign * error for (_, ex), error in zip(points, errors, strict=True) for sign in (-1, 1)
-                ]
-                at, exs = zip(*points, strict=True)
-                axes.errorbar(
-                    at, exs, yerr=errors, marker=".", lw=3 if kid else 1.3, elinewidth=0.7,
-                    capsize=3, color=COLORS[row.method], label=row.label, zorder=2 if kid else 3,
-                )  # fmt: skip
-            axes.set_xlabel("optimizer step")
-            axes.grid(alpha=0.3)
-            axes.legend(fontsize=8)
-            set_range(axes, extremes, f"EX % on {curves.questions}")
-            last = [(row.label, *points[-1]) for row, points, _ in curves.lines]
-            return ", ".join(f"{label} {ex:.1f} after {step} steps" for label, step, ex in last)
-
-        return f"{group.student} from {teacher}", draw_panel
-
-    panels = [drawn for pair in student_teacher_pairs(groups) if (drawn := panel(*pair))]
-    caption = (
-        "EX on the way, of saved adapters or as it was measured while training: how many steps a method needs. Of "
-        "several seeds the mean, at the steps that all of them have. Whiskers: standard error, by the number of "
-        "questions alone."
-    )
-    caption += f" Not drawn, since measured on other questions: {', '.join(left_out)}." if left_out else ""
-    return draw_figure("figure-6", "Figure 6: EX over steps", caption, panels)
-
-
-FIGURES: dict[int, Callable[[Sequence[Group]], Figure | None]] = {
-    1: tradeoff_figure,
-    2: latency_figure,
-    4: strategies_figure,
-    5: ratios_figure,
-    6: steps_figure,
-}

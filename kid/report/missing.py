@@ -1,110 +1,138 @@
-"""What a report lacks, and the commands that fill the gaps."""
+"""What runs lack that others of them have, and the commands that make it."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from kid.config.keys import FIELDS, as_flags, keys_affecting
+from kid.config.trained import saved_steps
+from kid.evaluation.provenance import HASH_KEY, belongs, read_json, read_note
 from kid.report.groups import Group
 from kid.report.runs import Run
-from kid.report.score_files import EXPOSURE_FILE, SCORE_COLUMNS, ScoreColumn
-
-# The runs that each table and figure of the paper needs; recipes are in train/recipes/.
-TABLES = {
-    2: "students of fkd, rkd, f-distill, imitkd, gkd-fkl, gkd-rkl, gkd-jsd (recipes: table2/, table3/), scored on dev",
-    3: "an SFT run and distilled ones of one student (recipes: table3/ and its BIRD folders), scored",
-    4: "the same of a CodeGen or LLaMA student (recipes: table4/ and its BIRD folders)",
-    5: "kid as it is, with --rewrite mask-only and with --rewrite none (recipes: table5/), scored on dev",
-    6: "students of a 32B teacher (recipes: table6/), scored",
-    7: "runs measured with eval/exposure_bias.py --json RUN/scores/exposure_bias.json",
-}
-FIGURES = {
-    1: "an SFT run and distilled ones of one student on the same hardware, scored",
-    2: "an SFT run and distilled ones of one student on the same hardware; no scores",
-    4: "kid with two values of --mask-strategy at least (recipes: figure4/), scored on dev",
-    5: "kid with two values of --mask-ratio at least (recipes: figure5/), scored on dev",
-    6: "runs with --save-steps, evaluated with eval/evaluate.py RUN --steps all",
-}
+from kid.report.score_files import EXPOSURE_FILE, SCORE_COLUMNS, ScoreColumn, predictions_of
+from kid.report.text import pluralize
 
 
-def missing_results(tables: Iterable[int], figures: Iterable[int]) -> list[str]:
-    """A line for each table and figure of the paper that is not among the given numbers."""
-    tables, figures = set(tables), set(figures)
-    lines = [f"Table {number}: {what}" for number, what in TABLES.items() if number not in tables]
-    return lines + [f"Figure {number}: {what}" for number, what in FIGURES.items() if number not in figures]
+class Gap(NamedTuple):
+    """What is missing, in words, and the shell command that makes it."""
+
+    what: str
+    command: str
 
 
-def missing_cells(runs: Sequence[Run], groups: Sequence[Group]) -> list[str]:
-    """Commands that predict and score the splits that a run lacks: dev, or those of other runs of its benchmark.
-
-    Runs listed by `to_resume` get no prediction command.
-    """
-    commands = []
-    with_suite = {column for run in runs for column, score in run.scores.items() if score.ts is not None}
+def missing_measurements(runs: Sequence[Run], groups: Sequence[Group]) -> list[Gap]:
+    """What the runs lack, run by run: dev, splits and TS that others of the same benchmark have, EX over steps."""
+    found = []
     for run in runs:
-        wanted = {column for other in runs if other.benchmark_key == run.benchmark_key for column in other.scores} or {
-            run.dev_column
-        }
-        for column in SCORE_COLUMNS:
-            if column in wanted and column not in run.scores:
-                command = score_command(run, column, column in with_suite)
-                predicted = (run.folder / "predictions" / f"{column[1]}.sql").is_file()
-                if predicted:
-                    commands.append(command)
-                elif not lacks_export(run):
-                    commands.append(f"{predict_command(run, column)} && {command}")
-            elif column in wanted and column in with_suite and run.scores[column].ts is None:
-                commands.append(score_command(run, column, True))
-    return commands + missing_exposure(groups)
+        others = [other for other in runs if other.benchmark_key == run.benchmark_key]
+        found += [*missing_scores(run, others), *missing_steps(run, others)]
+    return found + missing_exposure(groups)
 
 
-def missing_exposure(groups: Sequence[Group]) -> list[str]:
-    """Commands for distilled runs missing in Table 7 while others of the same teacher and benchmark are there."""
-    commands = []
+def missing_scores(run: Run, others: Sequence[Run]) -> Iterator[Gap]:
+    """A gap for each split whose predictions are there, and one for all that are to be predicted.
+
+    Nothing can be predicted with the runs that `to_resume` lists.
+    """
+    with_suite = {column for other in others for column, score in other.scores.items() if score.ts is not None}
+    wanted = {run.dev_column, *(column for other in others for column in other.scores)}
+    to_predict: dict[bool, list[ScoreColumn]] = {}
+    for column in (column for column in SCORE_COLUMNS if column in wanted):
+        suite, score = column in with_suite, run.scores.get(column)
+        if score and (score.ts is not None or not suite):
+            continue
+        if predictions_of(score_path(run, column)).is_file():
+            lacking = "no TS" if score else "predictions without a usable score"
+            made_by_run = is_made_by_evaluate(run, column, suite)
+            command = evaluate_command(run, [column], suite) if made_by_run else score_command(run, column, suite)
+            yield Gap(f"{run.folder}: {lacking} on {SCORE_COLUMNS[column]}", command)
+        elif run.finished:
+            to_predict.setdefault(suite, []).append(column)
+    for suite, columns in to_predict.items():
+        names = ", ".join(SCORE_COLUMNS[column] for column in columns)
+        yield Gap(f"{run.folder}: no predictions on {names}", evaluate_command(run, columns, suite))
+
+
+def missing_steps(run: Run, others: Sequence[Run]) -> list[Gap]:
+    """Saved steps without a score, unless EX was measured while training and no other run has scores of its steps."""
+    saved = saved_steps(run.folder, run.config.export_kind)
+    on_the_way = saved[:-1] if run.finished else saved  # the last is the finished student
+    unscored = [step for step in on_the_way if run.dev_column not in run.curve.get(step, {})]
+    if not unscored or (run.evaluations and not any(other.curve for other in others)):
+        return []
+    what = f"{run.folder}: {pluralize(len(unscored), 'saved step')} without a score, for EX over steps"
+    return [Gap(what, f"{evaluate_command(run, [run.dev_column], False)} --steps all")]
+
+
+def missing_exposure(groups: Sequence[Group]) -> list[Gap]:
+    """Distilled runs without ExAccErr where others of the same student, teacher and benchmark have it."""
+    gaps = []
     for group in groups:
         for rows in group.methods.values():
             runs = [run for row in rows if not row.variant for run in row.runs if run.config.teacher]
             measured = {run.benchmark_key for run in runs if run.exposure}
-            wanted = [
-                run for run in runs if run.benchmark_key in measured and not run.exposure and not lacks_export(run)
-            ]
-            commands += [exposure_command(run) for run in wanted]
-    return commands
-
-
-def lacks_export(run: Run) -> bool:
-    return not run.finished and not Path(student_path(run)).is_dir()
+            for run in runs:
+                if run.benchmark_key in measured and not run.exposure and run.finished:
+                    gaps.append(Gap(f"{run.folder}: no ExAccErr", exposure_command(run)))
+    return gaps
 
 
 def to_resume(runs: Sequence[Run]) -> list[str]:
-    """A line for each unfinished run that has saved no student yet."""
+    """A line for each unfinished run, which has no student to predict with."""
     lines = []
-    for run in filter(lacks_export, runs):
+    for run in (run for run in runs if not run.finished):
         script = "sft.py" if run.config.method == "sft" else "distill.py"
         flags = shlex.join(["--config", str(run.folder / "config.yaml"), "--output", str(run.folder), "--resume"])
-        ranks = "as many ranks as before" if run.ranks is None else f"{run.ranks} ranks, as before"
+        ranks = "as many ranks as before" if run.ranks is None else f"{pluralize(run.ranks, 'rank')}, as before"
         lines.append(f"{run.folder} is not finished: resume it, with {ranks}: deepspeed … train/{script} {flags}")
     return lines
 
 
-def predict_command(run: Run, column: ScoreColumn) -> str:
-    flags = [*data_flags(run, column), *changed_flags(run, "prediction")]
-    output = str(run.folder / "predictions" / f"{column[1]}.sql")
-    return python_command("predict.py", "--model", student_path(run), *flags, "--output", output)
-
-
-def score_command(run: Run, column: ScoreColumn, test_suite: bool) -> str:
-    """The command that scores a run's predictions; an existing score keeps its file names."""
+def score_path(run: Run, column: ScoreColumn) -> Path:
+    """The score that the report takes from a column, else where eval/evaluate.py writes it."""
     known = run.scores.get(column)
-    predictions = known.predictions if known else run.folder / "predictions" / f"{column[1]}.sql"
-    path = known.path if known else run.folder / "scores" / f"{column[1]}.json"
-    flags = ["--evidence", "yes" if column[2] else "no"] if column[2] is not None else []
-    flags += changed_flags(run, "scores") + (["--test-suite", "TEST_SUITE"] if test_suite else [])
-    return python_command(
-        "score.py", *data_flags(run, column), *flags, "--predictions", str(predictions), "--json", str(path)
+    return known.path if known else run.folder / "scores" / f"{column[1]}.json"
+
+
+def drops_ts(run: Run, column: ScoreColumn, suite: bool) -> bool:
+    """Whether a new score would replace one with TS by one without, which eval/score.py does on request only."""
+    return not suite and read_json(score_path(run, column)).get("ts") is not None
+
+
+def is_made_by_evaluate(run: Run, column: ScoreColumn, suite: bool) -> bool:
+    """Whether eval/evaluate.py takes the predictions that are there as its own, and may write their score."""
+    path = score_path(run, column)
+    predictions = predictions_of(path)
+    note = read_note(predictions)
+    expected = {"benchmark": column[0], "split": column[1], "beams": 1}
+    return (
+        path == run.folder / "scores" / f"{column[1]}.json"
+        and HASH_KEY in note
+        and expected.items() <= note.items()
+        and not (drops_ts(run, column, suite) and belongs(predictions, read_json(path)))
     )
+
+
+def evaluate_command(run: Run, columns: Sequence[ScoreColumn], suite: bool) -> str:
+    """The command that predicts and scores splits with the run's student and settings, as far as they are not there."""
+    splits = [split for _, split, _ in columns]
+    return python_command("evaluate.py", str(run.folder), "--splits", *splits, *suite_flags(suite))
+
+
+def score_command(run: Run, column: ScoreColumn, suite: bool) -> str:
+    """The command that scores predictions which eval/evaluate.py does not know."""
+    path = score_path(run, column)
+    flags = [*data_flags(run, column), "--predictions", str(predictions_of(path)), "--json", str(path)]
+    flags += ["--evidence", "yes" if column[2] else "no"] if column[2] is not None else []
+    flags += [*changed_flags(run, "scores"), *suite_flags(suite)]
+    return python_command("score.py", *flags, *(["--overwrite"] if drops_ts(run, column, suite) else []))
+
+
+def suite_flags(suite: bool) -> list[str]:
+    return ["--test-suite", "TEST_SUITE"] if suite else []
 
 
 def exposure_command(run: Run) -> str:

@@ -34,7 +34,7 @@ class Run:
     seconds: median per step; None if metrics.jsonl has no steps.
     steps: last step in metrics.jsonl. finished: whether training has reached its end.
     scores: of the finished student, on splits of the benchmark it was trained on.
-    curve: step -> the scores of adapters/step-N.
+    losses: step -> training loss. curve: step -> the scores of adapters/step-N.
     evaluations: step -> EX as it was measured while training. evaluated_on: the questions (benchmark, evidence, split,
         how many); None without evaluations.
     exposure: the measurement of eval/exposure_bias.py, or None.
@@ -46,6 +46,7 @@ class Run:
     seconds: float | None
     steps: int
     finished: bool
+    losses: dict[int, float]
     scores: dict[ScoreColumn, Score]
     curve: dict[int, dict[ScoreColumn, Score]]
     evaluations: dict[int, float]
@@ -120,7 +121,8 @@ def load_run(folder: Path, remarks: list[str]) -> Run:
     steps = last.get("step", 0)
     finished = bool(rows) and (steps == config.max_steps or last.get("epoch", 0) >= config.epochs - 1e-9)
     sound = [row for row in rows if all(is_number(row[key]) for key in (*MEASURES, "ex_questions") if key in row)]
-    finished = finished or ends_early(config, sound)
+    # The student is exported at the end: the last line may be damaged.
+    finished = finished or ends_early(config, sound) or (folder / config.export_kind).is_dir()
     measured = {row["step"]: row for row in sound if "ex" in row and "ex_questions" in row}
     asked = {row["ex_questions"] for row in measured.values()}
     benchmark_key = (config.benchmark, config.evidence if BENCHMARKS[config.benchmark].evidence else None)
@@ -133,6 +135,7 @@ def load_run(folder: Path, remarks: list[str]) -> Run:
         median_seconds(rows) if rows else None,
         steps,
         finished,
+        {row["step"]: row["loss"] for row in rows if is_number(row.get("loss"))},
         read_scores(folder / "scores", config, remarks),
         read_curve(folder / "scores", config, remarks),
         {step: row["ex"] for step, row in measured.items()},

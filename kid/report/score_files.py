@@ -56,12 +56,17 @@ class Score:
 
     @property
     def predictions(self) -> Path:
-        """The file of the scored predictions where a run keeps it: one SQL query per line, or BIRD's JSON."""
-        parts = list(self.path.parts)
-        index = len(parts) - 1 - parts[::-1].index("scores")
-        path = Path(*parts[:index], "predictions", *parts[index + 1 :])
-        lines = path.with_suffix(".sql")
-        return path if path.is_file() and not lines.is_file() else lines
+        """The file of the scored predictions where a run keeps it."""
+        return predictions_of(self.path)
+
+
+def predictions_of(score: Path) -> Path:
+    """Where a run keeps the predictions of a score file: one SQL query per line, or BIRD's JSON where there is one."""
+    parts = list(score.parts)
+    index = len(parts) - 1 - parts[::-1].index("scores")
+    path = Path(*parts[:index], "predictions", *parts[index + 1 :])
+    lines = path.with_suffix(".sql")
+    return path if path.is_file() and not lines.is_file() else lines
 
 
 def is_number(value: object) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
 from kid.progress import progress_bar
+from kid.report.curve_figures import loss_figure, steps_figure
 from kid.report.examples import (
     choose_run,
     compared_runs,
@@ -16,15 +17,34 @@ from kid.report.examples import (
     spaced_examples,
 )
 from kid.report.exposure_bias_table import mismatch_table
-from kid.report.figures import FIGURES
+from kid.report.figures import (
+    Figure,
+    latency_figure,
+    ratios_figure,
+    strategies_figure,
+    tradeoff_figure,
+    undrawn_latency,
+)
+from kid.report.glossary import glossary
 from kid.report.groups import Group, group_runs, teachers_by_table
-from kid.report.missing import missing_cells, missing_results, to_resume
+from kid.report.missing import Gap, missing_measurements, to_resume
 from kid.report.page import Block, Bullets, Commands, Section
+from kid.report.paper import missing_results, numbered, reproduces_paper
 from kid.report.runs import Run
 from kid.report.score_files import SCORE_COLUMNS
 from kid.report.significance import significance_table
 from kid.report.tables import Table, divergence_table, main_table, rewriting_table, runs_table
-from kid.report.text import pluralize
+from kid.report.text import one_line, pluralize
+
+# Number in the paper -> what draws the figure; 0: it is not in the paper.
+FIGURES: dict[int, Callable[[Sequence[Group]], Figure | None]] = {
+    1: tradeoff_figure,
+    2: latency_figure,
+    4: strategies_figure,
+    5: ratios_figure,
+    6: steps_figure,
+    0: loss_figure,
+}
 
 
 def report_sections(runs: Sequence[Run], remarks: list[str], data: Path | None) -> list[Section]:
@@ -35,24 +55,27 @@ def report_sections(runs: Sequence[Run], remarks: list[str], data: Path | None) 
         data: the benchmark's folder, for questions and gold queries of examples; None: without them.
     """
     groups = group_runs(runs, remarks)
-    tables = paper_tables(groups)
-    figures = {}
+    tables = {number: found for number, found in paper_tables(groups).items() if found}
+    figures: dict[int, Figure] = {}
     with progress_bar("drawing", "figure", len(FIGURES)) as bar:
         for number, make in FIGURES.items():
-            figures[number] = make(groups)
+            if figure := make(groups):
+                figures[number] = figure
             bar.update()
-    drawn = {number: figure for number, figure in figures.items() if figure}
-    filled = {number: found for number, found in tables.items() if found}
+    lacking = []
+    if reproduces_paper(runs):
+        lacking = missing_results(tables, figures)
+        tables = {number: [numbered(table, number) for table in found] for number, found in tables.items()}
+        figures = {number: numbered(figure, number) if number else figure for number, figure in figures.items()}
+    unfinished, gaps = to_resume(runs), missing_measurements(runs, groups)
     sections = [
         Section("Overview", overview(runs)),
-        Section("Tables", list(chain.from_iterable(filled.values()))),
-        Section("Figures", list(drawn.values())),
+        Section("Tables", list(chain.from_iterable(tables.values()))),
+        Section("Figures", [*figures.values(), *undrawn_latency(groups)]),
         Section("Significance", [table for group in groups if (table := significance_table(group))]),
         *failure_sections(runs, groups, remarks, data),
         Section("Runs", [runs_table(runs)]),
-        Section(
-            "Missing", missing_blocks(missing_results(filled, drawn), to_resume(runs), missing_cells(runs, groups))
-        ),
+        Section("Missing", missing_blocks(lacking, unfinished, gaps)),
     ]
     sections.append(Section("Remarks", [Bullets(list(dict.fromkeys(remarks)))] if remarks else []))
     return [section for section in sections if section.blocks]
@@ -75,17 +98,12 @@ def paper_tables(groups: Sequence[Group]) -> dict[int, list[Table]]:
     return {number: [table for table in tables if table] for number, tables in everything.items()}
 
 
-def overview(runs: Sequence[Run]) -> list[str]:
-    """The introduction: how the numbers of the report are computed."""
+def overview(runs: Sequence[Run]) -> list[Block]:
+    """What the report is made from, and what its abbreviations mean."""
     seeds = ", ".join(str(seed) for seed in sorted({run.config.seed for run in runs}))
     scored = sum(bool(run.scores) for run in runs)
-    return [
-        f"Made by `eval/report.py` of {pluralize(len(runs), 'run')}, {scored} of them scored; seeds: {seeds}. EX: "
-        "execution accuracy, TS: test-suite accuracy, in percent. A mean over seeds stands with its sample standard "
-        "deviation; a dash is a missing cell. Latency is the median time of a training step over that of the SFT run "
-        "of the same student and benchmark, on the same hardware and with the same settings of batches, lengths, "
-        "precision and memory. The table of runs, below, has what each number stands on."
-    ]
+    said = f"Made by `eval/report.py` from {pluralize(len(runs), 'run')}; {scored} of them scored; seeds: {seeds}."
+    return [said, Bullets(glossary(runs))]
 
 
 def failure_sections(
@@ -116,15 +134,16 @@ def failure_sections(
     return sections
 
 
-def missing_blocks(lacking: list[str], unfinished: list[str], commands: list[str]) -> list[str | Bullets | Commands]:
+def missing_blocks(lacking: list[str], unfinished: list[str], gaps: list[Gap]) -> list[Block]:
     """What the report lacks, and the commands that fill it."""
-    found: list[str | Bullets | Commands] = []
+    found: list[Block] = []
     if lacking:
         found += ["Of the paper's tables and figures these have no runs. What would fill them:", Bullets(lacking)]
     if unfinished:
-        found += ["Runs that have nothing to predict with yet:", Bullets(unfinished)]
-    if commands:
-        suite = " (`TEST_SUITE`: a folder that `eval/make_test_suite.py` made)" if "TEST_SUITE" in str(commands) else ""
-        text = f"{pluralize(len(commands), 'command')} to fill the missing cells of the runs given{suite}:"
-        found += [text, Commands(commands)]
+        found += ["Runs that are not finished:", Bullets(unfinished)]
+    if gaps:
+        text = "What runs lack, each with the command that makes it."
+        if any("TEST_SUITE" in gap.command for gap in gaps):
+            text += " Put the test suite that the other scores are from in place of `TEST_SUITE`."
+        found += [text, Commands([line for gap in gaps for line in (f"# {one_line(gap.what)}", gap.command)])]
     return found

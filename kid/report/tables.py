@@ -91,7 +91,7 @@ def divergence_table(group: Group) -> Table | None:
     cells = [[format_mean(exs) for exs in row] for row in values]
     embolden_best(cells, [[mean(exs) for exs in row] for row in values])
     return Table(
-        f"Table 2: {group.student} by existing methods",
+        f"{group.student} by methods other than KID",
         f"EX in percent on {SCORE_COLUMNS[column]}; a column per teacher, its best in bold.",
         ["method", *teachers],
         [[label, *row] for label, row in zip(labels, cells, strict=True)],
@@ -114,9 +114,11 @@ def main_table(number: int, group: Group, teachers: Sequence[str]) -> Table | No
         caption = "No column is filled in all rows, so there is no Avg."
     caption += f" All runs that this concerns have {describe_settings(group.shared)}." if group.shared else ""
     caption += "" if group.sft else f" There is no SFT run of {group.student} to compare with."
+    several = any(len(group.main_rows(teacher)) > 1 for teacher in teachers)
+    caption += " Best method of each teacher in bold." if several else ""
     table = Table(
-        f"Table {number}: {group.student}" + (" from a 32B teacher" if number == 6 else " by method and benchmark"),
-        f"Percent; seconds per step relative to SFT. {caption} Best of each block in bold.",
+        group.student + (" from a 32B teacher" if number == 6 else " by method and benchmark"),
+        f"Percent; seconds per step relative to SFT. {caption}",
         ["method", "latency", *map(metric_heading, metrics), "Avg.", "\u0394"],
     )
     reference = average(group.sft, common) if group.sft else None
@@ -170,7 +172,7 @@ def latency_cell(row: Row, sft: Row | None, table: Table) -> str:
 def rewriting_table(groups: Sequence[Group]) -> Table | None:
     """Table 5: KID without rewriting, with masking only, and in full; a column per student and teacher."""
     body = [["SFT"], ["vanilla KID"], ["masking only"], ["rewriting"]]
-    table = Table("Table 5: rewriting", "", ["method"], [*body])
+    table = Table("KID with and without rewriting", "", ["method"], [*body])
     splits = []
     for group in groups:
         for teacher, rows in group.methods.items():

@@ -115,9 +115,13 @@ def describe_environment() -> dict:
     }
 
 
-def create_run_directory(config: RunConfig) -> None:
-    """Write environment.json and config.yaml; called on rank 0, once all user input has been checked."""
+def create_run_directory(config: RunConfig, skipped: dict[str, list[int]]) -> None:
+    """Write environment.json, skipped.json and config.yaml; called on rank 0, once all user input has been checked.
+
+    skipped: reason -> indices of the training questions that are not trained on.
+    """
     folder = Path(config.output)
+    write_atomically(folder / "skipped.json", json.dumps(skipped, indent=1) + "\n")
     write_atomically(folder / "environment.json", json.dumps(describe_environment(), indent=2) + "\n")
     write_atomically(folder / "config.yaml", yaml.safe_dump(config_to_store(config), sort_keys=False))
 

@@ -13,16 +13,20 @@ from typing import NoReturn
 import psutil
 import torch
 
-from kid.errors import STOPPED_STATUS, StoppedError
+from kid.errors import INTERRUPTED_STATUS, STOPPED_STATUS, StoppedError
 from kid.progress import log
 
 # Ranks exchange a reason as its position here, counted from 1.
-REASONS = ("SIGTERM", "SIGUSR1", "the launcher's end")
-SIGNALS: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1"}
+REASONS = ("SIGTERM", "SIGUSR1", "the launcher's end", "Ctrl-C")
+SIGNALS: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1", signal.SIGINT: "Ctrl-C"}
 LAUNCHER_GONE = REASONS[2]
 LAUNCHER = "deepspeed.launcher.launch"  # python -m
 # Without its launcher, nothing else would end a rank that waits in a collective for a dead rank.
 SECONDS_WITHOUT_LAUNCHER = 60
+# After Ctrl-C DeepSpeed's launcher kills a rank that has not ended within 30 seconds; 5 of them are to spare.
+SECONDS_TO_STOP = 25
+# One Ctrl-C may reach a rank twice, from the terminal and through the launcher; a second one is later than that.
+SECOND_INTERRUPT_SECONDS = 2
 
 
 def launchers() -> list[psutil.Process] | None:
@@ -71,6 +75,9 @@ class StopWatcher(threading.Thread):
         self.reason: str | None = None
         self.polled = False  # set by the first `stop_reason`; before it there is nothing to save
         self.finished = False  # set when the run's work is done; after it there is nothing to stop
+        self.seconds_to_stop = 0.0  # of a step and a checkpoint, as measured
+        self.kept = "nothing"  # what is kept if the run ends now
+        self.interrupted: float | None = None  # when Ctrl-C came first
         self.launchers = launchers()
         self.local_ranks = int(os.environ.get("LOCAL_SIZE", "1"))
         self.wakeup, write_end = os.pipe()
@@ -86,7 +93,7 @@ class StopWatcher(threading.Thread):
         while True:
             ready, _, _ = select.select([self.wakeup], [], [], 0.5)
             for number in os.read(self.wakeup, 64) if ready else b"":
-                self.reason = self.reason or SIGNALS.get(number)
+                self.notice(number)
             gone = self.launchers is None or not all(map(is_alive, self.launchers))
             if gone and deadline is None:
                 deadline = time.monotonic() + SECONDS_WITHOUT_LAUNCHER
@@ -99,6 +106,30 @@ class StopWatcher(threading.Thread):
                     log.info(f"stopped by {self.reason} before the first step")
                 finally:  # even if stdout is closed
                     os._exit(STOPPED_STATUS)
+
+    def notice(self, number: int) -> None:
+        """Keep the first signal as the reason to stop; a second Ctrl-C ends the process at once."""
+        self.reason = self.reason or SIGNALS.get(number)
+        if number != signal.SIGINT or self.finished:
+            return
+        now = time.monotonic()
+        if self.interrupted is None:
+            self.interrupted = now
+            if self.polled:
+                log.info(f"\n{self.describe_interrupt()}")
+        elif now - self.interrupted > SECOND_INTERRUPT_SECONDS:
+            log.info(f"\nCtrl-C again: ended at once; {self.kept} is kept")
+            os._exit(INTERRUPTED_STATUS)
+
+    def describe_interrupt(self) -> str:
+        """What happens after the first Ctrl-C."""
+        if self.seconds_to_stop <= SECONDS_TO_STOP:
+            return "Ctrl-C: stopping after this step, with a checkpoint; Ctrl-C again ends the run at once"
+        return (
+            f"Ctrl-C: a step and a checkpoint take about {self.seconds_to_stop:.0f} s, and DeepSpeed's launcher may "
+            f"kill the ranks after 30 s; {self.kept} is kept in any case. To stop with a checkpoint, send SIGUSR1 to "
+            "the ranks instead"
+        )
 
     def lost_local_rank(self) -> bool:
         """Whether one of the ranks that this node's launcher has started no longer runs."""

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from kid.config.run_config import RunConfig
 from kid.data.batching import ArrowSamples, Sample
+from kid.data.dataset import asked_questions
 from kid.data.prefixes import by_schema
 from kid.data.prepare import prepare
 from kid.data.questions import Question, find_databases
@@ -39,12 +40,14 @@ class ExQuestions:
 
     samples: of each question its prompt; None where it has none, which counts as wrong.
     databases: the SQLite file of each db_id.
+    asked: see `kid.data.batching.Dataset`.
     """
 
     questions: list[Question]
     samples: list[Sample | None]
     databases: dict[str, list[Path]]
     remarks: list[str]
+    asked: frozenset[tuple[str, str]]
 
 
 def read_ex_questions(config: RunConfig, tokenizer: PreTrainedTokenizerFast) -> ExQuestions | None:
@@ -78,6 +81,7 @@ def read_ex_questions(config: RunConfig, tokenizer: PreTrainedTokenizerFast) -> 
         {db_id: [path] for db_id, path in found.items()},
         [f"EX is measured on {count} of {len(prepared.questions)} questions"]
         + ([f"{without} of them have no database, and are not asked"] if without else []),
+        asked_questions(chosen),
     )
 
 

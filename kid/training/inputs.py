@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from transformers import PreTrainedTokenizerFast
 
 from kid.config.deepspeed_config import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
 from kid.config.run_config import RunConfig
-from kid.data.batching import Dataset, load_dataset
+from kid.data.batching import Dataset
+from kid.data.dataset import load_dataset
 from kid.data.order import steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
 from kid.data.teacher_states import TeacherStates, check_header, layout_of, read_header, states_header
@@ -39,6 +41,7 @@ class Inputs:
 
     teacher: the one to load; None for a method without one, and where its states are stored.
     teacher_hash: its fingerprint; empty for a method without one.
+    warning: on what is probably a mistake; empty if nothing is.
     """
 
     student: Path
@@ -54,6 +57,7 @@ class Inputs:
     ex: ExQuestions | None
     total_steps: int
     identity: dict[str, str]
+    warning: str = ""
 
 
 def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
@@ -72,8 +76,10 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     if teacher:
         theirs = load_tokenizer(teacher.tokenizer, "--teacher")
         check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
-    for folder in filter(None, (student, *((teacher.base, teacher.adapter) if teacher else ()))):
-        stored_tensors(folder)  # only opened, so that missing or damaged weights are found before anything is written
+    # The files are only opened, so that missing or damaged weights are found before anything is written.
+    student_size, teacher_size = parameter_count(student), parameter_count(teacher.base) if teacher else None
+    if teacher and teacher.adapter:
+        stored_tensors(teacher.adapter)
     teacher_hash = fingerprint(teacher) if teacher else ""
     outputs = read_teacher_outputs(config, teacher_hash) if config.teacher_outputs else None
     train = load_dataset(config, "train", tokenizer)
@@ -88,8 +94,23 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     identity = run_identity(config, Pretrained(student, None, student), teacher_hash, stage)
     return Inputs(
         student, teacher, teacher_hash, student_deepspeed, teacher_deepspeed, tokenizer, tokens,
-        train, taught, validation, ex, total, identity,
+        train, taught, validation, ex, total, identity, size_warning(student_size, teacher_size),
     )  # fmt: skip
+
+
+def parameter_count(folder: Path) -> int:
+    """Number of weights in a model's files. Raises InputError where they are missing or damaged."""
+    return sum(math.prod(tensor.shape) for tensor in stored_tensors(folder).values())
+
+
+def size_warning(student: int, teacher: int | None) -> str:
+    """A warning where the teacher has fewer parameters than its student; empty otherwise."""
+    if teacher is None or teacher >= student:
+        return ""
+    return (
+        f"the teacher has fewer parameters than the student ({teacher:,} and {student:,}); are --teacher and --student "
+        "swapped?"
+    )
 
 
 @dataclass

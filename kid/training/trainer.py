@@ -11,13 +11,14 @@ from pathlib import Path
 
 import torch
 from deepspeed import DeepSpeedEngine
+from deepspeed.accelerator import get_accelerator
 from deepspeed.utils.timer import SynchronizedWallClockTimer
 from tqdm import tqdm
 
 from kid.config.methods import METHODS, ON_POLICY, TEACHER_OUTPUTS
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, collate, sample_weights
-from kid.data.order import global_batch, micro_batches, shared_token_fraction, steps_per_epoch
+from kid.data.order import global_batch, micro_batches, steps_per_epoch
 from kid.data.teacher_states import HEAD
 from kid.errors import InputError, RunError, StoppedError
 from kid.files import sync
@@ -48,9 +49,19 @@ from kid.run.lock import run_lock
 from kid.run.metrics import Metrics, evaluations, read_rows, remove_tensorboard_events
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
 from kid.run.trust import check_trusted
-from kid.training.evaluation import describe_evaluation, evaluate_ex
+from kid.training.evaluation import evaluate_ex
 from kid.training.inputs import Inputs, name_teacher, read_inputs
 from kid.training.readout import losses
+from kid.training.reporting import (
+    GB,
+    STEPS_BEFORE_ADVICE,
+    describe_sharing,
+    log_inputs,
+    memory_advice,
+    not_finite_message,
+    peak_memory,
+    show_step,
+)
 from kid.training.sources import step_source
 from kid.training.step import PARTS, train_step
 from kid.training.teacher_prefixes import open_store
@@ -89,16 +100,11 @@ def metrics_row(sums: dict[str, float], source: str, step: int, epoch: float, lr
     return row
 
 
-def not_finite_message(row: dict, file: Path | None, checkpoint: Path | None) -> str:
-    """The error of a step whose loss or gradient is NaN or infinite."""
-    return (
-        f"step {row['step']}: the loss is {row['loss']}, its gradient's norm {row['grad_norm']}; look at the batch's "
-        f"questions in {file}, or lower --lr in a new run ({checkpoint or 'no checkpoint'} holds the state before)"
-    )
-
-
-def train(config: RunConfig) -> None:
+def train(config: RunConfig) -> float:
     """Train a student: the whole run, from checked inputs to the exported student.
+
+    Returns:
+        The peak bytes of tensors on this rank's GPU; 0 without a GPU, or if the run was finished before.
 
     Raises:
         InputError: anything the user gave is wrong; nothing has been written then.
@@ -116,9 +122,10 @@ def train(config: RunConfig) -> None:
         done = steps_done(newest) if newest else 0
         if done and (run / kind).exists() and (done == inputs.total_steps or ends_early(config, read_rows(run, done))):
             log.info(f"{run} is finished: {done} steps done, {run / kind} holds the trained student")
-            return
+            return 0.0
         with joined_ranks():
             train_student(config, inputs)
+    return peak_memory()[0]
 
 
 def choose_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
@@ -155,14 +162,14 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
     done = steps_done(found.checkpoint) if found.checkpoint else 0
     if is_main:
         remove_tensorboard_events(run)
-    log_inputs(config, inputs, found)
+    log_inputs(config, inputs, found, get_accelerator().device_name())
     teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if inputs.teacher else None
     how = {"checkpoint": {"load_universal": True}} if found.universal else {}
     student = student_engine(config, inputs.student, inputs.student_deepspeed | how, inputs.total_steps)
-    share = can_share_prompts(config, student, teacher)
-    if share and is_main:
-        saved = shared_token_fraction(inputs.train, config)
-        log.info(f"train: {saved:.0%} of the prompts' tokens need not run: their micro-batch shares them")
+    can_share = can_share_prompts(config, student, teacher)
+    share = can_share and config.batching == "schema"
+    if can_share and is_main:
+        log.info(describe_sharing(config, inputs.train))
     store = open_store(config, teacher, inputs.teacher_hash, inputs.train) if teacher else None
     if config.teacher_states:
         teacher = load_stored_teacher(Path(config.teacher_states) / HEAD, student.device)
@@ -172,7 +179,9 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
         if is_main:
             remove_partial(run)  # the universal copy
     if is_main:
-        create_run_directory(config)  # after the models are loaded: a run that cannot start leaves no directory
+        create_run_directory(
+            config, inputs.train.skipped
+        )  # after the models are loaded: a run that cannot start leaves no directory
     metrics = Metrics(config, student.monitor, done) if is_main else None
     check_shared_directory(run)
     recorded = [evaluations(metrics.rows) if metrics else []]
@@ -220,10 +229,11 @@ def run_steps(
         StoppedError: after a checkpoint.
     """
     run, kind = Path(config.output), config.export_kind
-    per_epoch = steps_per_epoch(len(inputs.train.samples), config.batch_size)
+    per_epoch, checkpoint_seconds = steps_per_epoch(len(inputs.train.samples), config.batch_size), 0.0
     timers = SynchronizedWallClockTimer()
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    is_main = rank == 0
+    is_main, watcher = rank == 0, stop_watcher()
+    watcher.kept = str(newest_checkpoint(run) or "nothing")
     if ends_early(config, measured):  # it was killed before its student was exported
         return done
     for step in range(done, inputs.total_steps):
@@ -236,6 +246,9 @@ def run_steps(
         grad_norm = float(student.get_global_grad_norm() or 0)
         row = metrics_row(sums, source, step + 1, (step + 1) / per_epoch, lr, grad_norm)
         row["seconds"] = time.perf_counter() - started
+        row["tokens_per_second"] = round(row["tokens"] / row["seconds"], 1)
+        if peak := peak_memory()[0]:
+            row["peak_memory_gb"] = round(peak / GB, 2)
         row |= {f"seconds_{part}": timers(part).elapsed(reset=True) / 1000 for part in PARTS}
         last = step + 1 == inputs.total_steps
         if not (math.isfinite(row["loss"]) and math.isfinite(grad_norm)):
@@ -247,11 +260,10 @@ def run_steps(
         is_best, over = bool(best and best.step == step + 1), not last and ends_early(config, measured)
         if is_main:
             metrics.write(row)
-            bar.update()
-            if "ex" in row:
-                bar.write(describe_evaluation(config, row))
-            exs = [f"{line['ex']:.1f}" for line in measured if "ex" in line]
-            bar.set_postfix({"loss": f"{row['loss']:.4f}"} | ({"ex": exs[-1]} if exs else {}), refresh=False)
+            show_step(config, bar, row, measured)
+            if step == done + STEPS_BEFORE_ADVICE and (advice := memory_advice(config, world_size, *peak_memory())):
+                bar.write(f"advice: {advice}")
+        watcher.seconds_to_stop = row["seconds"] + checkpoint_seconds
         last = last or over
         saves = last or (config.save_steps and (step + 1) % config.save_steps == 0)
         reason = None if last else stop_reason(student.device)
@@ -264,7 +276,9 @@ def run_steps(
         if saves or reason:
             if is_main:
                 sync(metrics.path)  # a checkpoint is never ahead of its lines
+            saving = time.perf_counter()
             save_checkpoint(student, run, step + 1, inputs.identity)
+            checkpoint_seconds, watcher.kept = time.perf_counter() - saving, str(newest_checkpoint(run))
         if reason:
             bar.close()
             stop_run(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume")
@@ -289,7 +303,7 @@ def evaluate(config: RunConfig, inputs: Inputs, student: DeepSpeedEngine, step: 
 
 
 def can_share_prompts(config: RunConfig, student: Model, teacher: Model | None) -> bool:
-    """Whether each micro-batch encodes a shared schema once: it is asked for, and both models support it.
+    """Whether a micro-batch can encode a schema that its prompts share once: not switched off, and both models can.
 
     Raises:
         InputError: the method needs a student that decodes, and this one cannot.
@@ -305,30 +319,4 @@ def can_share_prompts(config: RunConfig, student: Model, teacher: Model | None) 
     for name, reason in whole.items():
         if reason and config.prefix:
             log.info(f"{name}: whole sequences run in every pass, as with --prefix off: {reason}")
-    return config.prefix and config.batching == "schema" and not any(whole.values())
-
-
-def describe_end(max_steps: int, epochs: int, in_epochs: int) -> str:
-    """Which of --max-steps and --epochs ends a run; `in_epochs` is the number of steps in all epochs."""
-    if max_steps > in_epochs:
-        return f"--epochs {epochs} ends the run after {in_epochs} steps, before --max-steps {max_steps}"
-    return f"--max-steps {max_steps} ends the run; --epochs {epochs} would be {in_epochs} steps"
-
-
-def log_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint) -> None:
-    """Say how much will be trained on, and everything that was cut or skipped."""
-    log.info(f"{config.benchmark}: {len(inputs.train.samples)} training samples, {inputs.total_steps} steps")
-    in_epochs = config.epochs * steps_per_epoch(len(inputs.train.samples), config.batch_size)
-    if config.max_steps:
-        log.info(describe_end(config.max_steps, config.epochs, in_epochs))
-    for split, data in (("train", inputs.train), ("dev", inputs.validation)):
-        for remark in data.remarks if data else ():
-            log.info(f"{split}: {remark}")
-    if config.teacher_states:
-        log.info(f"teacher: its states at the outputs are read from {config.teacher_states}")
-    for remark in inputs.ex.remarks if inputs.ex else ():
-        log.info(f"{config.eval_split}: {remark}")
-    for remark in found.remarks:
-        log.info(remark)
-    if found.checkpoint:
-        log.info(f"going on from {found.checkpoint}")
+    return config.prefix and not any(whole.values())

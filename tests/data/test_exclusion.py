@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from helpers.small_benchmark import options
 
-from kid.data.batching import load_dataset
+from kid.data.dataset import load_dataset
 from kid.data.exclusion import exclusion_record, exclusion_remark, identity, read_exclusion
 from kid.data.questions import Question, load_questions
 from kid.errors import InputError

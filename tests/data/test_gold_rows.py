@@ -8,7 +8,7 @@ import shutil
 import pytest
 from helpers.small_benchmark import options, write_small_benchmark
 
-from kid.data.batching import load_dataset
+from kid.data.dataset import load_dataset
 from kid.data.faults import Damage
 from kid.data.gold_rows import GoldRows, read_gold_rows
 from kid.data.prepare import prepare

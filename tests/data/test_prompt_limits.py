@@ -9,7 +9,7 @@ import pytest
 from helpers.small_benchmark import edit, options, text_of
 
 from kid.config.run_config import RunConfig
-from kid.data.batching import load_dataset
+from kid.data.dataset import load_dataset
 from kid.data.prepare import prepare
 from kid.data.reading import load_split
 from kid.errors import InputError
@@ -140,7 +140,12 @@ def test_what_is_over_the_limits_is_counted_and_strict_makes_it_an_error(folder,
     assert len(data.samples) == len(data.db_ids) == kept < 6
     assert all(len(sample.completion_ids) <= limit for sample in data.samples)
     assert "6 prompts over 40 tokens had their schema filtered" in data.remarks
-    assert f"{6 - kept} outputs over {limit} tokens left out" in data.remarks
+    over = [index for index, length in enumerate(outputs) if length > limit]
+    assert data.skipped == {f"output over {limit} tokens": over}
+    first = ", ".join(f"question {index} has {outputs[index]}" for index in over[:3])
+    assert f"{6 - kept} outputs over {limit} tokens are skipped ({first}); --max-completion-length raises it" in (
+        data.remarks
+    )
     with pytest.raises(InputError, match=r"spider train: 6 prompts over 40 .*; raise the limits or leave out --strict"):
         load_dataset(replace(config, strict_length=True), "train", tokenizer)
     assert load_dataset(loose, "train", tokenizer).remarks == []

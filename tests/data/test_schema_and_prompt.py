@@ -173,6 +173,17 @@ def test_birds_descriptions_are_comments_where_there_is_no_other(files):
     assert "`stars (0-5)` ( real | comment : naïve stars | values" in text
 
 
+def test_descriptions_in_tables_json_are_comments_before_all_others(files):
+    given = [[-1, "*"], [0, ""], [0, "The film's title"], [0, None], [1, "mid"], [1, "x " * 99]]
+    for descriptions in (given, [entry[1] for entry in given]):
+        schemas, lines = tables_json(files[0], {**ITEM, "column_descriptions": descriptions})
+        comments = [column.comment for table in schemas["films"].tables for column in table.columns]
+        assert comments == ["", "the film's title", "", "movie id", ("x " * 50).strip()] and not lines
+    for wrong in (given[1:], [*given[1:], [1, 5]]):
+        _, (line,) = tables_json(files[0], {**ITEM, "column_descriptions": wrong})
+        assert "column_descriptions that are not one text, or [table, text], for each column" in line
+
+
 def test_matched_contents_in_the_schemas_order(files):
     schema = read_tables(files[0], Damage())["films"]
     matches = {("movie-rating", "STARS (0-5)"): ["5"], ("Movie", "title"): ["Up", "It"], ("gone", "x"): ["y"]}

@@ -60,7 +60,7 @@ def test_the_figures_of_a_split(minibench, tiny_models, tmp_path):
     long = sum(length > 30 for length in figures["lengths"]["outputs"])
     assert done.returncode == 0 and long > 0
     assert "spider dev: 1000 questions, 1000 prompts" in done.stdout and "█" in done.stdout
-    assert f"{long} outputs over 30 tokens left out" in done.stdout
+    assert f"{long} outputs over 30 tokens are skipped" in done.stdout
     assert figures["questions"] == len(figures["lengths"]["prompts"]) == 1000 and figures["left_out"] == {}
 
 

@@ -10,7 +10,8 @@ from kid.config.run_config import RunConfig, dump_config
 
 H800 = "NVIDIA H800"
 CLASSES = ("columns", "conditions", "joins", "tables")
-LEVELS = {"spider": ("easy", "medium", "hard", "extra"), "bird": ("simple", "moderate", "challenging")}
+SPIDER_LEVELS = ("easy", "medium", "hard", "extra")
+LEVELS = {"spider": SPIDER_LEVELS, "bird": ("simple", "moderate", "challenging"), "jsonl": SPIDER_LEVELS}
 
 
 def write_run(
@@ -32,7 +33,9 @@ def write_run(
     hardware = {"machine": "x86_64", "cpu_count": 2, "gpus": [H800] * gpus}
     (folder / "environment.json").write_text(json.dumps({"hardware": hardware, "world_size": ranks}))
     if seconds:
-        rows = [{"step": n + 1, "epoch": (n + 1) / steps, "seconds": seconds} for n in range(steps)]
+        rows = [
+            {"step": step, "epoch": step / steps, "loss": 2 / step, "seconds": seconds} for step in range(1, steps + 1)
+        ]
         rows[0]["seconds"] *= 9  # the first step of a run is slow
         (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     if exposure:

@@ -1,22 +1,22 @@
 """The paper's figures: what they show, in the words of their alt texts, and that they fit into a page."""
 
-import json
 import re
 
 import pytest
 from helpers.synthetic_runs import write_run, write_score
 
-from kid.report.curves import scored_curve
-from kid.report.figures import FIGURES, inline_svg
+from kid.report import figures
+from kid.report.figures import inline_svg, undrawn_latency
 from kid.report.groups import group_runs
 from kid.report.runs import load_runs
+from kid.report.sections import FIGURES
 
 R, W = True, False
 
 
 @pytest.fixture
 def runs(tmp_path):
-    """SFT and RKD with a saved step each, and KID in three settings of masking."""
+    """SFT and RKD with a saved step each, KID in three settings of masking, and RKD of another teacher."""
     folders = []
 
     def add(method, right, seconds=1.0, **settings):
@@ -32,6 +32,7 @@ def runs(tmp_path):
     add("kid", [R, R, W, W], mask_strategy="hard")
     add("kid", [R, R, R, R], mask_ratio=0.5)
     add("kid", [W, W, W, W], mask_ratio=0.1)
+    add("rkd", [R, W, W, W], seconds=3.0, teacher="runs/big-7b/adapter")
     return folders
 
 
@@ -44,11 +45,19 @@ def drawn(number, folders):
 @pytest.mark.parametrize(
     ("number", "alt"),
     [
-        (1, "Tiny-0.5B from big-4b: SFT 25.0 at 1.0, RKD 50.0 at 2.0, KID 75.0 at 2.5"),
-        (2, "Tiny-0.5B: RKD 2.0 at big-4b, KID 2.5 at big-4b"),
+        (
+            1,
+            "Tiny-0.5B from big-4b: SFT 25.0 at 1.0, RKD 50.0 at 2.0, KID 75.0 at 2.5; "
+            "Tiny-0.5B from big-7b: SFT 25.0 at 1.0, RKD 25.0 at 3.0",
+        ),
+        (2, "Tiny-0.5B: RKD 2.0 at big-4b, KID 2.5 at big-4b, RKD 3.0 at big-7b"),
         (4, "Tiny-0.5B from big-4b: random 75.0, hard 50.0, SFT 25.0"),
         (5, "Tiny-0.5B from big-4b: 0.1 0.0, 0.2 75.0, 0.5 100.0, SFT 25.0"),
-        (6, "Tiny-0.5B from big-4b: SFT 25.0 after 4 steps, RKD 50.0 after 4 steps"),
+        (
+            6,
+            "Tiny-0.5B from big-4b: SFT 25.0 after 4 steps, RKD 50.0 after 4 steps; "
+            "Tiny-0.5B from big-7b: SFT 25.0 after 4 steps",
+        ),
     ],
 )
 def test_figure(runs, number, alt):
@@ -61,63 +70,87 @@ def test_figure(runs, number, alt):
     assert {1: "KID", 2: "big-4b", 4: "hard", 5: "mask ratio", 6: "optimizer step"}[number] in texts
 
 
-@pytest.mark.parametrize("number", FIGURES)
+@pytest.mark.parametrize("number", [1, 2, 4, 5])
 def test_no_runs_to_show_is_no_figure(runs, number):
     assert drawn(number, runs[:1]) is None
     assert drawn(number, [runs[3]]) is None
 
 
-def test_curve_is_a_mean_over_seeds_and_ends_with_the_finished_student(tmp_path):
-    folders = []
-    for seed, right in enumerate(([R, R], [W, W])):
-        folders.append(write_run(tmp_path / str(seed), "kid", teacher="t", seed=seed))
-        write_score(folders[-1], right)
-        write_score(folders[-1], [R, W], "step-2/dev")
-    assert drawn(6, folders).alt == "Tiny-0.5B from t: KID 50.0 after 4 steps"
-    # A run still going has no finished student: its curve is a single point, which is no line.
-    lines = (folders[0] / "metrics.jsonl").read_text().splitlines(keepends=True)
-    (folders[0] / "metrics.jsonl").write_text("".join(lines[:3]))
-    assert drawn(6, folders[:1]) is None
-
-
-def test_curve_has_the_steps_that_all_seeds_have(tmp_path):
-    folders = []
-    for seed, right in enumerate(([W] * 4 + [R], [R] * 4 + [W])):  # 20 and 80 % throughout
-        folders.append(write_run(tmp_path / str(seed), "kid", teacher="t", seed=seed, steps=40))
-        write_score(folders[-1], right)
-        write_score(folders[-1], right, "step-20/dev")
-    for step in (10, 30):
-        write_score(folders[0], [W] * 4 + [R], f"step-{step}/dev")
-    runs, remarks = load_runs(folders)
-    [group] = group_runs(runs, remarks)
-    assert scored_curve(group.methods["t"][0], ("spider", "dev", None)) == [(20, 50.0), (40, 50.0)]
-
-
-def test_ex_measured_while_training_is_drawn_where_most_rows_have_it(tmp_path):
-    """Of a row with scored adapters only, and of one that asked other questions, the caption says that they are not."""
-    folders = []
-    for method, exs, n in (("sft", (10, 20), 50), ("rkd", (30, 40), 50), ("kid", (50, 60), 50), ("fkd", (1, 2), 25)):
-        folders.append(write_run(tmp_path / method, method, **({} if method == "sft" else {"teacher": "t"})))
-        rows = [json.loads(line) for line in (folders[-1] / "metrics.jsonl").read_text().splitlines()]
-        for row, ex in zip(rows[1::2], exs, strict=True):
-            row |= {"ex": float(ex), "ex_questions": n}
-        (folders[-1] / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    folders.append(write_run(tmp_path / "imitkd", "imitkd", teacher="t"))
-    write_score(folders[-1], [R, W])
-    write_score(folders[-1], [R, R], "step-2/dev")
-    figure = drawn(6, folders)
-    assert figure.alt.endswith("SFT 20.0 after 4 steps, RKD 40.0 after 4 steps, KID 60.0 after 4 steps")
-    assert "EX % on 50 questions of dev, while training" in figure.svg
-    assert figure.caption.endswith("Not drawn, since measured on other questions: FKD from t, ImitKD from t.")
-
-
 def test_latencies_that_are_not_drawn_are_said_with_their_reason(tmp_path):
-    folders = [write_run(tmp_path / "sft"), write_run(tmp_path / "kid", "kid", teacher="t", seconds=2.0)]
+    folders = [write_run(tmp_path / "sft")]
+    folders += [write_run(tmp_path / f"kid-{name}", "kid", teacher=name, seconds=2.0) for name in ("t", "u")]
     assert drawn(2, folders).caption.endswith("by teacher.")
     folders += [write_run(tmp_path / name, name, teacher="t", ranks=4) for name in ("fkd", "rkd")]
     assert drawn(2, folders).caption.endswith(
         "by teacher. Not compared: FKD from t, RKD from t (Spider: ranks 4, SFT's 8)."
     )
+
+
+def test_latencies_of_one_teacher_are_a_sentence(tmp_path):
+    folders = [write_run(tmp_path / "sft"), write_run(tmp_path / "kid", "kid", teacher="t", seconds=2.0)]
+
+    def said():
+        return undrawn_latency(group_runs(*load_runs(folders)))
+
+    assert said() == [
+        "Latency by teacher is not drawn: no student has several teachers. The table of runs has seconds per step."
+    ]
+    folders.append(write_run(tmp_path / "other", student="org/Other-1B"))
+    folders.append(write_run(tmp_path / "other-kid", "kid", "org/Other-1B", teacher="u", seconds=2.0))
+    # Two teachers, but of a student each.
+    assert drawn(2, folders) is None and len(said()) == 1
+    folders.append(write_run(tmp_path / "rkd", "rkd", teacher="u", seconds=2.0))
+    assert drawn(2, folders).alt == "Tiny-0.5B: RKD 2.0 at u, KID 2.0 at t" and said() == []
+    del folders[1:]
+    assert said() == []  # SFT alone has no latency to speak of
+
+
+@pytest.mark.parametrize(("number", "values"), [
+    (1, {25.0, 50.0}),
+    (2, {2.0, 3.0}),
+    (4, {50.0, 75.0}),
+    (5, {50.0, 75.0}),
+    (6, {25.0, 50.0}),
+    (0, {0.5, 2 / 3, 1.0, 2.0}),
+])  # fmt: skip
+def test_what_was_not_measured_is_not_drawn_as_0(tmp_path, monkeypatch, number, values):
+    """Runs without metrics (fkd), without scores (imitkd, a setting of masking), and without both (f-distill, kid)."""
+    big = {"teacher": "runs/big-4b"}
+    folders = [
+        sft := write_run(tmp_path / "sft"),
+        rkd := write_run(tmp_path / "rkd", "rkd", seconds=2.0, **big),
+        fkd := write_run(tmp_path / "fkd", "fkd", seconds=None, **big),
+        write_run(tmp_path / "imitkd", "imitkd", seconds=3.0, **big),
+        write_run(tmp_path / "f-distill", "f-distill", seconds=None, **big),
+        write_run(tmp_path / "other", "rkd", seconds=2.0, teacher="runs/big-7b"),
+        write_run(tmp_path / "unmeasured", "kid", seconds=None, teacher="runs/big-7b"),
+    ]
+    for folder in (sft, rkd):
+        write_score(folder, [R, R, W, W])
+        write_score(folder, [R, W, W, W], "step-2/dev")
+    write_score(fkd, [R, R, R, W])
+    if number in (4, 5):
+        key, settings = {4: ("mask_strategy", ("hard", "easy", "uniform")), 5: ("mask_ratio", (0.1, 0.3, 0.5))}[number]
+        for setting, right in zip(settings, ([R, R, W, W], [R, R, R, W], None), strict=True):
+            folders.append(write_run(tmp_path / str(setting), "kid", **big, **{key: setting}))
+            if right:
+                write_score(folders[-1], right)
+    if number == 1:
+        write_score(sft, [R, W, W, W])
+    seen, close = set(), figures.plt.close
+    monkeypatch.setattr(figures.plt, "close", lambda figure: seen.update(heights(figure)) or close(figure))
+    assert drawn(number, folders)
+    assert seen == values
+
+
+def heights(figure):
+    """The y of every bar, dot and line of data in a figure; reference lines and whiskers aside."""
+    for axes in figure.axes:
+        yield from (bar.get_height() for bar in axes.patches)
+        yield from (y for dots in axes.collections if hasattr(dots, "get_sizes") for _, y in dots.get_offsets())
+        for line in axes.lines:
+            if line.get_linestyle() == "-":
+                yield from line.get_ydata()
 
 
 def test_many_latencies_do_not_touch(tmp_path):

@@ -64,6 +64,19 @@ def test_page_is_whole_and_asks_for_nothing():
     assert checker.text.count("<script>alert(1)</script>") == 2  # shown, not run
 
 
+def test_long_lines_of_sql_and_of_commands_wrap_in_every_window():
+    """A line is a block of its own, indented where it goes on; only tables and figures scroll."""
+    long = f"SELECT {', '.join(f'column_{number}' for number in range(50))} FROM " + "x" * 300
+    page = to_html("Report", [Section("First", [Example("question", f"gold {long}\nKID  {long}"), Commands([long])])])
+    assert f"<pre><span>gold {long}</span><span>KID  {long}</span></pre>" in page
+    assert f"<pre><span>{long}</span></pre>" in page
+    everywhere = re.sub(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", page[: page.index("</style>")])
+    rules = " ".join(re.findall(r"(?<![\w.])pre \{([^}]*)\}", everywhere))
+    assert "white-space: pre-wrap" in rules and "overflow-wrap: anywhere" in rules and "overflow-x" not in rules
+    assert re.search(r"pre span \{ display: block;", everywhere)
+    assert re.search(r"body \{[^}]*overflow-wrap: break-word", everywhere)
+
+
 def test_table_in_html():
     page = to_html("Report", sections())
     assert '<th scope="col" class="words">method</th><th scope="col">EX</th>' in page
@@ -103,9 +116,8 @@ def test_no_text_leaves_its_place(text):
     markdown, page = to_markdown("Report", made(text)), to_html("Report", made(text))
     assert kinds(markdown) == kinds(to_markdown("Report", made("name")))
     tags = [re.findall(r"<[a-z/!][^ >]*", one) for one in (page, to_html("Report", made("name")))]
-    assert [tag for tag in tags[0] if tag not in ("<code", "</code")] == [
-        tag for tag in tags[1] if tag not in ("<code", "</code")
-    ]
+    own = ("<code", "</code", "<span", "</span")  # of text in backticks, and of the lines of SQL
+    assert [tag for tag in tags[0] if tag not in own] == [tag for tag in tags[1] if tag not in own]
     assert not {*"\x1b\x07\x9b\u202e\u2066\ufeff"} & {*markdown, *page}
 
 

@@ -37,6 +37,7 @@ def test_everything_in_the_paper(tmp_path):
     text, page = to_markdown("Report", sections), to_html("Report", sections)
     for name in (*(f"Table {number}" for number in range(2, 8)), *(f"Figure {number}" for number in (1, 2, 4, 5, 6))):
         assert f"### {name}: " in text and f">{name}: " in page
+    assert "### Training loss over steps" in text
     assert not re.search(r'https?:|(src|href)="(?!#)|url\((?!#)', page)
     assert all(str(folder) in text for folder in folders)
 
@@ -50,9 +51,9 @@ def test_few_runs_say_what_is_missing(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "dev.json cannot be read" in result.stdout
     text = (tmp_path / "report" / "report.md").read_text()
-    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["figure-2.png", "report.html", "report.md"]
-    assert "- Table 7: runs measured with eval/exposure\\_bias.py" in text and "- Figure 1: " in text
-    assert f"python eval/predict.py --model {kid}/adapter" in text
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["loss.png", "report.html", "report.md"]
+    assert f"```sh\n# {kid}: no predictions on Spider-dev\npython eval/evaluate.py {kid} --splits dev\n```" in text
+    assert "Table 7" not in text and "Figure 1" not in text
     assert "| KID | 2.0\u00d7 | - | - | - |" in text
 
 

@@ -94,6 +94,16 @@ def test_a_run_still_going(tmp_path):
     assert (run.steps, run.seconds, run.finished) == (0, None, False)
 
 
+def test_half_a_last_line_of_a_finished_run(tmp_path):
+    folder = write_run(tmp_path / "torn")
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text()[:-20])
+    (folder / "adapter").mkdir()  # exported at the end
+    run, remarks = read(folder)
+    assert run.finished and run.steps == 3 and run.losses == {1: 2.0, 2: 1.0, 3: 2 / 3}
+    assert remarks == [f"{path}: 1 damaged line left out"]
+
+
 def test_no_run_is_one_line(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         load_runs([tmp_path / "nowhere"])

@@ -26,8 +26,8 @@ def config(folder: Path, **changes):
 def test_a_run_may_be_resumed_under_the_same_config_only(tmp_path):
     folder = tmp_path / "run"
     check_run_directory(config(folder))
-    create_run_directory(config(folder))
-    assert {path.name for path in folder.iterdir()} == {"config.yaml", "environment.json"}
+    create_run_directory(config(folder), {})
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "environment.json", "skipped.json"}
     check_run_directory(config(folder, resume=True))
     check_run_directory(config(folder, resume=True, fused="off", logit_memory_mb=100))  # how, not what is trained
     check_run_directory(config(folder, resume=True, prefix="off", activation_checkpointing="yes"))
@@ -69,12 +69,12 @@ def test_a_key_that_came_after_a_run_has_its_default_in_it(tmp_path, monkeypatch
         check_run_directory(run)
         for _ in range(2):
             assert run_identity(run, None, "", 3)["config"] == json_hash(kept)
-            create_run_directory(run)
+            create_run_directory(run, {})
         assert late not in yaml.safe_load(file.read_text())
         with pytest.raises(InputError, match=f"{late} .* there, .* here"):
             check_run_directory(config(tmp_path / "run", resume=True, **{late: other}))
     file.write_text(yaml.safe_dump({key: value for key, value in everything.items() if key != "prefix"}))
-    create_run_directory(config(tmp_path / "run", resume=True, prefix="off"))  # may be other on resume, and is told
+    create_run_directory(config(tmp_path / "run", resume=True, prefix="off"), {})  # may be other on resume, and is told
     assert yaml.safe_load(file.read_text())["prefix"] is False
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from helpers.launcher import ROOT
 
-from kid.errors import STOPPED_STATUS
+from kid.errors import INTERRUPTED_STATUS, STOPPED_STATUS
 from kid.run.stopping import launchers
 
 # A rank that is between two steps for good: it says what it has heard, and ends when its input does.
@@ -112,3 +112,35 @@ def test_launchers_are_known_by_what_they_run(commands, found, monkeypatch):
     monkeypatch.setenv("LOCAL_SIZE", "1")
     monkeypatch.setattr(psutil, "Process", lambda: SimpleNamespace(parents=lambda: parents))
     assert launchers() == (None if found is None else [parents[at] for at in found])
+
+
+# A rank whose first step has begun; `kept` and `seconds_to_stop` are set as the training does.
+INTERRUPTED_RANK = """
+import sys
+from kid.run.stopping import stop_watcher
+watch = stop_watcher()
+watch.polled, watch.kept, watch.seconds_to_stop = True, "checkpoints/step-8", {seconds}
+print("watching", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_ctrl_c_asks_for_a_checkpoint_and_a_second_one_ends_the_rank(start):
+    rank = start(INTERRUPTED_RANK.format(seconds=3))
+    rank.send_signal(signal.SIGINT)
+    assert said(rank, seconds=30) == "\n"  # the progress bar's line ends here
+    assert rank.stdout.readline().startswith("Ctrl-C: stopping after this step, with a checkpoint")
+    rank.send_signal(signal.SIGTERM)  # the launcher's, which belongs to the same Ctrl-C
+    rank.send_signal(signal.SIGINT)  # as this one may
+    assert said(rank, seconds=2.5) == "" and rank.poll() is None
+    rank.send_signal(signal.SIGINT)
+    assert rank.wait(timeout=30) == INTERRUPTED_STATUS
+    assert rank.stdout.read() == "\nCtrl-C again: ended at once; checkpoints/step-8 is kept\n"
+
+
+def test_where_a_checkpoint_takes_too_long_ctrl_c_says_what_is_kept(start):
+    rank = start(INTERRUPTED_RANK.format(seconds=41.7))
+    rank.send_signal(signal.SIGINT)
+    assert said(rank, seconds=30) == "\n"
+    line = rank.stdout.readline()
+    assert "take about 42 s" in line and "checkpoints/step-8 is kept in any case" in line

@@ -1,0 +1,100 @@
+"""Load a split as samples, and say which questions are skipped or cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kid.config.run_config import RunConfig
+from kid.data.batching import ArrowSamples, Dataset
+from kid.data.exclusion import exclusion_remark, read_exclusion
+from kid.data.prepare import Prepared, prepare
+from kid.data.questions import Question, check_gold_sql
+from kid.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+NAMED_OUTPUTS = 3  # of those over the limit, in the remark on them
+
+
+def long_prompt_remarks(prepared: Prepared, limit: int) -> list[str]:
+    """Remarks on prompts that are over the limit, or were before they were shortened."""
+    rows = prepared.rows
+    counts = {
+        f"prompts over {limit} tokens had their schema filtered": sum(rows["filtered"]),
+        f"prompts over {limit} tokens lost the start of their schema": sum(cut > 0 for cut in rows["cut"]),
+        f"prompts stay over {limit} tokens: their question alone is": sum(
+            length > limit for length in prepared.lengths("prompt_ids")
+        ),
+    }
+    return [f"{count} {what}" for what, count in counts.items() if count]
+
+
+def filter_long_outputs(prepared: Prepared, limit: int) -> tuple[dict[str, list[int]], list[str], list[int]]:
+    """Of the outputs over the limit the questions, under a reason, and a remark; and the rows of those within it."""
+    lengths, indices = prepared.lengths("completion_ids"), prepared.rows["index"]
+    kept = [row for row, length in enumerate(lengths) if length <= limit]
+    over = {indices[row]: length for row, length in enumerate(lengths) if length > limit}
+    if not over:
+        return {}, [], kept
+    first = ", ".join(f"question {index} has {over[index]}" for index in list(over)[:NAMED_OUTPUTS])
+    more = ", ..." if len(over) > NAMED_OUTPUTS else ""
+    remark = f"{len(over)} outputs over {limit} tokens are skipped ({first}{more}); --max-completion-length raises it"
+    return {f"output over {limit} tokens": list(over)}, [remark], kept
+
+
+def filter_excluded(prepared: Prepared, config: RunConfig, rows: list[int]) -> tuple[list[str], list[int]]:
+    """A remark on the training questions that `config.exclude` names (no file: []), and the rows of the others."""
+    if not config.exclude:
+        return [], rows
+    path, indices = Path(config.exclude), prepared.rows["index"]
+    named = read_exclusion(path, config.benchmark, "train", prepared.questions)
+    left_out = {indices[row]: named[indices[row]] for row in rows if indices[row] in named}
+    return [exclusion_remark(path, left_out)], [row for row in rows if indices[row] not in named]
+
+
+def load_dataset(
+    config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast, max_samples: int | None = None
+) -> Dataset:
+    """A split as samples, prepared now or read from the cache.
+
+    Args:
+        config: the run's.
+        split: "train" or "dev".
+        tokenizer: the student's.
+        max_samples: keep at most this many, evenly spaced over the split (dev is sorted by database).
+
+    Raises:
+        InputError: missing or damaged files; with `strict_length`, prompts or outputs over their limits.
+    """
+    # A file given with --questions replaces the training questions; dev stays the benchmark's.
+    prepared = prepare(config if split == "train" else replace(config, questions=None), split, tokenizer)
+    check_gold_sql(prepared.questions, f"training on {config.benchmark} {split}")
+    skipped, remarks, kept = filter_long_outputs(prepared, config.max_completion_length)
+    remarks = long_prompt_remarks(prepared, config.max_prompt_length) + remarks
+    if config.strict_length and remarks:
+        raise InputError(
+            f"{config.benchmark} {split}: {'; '.join(remarks)}; raise the limits or leave out --strict-length"
+        )
+    if not kept:
+        raise InputError(f"--max-completion-length {config.max_completion_length} leaves no {split} sample; raise it")
+    if split == "train":
+        excluded, kept = filter_excluded(prepared, config, kept)
+        remarks += excluded
+        if not kept:
+            raise InputError(f"--exclude {config.exclude} leaves no sample that can be used; leave out fewer questions")
+    remarks += prepared.remarks()
+    kept = kept[:: -(-len(kept) // max_samples)] if max_samples else kept
+    rows = prepared.rows.select(kept)
+    return Dataset(
+        ArrowSamples(rows), list(rows["db_id"]), remarks, list(rows["index"]),
+        skipped=prepared.left_out | skipped, asked=asked_questions(prepared.questions),
+    )  # fmt: skip
+
+
+def asked_questions(questions: Sequence[Question]) -> frozenset[tuple[str, str]]:
+    """(db_id, text) of each question, or of the prompt that it brings, in lower case with single spaces."""
+    return frozenset((each.db_id, " ".join((each.prompt or each.question).lower().split())) for each in questions)

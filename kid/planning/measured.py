@@ -1,0 +1,24 @@
+"""A run's peak memory beside the estimate of train/plan.py."""
+
+from __future__ import annotations
+
+from kid.config.run_config import RunConfig
+from kid.models.pretrained import find_model, find_teacher
+from kid.planning.plan import GIB, GPU_RESERVED, Machine, Models, estimate_run
+from kid.planning.shapes import find_shape
+
+
+def compare_memory(config: RunConfig, peak: float, world_size: int) -> str:
+    """A line with the peak bytes of tensors on a GPU, and the estimate of it.
+
+    Raises:
+        InputError: a model's folder has gone since the run has started.
+    """
+    student = find_shape(str(find_model(config.student, "--student")), "--student")
+    teacher = find_teacher(config.teacher, "--teacher") if config.teacher and not config.teacher_states else None
+    shape = find_shape(str(teacher.adapter or teacher.base), "--teacher") if teacher else None
+    estimate = estimate_run(config, Models(student, shape), Machine(world_size, 2**63)).gpu - GPU_RESERVED
+    return (
+        f"peak memory of tensors on rank 0's GPU: {peak / GIB:.1f} GiB; train/plan.py estimates {estimate / GIB:.1f} "
+        "GiB, with prompts and outputs at their limits"
+    )

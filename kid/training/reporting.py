@@ -1,0 +1,176 @@
+"""What a training says: what it was given, advice at the start, a line after each evaluation, the progress bar."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from kid.config.deepspeed_config import STUDENT_FLAG
+from kid.config.run_config import RunConfig, accumulation_steps
+from kid.data.batching import Dataset
+from kid.data.order import shared_token_fraction, steps_per_epoch
+from kid.errors import first_of
+from kid.progress import log
+from kid.run.checkpoint import ResumePoint
+from kid.training.evaluation import describe_evaluation
+from kid.training.inputs import Inputs
+
+GB = 1e9
+WORTH_SHARING = 0.3  # of the prompts' tokens, from which --batching schema is advised
+SMALL_MICRO_BATCH, UNUSED_MEMORY = 2, 0.5  # from which larger micro-batches are advised
+STEPS_BEFORE_ADVICE = 20  # whose peak stands for the run's
+
+
+def describe_end(max_steps: int, epochs: int, in_epochs: int) -> str:
+    """Which of --max-steps and --epochs ends a run; `in_epochs` is the number of steps in all epochs."""
+    if max_steps > in_epochs:
+        return f"--epochs {epochs} ends the run after {in_epochs} steps, before --max-steps {max_steps}"
+    return f"--max-steps {max_steps} ends the run; --epochs {epochs} would be {in_epochs} steps"
+
+
+def log_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint, device: str) -> None:
+    """Say how much will be trained on, everything that was cut or skipped, and what is probably a mistake.
+
+    device: the name of the accelerator that DeepSpeed found.
+    """
+    for warning in (device_warning(config, torch.distributed.get_world_size(), device), inputs.warning):
+        if warning:
+            log.warning(f"warning: {warning}")
+    log.info(f"{config.benchmark}: {len(inputs.train.samples)} training samples, {inputs.total_steps} steps")
+    in_epochs = config.epochs * steps_per_epoch(len(inputs.train.samples), config.batch_size)
+    if config.max_steps:
+        log.info(describe_end(config.max_steps, config.epochs, in_epochs))
+    for split, data in (("train", inputs.train), ("dev", inputs.validation)):
+        for remark in data.remarks if data else ():
+            log.info(f"{split}: {remark}")
+    if config.teacher_states:
+        log.info(f"teacher: its states at the outputs are read from {config.teacher_states}")
+    for remark in inputs.ex.remarks if inputs.ex else ():
+        log.info(f"{config.eval_split}: {remark}")
+    held_out = {"dev": inputs.validation and inputs.validation.asked} | (
+        {config.eval_split: inputs.ex.asked} if inputs.ex else {}
+    )
+    for split, asked in held_out.items():
+        if split != "train" and (remark := shared_questions(inputs.train.asked, asked or frozenset())):
+            log.warning(f"warning: {split}: {remark}")
+    if not config.save_steps:
+        log.info("without --save-steps the student is saved at the end, and a checkpoint where the run is stopped")
+    for remark in found.remarks:
+        log.info(remark)
+    if found.checkpoint:
+        log.info(f"going on from {found.checkpoint}")
+
+
+def shared_questions(train: frozenset[tuple[str, str]], held_out: frozenset[tuple[str, str]]) -> str:
+    """A remark on the questions of an evaluation split that are training questions too; empty if there are none."""
+    both = sorted(train & held_out)
+    if not both:
+        return ""
+    names = first_of([f'"{text}" ({db_id})' if db_id else f'"{text[-80:]}"' for db_id, text in both])
+    return (
+        f"{len(both)} of its questions are in train too, so that scores on it are too high: {names}; "
+        "eval/audit.py --exclude lists them"
+    )
+
+
+def device_warning(config: RunConfig, world_size: int, device: str) -> str:
+    """A warning where a run that is configured for GPUs finds none; empty where it is as it should be.
+
+    device: the name of the accelerator that DeepSpeed found.
+    """
+    if device != "cpu" or config.dtype == "fp32":
+        return ""
+    return (
+        f"no GPU was found: {world_size} ranks train on this machine's CPU, and slowly in {config.dtype}; give "
+        f"{STUDENT_FLAG} ds_configs/cpu.json --dtype fp32, or check nvidia-smi, CUDA_VISIBLE_DEVICES and --num_gpus"
+    )
+
+
+def describe_sharing(config: RunConfig, train: Dataset) -> str:
+    """The share of the prompts' tokens that need not run as a micro-batch shares them, or would not in schema batches.
+
+    Empty where schema batches would save little.
+    """
+    share = shared_token_fraction(train, replace(config, batching="schema"))
+    if config.batching == "schema":
+        return f"train: {share:.0%} of the prompts' tokens need not run: their micro-batch shares them"
+    if share < WORTH_SHARING:
+        return ""
+    return (
+        f"advice: with --batching schema, {share:.0%} of the prompts' tokens would not need to run, because the "
+        "questions of a micro-batch would share a schema"
+    )
+
+
+def memory_advice(config: RunConfig, world_size: int, peak: float, total: float) -> str:
+    """A larger micro-batch size, where the peak leaves room for it; empty otherwise. Bytes of this rank's GPU."""
+    size = config.micro_batch_size
+    if size > SMALL_MICRO_BATCH or accumulation_steps(config, world_size) == 1 or peak > (1 - UNUSED_MEMORY) * total:
+        return ""
+    return (
+        f"micro-batches of {size} leave {1 - peak / total:.0%} of the GPU's {total / GB:.0f} GB unused; "
+        f"--micro-batch-size {2 * size} gives the same gradients in fewer, larger passes (train/plan.py says what fits)"
+    )
+
+
+def peak_memory() -> tuple[float, float]:
+    """(this process's peak bytes on its GPU so far, that GPU's bytes); (0, 0) without a GPU."""
+    if not torch.cuda.is_available():
+        return 0.0, 0.0
+    return float(torch.cuda.max_memory_allocated()), float(torch.cuda.get_device_properties(0).total_memory)
+
+
+def describe_results(config: RunConfig, row: dict) -> list[str]:
+    """The evaluations in a step's line of metrics, for people."""
+    lines = []
+    if "validation_loss" in row:
+        lines.append(
+            f"step {row['step']}: validation loss {row['validation_loss']:.4f} nats a token, on gold SQL of dev"
+        )
+    return lines + ([describe_evaluation(config, row)] if "ex" in row else [])
+
+
+def end_time(bar: tqdm, now: float) -> str:
+    """When the bar will be full, as HH:MM, with the date unless it is today; empty before the first step."""
+    done, total, rate = bar.n - bar.initial, bar.total - bar.n, bar.format_dict["rate"]
+    elapsed = bar.format_dict["elapsed"]
+    rate = rate or (done / elapsed if elapsed else 0)
+    if not done or not rate:
+        return ""
+    ends, today = datetime.fromtimestamp(now) + timedelta(seconds=total / rate), datetime.fromtimestamp(now).date()
+    return f"{ends:%H:%M}" if ends.date() == today else f"{ends:%b %d %H:%M}"
+
+
+def show_step(config: RunConfig, bar: tqdm, row: dict, measured: Sequence[dict]) -> None:
+    """Move the bar by a step; it shows both losses, the speed, the last EX, peak memory, and when it will be full.
+
+    measured: the evaluations so far.
+    """
+    bar.update()
+    for line in describe_results(config, row):
+        bar.write(line)
+    shown = {"loss": f"{row['loss']:.4f}"}
+    if row["kd"] and row["mle"]:  # with one of them alone, it is the loss up to its weight
+        shown |= {"kd": f"{row['kd']:.4f}", "mle": f"{row['mle']:.4f}"}
+    if exs := [line["ex"] for line in measured if "ex" in line]:
+        shown["ex"] = f"{exs[-1]:.1f}"
+    shown["tokens/s"] = f"{row['tokens_per_second']:,.0f}"
+    if "peak_memory_gb" in row:
+        shown["GB"] = f"{row['peak_memory_gb']:.1f}"
+    if ends := end_time(bar, time.time()):
+        shown["ends"] = ends
+    bar.set_postfix(shown, refresh=False)
+
+
+def not_finite_message(row: dict, file: Path | None, checkpoint: Path | None) -> str:
+    """The error of a step whose loss or gradient is NaN or infinite."""
+    return (
+        f"step {row['step']}: the loss is {row['loss']}, its gradient's norm {row['grad_norm']}; look at the batch's "
+        f"questions in {file}, or lower --lr in a new run ({checkpoint or 'no checkpoint'} holds the state before)"
+    )
