@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -94,11 +95,12 @@ def check_workers_start(pool: ProcessPoolExecutor) -> None:
 
 
 def annotate_questions(
-    loaded: LoadedSplit, schemas: dict[str, Schema], evidence: bool, title: str, quiet: bool = False
+    loaded: LoadedSplit, schemas: dict[str, Schema], evidence: bool, title: str
 ) -> dict[int, AnnotatedQuestion]:
     """Each question that has a schema or brings its own prompt, annotated, by its index.
 
-    Databases are processed in parallel, with a progress bar over the questions unless `quiet`.
+    Databases are processed in parallel, with a progress bar over the questions. A single question is annotated in this
+    process: a worker would take half a second to start.
 
     Raises:
         InputError: a database is damaged, unless damaged ones are to be skipped.
@@ -111,39 +113,48 @@ def annotate_questions(
     annotated = {question.index: AnnotatedQuestion(question, {}, question.query, None) for question in with_prompt}
     if not groups:
         return annotated
+    jobs = {
+        db_id: (schemas[db_id], loaded.databases.get(db_id), questions, evidence) for db_id, questions in groups.items()
+    }
+
+    def add(db_id: str, result: Callable[[], tuple[list[AnnotatedQuestion], list[str]]]) -> int:
+        """Add the annotated questions of a database, or its damage; the number of questions added."""
+        try:
+            done, left_out = result()
+        except DamagedDatabaseError as error:  # damage in rows that the schema's sample values do not come from
+            loaded.damage.add("damaged database", str(error))
+            return 0
+        if left_out:
+            line = f"values of {db_id} not all looked for in questions: {', '.join(left_out)}"
+            loaded.notes.append(line)
+            print(f"note: {line}", file=sys.stderr)
+        annotated.update((item.question.index, item) for item in done)
+        return len(done)
+
+    total = sum(map(len, groups.values()))
+    if total == 1:
+        ((db_id, job),) = jobs.items()
+        add(db_id, lambda: annotate_database_questions(*job))
+        loaded.damage.raise_unless_skipped()
+        return annotated
     workers = min(MAX_WORKERS, len(os.sched_getaffinity(0)), len(groups))
     # After Ctrl-C Python's tracker of semaphores removes the pool's, and should not warn that it had to.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
-    total = sum(map(len, groups.values()))
-    bar = progress_bar(f"{title}: values and SQL", "question", total, quiet=quiet)
+    bar = progress_bar(f"{title}: values and SQL", "question", total)
     # Large databases first, so that no core waits for one of them at the end. Not fork: it would copy the locks of the
     # caller's threads.
-    order = sorted(groups, key=lambda db_id: file_size(loaded.databases.get(db_id)), reverse=True)
+    order = sorted(jobs, key=lambda db_id: file_size(loaded.databases.get(db_id)), reverse=True)
     with bar, ProcessPoolExecutor(workers, get_context("forkserver"), start_worker, (cache_folder(),)) as pool:
         check_workers_start(pool)
-        running = {
-            pool.submit(
-                annotate_database_questions, schemas[db_id], loaded.databases.get(db_id), groups[db_id], evidence
-            ): db_id
-            for db_id in order
-        }
+        running = {pool.submit(annotate_database_questions, *jobs[db_id]): db_id for db_id in order}
         for future in as_completed(running):
             try:
-                done, left_out = future.result()
-            except DamagedDatabaseError as error:  # damage in rows that the schema's sample values do not come from
-                loaded.damage.add("damaged database", str(error))
-                continue
+                bar.update(add(running[future], future.result))
             except BrokenProcessPool:
                 raise InputError(
                     "a process that matched values was killed, perhaps for want of memory; databases done so far are "
                     "kept, so start again, on fewer cores (taskset) or with more memory"
                 ) from None
-            if left_out:
-                line = f"values of {running[future]} not all looked for in questions: {', '.join(left_out)}"
-                loaded.notes.append(line)
-                print(f"note: {line}", file=sys.stderr)
-            annotated |= {item.question.index: item for item in done}
-            bar.update(len(done))
     loaded.damage.raise_unless_skipped()
     return annotated
 
