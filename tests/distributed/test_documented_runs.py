@@ -20,7 +20,7 @@ OWN_DATA = ROOT / "docs" / "your-own-data.md"
 LINKED = ("train", "eval", "bench", "kid", "ds_configs")
 MODELS = {"Qwen/Qwen1.5-0.5B": "kid/minibench/models/student", "Qwen/Qwen1.5-4B": "kid/minibench/models/teacher"}
 SHORT = ["--deepspeed", "ds_configs/cpu.json", "--dtype", "fp32", "--max-steps", "2", "--save-steps", "2"]
-SHORT += ["--batch-size", "8", "--micro-batch-size", "8", "--eval-steps", "0", "--max-completion-length", "60"]
+SHORT += ["--batch-size", "8", "--micro-batch-size", "8", "--max-completion-length", "60"]
 TEACHER = ["--teacher-deepspeed", "ds_configs/teacher_whole.json"]
 # The demo, the tests and SLURM's scripts have runs of their own in CI.
 NOT_HERE = re.compile(r"make |\S*slurm/submit.sh|.*train/recipes/")
