@@ -1,8 +1,8 @@
-"""Flip random bits in what a small run leaves on disk, and count how many KID notices: `python bench/bit_flips.py`.
+"""Flip random bits in the files of a small run, and count how many flips KID detects: `python bench/bit_flips.py`.
 
-Makes a tiny run (adapter, checkpoint, export), a test suite and the caches of scoring and of preparation, in a few
-minutes on two cores. Then each flip is made in a copy of one file, what reads the file is asked, and the copy is put
-back. A flip is noticed (an error, or the entry is made again), harmless (what is read is the same) or wrong.
+Creates a tiny run (adapter, checkpoint, export), a test suite and the caches of scoring and data preparation, which
+takes a few minutes on two cores. Then it repeatedly flips one bit of one file, reads the file as KID does, and restores
+it. A flip is noticed (an error, or the entry is created again), harmless (the content read is the same) or wrong.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KINDS = ("gold cache", "prepared prompts", "value index", "test suite", "adapter
 
 
 def make_everything(folder: Path) -> None:
-    """A tiny benchmark, model, run, export, suite and scores in `folder`, and caches in folder/cache."""
+    """Create a tiny benchmark, model, run, export, suite and scores in `folder`, and caches in folder/cache."""
     from kid.minibench.build import build_minibench
     from kid.minibench.tiny_models import benchmark_texts, train_tokenizer, write_tiny_model
 
@@ -63,13 +63,13 @@ def make_everything(folder: Path) -> None:
 
 
 def files_under(*folders: Path) -> list[Path]:
-    """All files with something in them; locks are empty."""
+    """All non-empty files; locks are empty."""
     files = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
     return [path for path in files if path.stat().st_size]
 
 
 def readers(folder: Path) -> dict[str, tuple[list[Path], Callable[[Path], object]]]:
-    """Kind -> (its files, what reads them: file -> what it has read; InputError, or None, where damage is noticed)."""
+    """Kind -> (its files, their reader). A reader returns the content of a file, or None or InputError if damaged."""
     from kid.data import cache
     from kid.evaluation.gold_cache import read_results
     from kid.evaluation.scores import find_suites
@@ -98,7 +98,7 @@ def readers(folder: Path) -> dict[str, tuple[list[Path], Callable[[Path], object
         top = next(parent for parent in file.parents if (parent / "kid-hashes.json").exists())
         check_hashes(top)
         if (top / "adapter_config.json").exists():
-            find_teacher(str(top), "--model")  # the place of its base may change, and then there must be one
+            find_teacher(str(top), "--model")  # the path of the base is not hashed, but the base must exist
         return {path: path.read_bytes() for path in files_under(top) if path.name not in ("README.md", top.name)}
 
     def read_checkpoint(file: Path) -> object:
@@ -119,7 +119,7 @@ def readers(folder: Path) -> dict[str, tuple[list[Path], Callable[[Path], object
 
 
 def flip(file: Path, chance: random.Random) -> bytes:
-    """Flip one random bit of a file; returns what it held."""
+    """Flip one random bit of a file; returns the original content."""
     content = file.read_bytes()
     damaged = bytearray(content)
     damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
@@ -128,7 +128,7 @@ def flip(file: Path, chance: random.Random) -> bytes:
 
 
 def replace(file: Path, content: bytes) -> None:
-    """A new file in its place: what has mapped the old one keeps that."""
+    """Replace a file by a new one, so that memory maps of the old file are not affected."""
     mode = file.stat().st_mode
     file.unlink()
     file.write_bytes(content)
@@ -136,7 +136,7 @@ def replace(file: Path, content: bytes) -> None:
 
 
 def outcome(read: Callable[[Path], object], file: Path, before: object) -> str:
-    """What comes of reading a damaged file: noticed, harmless or wrong."""
+    """The verdict on reading a damaged file: noticed, harmless or wrong."""
     try:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             found = read(file)
@@ -148,19 +148,19 @@ def outcome(read: Callable[[Path], object], file: Path, before: object) -> str:
 
 
 def count_outcomes(folder: Path, flips: int, seed: int) -> dict[str, Counter]:
-    """Kind -> how many of its flips were noticed, harmless and wrong. Files are chosen by their sizes, mostly."""
+    """Kind -> how many of its flips were noticed, harmless and wrong."""
     chance, found = random.Random(seed), {}
     for kind, (files, read) in readers(folder).items():
         found[kind] = Counter()
         for number in range(flips // len(KINDS) + (kind == KINDS[0]) * (flips % len(KINDS))):
-            # Every other flip in any file, however small: a manifest is as dangerous as weights.
+            # Half of the flips choose files by size, the others uniformly: a small manifest matters as much as weights.
             weights = [path.stat().st_size if number % 2 else 1 for path in files]
             (file,) = chance.choices(files, weights)
             before = read(file)
             content = flip(file, chance)
             verdict = outcome(read, file, before)
             if verdict == "wrong":
-                print(f"{kind}: {file.relative_to(folder)} gave something else without a word", file=sys.stderr)
+                print(f"{kind}: damage to {file.relative_to(folder)} was not noticed", file=sys.stderr)
             found[kind][verdict] += 1
             replace(file, content)
     return found
@@ -168,7 +168,7 @@ def count_outcomes(folder: Path, flips: int, seed: int) -> dict[str, Counter]:
 
 def main() -> None:
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--flips", type=int, default=3000, help="over all kinds of files together [3000]")
+    parser.add_argument("--flips", type=int, default=3000, help="total over all kinds of files [3000]")
     parser.add_argument("--seed", type=int, default=0, help="random seed [0]")
     parser.add_argument("--json", type=Path, metavar="F", help="file to write the counts to")
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
-"""Does distilling pay where labels are few and some are wrong? A student by sft, rkd and kid, from a tiny teacher.
+"""Does distillation help if labels are few and some are wrong? Trains a student by sft, rkd and kid.
 
-Student base and teacher come with the project (kid/minibench/models); the labels are minibench's, one in five wrong.
-Every training is a run of the scripts in train/; this file only starts them and writes the report.
+The student base and the tiny teacher come with the project (kid/minibench/models). The labels are those of minibench,
+one in five of them wrong. Every training runs the scripts in train/; this script starts them and writes the report.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from kid.minibench.tiny_models import MODELS
 from kid.report.runs import median_seconds, read_metrics
 
 METHODS = ("sft", "rkd", "kid")
-STARTED = ("kid", "sft", "rkd")  # in this order the two cores end at about the same time
+STARTED = ("kid", "sft", "rkd")  # in this order, the two cores finish at about the same time
 BATCH, EPOCHS = 16, 8
-# The paper's recipe: eight epochs, micro-batches of questions on few databases.
-STUDENT = f"--lora-rank 0 --lr 1e-3 --epochs {EPOCHS} --batch-size {BATCH} --micro-batch-size 16 --batching schema"
-WATCHED = "--eval-split valid --eval-questions 400 --keep-best ex"  # all of valid, after every epoch
+# As in the paper's recipe: eight epochs, and micro-batches of questions on few databases.
+STUDENT = f"--lora-rank 0 --lr 3e-4 --epochs {EPOCHS} --batch-size {BATCH} --micro-batch-size 16 --batching schema"
+WATCHED = "--eval-split valid --eval-questions 400 --keep-best ex"  # the whole valid split, after every epoch
 TEACHER = f"--teacher {MODELS / 'teacher'} --teacher-deepspeed ds_configs/teacher_whole.json"
-# What a job takes, WORKERS of them side by side on two cores; the time left is estimated from these.
+# Seconds of each job, WORKERS of them in parallel on two cores; the estimate of the time left uses these.
 SECONDS = {"student base": 45, "teacher": 60, "sft": 220, "rkd": 270, "kid": 310}
 WORKERS = 2
 
 
 class Demo:
-    """Where the demo keeps its things, and the commands that make them."""
+    """The demo's files, and the commands that create them."""
 
     methods = METHODS
 
@@ -55,13 +55,13 @@ class Demo:
         return self.output / "scores" / f"{name.replace(' ', '-')}.json"
 
     def check_settings(self) -> None:
-        """Write down what the results hang on. Raises InputError where the folder holds others'."""
+        """Record the settings that the results depend on. Raises InputError if the folder has other settings."""
         file = self.output / "settings.json"
         now = {"labels": str(self.labels), "label_errors": str(self.label_errors), "student": STUDENT}
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if differ := differing(before, now):
             raise InputError(
-                f"--output {self.output} holds another demo: {differ}; choose another, or remove that folder"
+                f"--output {self.output} contains another demo: {differ}; choose another folder, or remove it"
             )
         self.output.mkdir(parents=True, exist_ok=True)
         write_atomically(file, json.dumps(now, indent=1) + "\n")
@@ -69,7 +69,7 @@ class Demo:
     def make_data(self) -> None:
         if self.data.exists():
             return
-        # Made beside its place and moved there whole: a demo that was stopped half-way does not find half of it.
+        # Build in a temporary folder and rename it, so that an interrupted demo leaves no incomplete benchmark.
         partial = self.output / "minibench.partial"
         shutil.rmtree(partial, ignore_errors=True)
         build_minibench(partial, 0, self.labels, self.label_errors, min(TRAIN_DATABASES, self.labels))
@@ -79,7 +79,7 @@ class Demo:
         return math.ceil(self.labels / BATCH)
 
     def job(self, name: str) -> Iterator[Command]:
-        """Train, if it is a student, and evaluate; nothing where that is done."""
+        """The commands that train (if it is a student) and evaluate a model; none if that is done."""
         if self.scores(name).exists():
             return
         log = self.output / "logs" / name.replace(" ", "-")
@@ -95,13 +95,13 @@ class Demo:
         yield Path(f"{log}.scores.log"), list(map(str, command))
 
     def planned_seconds(self, name: str) -> float:
-        """What a job is expected to take; nothing if it is done already."""
+        """The expected time of a job; 0 if it is done."""
         if self.scores(name).exists():
             return 0.0
         return SECONDS[name] if name in self.models else SECONDS[self.students[name][0]] * self.labels / LABELS
 
     def play(self) -> None:
-        """All of it; what is done already is not done again."""
+        """Run the whole demo; finished parts are not repeated."""
         began = time.time()
         self.check_settings()
         console.print(f"minibench: {self.labels} labels, {100 * self.label_errors:g} % of them wrong ...")
@@ -109,20 +109,20 @@ class Demo:
         names = [*self.models, *self.students]
         ends = planned_ends({name: self.planned_seconds(name) for name in names}, WORKERS)
         console.print(
-            f"{len(names)} models to train or judge, about {math.ceil(max(ends.values()) / 60)} min", markup=False
+            f"{len(names)} models to train or evaluate, about {math.ceil(max(ends.values()) / 60)} min", markup=False
         )
-        told: set[str] = set()
+        reported: set[str] = set()
 
         def watch(running: dict[str, Path], done: int) -> None:
             seconds = time.time() - began
             for name in names:
-                if name not in told and self.scores(name).exists():
-                    told.add(name)
-                    line = f"[{seconds:4.0f} s] {name}: {self.summary(name)}{time_left(ends, told, seconds)}"
+                if name not in reported and self.scores(name).exists():
+                    reported.add(name)
+                    line = f"[{seconds:4.0f} s] {name}: {self.summary(name)}{time_left(ends, reported, seconds)}"
                     console.print(line, markup=False)
             if sys.stdout.isatty():
                 shown = ", ".join(f"{name}{self.ex_so_far(name)}" for name in running)
-                show_status(f"    {len(told)} of {len(names)} done; running: {shown}" if running else "")
+                show_status(f"    {len(reported)} of {len(names)} done; running: {shown}" if running else "")
 
         run_jobs({name: self.job(name) for name in names}, WORKERS, watch)
         watch({}, len(names))
@@ -137,12 +137,11 @@ class Demo:
         found = self.found(name)
         if name in self.models:
             return f"EX {found['ex']:.1f} on dev"
-        return (
-            f"EX {found['last']['ex']:.1f} on dev after the last epoch, {found['best']['ex']:.1f} at the best on valid"
-        )
+        last, best = found["last"]["ex"], found["best"]["ex"]
+        return f"EX {last:.1f} on dev after the last epoch, {best:.1f} after the epoch that is best on valid"
 
     def ex_so_far(self, name: str) -> str:
-        """The newest EX on valid of a student in training, as words to append; nothing before there is one."""
+        """The newest EX on valid of a student in training, as text to append; empty before the first one."""
         rows = read_metrics(self.run(name) / "metrics.jsonl")[0]
         found = [row for row in rows if "ex" in row]
         return f" (epoch {found[-1]['epoch']:.0f}: EX {found[-1]['ex']:.1f} on valid)" if found else ""
@@ -153,7 +152,7 @@ class Demo:
 
 
 def planned_ends(seconds: dict[str, float], workers: int) -> dict[str, float]:
-    """When each job would end if every one took its planned seconds and they were started in order."""
+    """When each job would end, in seconds, if all took their planned time and were started in order."""
     free, ends = [0.0] * workers, {}
     for name, duration in seconds.items():
         worker = free.index(min(free))
@@ -163,7 +162,7 @@ def planned_ends(seconds: dict[str, float], workers: int) -> dict[str, float]:
 
 
 def time_left(ends: dict[str, float], done: set[str], seconds: float) -> str:
-    """What is left by the pace so far, as words to append; nothing before there is a pace, or when all is done."""
+    """The time left at the current pace, as text to append; empty if there is no pace yet or all is done."""
     planned = max(ends[name] for name in done)
     if not planned or len(done) == len(ends):
         return ""
@@ -174,21 +173,21 @@ def main() -> None:
     parser = OneLineParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="where everything goes [runs/demo]")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student under each of these [0]")
-    parser.add_argument("--labels", type=int, default=LABELS, help=f"training questions [{LABELS}]")
+    parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="folder for all results [runs/demo]")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student with each seed [0]")
+    parser.add_argument("--labels", type=int, default=LABELS, help=f"number of training questions [{LABELS}]")
     parser.add_argument(
         "--label-errors", type=float, default=LABEL_ERRORS, metavar="SHARE",
-        help=f"share of them that get a wrong label [{LABEL_ERRORS}]",
+        help=f"share of training questions with a wrong label [{LABEL_ERRORS}]",
     )  # fmt: skip
     arguments = parser.parse_args()
-    # Before anything is written: a folder remembers its first settings.
-    for flag, value, allowed, fine in (
+    # Check before anything is written, because the folder records its first settings.
+    for flag, value, allowed, valid in (
         ("--seeds", min(arguments.seeds), "0 or more", min(arguments.seeds) >= 0),
         ("--labels", arguments.labels, "1 or more", arguments.labels >= 1),
         ("--label-errors", arguments.label_errors, "from 0 to below 1", 0 <= arguments.label_errors < 1),
     ):
-        if not fine:
+        if not valid:
             raise InputError(f"{flag} {value:g} is out of range; it must be {allowed}")
     warnings.filterwarnings("ignore", category=FutureWarning)
     end_with_children()

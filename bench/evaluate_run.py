@@ -1,8 +1,8 @@
-"""What a run on minibench has learned: EX of every saved epoch on `valid`, of the last and the best one on `dev`.
+"""Evaluate a run on minibench: EX of every saved epoch on `valid`, and of the last and the best one on `dev`.
 
-And what became of the wrong labels: how many of them the student reproduces on the very questions that have one.
-`python bench/evaluate_run.py --run RUN --data MINIBENCH --json F`; with `--model DIR` a model that is no run's, and how
-probable it finds each training label.
+Also counts how many wrong training labels the student reproduces on the questions that have one.
+`python bench/evaluate_run.py --run RUN --data MINIBENCH --json F`; or `--model DIR` for a model without a run, with the
+probability that it gives to each training label.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Split = tuple[Prepared, dict[str, list[Path]]]
 
 
 def saved_models(run: Path) -> dict[int, Path]:
-    """Step -> model folder or adapter, of everything a run has saved, in order of step."""
+    """Step -> model folder or adapter, for all that a run has saved, in order of step."""
     found = {
         int(path.name.removeprefix("step-")): path
         for kind in ("adapters", "models")
@@ -47,11 +47,11 @@ def saved_models(run: Path) -> dict[int, Path]:
 
 
 def greedy_outputs(model, tokenizer, samples: Sequence[Sample]) -> list[str]:
-    """A model's SQL for each prompt, as eval/predict.py decodes it."""
+    """A model's SQL for each prompt, decoded as in eval/predict.py."""
     found = {}
     for outputs in decode_candidates(model, tokenizer, samples, NEW_TOKENS, BATCH):
-        found |= {place: lines[0] for place, lines in outputs}
-    return [found[place] for place in range(len(samples))]
+        found |= {index: lines[0] for index, lines in outputs}
+    return [found[index] for index in range(len(samples))]
 
 
 class Judge:
@@ -70,7 +70,7 @@ class Judge:
         return self.splits[name]
 
     def predict(self, model, name: str, indices: Sequence[int] | None = None) -> tuple[list[Question], list[str]]:
-        """Questions of a split (all, or these), and the model's SQL for each."""
+        """(the questions of a split with these indices, by default all; the model's SQL for each)."""
         prepared, _ = self.split(name)
         samples, questions = list(ArrowSamples(prepared.rows)), prepared.questions
         chosen = range(len(questions)) if indices is None else indices
@@ -81,16 +81,16 @@ class Judge:
         return score_predictions(questions, predictions, self.split(name)[1], workers=1, title=name)
 
     def ex(self, model, name: str) -> dict:
-        """EX of a split in percent, each verdict as a digit, and the predictions."""
+        """EX on a split in percent, the verdicts as a string of digits, and the predictions."""
         questions, predictions = self.predict(model, name)
         verdicts = self.score(name, questions, predictions)
         right = "".join(str(int(verdict.correct)) for verdict in verdicts)
         return {"ex": percent_correct(verdicts), "right": right, "predictions": predictions}
 
     def wrong_labels(self, model) -> dict:
-        """Of the training questions with a wrong label: how many give the label's rows, and how many the gold's.
+        """Predict the training questions with a wrong label, and count predictions with the label's or the gold rows.
 
-        With the predictions, and for each of them a digit: whether it is right.
+        `right` has a digit for each prediction: whether it gives the gold rows.
         """
         wrong = json.loads((self.data / "labels.json").read_text(encoding="utf-8"))["wrong"]
         if not wrong:
@@ -100,8 +100,8 @@ class Judge:
         golds = [label["gold"] for label in wrong]
         for name, queries in (("label", [question.query for question in questions]), ("gold", golds)):
             asked = [
-                Question(place, question.db_id, question.question, query, "")
-                for place, (question, query) in enumerate(zip(questions, queries, strict=True))
+                Question(index, question.db_id, question.question, query, "")
+                for index, (question, query) in enumerate(zip(questions, queries, strict=True))
             ]
             right = [verdict.correct for verdict in self.score("train", asked, predictions)]
             found |= {name: sum(right), "right": "".join(str(int(one)) for one in right)}
@@ -109,23 +109,23 @@ class Judge:
 
 
 def label_trust(judge: Judge, model) -> list[dict]:
-    """Each training question's index, and the probability and text of its label's least probable token, for a model."""
+    """For each training question, its index, and the probability and text of the label's least probable token."""
     rows = judge.split("train")[0].rows
     found = []
-    for place, tokens in label_log_probabilities(model, judge.tokenizer, ArrowSamples(rows), BATCH):
-        row, least = rows[place], int(tokens.argmin())
+    for index, tokens in label_log_probabilities(model, judge.tokenizer, ArrowSamples(rows), BATCH):
+        row, least = rows[index], int(tokens.argmin())
         text = judge.tokenizer.decode([row["completion_ids"][least]])
         found.append({"index": row["index"], "probability": float(np.exp(tokens[least])), "token": text})
     return sorted(found, key=lambda one: one["index"])
 
 
 def evaluate(judge: Judge, model) -> dict:
-    """A model on `dev`, and on the wrongly labelled training questions."""
+    """Evaluate a model on `dev` and on the wrongly labelled training questions."""
     return judge.ex(model, "dev") | {"wrong_labels": judge.wrong_labels(model)}
 
 
 def measured_ex(run: Path, questions: int) -> dict[int, float]:
-    """Step -> EX on so many questions of `valid`, as the training has measured it; empty if it has not."""
+    """Step -> EX on this many questions of `valid`, if measured during training; otherwise empty."""
     if merge_config(run / "config.yaml", {}).eval_split != "valid":
         return {}
     rows = read_metrics(run / "metrics.jsonl")[0]
@@ -133,7 +133,7 @@ def measured_ex(run: Path, questions: int) -> dict[int, float]:
 
 
 def evaluate_run(judge: Judge, run: Path) -> dict:
-    """EX over the saved steps on `valid`; the last and the best step (of equals, the first) on `dev`."""
+    """EX of all saved steps on `valid`, and of the last and the best step (ties go to the first) on `dev`."""
     models = saved_models(run)
     valid = measured_ex(run, len(judge.split("valid")[0].questions))
     if not models.keys() <= valid.keys():
@@ -148,7 +148,7 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--run", type=Path, metavar="DIR", help="a training's --output")
     what.add_argument("--model", type=Path, metavar="DIR", help="a model's folder")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="minibench")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of minibench")
     parser.add_argument("--json", type=Path, required=True, metavar="F", help="file to write")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)

@@ -1,8 +1,9 @@
-"""The fused head beside its peers (requirements-bench.txt): `python bench/fused_divergence.py --device cpu`.
+"""Compare the fused head with other libraries: `python bench/fused_divergence.py --device cpu`.
 
-Every entry takes the same hidden states and frozen heads, of response rows only, and leaves the loss's gradient with
-respect to the student's hidden states. Rounds are interleaved, so that a noisy machine is noisy for all; a peer runs
-with the fastest of its settings. The gradient's error is measured against float64.
+The libraries are those of requirements-bench.txt. Every entry gets the same hidden states of response rows and the same
+frozen heads, and computes the gradient of the loss with respect to the student's hidden states. Rounds are interleaved,
+so that noise of the machine affects all entries. Each library runs with its fastest settings. The error of the gradient
+is measured against float64.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from kid.losses.head import Head
 
 OURS, BEST_PEER = "kid rkl + mle", "trl rkl"
 PEERS = ("trl", "liger-kernel")
-# (vocabulary, student's hidden size, teacher's): the paper's pairs, and a small one for a CPU.
+# vocabulary:hidden size of the student/teacher: the paper's pairs, and a small one for a CPU.
 SHAPES = {
     "cpu": ["32000:256/512", "151936:256/512"],
     "cuda": ["32000:2048/4096", "51200:1024/2560", "151936:1024/2048", "151936:1024/2560", "151936:1024/4096",
@@ -67,7 +68,7 @@ class Problem:
 def make_problem(
     rows: int, vocabulary: int, student: int, teacher: int, rkl: float, dtype: torch.dtype, device: str
 ) -> Problem:
-    """Logits of standard deviation 2.5; the teacher's are the student's and noise: `rkl` apart, about."""
+    """Random logits of standard deviation 2.5; the teacher's add noise to the student's, for a reverse KL of `rkl`."""
     torch.manual_seed(0)
     hidden = torch.randn(rows, student, device=device)
     weight = torch.randn(vocabulary, student, device=device) * (2.5 / student**0.5)
@@ -96,7 +97,7 @@ def kid(memory_mb: float, with_mle: bool) -> Callable[[Problem], Tensor]:
 
 
 def plain(problem: Problem) -> Tensor:
-    """Torch on all response rows at once: logits in the weights' dtype, all else in fp32."""
+    """Plain torch on all response rows at once: logits in the weights' dtype, the rest in fp32."""
     student = (problem.student_hidden @ problem.student_weight.t()).float()
     teacher = (problem.teacher_hidden @ problem.teacher_weight.t()).float()
     log_q = F.log_softmax(student, dim=-1)
@@ -133,7 +134,7 @@ def liger_ops(problem: Problem) -> Tensor:
 
 
 def contestants(device: str, memory_mb: float) -> dict[str, dict[str, Callable[[Problem], Tensor]]]:
-    """Name -> its settings, each with what runs it."""
+    """Name -> setting -> function that computes the loss."""
     chunks = itertools.product((False, True), (256, 1024, 4096))
     entries = {
         OURS: {"": kid(memory_mb, True)},
@@ -143,13 +144,13 @@ def contestants(device: str, memory_mb: float) -> dict[str, dict[str, Callable[[
         "torch rkl + mle": {"": plain},
         "torch compiled rkl + mle": {"": torch.compile(plain, dynamic=False)},
     }
-    if device == "cuda":  # its kernel needs one
+    if device == "cuda":  # a Triton kernel
         entries["liger fused_linear_jsd rkl"] = {"": liger_ops}
     return entries
 
 
 def seconds(run: Callable[[Problem], Tensor], problem: Problem) -> float:
-    """Forward and backward."""
+    """Seconds of a forward and backward."""
     problem.student_hidden.grad = None
     on_gpu = problem.targets.is_cuda
     if on_gpu:
@@ -162,7 +163,7 @@ def seconds(run: Callable[[Problem], Tensor], problem: Problem) -> float:
 
 
 def peak_bytes(run: Callable[[Problem], Tensor], problem: Problem) -> int:
-    """What forward and backward allocate at most at one time, beside the problem."""
+    """Peak bytes that forward and backward allocate in addition to the problem."""
     problem.student_hidden.grad = None
     if problem.targets.is_cuda:
         torch.cuda.synchronize()
@@ -177,7 +178,7 @@ def peak_bytes(run: Callable[[Problem], Tensor], problem: Problem) -> int:
 
 
 def matmul_rate(dtype: torch.dtype, device: str) -> float:
-    """Multiply-adds a second, times 2, of a large square product."""
+    """Floating-point operations per second (2 per multiply-add) of a large square matrix product."""
     size = 8192 if device == "cuda" else 2048
     left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     times = []
@@ -193,8 +194,8 @@ def matmul_rate(dtype: torch.dtype, device: str) -> float:
 
 
 def measure(shape: str, rows: int, arguments: argparse.Namespace, rate: float) -> list[dict]:
-    """All entries on one problem: a line each, the fastest of its settings."""
-    torch._dynamo.reset()  # it compiles a function for a handful of shapes, then runs it uncompiled without a word
+    """Measure all entries on one problem: a line for each, with its fastest setting."""
+    torch._dynamo.reset()  # otherwise, after a few shapes, it silently runs functions uncompiled
     vocabulary, _, pair = shape.partition(":")
     student, teacher = map(int, pair.split("/"))
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[arguments.dtype]
@@ -226,7 +227,7 @@ def measure(shape: str, rows: int, arguments: argparse.Namespace, rate: float) -
 
 
 def show(lines: list[dict], console: Console) -> None:
-    """The table of one problem; times are ratios to trl's kernel, which computes the divergence alone."""
+    """Print the table of one problem, with times relative to trl's kernel, which only computes the divergence."""
     unit = next(line.get("seconds") for line in lines if line["name"] == BEST_PEER)
     table = Table(title=f"V:student/teacher {lines[0]['shape']}, {lines[0]['rows']} rows")
     for column in ("", "seconds", "min to max", "time / trl", "extra MiB", "of matmul rate", "gradient error"):
@@ -245,7 +246,7 @@ def show(lines: list[dict], console: Console) -> None:
 
 
 def plot(lines: list[dict], path: Path) -> None:
-    """Time and extra memory over rows, a pair of panels a shape."""
+    """Plot time and extra memory over rows, with a pair of panels for each shape."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -258,7 +259,7 @@ def plot(lines: list[dict], path: Path) -> None:
         for name in dict.fromkeys(line["name"] for line in lines):
             own = [line for line in lines if (line["shape"], line["name"]) == (shape, name) and "seconds" in line]
             style = {"marker": "o", "label": name, "linewidth": 2.5 if name == OURS else 1.2}
-            style["linestyle"] = ":" if name == "kid rkl" else "-"  # it mostly lies under the other
+            style["linestyle"] = ":" if name == "kid rkl" else "-"  # the two curves mostly coincide
             left.plot([line["rows"] for line in own], [line["seconds"] for line in own], **style)
             right.plot([line["rows"] for line in own], [line["peak_mb"] for line in own], **style)
         for axis, title in ((left, "seconds, forward and backward"), (right, "extra memory, MiB")):
@@ -280,9 +281,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=("fp32", "bf16"), help="default: bf16 on cuda, fp32 on cpu")
     parser.add_argument("--rows", type=int, nargs="+", help="response rows [cpu: 128 to 2048; cuda: 128 to 8192]")
     parser.add_argument("--shapes", nargs="+", metavar="V:H/H", help="vocabulary:hidden sizes of student/teacher")
-    parser.add_argument("--rkl", type=float, default=0.04, help="reverse KL of the two models, about [0.04]")
-    parser.add_argument("--memory-mb", type=float, default=MEMORY_MB, help=f"our budget in MiB [{MEMORY_MB}]")
-    parser.add_argument("--rounds", type=int, default=7, help="timed rounds, after three of warm-up [7]")
+    parser.add_argument("--rkl", type=float, default=0.04, help="approximate reverse KL of the two models [0.04]")
+    parser.add_argument("--memory-mb", type=float, default=MEMORY_MB, help=f"our memory budget in MiB [{MEMORY_MB}]")
+    parser.add_argument("--rounds", type=int, default=7, help="timed rounds, after three warm-up rounds [7]")
     parser.add_argument("--json", type=Path, help="write every number to this file")
     parser.add_argument("--plot", type=Path, help="draw time and memory over rows into this PNG file")
     return parser.parse_args()
@@ -291,7 +292,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch sees no GPU here; run it where there is one, or with --device cpu")
+        raise InputError("--device cuda: torch sees no GPU; use a machine with a GPU, or --device cpu")
     missing = [name for name in PEERS if not importlib.util.find_spec(name.replace("-", "_"))]
     if missing:
         raise InputError(f"not installed: {', '.join(missing)}; pip install -r requirements-bench.txt")
@@ -312,7 +313,7 @@ def main() -> None:
             found = measure(shape, rows, arguments, rate)
             show(found, console)
             lines += found
-            # After every problem: the large ones take minutes each.
+            # Write after every problem, because large ones take minutes.
             if arguments.json:
                 arguments.json.write_text(json.dumps({**about, "lines": lines}, indent=1) + "\n")
             if arguments.plot:

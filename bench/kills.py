@@ -1,9 +1,9 @@
-"""Kill each script at random moments, and start it twice at once, then look at what is there: `python bench/kills.py`.
+"""Kill each script at random moments, and start it twice at once, then check the results: `python bench/kills.py`.
 
-Every script runs once undisturbed. Then, N times each: it is started and killed (SIGKILL, its workers with it or not)
-at a random moment, run again to its end, and must leave what the undisturbed one left; nothing half-written may be
-taken as good. And N times two of it are started together on one output: each ends in good order or refuses in one
-line, and what is there afterwards is whole. Trainings are killed by tests/distributed/test_survival.py (KID_KILLS=20).
+Every script first runs undisturbed. Then, N times, it is killed at a random moment (SIGKILL, with or without its
+workers) and run again to its end; the output must equal that of the undisturbed run, so incomplete files must not be
+used. And N times it is started twice at once with the same output: each process must succeed or refuse with one line,
+and the output must be complete. tests/distributed/test_survival.py does the same for training (KID_KILLS=20).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
 from kid.progress import progress_bar
 
-PORT = "{port}"  # in a command: another free port at every start
-IGNORED = ("lock", "owner.json", "README.md")  # who held a folder, and a card with the command line
+PORT = "{port}"  # in a command: replaced by a free port at every start
+IGNORED = ("lock", "owner.json", "README.md")  # the owner of a folder, and a card with the command line
 
 
 @dataclass(frozen=True)
 class Script:
-    """A command that writes `output` (a file or a folder), and whether the same command runs again over it."""
+    """A command that writes `output` (a file or a folder). again: whether it accepts an existing output."""
 
     command: list[str]
     output: Path
@@ -45,7 +45,7 @@ class Script:
 
 
 def scripts(folder: Path) -> dict[str, Script]:
-    """The scripts of eval/ and train/ that write something, on what `make_everything` has made."""
+    """The scripts of eval/ and train/ that write something, applied to the files of `make_everything`."""
     common = ["--benchmark", "spider", "--data", str(folder / "data")]
     made = {
         "score.py": ["eval/score.py", *common, "--predictions", folder / "gold.sql", "--test-suite", folder / "suite"],
@@ -77,7 +77,7 @@ def scripts(folder: Path) -> dict[str, Script]:
 
 
 def contents(path: Path) -> dict[str, str]:
-    """Name -> hash of every file of an output; a file is a folder of one."""
+    """Name -> hash of every file of an output; the name is empty if the output is a single file."""
     if path.is_file():
         return {"": hashlib.sha256(path.read_bytes()).hexdigest()}
     files = (file for file in sorted(path.rglob("*")) if file.is_file() and file.name not in IGNORED)
@@ -85,7 +85,7 @@ def contents(path: Path) -> dict[str, str]:
 
 
 def start(script: Script, cache: Path) -> subprocess.Popen:
-    """The command in a group of its own, its cache where the caller says."""
+    """Start the command in its own process group, with the given cache."""
     environment = {**os.environ, "KID_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     command = [word.replace(PORT, str(free_port())) for word in script.command]
     return subprocess.Popen(
@@ -95,7 +95,7 @@ def start(script: Script, cache: Path) -> subprocess.Popen:
 
 
 def is_running(group: int) -> bool:
-    """Whether any process of a group is."""
+    """Whether any process of the group is running."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -109,25 +109,25 @@ def clear(script: Script) -> None:
 
 
 def killed(script: Script, cache: Path, seconds: float, group: bool, expected: dict[str, str]) -> str:
-    """What is wrong after a kill and another run; empty if nothing is."""
+    """What is wrong after killing the script and running it again; empty if nothing is."""
     clear(script)
     process = start(script, cache)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGKILL) if group else process.kill()
     process.communicate()
-    while is_running(process.pid):  # DeepSpeed's ranks end a while after their launcher, and hold the output's lock
+    while is_running(process.pid):  # DeepSpeed's ranks outlive their launcher for a while and hold the output's lock
         time.sleep(0.2)
     if script.output.exists() and not script.again and contents(script.output) == expected:
-        return ""  # it was done
+        return ""  # it had finished
     again = start(script, cache)
     said = again.communicate()[0]
     if again.returncode:
-        return f"the run after a kill ended with {again.returncode}: {said.strip().splitlines()[-1:]}"
-    return "" if contents(script.output) == expected else "another result after a kill"
+        return f"the run after a kill failed with status {again.returncode}: {said.strip().splitlines()[-1:]}"
+    return "" if contents(script.output) == expected else "the result after a kill differs"
 
 
 def paired(script: Script, cache: Path, pause: float, expected: dict[str, str]) -> str:
-    """What is wrong after two that were started together; empty if nothing is."""
+    """What is wrong after starting the script twice at once; empty if nothing is."""
     clear(script)
     processes = [start(script, cache)]
     time.sleep(pause)
@@ -135,13 +135,13 @@ def paired(script: Script, cache: Path, pause: float, expected: dict[str, str]) 
     said = [process.communicate()[0] for process in processes]
     codes = [process.returncode for process in processes]
     if any("Traceback" in text for text in said) or not set(codes) <= {0, 2} or 0 not in codes:
-        return f"two at once ended with {codes}: {[text.strip().splitlines()[-1:] for text in said]}"
-    return "" if contents(script.output) == expected else "another result of two at once"
+        return f"two at once ended with status {codes}: {[text.strip().splitlines()[-1:] for text in said]}"
+    return "" if contents(script.output) == expected else "the result of two at once differs"
 
 
 def main() -> None:
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, default=20, help="kills, and pairs, of each script [20]")
+    parser.add_argument("--times", type=int, default=20, help="number of kills, and of pairs, of each script [20]")
     parser.add_argument("--scripts", nargs="+", metavar="NAME", help="only these, such as score.py [all]")
     parser.add_argument("--seed", type=int, default=0, help="random seed [0]")
     parser.add_argument("--json", type=Path, metavar="F", help="file to write the counts to")
@@ -153,7 +153,7 @@ def main() -> None:
         make_everything(folder)
         every = scripts(folder)
         if unknown := set(arguments.scripts or ()) - set(every):
-            raise InputError(f"--scripts {' '.join(sorted(unknown))}: there are {' '.join(every)}")
+            raise InputError(f"--scripts: unknown {' '.join(sorted(unknown))}; choose from {' '.join(every)}")
         every = {name: script for name, script in every.items() if name in (arguments.scripts or every)}
         with progress_bar("kills", "run", 2 * arguments.times * len(every)) as bar:
             for title, script in every.items():
@@ -165,7 +165,7 @@ def main() -> None:
                 seconds, expected = time.monotonic() - started, contents(script.output)
                 faults = []
                 for number in range(arguments.times):
-                    # Half of them with nothing prepared: then the caches are what is being written.
+                    # Half of them with an empty cache, so that kills also happen while caches are written.
                     cache = folder / "cache" if number % 2 else folder / f"cache-{title}-{number}"
                     faults.append(killed(script, cache, chance.uniform(0, seconds), number % 4 < 2, expected))
                     bar.update()

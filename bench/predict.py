@@ -1,11 +1,10 @@
-"""Seconds of predicting with our decoder and with transformers' generate, on the same model and questions.
+"""Compare the speed of our decoder and of transformers' generate, on the same model and questions.
 
     python bench/predict.py --model runs/sft/adapter --data spider
 
-Both decode greedily, both with the adapter merged into its base, in the same process and in turns. `generate` gets
-batches of prompts of similar length; ours runs each schema once for all its questions, and a waiting prompt takes the
-place of one that has ended. Train the model so far that its outputs end: the last
-line says how many of them do, and how long they are.
+Both decode greedily with the adapter merged into its base, in the same process and in turns. `generate` gets batches of
+prompts of similar length. Our decoder encodes each schema once for all its questions and uses continuous batching.
+Use a model that is trained enough to end its outputs; the last line shows how many outputs end, and their length.
 """
 
 from __future__ import annotations
@@ -42,9 +41,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--model", required=True, type=Path, metavar="DIR", help="a PEFT directory or a model's folder")
     parser.add_argument("--data", required=True, help="the benchmark's folder")
-    parser.add_argument("--benchmark", default="spider", choices=BENCHMARKS, help="whose files lie in --data [spider]")
+    parser.add_argument("--benchmark", default="spider", choices=BENCHMARKS, help="format of --data [spider]")
     parser.add_argument("--split", default="dev", help="[dev]")
-    parser.add_argument("--questions", type=int, default=300, help="so many, evenly spaced over the split [300]")
+    parser.add_argument("--questions", type=int, default=300, help="number, evenly spaced over the split [300]")
     parser.add_argument("--batch-size", type=int, default=32, help="[32]")
     parser.add_argument("--max-completion-length", type=int, default=128, help="[128]")
     parser.add_argument("--rounds", type=int, default=1, help="[1]")
@@ -61,13 +60,13 @@ def read_samples(arguments: argparse.Namespace, tokenizer) -> list[Sample]:
     config = RunConfig(benchmark=arguments.benchmark, data=arguments.data, missing_database="schema-only")
     samples = ArrowSamples(prepare(config, arguments.split, tokenizer).rows)
     count = min(arguments.questions, len(samples))
-    return [samples[place * len(samples) // count] for place in range(count)]
+    return [samples[index * len(samples) // count] for index in range(count)]
 
 
 def measure(
     arguments: argparse.Namespace, model, tokenizer, samples: Sequence[Sample]
 ) -> tuple[dict[str, list[float]], dict[str, list[list[int]]]]:
-    """(way -> seconds of each round, way -> the token ids of each question's output)."""
+    """(decoder -> seconds of each round, decoder -> the token ids of each question's output)."""
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     outputs: dict[str, list[list[int]]] = {}
     with progress_bar("predict", "question", len(samples) * len(WAYS) * arguments.rounds) as bar:
@@ -76,17 +75,17 @@ def measure(
                 found, started = {}, time.perf_counter()
                 run = WAYS[way](model, tokenizer, samples, arguments.max_completion_length, arguments.batch_size, 1, ())
                 for batch in run:
-                    found |= {place: until_eos(output, tokenizer.eos_token_id) for place, (output,) in batch}
+                    found |= {index: until_eos(output, tokenizer.eos_token_id) for index, (output,) in batch}
                     bar.update(len(batch))
                 if model.device.type == "cuda":
                     torch.cuda.synchronize()
                 seconds[way].append(time.perf_counter() - started)
-                outputs[way] = [found[place] for place in range(len(samples))]
+                outputs[way] = [found[index] for index in range(len(samples))]
     return seconds, outputs
 
 
 def until_eos(output: list[int], eos: int) -> list[int]:
-    """An output without what `generate` pads it with."""
+    """An output without the padding of `generate`."""
     return output[: output.index(eos) + 1] if eos in output else output
 
 
@@ -96,7 +95,9 @@ def main() -> None:
     tokenizer, device = load_tokenizer(arguments.model, "--model"), default_device()
     samples, model = read_samples(arguments, tokenizer), load_model(arguments.model, device)
     if not can_keep_prompts(model):
-        raise InputError(f"--model {arguments.model}: its prompts cannot be kept; both ways are transformers' generate")
+        raise InputError(
+            f"--model {arguments.model} cannot use a prefix cache, so KID decodes it with transformers' generate too"
+        )
     seconds, outputs = measure(arguments, model, tokenizer, samples)
     ours = outputs["ours"]
     ratios = [mine / theirs for mine, theirs in zip(seconds["ours"], seconds["transformers generate"], strict=True)]
@@ -134,7 +135,7 @@ def show(found: dict) -> None:
         f"prompts of {found['prompt_tokens']:.0f} tokens on average, {found['schemas']} schemas, "
         f"{found['prompts_of_their_own']} prompts with a schema of their own; outputs of {found['output_tokens']:.0f} "
         f"tokens (median and longest: {found['output_tokens_median_and_longest']}), {found['ended']} of them ended; "
-        f"{found['same_outputs']} of {found['questions']} the same both ways",
+        f"{found['same_outputs']} of {found['questions']} the same with both",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""Seconds it takes to prepare a benchmark for training, the first time and from the cache."""
+"""Measure how long it takes to prepare a benchmark for training, the first time and from the cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXAMPLE = """example:
 
 
 def measure(arguments: argparse.Namespace) -> None:
-    """In a process of its own: prepare the splits, write what it took as a line of JSON."""
+    """Prepare the splits in this process, and print time and memory as a line of JSON."""
     from kid.config.run_config import RunConfig
     from kid.data.prepare import prepare
     from kid.models.pretrained import find_model, load_tokenizer

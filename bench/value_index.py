@@ -1,4 +1,4 @@
-"""What a value index costs: `python bench/value_index.py --cells 5000000` on a database made for it."""
+"""Measure time and memory of a value index on a made-up database: `python bench/value_index.py --cells 5000000`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SYLLABLES = "ba ce di fo gu ha ke li mo nu pa re si to vu wa xe yo za chi dro fe
 
 
 def word(number: int) -> str:
-    """A made-up word, another for every number."""
+    """A made-up word, different for every number."""
     syllables = SYLLABLES.split()
     parts = []
     while number or not parts:
@@ -41,7 +41,7 @@ def word(number: int) -> str:
 
 
 def rows(start: int, stop: int, seed: int) -> Iterator[tuple[str, str, str, str, str]]:
-    """Name and e-mail of a person, product, street address and order code; all different from row to row."""
+    """Rows of name and e-mail of a person, product, street address and order code; no value occurs twice."""
     draw = random.Random(seed)
     first, last, things, colours = (words.split() for words in (FIRST, LAST, THINGS, COLOURS))
     for number in range(start, stop):
@@ -56,7 +56,7 @@ def rows(start: int, stop: int, seed: int) -> Iterator[tuple[str, str, str, str,
 
 
 def make_database(path: Path, cells: int) -> list[str]:
-    """Two tables with `cells` different texts in five columns; returns questions that mention some of them."""
+    """Create two tables with `cells` different texts in five columns; returns questions that mention some of them."""
     count = -(-cells // 5)
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode = OFF")
@@ -84,7 +84,7 @@ def make_database(path: Path, cells: int) -> list[str]:
 
 
 def measure(database: Path, questions: list[str]) -> dict[str, float]:
-    """Index and match in this process."""
+    """Build the index and match the questions, in this process."""
     start = time.perf_counter()
     index = build_value_index(database)
     built = time.perf_counter()
@@ -102,7 +102,7 @@ def measure(database: Path, questions: list[str]) -> dict[str, float]:
 
 
 def run_child(folder: Path, database: Path, questions: list[str]) -> dict[str, float]:
-    """`measure` in a process of its own, with an empty cache: making the database does not count."""
+    """Run `measure` in a separate process with an empty cache, so that creating the database is not counted."""
     (folder / "questions.json").write_text(json.dumps(questions))
     child = subprocess.run(
         [sys.executable, __file__, "--measure", str(folder)],
@@ -117,10 +117,10 @@ def run_child(folder: Path, database: Path, questions: list[str]) -> dict[str, f
 
 
 def main() -> None:
-    """Make the database, measure, show; fail over the limit."""
-    parser = OneLineParser(description="Measure the index of a database's values on a database made for it.")
-    parser.add_argument("--cells", type=int, default=5_000_000, help="different texts in it (default 5000000)")
-    parser.add_argument("--limit-mb", type=int, default=2048, help="peak memory that is too much (default 2048)")
+    """Create the database, measure, and print the results; fail if memory exceeds the limit."""
+    parser = OneLineParser(description="Measure the index of a database's values on a made-up database.")
+    parser.add_argument("--cells", type=int, default=5_000_000, help="number of different texts [5000000]")
+    parser.add_argument("--limit-mb", type=int, default=2048, help="fail if peak memory is above this [2048]")
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -129,7 +129,7 @@ def main() -> None:
         print(json.dumps(measure(arguments.measure / "made.sqlite", questions)))
         return
     if arguments.cells < 1:
-        raise InputError(f"--cells {arguments.cells} is less than 1; give how many texts the database shall have")
+        raise InputError(f"--cells {arguments.cells} is out of range; give the number of texts, 1 or more")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         database = folder / "made.sqlite"

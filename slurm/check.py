@@ -1,4 +1,4 @@
-"""Check a training before it is queued. Prints the splits to evaluate, a tab, and its run's directory."""
+"""Check a training before it is queued. Prints the splits to evaluate, a tab, and the run's directory."""
 
 import argparse
 import io
@@ -17,13 +17,13 @@ from kid.terminal import unescaped
 
 
 def check(config: RunConfig, arguments: argparse.Namespace) -> None:
-    """What can be known on a login node. Raises InputError."""
+    """Check everything that can be checked on a login node. Raises InputError."""
     accumulation_steps(config, arguments.ranks)
     check_writable(Path(config.output), "the run's directory")
-    # A hub's name has two parts at most.
-    teacher_there = arguments.teacher_comes or not config.teacher or len(Path(config.teacher).parts) <= 2
-    if not teacher_there and not Path(config.teacher).is_dir():
-        raise InputError(f"teacher {config.teacher} is not there; train it first (--train-teachers), or name another")
+    # A hub id has at most two parts.
+    may_be_absent = arguments.teacher_pending or not config.teacher or len(Path(config.teacher).parts) <= 2
+    if not may_be_absent and not Path(config.teacher).is_dir():
+        raise InputError(f"teacher {config.teacher} does not exist; train it first (--train-teachers) or name another")
     splits = arguments.splits.split() or BENCHMARKS[config.benchmark].cluster_splits
     with redirect_stderr(io.StringIO() if arguments.without_notes else sys.stderr):
         load_questions(config.benchmark, "train", config.data, config.questions)
@@ -34,14 +34,14 @@ def check(config: RunConfig, arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = OneLineParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--ranks", type=int, required=True, help="of all nodes together")
-    parser.add_argument("--splits", default="", help="what will be predicted [all of the benchmark]")
-    parser.add_argument("--teacher-comes", action="store_true", help="a job before this one trains it")
-    parser.add_argument("--without-notes", action="store_true", help="on the data, which were made before")
+    parser.add_argument("--ranks", type=int, required=True, help="number of ranks on all nodes")
+    parser.add_argument("--splits", default="", help="splits to predict [all of the benchmark]")
+    parser.add_argument("--teacher-pending", action="store_true", help="an earlier job trains the teacher")
+    parser.add_argument("--without-notes", action="store_true", help="do not repeat notes on the data")
     parser.add_argument("script", help="train/distill.py or train/sft.py")
-    parser.add_argument("flags", nargs=argparse.REMAINDER, help="the script's")
+    parser.add_argument("flags", nargs=argparse.REMAINDER, help="flags of the script")
     arguments = parser.parse_args()
-    # The script reads and checks its flags, and then calls this instead of a training, without importing torch.
+    # The script reads and checks its flags, then calls these replacements instead of training, without importing torch.
     checks, trainer = ModuleType("kid.training.checks"), ModuleType("kid.training.trainer")
     checks.check_run = lambda config: check(config, arguments)
     trainer.train = lambda config: None

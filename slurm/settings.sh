@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Everything there is to set, with its default; each is taken from the environment where it is set there:
-# PARTITION=gpu NODES=2 DATA=spider slurm/submit.sh ...   Sourced by the other scripts; nothing here need be changed.
-# SBATCH_FLAGS, FLAGS, TEACHER_FLAGS, BASELINES and the lines of SIZES are split at spaces; all else may hold some.
+# All settings and their defaults. Set them in the environment instead of editing this file:
+# PARTITION=gpu NODES=2 DATA=spider slurm/submit.sh ...   The other scripts source this file.
+# SBATCH_FLAGS, FLAGS, TEACHER_FLAGS, BASELINES and the lines of SIZES are split at spaces; others may contain spaces.
 
 fail() {
     echo "error: $*" >&2
@@ -9,35 +9,35 @@ fail() {
 }
 
 # The cluster.
-: "${PARTITION:=}" "${ACCOUNT:=}"     # empty: the cluster's own choice
-: "${SBATCH_FLAGS:=}"                 # more for sbatch, on every job: "--qos=high --constraint=h100 --exclude=n7"
-: "${NODES:=1}" "${GPUS:=8}"          # of a training; GPUS on each node
+: "${PARTITION:=}" "${ACCOUNT:=}"     # empty: the cluster's default
+: "${SBATCH_FLAGS:=}"                 # further sbatch flags for every job: "--qos=high --constraint=h100 --exclude=n7"
+: "${NODES:=1}" "${GPUS:=8}"          # nodes of a training, and GPUS per node
 for setting in NODES GPUS; do
-    [[ ${!setting} =~ ^[1-9][0-9]*$ ]] || fail "$setting=${!setting} is no number; what kind goes into SBATCH_FLAGS"
+    [[ ${!setting} =~ ^[1-9][0-9]*$ ]] || fail "$setting=${!setting} is not a number; set the GPU type in SBATCH_FLAGS"
 done
-: "${CPUS:=$((8 * GPUS))}"            # on each node; an evaluation has a GPU's share of them
-: "${MEM:=0}"                         # of a training, on each node; 0: all there is
-: "${TIME:=24:00:00}"                 # of a training, until it is requeued and goes on
-: "${EVAL_TIME:=04:00:00}"            # of one model on one split
-: "${SIGNAL_SECONDS:=300}"            # before the time limit, a training writes a checkpoint and is requeued
-: "${MAX_REQUEUES:=20}"               # a training that has started more often than that is given up
-: "${INTERFACE:=}"                     # of the network between nodes: "ib0"; empty: what SLURM and NCCL choose
-: "${CONTAINER:=}"                    # an image for pyxis, where the cluster has it; empty: what is on the nodes
-: "${CONTAINER_MOUNTS:=}"             # beside the project's folder: /data:/data,/models:/models
+: "${CPUS:=$((8 * GPUS))}"            # CPU cores per node; an evaluation gets the share of one GPU
+: "${MEM:=0}"                         # memory of a training per node; 0: all of the node's memory
+: "${TIME:=24:00:00}"                 # time limit of a training, after which it is requeued and resumes
+: "${EVAL_TIME:=04:00:00}"            # time limit of an evaluation: one model on one split
+: "${SIGNAL_SECONDS:=300}"            # this long before the time limit, a training writes a checkpoint and is requeued
+: "${MAX_REQUEUES:=20}"               # a training that is not finished after this many requeues fails
+: "${INTERFACE:=}"                    # network interface between nodes: "ib0"; empty: chosen by SLURM and NCCL
+: "${CONTAINER:=}"                    # an image for pyxis, if the cluster has it; empty: no container
+: "${CONTAINER_MOUNTS:=}"             # mounts besides the project's folder: /data:/data,/models:/models
 
-# What is trained and how it is judged.
+# Training and evaluation.
 : "${SCRIPT:=train/distill.py}"       # or train/sft.py
-: "${RECIPE:=}"                       # one distillation: a file of train/recipes/
-: "${TEACHER_RECIPE:=}"               # of its teacher, for --train-teachers
-: "${SIZES:=slurm/sizes.txt}"         # --scaling: a line a teacher
-: "${DATA:=}"                         # the benchmark's folder
-: "${OUTPUT:=}"                       # of one distillation; empty: what its recipe says
-: "${FLAGS:=}"                        # more for distillations: "--batching schema --save-steps 500"
-: "${TEACHER_FLAGS:=}"                # more for teachers' trainings
+: "${RECIPE:=}"                       # recipe of one distillation: a file of train/recipes/
+: "${TEACHER_RECIPE:=}"               # recipe of its teacher, for --train-teachers
+: "${SIZES:=slurm/sizes.txt}"         # for --scaling: one teacher per line
+: "${DATA:=}"                         # folder of the benchmark
+: "${OUTPUT:=}"                       # run directory of one distillation; empty: the one in its recipe
+: "${FLAGS:=}"                        # further flags of distillations: "--batching schema --save-steps 500"
+: "${TEACHER_FLAGS:=}"                # further flags of teachers' trainings
 : "${SPLITS:=}"                       # empty: dev, dk, realistic and syn of Spider; dev of other benchmarks
-: "${BASELINES:=}"                    # finished runs that the report shows too: "runs/qwen1.5-0.5b/sft"
-: "${REPORT:=runs/report}"            # where the report goes
-: "${LOGS:=runs/slurm}"               # where every job's output goes
+: "${BASELINES:=}"                    # finished runs to add to the report: "runs/qwen1.5-0.5b/sft"
+: "${REPORT:=runs/report}"            # folder of the report
+: "${LOGS:=runs/slurm}"               # folder of all jobs' logs
 for setting in SCRIPT RECIPE TEACHER_RECIPE SIZES DATA OUTPUT REPORT LOGS; do
-    [[ ${!setting} != *[$'\n\r\t']* ]] || fail "$setting holds a line break or a tab; name another"
+    [[ ${!setting} != *[$'\n\r\t']* ]] || fail "$setting contains a line break or a tab; use another name"
 done

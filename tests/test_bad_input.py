@@ -59,7 +59,7 @@ def test_good_input_is_read_and_nothing_is_written(flags, tmp_path):
         ({"student": "."}, "has no config.json"),
         ({"data": "/gone/data"}, "data folder /gone/data does not exist"),
         ({"deepspeed": "gone.json"}, "--deepspeed gone.json: No such file or directory; see ds_configs/"),
-        ({"mask_token": "<s>"}, "--mask-token '<s>' is not one token"),
+        ({"mask_token": "<s>"}, "--mask-token '<s>' is not a token"),
         ({"batch_size": 6}, "the nearest that are: 4 or 8"),
         ({"max_completion_length": 1}, "leaves no train sample; raise it"),
         (
@@ -84,7 +84,7 @@ def test_weights_that_are_missing_or_cut_off(flags, tiny_models, tmp_path):
     shutil.copytree(tiny_models / "teacher", tmp_path / "teacher")
     file = tmp_path / "teacher" / "model.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"model.safetensors cannot be read .*fetch the model again"):
+    with pytest.raises(InputError, match=r"model.safetensors cannot be read .*download the model again"):
         read(flags, teacher=str(tmp_path / "teacher"))
     file.unlink()
     with pytest.raises(InputError, match="has no weights"):

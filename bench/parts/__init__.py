@@ -1,1 +1,1 @@
-"""What the scripts of bench/ share: jobs, settings, claims, tables, figures. Nothing here is run by itself."""
+"""Modules shared by the scripts of bench/: jobs, settings, claims, tables, figures."""

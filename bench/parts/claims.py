@@ -1,4 +1,4 @@
-"""The paper's claims, each judged by paired differences under the same seeds on the same questions."""
+"""The paper's claims, each judged by paired differences with the same seeds on the same questions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOLDS, FAILS, OPEN = "holds", "does not hold", "not testable here"
 
 @dataclass(frozen=True)
 class Measure:
-    """What is compared. key: in a seed's results; better: 1 where more is better, -1 where less is."""
+    """A quantity to compare. key: its key in the results of a seed; better: 1 if more is better, -1 if less is."""
 
     name: str
     key: str
@@ -31,10 +31,10 @@ SECONDS = Measure("seconds per step, %", "seconds", -1)
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says and where; of each pair of runs the first is said to be the better one.
+    """A claim of the paper, and where it is made. In each pair of runs, the first is claimed to be better.
 
-    margin: how much worse than the other the first may be, in the measure's unit, to be as good.
-    paper: for each pair the paper's own difference on Spider dev, of first less second; empty where it has none.
+    margin: how much worse the first may be, in the measure's unit, and still count as equally good.
+    paper: for each pair the paper's difference on Spider dev, first minus second; empty if it gives none.
     """
 
     text: str
@@ -46,22 +46,22 @@ class Claim:
 
 
 # The paper's differences: on Spider dev, Qwen1.5-0.5B from 1.8B (Tables 2 and 3), TinyLLaMA from LLaMA2-7B (Table 5).
-# Figures 4 and 5 give no numbers, Table 7 those of another pair on BIRD. The margins, 1 point and 10 %, are our choice.
+# Figures 4 and 5 have no numbers, and Table 7 is for another pair on BIRD. The margins, 1 point and 10 %, are ours.
 CLAIMS = (
     Claim(
         "Reverse KL is better than forward KL", "section 2.3, Table 2", EX, (("rkd", "fkd"), ("gkd-rkl", "gkd-fkl")),
         ("+5.4", "+1.8"),
     ),
     Claim(
-        "Outputs of the student's own are better than gold", "section 2.3, Table 2", EX,
+        "The student's own outputs are better than gold", "section 2.3, Table 2", EX,
         (("gkd-fkl", "fkd"), ("gkd-rkl", "rkd"), ("imitkd", "fkd")), ("+3.8", "+0.2", "+1.0"),
     ),
     Claim("KID is better than RKD and SFT", "Table 3", EX, (("kid", "rkd"), ("kid", "sft")), ("+1.0", "+5.9")),
-    Claim("KID is as good as GKD, to 1 point", "Table 3", EX, (("kid", "gkd-rkl"),), ("+0.8",), margin=1.0),
-    Claim("KID costs what RKD costs, to 10 %", "Table 3", SECONDS, (("kid", "rkd"),), ("+0",), margin=10.0),
+    Claim("KID is as good as GKD, within 1 point", "Table 3", EX, (("kid", "gkd-rkl"),), ("+0.8",), margin=1.0),
+    Claim("KID costs the same as RKD, within 10 %", "Table 3", SECONDS, (("kid", "rkd"),), ("+0",), margin=10.0),
     Claim("KID costs less than GKD", "Table 3", SECONDS, (("kid", "gkd-rkl"),), ("-82",)),
     Claim(
-        "Rewriting is better than masking alone, and than neither", "Table 5", EX,
+        "Rewriting is better than masking alone, and than no masking", "Table 5", EX,
         (("kid", "kid-mask-only"), ("kid", "rkd")), ("+1.6", "+2.1"),
     ),
     Claim(
@@ -79,13 +79,13 @@ CLAIMS = (
 
 
 def interval(mean: float, variance: float, freedom: float) -> tuple[float, float, float]:
-    """(mean, low, high): 95 % by Student's t. variance: of the mean; freedom: degrees of it, at least 1."""
+    """(mean, low, high) of the 95 % interval by Student's t. variance: of the mean; freedom: degrees, at least 1."""
     half = float(student_t.ppf(0.975, freedom)) * math.sqrt(variance)
     return mean, mean - half, mean + half
 
 
 def interval_over_seeds(differences: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of paired differences, one a seed, and its 95 % interval; endless with one seed."""
+    """Mean of paired differences, one per seed, and its 95 % interval; infinite with one seed."""
     mean, seeds = float(np.mean(differences)), len(differences)
     if seeds == 1:
         return mean, -math.inf, math.inf
@@ -93,11 +93,11 @@ def interval_over_seeds(differences: Sequence[float]) -> tuple[float, float, flo
 
 
 def interval_over_both(differences: np.ndarray) -> tuple[float, float, float]:
-    """Mean of differences by seed and question, and its 95 % interval where both might have been others.
+    """Mean of differences by seed and question, and its 95 % interval over both seeds and questions.
 
-    Seeds and questions are crossed: every seed has every question. The variance of the mean is that of the seeds'
-    means / seeds + that of the questions' means / questions, less the rest, which is in both of them; degrees of
-    freedom by Welch and Satterthwaite.
+    Seeds and questions are crossed: every seed has every question. The variance of the mean is the variance of the
+    seeds' means / seeds + the variance of the questions' means / questions - the residual, which both contain. The
+    degrees of freedom are those of Welch and Satterthwaite.
 
     Args:
         differences: [seeds, n].
@@ -106,19 +106,19 @@ def interval_over_both(differences: np.ndarray) -> tuple[float, float, float]:
     mean, by_seed, by_question = float(differences.mean()), differences.mean(axis=1), differences.mean(axis=0)
     if seeds == 1:
         return mean, -math.inf, math.inf
-    rest = differences - by_seed[:, None] - by_question + mean
+    residuals = differences - by_seed[:, None] - by_question + mean
     parts = float(by_seed.var(ddof=1)) / seeds, float(by_question.var(ddof=1)) / n
-    both = float((rest**2).sum()) / ((seeds - 1) * (n - 1) * seeds * n)
-    variance = max(*parts, sum(parts) - both)
-    terms = (parts[0] ** 2 / (seeds - 1), parts[1] ** 2 / (n - 1), both**2 / ((seeds - 1) * (n - 1)))
+    residual = float((residuals**2).sum()) / ((seeds - 1) * (n - 1) * seeds * n)
+    variance = max(*parts, sum(parts) - residual)
+    terms = (parts[0] ** 2 / (seeds - 1), parts[1] ** 2 / (n - 1), residual**2 / ((seeds - 1) * (n - 1)))
     return interval(mean, variance, max(1.0, variance**2 / sum(terms)) if variance else 1.0)
 
 
 def compare(measure: Measure, first: list[dict], second: list[dict]) -> tuple[float, float, float]:
-    """(difference, low, high) of first less second, seed by seed, in the measure's unit.
+    """(difference, low, high) of first minus second, paired by seed, in the measure's unit.
 
     Args:
-        first, second: a run's results, one a seed, in the same order of seeds.
+        first, second: the results of a run, one per seed, in the same order of seeds.
     """
     sides = [[one[measure.key] for one in run] for run in (first, second)]
     if measure in (EX, EX_LAST):
@@ -130,28 +130,28 @@ def compare(measure: Measure, first: list[dict], second: list[dict]) -> tuple[fl
 
 
 def with_interval(difference: float, low: float, high: float) -> str:
-    """As text; of one seed, which has no interval, the difference alone."""
+    """A difference as text, with its interval unless that is infinite (one seed)."""
     return signed(difference) + (f" ({signed(low)} to {signed(high)})" if math.isfinite(low) else "")
 
 
 def judge(measure: Measure, low: float, high: float, margin: float) -> str:
-    """Whether an interval of differences (first less second) says that the first is better, or as good to a margin."""
+    """Whether an interval of differences (first minus second) shows that the first is better, up to the margin."""
     if measure.better < 0:
         low, high = -high, -low
     return HOLDS if low > -margin else FAILS if high < -margin else OPEN
 
 
 def judge_all(verdicts: Sequence[str]) -> str:
-    """Of a claim's pairs: it holds if it holds for all, and does not if it fails for one."""
+    """The verdict on a claim from those on its pairs: it holds if all hold, and fails if one fails."""
     return FAILS if FAILS in verdicts else HOLDS if set(verdicts) == {HOLDS} else OPEN
 
 
 def claims_table(runs: dict[str, list[dict]]) -> str:
-    """Every claim with its verdict, and below it each pair with its difference; Markdown.
+    """Markdown: every claim with its verdict, followed by its pairs with their differences.
 
     Args:
-        runs: name -> results, one a seed: `right` ("0110...", a question each), `seconds`, and `ex_acc_err`. Of a
-            claim only the pairs are judged whose runs are there; where some are not, its verdict says how many are.
+        runs: name -> results, one per seed: `right` ("0110...", a digit per question), `seconds` and `ex_acc_err`.
+            Pairs with missing runs are not judged; the verdict then says how many pairs of the claim were.
     """
     rows = []
     for claim in CLAIMS:

@@ -1,4 +1,4 @@
-"""What the demo found: a table, one sentence, curves, predictions, and the labels that the teacher doubts."""
+"""The demo's report: a table, a conclusion, curves, predictions, and the labels that the teacher doubts."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 HEADER = ("model", "EX last", "±", "EX best", "best epoch", "s/step to sft", "wrong labels repeated", "put right")
 NOTES = """
-EX in percent on dev: 1,000 questions on 100 databases in no other split; ± half of its 95 % interval. *Last*: after
-eight epochs; *best*: the epoch with the highest EX on `valid`. The last two columns are about the training questions
-that have a wrong label: how many predictions give the label's rows, and how many the gold's.
+EX in percent on dev: 1,000 questions on 100 databases that no other split has; ± half of its 95 % interval. *Last*:
+after eight epochs; *best*: the epoch with the highest EX on `valid`. The last two columns are about the training
+questions with a wrong label: how many predictions give the label's rows, and how many the gold rows.
 """
 TRUST_NOTES = """
-How to find wrong labels with a teacher: training questions in order of the probability of their label's least probable
-token. *Precision*: the share of the first so many whose label is wrong; *recall*: the share of all {wrong} wrong labels
-that is among them.
+Finding wrong labels with a teacher: training questions, sorted by the probability of their label's least probable
+token. *Precision*: the share of wrong labels among the first N; *recall*: the share of all {wrong} wrong labels that
+are among the first N.
 """
-SHOWN = 5  # questions of each of two kinds in the report
-DOUBTED = 10  # labels in the report
+SHOWN = 5  # questions in the report, for each of two kinds
+DOUBTED = 10  # doubted labels in the report
 
 
 def digits(rights: list[str]) -> np.ndarray:
-    """[seeds, questions] of "0101..." a seed."""
+    """[seeds, questions], from a string like "0101..." for each seed."""
     return np.array([[int(digit) for digit in right] for right in rights], dtype=float)
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean and 95 % interval in percent of [seeds, questions]; of one seed it is over the questions alone."""
+    """Mean and 95 % interval in percent of [seeds, questions]; with one seed, over the questions only."""
     if len(values) > 1:
         mean, low, high = interval_over_both(values)
     else:
@@ -49,19 +49,19 @@ def interval(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def ex_cells(rights: list[str]) -> list[str]:
-    """EX in percent, and half of its interval."""
+    """EX in percent, and half the width of its interval."""
     mean, low, high = interval(digits(rights))
     return [f"{mean:.1f}", f"{(high - low) / 2:.1f}"]
 
 
 def shares(found: list[dict]) -> list[str]:
-    """Wrong labels repeated and put right, in percent of those there are."""
+    """The percentages of wrong labels that are repeated, and put right."""
     total = sum(one["n"] for one in found)
     return [f"{100 * sum(one[key] for one in found) / total:.0f} %" if total else "-" for key in ("label", "gold")]
 
 
 def table_rows(demo: Demo) -> list[list[str]]:
-    """Every model's EX on dev with its interval, its price, and the wrong labels it repeats."""
+    """For each model: EX on dev with its interval, cost of a step, and the wrong labels that it repeats."""
     rows = []
     for name in demo.models:
         found = demo.found(name)
@@ -81,7 +81,7 @@ def table_rows(demo: Demo) -> list[list[str]]:
 
 
 def conclusion(demo: Demo) -> str:
-    """One sentence on what was seen, whichever way it fell."""
+    """One sentence that compares the models, whatever the result."""
     right = {
         method: digits([demo.found(f"{method}-seed{seed}")["last"]["right"] for seed in demo.seeds])
         for method in demo.methods
@@ -90,7 +90,7 @@ def conclusion(demo: Demo) -> str:
 
     def against(method: str, other: np.ndarray, name: str) -> str:
         difference, low, high = interval(right[method] - other)
-        verdict = "above" if low > 0 else "below" if high < 0 else "not apart from"
+        verdict = "above" if low > 0 else "below" if high < 0 else "not significantly different from"
         return f"{verdict} {name} by {difference:+.1f} points ({low:+.1f} to {high:+.1f})"
 
     said = [f"sft ends {against('sft', base, 'the untouched base')}"]
@@ -114,7 +114,7 @@ def read(demo: Demo, name: str):
 
 
 def predictions(demo: Demo) -> list[str]:
-    """Markdown: questions of dev, and training questions with a wrong label, with every model's SQL for them."""
+    """Markdown: questions of dev, and training questions with a wrong label, with the SQL of every model."""
     names = ["teacher", "student base", *(f"{method}-seed{demo.seeds[0]}" for method in demo.methods)]
     found = {name: demo.found(name) for name in names}
     last = {name: result.get("last", result) for name, result in found.items()}
@@ -124,16 +124,16 @@ def predictions(demo: Demo) -> list[str]:
         texts = {name: result["predictions"][index] for name, result in last.items()}
         right = {name: result["right"][index] == "1" for name, result in last.items()}
         lines += shown(dev[index], marked_predictions(dev[index]["query"], texts, right))
-    for place, label in list(enumerate(wrong))[:: max(1, len(wrong) // SHOWN)][:SHOWN]:
-        texts = {name: result["wrong_labels"]["predictions"][place] for name, result in last.items()}
-        right = {name: result["wrong_labels"]["right"][place] == "1" for name, result in last.items()}
+    for index, label in list(enumerate(wrong))[:: max(1, len(wrong) // SHOWN)][:SHOWN]:
+        texts = {name: result["wrong_labels"]["predictions"][index] for name, result in last.items()}
+        right = {name: result["wrong_labels"]["right"][index] == "1" for name, result in last.items()}
         block = marked_predictions(label["gold"], texts, right)
         lines += shown(train[label["index"]], f"{block}\nlabel ({label['kind']})  {train[label['index']]['query']}")
     return lines
 
 
 def doubted_labels(demo: Demo) -> list[str]:
-    """Markdown: how well the teacher's doubts find the wrong labels, and the labels it doubts most."""
+    """Markdown: how well the teacher finds wrong labels, and the labels that it doubts most."""
     trust = sorted(demo.found("teacher")["label_trust"], key=lambda label: label["probability"])
     train, wrong = read(demo, "train_spider"), {label["index"]: label for label in read(demo, "labels")["wrong"]}
     lines = []
@@ -146,7 +146,7 @@ def doubted_labels(demo: Demo) -> list[str]:
         lines += [TRUST_NOTES.format(wrong=len(wrong)), table, ""]
     for label in trust[:DOUBTED]:
         kind = wrong.get(label["index"])
-        truth = f"gold ({kind['kind']})  {kind['gold']}" if kind else "the label is right"
+        truth = f"gold ({kind['kind']})  {kind['gold']}" if kind else "the label is correct"
         item = train[label["index"]]
         block = (
             f"label  {item['query']}\n{truth}\nleast probable: {label['token'].strip()!r}, {label['probability']:.2g}"
@@ -156,8 +156,8 @@ def doubted_labels(demo: Demo) -> list[str]:
 
 
 def write_report(demo: Demo) -> None:
-    """The table and the conclusion on the terminal; these, curves, predictions and doubted labels in report.md."""
-    from parts.plots import plot_epochs  # not above: matplotlib takes a second
+    """Print the table and the conclusion; write these, curves, predictions and doubted labels to report.md."""
+    from parts.plots import plot_epochs  # not at the top: importing matplotlib takes a second
 
     rows, said = table_rows(demo), conclusion(demo)
     table = Table(title="minibench, EX in percent on 100 new databases")

@@ -1,4 +1,4 @@
-"""The entries of bench/step_latency.py: what each runs, and the rounds in which they take turns."""
+"""The entries of bench/step_latency.py, and the rounds in which they take turns."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ WAYS = {
 }
 SHARED = ("schema shared", "shared and stored", "shared, states stored")
 STORED, STATES = ("schemas stored", "shared and stored"), ("states stored", "shared, states stored")
-WARM_UP = 2  # rounds; in the second one memory is measured
+WARM_UP = 2  # rounds; the second one measures memory
 
 
 def ours(config: RunConfig, source: str, way: str, engine, teacher) -> Callable[[Batch], dict[str, float]]:
-    """A step of a method on outputs of one source; returns its parts' seconds. Decoded outputs never end early."""
+    """A training step of a method on outputs of one source. It returns seconds by part; decoding never ends early."""
     config = replace(config, **WAYS[way])
     tokens = TokenIds(mask=1, eos=-1, pad=0, count=engine.module.causal_lm.config.vocab_size)
     step = itertools.count()
@@ -64,7 +64,7 @@ def synchronise(device: str) -> None:
 
 
 def peak_mb(run: Callable[[Batch], object], batch: Batch, device: str) -> float:
-    """What a step allocates at most at one time beside models and optimizer."""
+    """Peak MiB that a step allocates in addition to models and optimizer."""
     if device == "cuda":
         synchronise(device)
         torch.cuda.reset_peak_memory_stats()
@@ -78,7 +78,7 @@ def peak_mb(run: Callable[[Batch], object], batch: Batch, device: str) -> float:
 
 
 def become_the_only_rank(device: str) -> None:
-    """Of a job of one rank, as the engine and the step want it."""
+    """Set up a job of one rank, which the engine and the step require."""
     os.environ.update({"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"})
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group(
@@ -87,30 +87,30 @@ def become_the_only_rank(device: str) -> None:
 
 
 class Contest:
-    """Entries that take turns: (method or peer, way, source of outputs) -> what runs a batch."""
+    """Entries that take turns: (method or peer, way, source of outputs) -> function that runs a batch."""
 
     def __init__(self, device: str, config: RunConfig, teacher: ResponseModel):
         self.device, self.config, self.teacher = device, config, teacher
         self.entries: dict[tuple[str, str, str], Callable] = {}
 
     def measure(self, samples: list[dict[bool, list[Sample]]], memory: bool) -> list[dict]:
-        """A line for each entry.
+        """Measure all entries; returns a line for each.
 
         Args:
-            samples: for each round, those of WARM_UP before them, a micro-batch on one schema (True) and one on
-                several (False).
+            samples: for each round, after WARM_UP warm-up rounds, one micro-batch on one schema (True) and one on
+                several schemas (False).
         """
         with ExitStack() as stack:
             store = None
             if any(way in STORED for _, way, _ in self.entries):
-                every = [sample for both in samples for own in both.values() for sample in own]
-                store = stack.enter_context(store_of(self.config, self.teacher, every))
+                all_samples = [sample for both in samples for own in both.values() for sample in own]
+                store = stack.enter_context(store_of(self.config, self.teacher, all_samples))
             return self.take_turns(samples, memory, store)
 
     def take_turns(
         self, samples: list[dict[bool, list[Sample]]], memory: bool, store: PrefixStore | None
     ) -> list[dict]:
-        """What `measure` returns; `store`: for the ways that read the teacher's schemas."""
+        """Run the rounds of `measure`. store: for the ways that read stored schemas of the teacher."""
         seconds, parts, lines = {key: [] for key in self.entries}, {key: [] for key in self.entries}, {}
         failed: dict[tuple, str] = {}
         turns = random.Random(0)

@@ -1,4 +1,4 @@
-"""What bench/step_latency.py runs on: models by shape with random weights, and micro-batches of token ids."""
+"""The inputs of bench/step_latency.py: models of given shapes with random weights, and micro-batches of token ids."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ PAIRS = {
 
 
 def make_model(shape: tuple, dtype: str, device: str, attention: str, seed: int) -> PreTrainedModel:
-    """A causal language model of a shape, random weights, on the device."""
+    """A causal language model of the given shape, with random weights, on the device."""
     family, vocabulary, hidden, intermediate, layers, heads, key_heads, tied = shape
     sizes = {
         "hidden_size": hidden, "intermediate_size": intermediate, "num_hidden_layers": layers,
@@ -70,24 +70,24 @@ def make_model(shape: tuple, dtype: str, device: str, attention: str, seed: int)
         made = AutoModelForCausalLM.from_config(
             config, dtype=DTYPES[dtype], attn_implementation=choose_attention(attention, dtype)
         )
-    made.config.use_cache = False  # as every trainer has it; a pass that wants a cache brings its own
+    made.config.use_cache = False  # as in every trainer; passes that need a cache pass their own
     return made
 
 
 class FullLogits(ResponseModel):
-    """With `all_rows`, logits of all positions are computed and the chosen ones taken, as trainers usually do."""
+    """With `all_rows`, computes the logits of all positions and then selects rows, as trainers usually do."""
 
     all_rows = False
 
     def forward(self, input_ids, attention_mask, position_ids, rows, cache=None, logits=True) -> Tensor:
         if not (self.all_rows and logits and cache is None):
             return super().forward(input_ids, attention_mask, position_ids, rows, cache, logits)
-        every = torch.arange(input_ids.numel(), device=input_ids.device)
-        return super().forward(input_ids, attention_mask, position_ids, every)[rows]
+        all_rows = torch.arange(input_ids.numel(), device=input_ids.device)
+        return super().forward(input_ids, attention_mask, position_ids, all_rows)[rows]
 
 
 def make_engine(config: RunConfig, student: PreTrainedModel):
-    """The student with LoRA in an engine; without a monitor."""
+    """The engine of the student with LoRA, without a monitor."""
     values = complete_deepspeed_config(read_deepspeed_config(config.deepspeed, "--deepspeed"), config, 1, student=True)
     values.pop("tensorboard")
     model = FullLogits(add_lora(student, config.lora_rank, config.lora_alpha, config.lora_dropout, config.seed))
@@ -100,7 +100,7 @@ def make_engine(config: RunConfig, student: PreTrainedModel):
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of made-up samples, and how many questions of a micro-batch share a schema."""
+    """Lengths of made-up samples in tokens, and how many questions of a micro-batch share a schema."""
 
     batch: int = 4
     per_schema: int = 4
@@ -110,25 +110,25 @@ class Lengths:
 
 
 def made_up_samples(lengths: Lengths, vocabulary: int, seed: int) -> list[Sample]:
-    """Random token ids."""
+    """Samples of random token ids."""
     draw = random.Random(seed)
 
     def tokens(count: int) -> list[int]:
         return [draw.randrange(1, vocabulary) for _ in range(count)]
 
     samples, schema = [], []
-    for place in range(lengths.batch):
-        if place % lengths.per_schema == 0:
+    for index in range(lengths.batch):
+        if index % lengths.per_schema == 0:
             schema = tokens(lengths.schema)
         samples.append(Sample(schema + tokens(lengths.question), tokens(lengths.output), len(schema)))
     return samples
 
 
 def real_samples(config: RunConfig, tokenizer, vocabulary: int, rounds: int) -> list[list[Sample]]:
-    """Micro-batches of a benchmark's training questions, as the configuration's batching makes them."""
+    """Micro-batches of a benchmark's training questions, with the configuration's batching."""
     dataset = load_dataset(config, "train", tokenizer)
     if max(max(s.prompt_ids + s.completion_ids) for s in dataset.samples) >= vocabulary:
-        raise InputError(f"the tokenizer has more ids than the models' {vocabulary} vocabulary rows; choose another")
+        raise InputError(f"the tokenizer has ids above the models' vocabulary size of {vocabulary}; use another one")
     return [micro_batches(dataset, config, step, 0, 1, PAD)[0].samples for step in range(rounds)]
 
 
@@ -138,7 +138,7 @@ def make_batch(samples: list[Sample], device: str, share: bool, store: PrefixSto
 
 
 def with_states(config: RunConfig, teacher: ResponseModel, samples: list[Sample]) -> list[Sample]:
-    """The samples of a micro-batch with the teacher's states at their outputs."""
+    """Add the teacher's states at the outputs to the samples of a micro-batch."""
     states = output_states(config, teacher, list(samples), PAD).split(
         [len(sample.completion_ids) for sample in samples]
     )
@@ -147,7 +147,7 @@ def with_states(config: RunConfig, teacher: ResponseModel, samples: list[Sample]
 
 @contextmanager
 def store_of(config: RunConfig, teacher: ResponseModel, samples: list[Sample]) -> Iterator[PrefixStore | None]:
-    """A store of the schemas of all samples, in a folder that is removed afterwards."""
-    samples = samples * 2  # so that none is alone with its schema
+    """A prefix store of the schemas of all samples, in a temporary folder."""
+    samples = samples * 2  # so that every schema occurs at least twice, as the store requires
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {"KID_CACHE": folder}):
         yield open_store(config, teacher, "bench", Dataset(samples, [""] * len(samples), []))

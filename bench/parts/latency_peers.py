@@ -1,7 +1,7 @@
-"""The peers of bench/step_latency.py: transformers' Trainer doing LoRA SFT, trl's trainers doing RKD and GKD.
+"""The peers of bench/step_latency.py: transformers' Trainer for LoRA SFT, and trl's trainers for RKD and GKD.
 
-On our models, data, padding, dtype and attention; gradient checkpointing off, clipping at 1, all else as it comes. For
-GKD on outputs of the student alone trl has two: GKDTrainer, and DistillationTrainer, to which it points.
+They use our models, data, padding, dtype and attention, no gradient checkpointing, clipping at 1, and defaults for the
+rest. For GKD on the student's own outputs, trl has GKDTrainer and, recommended there, DistillationTrainer.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ COMMON = {
 
 
 def arguments_of(kind, device: str, batch: int, **more):
-    """Training arguments that keep the models' dtype; written nowhere."""
+    """Training arguments that keep the models' dtype and save nothing."""
     folder = tempfile.mkdtemp(prefix="kid-bench-")
-    # Weights are in their dtype already: no autocast beside it.
+    # No autocast: the weights already have their dtype.
     return kind(folder, per_device_train_batch_size=batch, use_cpu=device == "cpu", bf16=False, **COMMON, **more)
 
 
 def full_inputs(batch: Batch) -> dict[str, Tensor]:
-    """What a causal language model's own loss takes: labels of output tokens, -100 elsewhere."""
+    """Inputs for a causal language model's own loss: labels for output tokens, -100 elsewhere."""
     labels = torch.full_like(batch.input_ids, -100)
     labels[:, batch.prompt_width :] = batch.completion_ids.masked_fill(~batch.completion_mask, -100)
     return {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "labels": labels}
 
 
 def one_step(trainer: Trainer, inputs: dict[str, Tensor] | list[dict], items: int) -> None:
-    """What the trainer's loop does for one optimizer step."""
+    """Run one optimizer step as the trainer's loop does."""
     trainer.model_wrapped.train()
     trainer.training_step(trainer.model_wrapped, inputs, items)
     trainer.accelerator.clip_grad_norm_(trainer.model_wrapped.parameters(), trainer.args.max_grad_norm)
@@ -49,7 +49,7 @@ def one_step(trainer: Trainer, inputs: dict[str, Tensor] | list[dict], items: in
 
 
 def ready(trainer: Trainer) -> Trainer:
-    """With its optimizer, and with the model as the loop would have it."""
+    """Prepare the trainer's model and optimizer as its loop would."""
     trainer.create_optimizer_and_scheduler(num_training_steps=10_000)
     trainer.model_wrapped, trainer.optimizer = trainer.accelerator.prepare(trainer.model, trainer.optimizer)
     return trainer
@@ -61,14 +61,14 @@ def trainer_sft(student: PreTrainedModel, device: str, size: int) -> Callable[[B
 
 
 def no_tokenizer() -> PreTrainedTokenizerFast:
-    """trl's trainers ask for a tokenizer's special tokens; nothing is tokenised here."""
+    """A tokenizer with only the special tokens that trl's trainers require; nothing is tokenised here."""
     return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), pad_token="<pad>", eos_token="<pad>")
 
 
 def trl_distillation(
     student: PreTrainedModel, teacher: PreTrainedModel, device: str, size: int, new_tokens: int
 ) -> Callable[[Batch], None]:
-    """On-policy outputs, reverse KL (beta 1)."""
+    """A DistillationTrainer step with on-policy outputs and reverse KL (beta 1)."""
     from trl import DistillationConfig, DistillationTrainer
 
     arguments = arguments_of(
@@ -83,8 +83,8 @@ def trl_distillation(
             processing_class=no_tokenizer(),
         )
     )
-    trainer.generation_config.eos_token_id = None  # every output has the same length, as ours
-    trainer.current_gradient_accumulation_steps = 1  # the loop's own
+    trainer.generation_config.eos_token_id = None  # all outputs have the same length, as in our steps
+    trainer.current_gradient_accumulation_steps = 1  # normally set by the trainer's loop
     trainer._tokenize_prompts = lambda prompts: (prompts, None, {})
 
     def run(batch: Batch) -> None:
@@ -97,10 +97,10 @@ def trl_distillation(
 def trl_gkd(
     student: PreTrainedModel, teacher: PreTrainedModel, device: str, size: int, new_tokens: int, on_policy: bool
 ) -> Callable[[Batch], None]:
-    """lmbda 0: gold outputs; 1: on-policy ones; beta 1: reverse KL.
+    """A GKDTrainer step with reverse KL (beta 1), on gold outputs (lmbda 0) or on-policy ones (lmbda 1).
 
     Raises:
-        ValueError: vocabularies of different size, which it refuses.
+        ValueError: the vocabularies differ in size, which GKDTrainer does not support.
     """
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     from trl.experimental.gkd import GKDConfig, GKDTrainer
@@ -108,7 +108,7 @@ def trl_gkd(
     arguments = arguments_of(
         GKDConfig, device, size, lmbda=float(on_policy), beta=1.0, temperature=1.0, max_new_tokens=new_tokens
     )
-    student.generation_config.eos_token_id = None  # every output has the same length, as ours
+    student.generation_config.eos_token_id = None  # all outputs have the same length, as in our steps
     trainer = ready(
         GKDTrainer(
             student,

@@ -1,4 +1,4 @@
-"""Tables and pictures of bench/step_latency.py's lines."""
+"""Tables and figures of the results of bench/step_latency.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from kid.console import Console
 
-# Seconds a step relative to fine-tuning with gold outputs, the paper's Table 3: teacher -> method.
+# Seconds per step relative to fine-tuning on gold outputs in the paper's Table 3: teacher -> method -> ratio.
 PAPER = {
     f"qwen1.5-0.5b:{size}": dict(zip(("fkd", "rkd", "f-distill", "imitkd", "gkd-rkl", "kid"), ratios, strict=True))
     for size, ratios in {
@@ -21,11 +21,15 @@ PAPER = {
 }
 
 
-LINES = {"prompt once": ":", "schemas stored": "-.", "shared and stored": "--"}  # of a way, in the picture of growth
+LINES = {
+    "prompt once": ":",
+    "schemas stored": "-.",
+    "shared and stored": "--",
+}  # line styles of ways in the figure of growth
 
 
 def of_methods(lines: Iterable[dict]) -> list[dict]:
-    """Lines by method: of a method with two sources, each of them half of the steps, the means of both."""
+    """Lines by method; for a method with two sources, which take half of the steps each, the means of both."""
     groups: dict[tuple, list[dict]] = {}
     for line in lines:
         groups.setdefault(tuple(line[key] for key in ("pair", "axis", "value", "method", "way")), []).append(line)
@@ -50,7 +54,7 @@ def of_methods(lines: Iterable[dict]) -> list[dict]:
 
 
 def show(lines: list[dict], console: Console) -> None:
-    """A table for each pair and batch, or point of growth: seconds, ratios to the Trainer's sft and ours, memory."""
+    """Print a table for each pair and batch, or point of growth: seconds, ratios to the Trainer and our sft, memory."""
     merged = of_methods(lines)
     for key in dict.fromkeys((line["pair"], line["axis"], line["value"]) for line in merged):
         own = [line for line in merged if (line["pair"], line["axis"], line["value"]) == key]
@@ -75,7 +79,7 @@ def show(lines: list[dict], console: Console) -> None:
 
 
 def draw_methods(lines: list[dict], path: Path) -> None:
-    """Seconds of a step relative to the Trainer's fine-tuning, a panel a pair, as the paper's Figure 2."""
+    """Plot seconds per step relative to the Trainer's fine-tuning, a panel per pair, like the paper's Figure 2."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -92,9 +96,10 @@ def draw_methods(lines: list[dict], path: Path) -> None:
         width = 0.8 / max(1, len(ways))
         for number, way in enumerate(ways):
             found = {line["method"]: line for line in own if line["way"] == way}
-            places = [place for place, method in enumerate(methods) if method in found]
-            heights = [found[methods[place]][unit] for place in places]
-            bars = axis.bar([place + (number - (len(ways) - 1) / 2) * width for place in places], heights, width,
+            positions = [position for position, method in enumerate(methods) if method in found]
+            heights = [found[methods[position]][unit] for position in positions]
+            shift = (number - (len(ways) - 1) / 2) * width
+            bars = axis.bar([position + shift for position in positions], heights, width,
                             label=way, color=plt.cm.Blues(0.35 + 0.6 * number / max(1, len(ways) - 1)))  # fmt: skip
             axis.bar_label(bars, fmt="%.2f", fontsize=7)
         peers = [line for line in own if not line["way"]]
@@ -109,7 +114,7 @@ def draw_methods(lines: list[dict], path: Path) -> None:
             axis.axhline(1.0, color="grey", linewidth=0.8)
         names = [*methods, *(line["method"].replace(", ", "\n").replace(" ", "\n", 1) for line in peers)]
         axis.set_xticks(range(len(names)), names, fontsize=8)
-        ylabel = "step relative to the Trainer's sft" if unit == "ratio" else "seconds a step"
+        ylabel = "step relative to the Trainer's sft" if unit == "ratio" else "seconds per step"
         axis.set(title=f"{pair}, batch {batch}", ylabel=ylabel)
         axis.legend(fontsize=8)
     figure.tight_layout()
@@ -117,7 +122,7 @@ def draw_methods(lines: list[dict], path: Path) -> None:
 
 
 def draw_growth(lines: list[dict], path: Path) -> None:
-    """Seconds of a step along each axis, a panel each."""
+    """Plot seconds per step along each axis, a panel per axis."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -135,7 +140,7 @@ def draw_growth(lines: list[dict], path: Path) -> None:
             style = {"linestyle": LINES.get(way, "-"), "marker": "o", "markersize": 4}
             colour = {"rkd": "tab:green", "kid": "tab:blue", "gkd-rkl": "tab:red"}.get(method, "tab:orange")
             axis.plot(*zip(*sorted(points), strict=True), label=f"{method} {way}".strip(), color=colour, **style)
-        axis.set(xlabel=name, ylabel="seconds a step", ylim=(0, None))
+        axis.set(xlabel=name, ylabel="seconds per step", ylim=(0, None))
         axis.set_xticks(sorted({line["value"] for line in own}))
         axis.grid(alpha=0.3)
     axes[0][0].legend(fontsize=7)

@@ -14,24 +14,24 @@ from kid.report.drawing import draw_bars, draw_line, draw_seeds, set_range
 from kid.report.runs import read_metrics
 from kid.report.text import mean_and_deviation
 
-SMOOTHED = 20  # steps, of the training loss in the figure
+SMOOTHED = 20  # steps over which the figure averages the training loss
 
 
 def plot_epochs(curves: dict[str, list[list[tuple[float, float]]]], runs: dict[str, Path], path: Path) -> None:
-    """EX on valid and the training loss on labels over epochs, a colour per method, a line per seed.
+    """Plot EX on valid and the training loss on labels over epochs, with a colour per method and a line per seed.
 
     Args:
-        curves: method -> for each seed (epoch, EX in percent), in order.
-        runs: method -> run directory, of one seed.
+        curves: method -> for each seed a list of (epoch, EX in percent), in order.
+        runs: method -> run directory of one seed.
         path: PNG to write.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for number, (name, seeds) in enumerate(curves.items()):
-        for place, curve in enumerate(seeds):
-            left.plot(*zip(*curve, strict=True), marker="o", color=f"C{number}", label=None if place else name)
+        for index, curve in enumerate(seeds):
+            left.plot(*zip(*curve, strict=True), marker="o", color=f"C{number}", label=None if index else name)
         rows, _ = read_metrics(runs[name] / "metrics.jsonl")
         last = max(epoch for epoch, _ in seeds[0])
-        epochs = [last * (place + 1) / len(rows) for place in range(len(rows))]
+        epochs = [last * (index + 1) / len(rows) for index in range(len(rows))]
         smooth = [
             statistics.mean(row["mle"] for row in rows[max(0, end - SMOOTHED) : end + 1]) for end in range(len(rows))
         ]
@@ -47,10 +47,10 @@ def plot_epochs(curves: dict[str, list[list[tuple[float, float]]]], runs: dict[s
 
 
 def plot_settings(settings: dict[str, tuple[dict[str, list[list[float]]], float]], path: Path) -> None:
-    """EX on valid over epochs, a panel per setting, a colour per run: the mean over seeds in a band of their deviation.
+    """Plot EX on valid over epochs, with a panel per setting and a colour per run: mean and deviation over seeds.
 
     Args:
-        settings: title -> (run -> for each seed EX in percent after each epoch, EX of the untouched base).
+        settings: title -> (run -> for each seed the EX in percent after each epoch, EX of the untouched base).
         path: PNG to write.
     """
     figure, panels = plt.subplots(
@@ -73,12 +73,12 @@ def plot_settings(settings: dict[str, tuple[dict[str, list[list[float]]], float]
 
 
 def plot_methods(methods: dict[str, list[float]], lines: dict[str, float], ylabel: str, path: Path) -> None:
-    """A bar per method with the spread over its seeds; models that have one EX as dashed lines.
+    """Plot a bar per method with the spread over its seeds, and models with a single EX as dashed lines.
 
     Args:
-        methods: name -> EX in percent, one a seed.
+        methods: name -> EX in percent, one per seed.
         lines: name -> EX in percent.
-        ylabel: which questions the EX is on.
+        ylabel: the questions that the EX is on.
         path: PNG to write.
     """
     figure, axes = plt.subplots(figsize=(10, 4.2), layout="constrained")
@@ -94,26 +94,26 @@ def plot_methods(methods: dict[str, list[float]], lines: dict[str, float], ylabe
 def plot_masking(
     strategies: dict[str, list[float]], ratios: dict[str, list[float]], sft: list[float], ylabel: str, path: Path
 ) -> None:
-    """The paper's Figures 4 and 5 side by side: EX by masking strategy and over the mask ratio, beside sft.
+    """Plot the paper's Figures 4 and 5 side by side: EX by masking strategy and over the mask ratio, with sft.
 
     Args:
-        strategies: name -> EX in percent, one a seed.
-        ratios: ratio as text -> EX in percent, one a seed; in order.
-        sft: EX in percent, one a seed.
-        ylabel: which questions the EX is on.
+        strategies: name -> EX in percent, one per seed.
+        ratios: ratio as text -> EX in percent, one per seed; in order.
+        sft: EX in percent, one per seed.
+        ylabel: the questions that the EX is on.
         path: PNG to write.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained", sharey=True)
     draw_bars(left, strategies)
-    places = list(map(float, ratios))
-    right.plot(places, [statistics.mean(values) for values in ratios.values()], marker="o")
-    for place, values in zip(places, ratios.values(), strict=True):
-        draw_seeds(right, place, values, 0.012)
-    right.set_xticks(places, list(ratios))
+    positions = list(map(float, ratios))
+    right.plot(positions, [statistics.mean(values) for values in ratios.values()], marker="o")
+    for position, values in zip(positions, ratios.values(), strict=True):
+        draw_seeds(right, position, values, 0.012)
+    right.set_xticks(positions, list(ratios))
     for axes in (left, right):
         draw_line(axes, "sft", sft, "C1")
-    everything = [value for values in (*strategies.values(), *ratios.values(), sft) for value in values]
-    set_range(left, everything, ylabel)
+    all_values = [value for values in (*strategies.values(), *ratios.values(), sft) for value in values]
+    set_range(left, all_values, ylabel)
     left.set(xlabel="masking strategy")
     right.set(xlabel="mask ratio")
     right.grid(alpha=0.3, axis="y")

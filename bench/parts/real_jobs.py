@@ -1,4 +1,4 @@
-"""What bench/real.py runs: the command lines of train/ and eval/ for each stage, what they leave, and their seconds."""
+"""The jobs of bench/real.py: command lines of train/ and eval/ for each stage, their outputs, and expected times."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from parts.running import ROOT, Command, launcher
 RECIPES = ROOT / "train" / "recipes" / "smollm2"
 SPLITS = ("dev", "dk", "realistic", "syn")
 PYTHON = sys.executable
-# Of 30: the ends. They healed faster than every second layer in one short try, which is not kept.
+# The first and last of 30 layers. In one short trial, not kept, these healed faster than every second layer.
 LAYERS = "0,1,2,3,4,5,6,7,23,24,25,26,27,28,29"
 
 
-# Kind of job: on two cores, two jobs side by side (measured, but for methods other than sft, rkd and kid: by tokens);
-# on one GPU (estimates: none was at hand). Students by method, predictions of a split by depth.
+# Kind of job -> (seconds on two cores with two jobs in parallel, seconds on one GPU). The first are measured, or scaled
+# by tokens for methods other than sft, rkd and kid; the second are estimates, because we had no GPU. Students are by
+# method, predictions of a split by the model's depth.
 SECONDS = {
     "smollm2": (25, 30), "spider": (5, 5), "prune": (10, 15), "heal": (1800, 240), "teacher": (1850, 420),
     "sft": (850, 120), "fkd": (1400, 150), "rkd": (1400, 150), "f-distill": (2000, 500), "imitkd": (2000, 500),
@@ -31,7 +32,7 @@ SECONDS = {
 
 @dataclass(frozen=True)
 class Job:
-    """Commands, one after another. done: whether what they leave is there. seconds: what they are expected to take."""
+    """Commands to run one after another. done: whether their output exists. seconds: expected time."""
 
     name: str
     seconds: float
@@ -41,15 +42,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Size:
-    """How large a run is.
+    """The size of a run.
 
-    questions: (of training, of each other split) out of Spider; None: all.
-    trainings, others: how many side by side. Seconds of a step are compared, so trainings share no GPU.
-    before: what stands before every command line: on a GPU, undoes what `running.follow` sets for cores.
-    training: flags beside the recipe's; then those of heal, teacher, students and teacher's outputs alone.
-    prompts, decoding, exposure: flags of eval/'s scripts.
+    questions: number of Spider's questions for (training, each other split); None: all.
+    trainings, others: number of parallel jobs. Trainings do not share a GPU, because their step times are compared.
+    before: prefix of every command line; on a GPU, it undoes the settings of `running.follow` for CPU cores.
+    training: flags of all trainings in addition to the recipe. heal, teacher, student: further flags of each.
+    outputs: flags to generate the teacher's outputs. prompts, decoding, exposure: flags of eval/'s scripts.
     curve: steps whose adapters are scored on dev, too (Figure 6).
-    seconds: of each kind of job, see `SECONDS`.
+    seconds: expected time of each kind of job, see `SECONDS`.
     """
 
     questions: tuple[int, int] | None
@@ -104,21 +105,21 @@ GPU = Size(
     seconds={kind: gpu for kind, (_, gpu) in SECONDS.items()},
 )
 SIZES = {"cpu": CPU, "gpu": GPU}
-# Of a size: what changes no number but seconds, and which students there are.
+# Fields of a size that change no result except times, and the list of methods.
 NOT_SETTINGS = ("trainings", "others", "methods", "before", "seconds")
 
 
 def from_root(path: Path) -> Path:
-    """The path as the scripts get it, who run in the root: what lies in the checkout is named without its place.
+    """The path for scripts that run in the root: relative to it if it is in the checkout.
 
-    Runs keep the paths they were given, and so go on in another checkout, on another machine.
+    Runs record the paths that they are given. With relative ones, they resume in another checkout on another machine.
     """
     path = path.absolute()
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
 class Real:
-    """Where the run keeps its things, and the jobs of each stage. Its paths are good in the checkout's root."""
+    """The files of the run, and the jobs of each stage. Paths are relative to the root of the checkout."""
 
     def __init__(
         self, size: Size, spider: Path, output: Path, methods: list[str], seeds: list[int], docs: bool = False
@@ -133,7 +134,7 @@ class Real:
         self.runs |= {name: self.output / "students" / name for name in self.students}
 
     def job(self, name: str, kind: str, done: Path | Callable[[], bool], *commands: list) -> Job:
-        """Commands with the size's own environment; `done` may be a path that is there at the end."""
+        """A job with the size's environment. done: a function, or a path that exists when the job is done."""
         logs = [f"{name}.log", *(f"{name}.{number}.log" for number in range(1, len(commands)))]
         lines = [
             (self.output / "logs" / log, [*self.size.before.split(), *map(str, command)])
@@ -142,8 +143,8 @@ class Real:
         return Job(name, self.size.seconds[kind], done.exists if isinstance(done, Path) else done, lines)
 
     def trained(self, script: str, recipe: str, output: Path, *flags) -> list:
-        """The launcher's command line of a recipe's training, which goes on where it was."""
-        # Spider is not whole everywhere: a question without its database has a prompt of tables.json alone.
+        """The launcher's command line for a training of a recipe, which resumes an interrupted run."""
+        # Some copies of Spider lack databases: then a question's prompt uses tables.json only.
         data = ["--data", self.data, "--missing-database", "schema-only"]
         command = [*launcher(script, ranks=1), "--config", RECIPES / f"{recipe}.yaml", *data, "--output", output]
         return [*command, "--resume", *self.size.training.split(), *flags]
@@ -191,7 +192,7 @@ class Real:
         return jobs
 
     def scored(self) -> list[tuple[str, Path, str, str]]:
-        """(run, the model's folder, split, where in the run's predictions/ and scores/) of all that is scored."""
+        """(run, model folder, split, path within the run's predictions/ and scores/) of everything to score."""
         found = [
             (name, run / ("adapter" if name in self.students else "model"), split, split)
             for name, run in self.runs.items()
@@ -215,7 +216,7 @@ class Real:
             kind = "predict whole" if name == "teacher" else "predict half"
             command = [PYTHON, "eval/predict.py", "--model", model, *flags, "--output", output]
             jobs.append(self.job(f"{name}-{place.replace('/', '-')}.predict", kind, output, command))
-        for name in self.students:  # here, with all else that needs the models: what is left needs cores alone
+        for name in self.students:  # in this stage, because the remaining stages need no models and no GPU
             file = self.scores(name, "exposure_bias")
             models = ["--student", self.runs[name] / "adapter", "--teacher", self.teacher / "model", "--json", file]
             flags = [*self.data_flags("dev"), *f"{self.size.prompts} {self.size.exposure}".split()]
@@ -227,7 +228,7 @@ class Real:
         return self.runs[name] / "scores" / f"{place}.json"
 
     def suites(self) -> list[Job]:
-        """A test suite for each split that has a score to come; what is there already is not made again."""
+        """A test suite for each split that still has a prediction to score; the script keeps existing suites."""
         jobs = []
         for split in SPLITS:
             files = [self.scores(name, place) for name, _, other, place in self.scored() if other == split]
@@ -247,7 +248,7 @@ class Real:
         return jobs
 
     def report(self) -> list[Job]:
-        """The report of what there is; on request, of whole runs, docs/ too."""
+        """The report of all existing results; with `docs`, also docs/, from finished runs."""
         command = [PYTHON, "eval/report.py", *self.runs.values(), "--data", self.data]
         commands = [[*command, "--output", self.output / "report"]]
         if self.docs:
@@ -255,7 +256,7 @@ class Real:
         return [self.job("report", "report", lambda: False, *commands)]
 
     def settings(self) -> dict[str, str]:
-        """What all parts of a run must have in common to stand side by side."""
+        """The settings that all parts of a run must share to be comparable."""
         found = {name: str(value) for name, value in vars(self.size).items() if name not in NOT_SETTINGS}
         names = [f"{split}.json" for split in ("train_spider", "train_others", "dev")]
         files = [path for name in names if (path := self.spider / name).is_file()]

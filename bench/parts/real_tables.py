@@ -1,4 +1,4 @@
-"""The tables of make real: its runs by method and seed, beside the paper's numbers."""
+"""The tables of make real: its runs by method and seed, with the paper's numbers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PAPER = {
     "kid": (2.0, 63.7, 63.1, 47.6, 45.4, 53.0, 51.4, 47.5, 47.0),
 }
 
-Rows = dict[str, tuple[str, Row]]  # "teacher", "base" or a method -> what it is called, its runs
+Rows = dict[str, tuple[str, Row]]  # "teacher", "base" or a method -> (its label, its runs)
 
 
 def rows_of(runs: Sequence[Run]) -> Rows:
-    """The runs of make real by their folders: teacher, student before distilling, and each method over its seeds."""
+    """Group the runs of make real by their folders: teacher, student before distilling, and each method's seeds."""
     folders = {run.folder.name: [run] for run in runs}
     named = {
         "teacher": ("teacher", folders["teacher"]),
@@ -43,7 +43,7 @@ def rows_of(runs: Sequence[Run]) -> Rows:
 
 
 def methods_of(rows: Rows) -> dict[str, Row]:
-    """The methods alone."""
+    """The rows of methods only."""
     return {name: row for name, (_, row) in rows.items() if name in METHOD_LABELS}
 
 
@@ -52,14 +52,14 @@ def cells(row: Row, kinds: Sequence[str] = ("ex", "ts")) -> list[str]:
 
 
 def latency(name: str, rows: Rows) -> str:
-    """Seconds of a step relative to sft's; of what is no method, or trained otherwise, a dash."""
+    """Seconds per step relative to sft; a dash if the row is not a method or was trained with other settings."""
     methods = methods_of(rows)
     found = relative_latency(methods[name], methods.get("sft"))[0] if name in methods else None
     return "-" if found is None else f"{found:.1f}{TIMES}"
 
 
 def main_table(rows: Rows) -> str:
-    """Our numbers with the paper's below each, as Markdown."""
+    """Markdown: our numbers, each followed by the paper's."""
     header = ["", "latency", *(f"{title} {kind}" for title in SPLIT_TITLES.values() for kind in ("EX", "TS"))]
     lines = []
     for name, (label, row) in rows.items():
@@ -71,13 +71,13 @@ def main_table(rows: Rows) -> str:
 
 
 def error_on_dev(rows: Rows) -> tuple[int, float]:
-    """(questions of dev, the standard error of an EX on them where it is the mean of the students')."""
+    """(number of dev questions, standard error of an EX on them that equals the mean of the students' EX)."""
     scores = [score for row in methods_of(rows).values() for score in row.scores(DEV).values()]
     return scores[0].n, standard_error([(statistics.mean(score.ex for score in scores), scores[0].n)])
 
 
 def results_of(rows: Rows) -> dict[str, list[dict]]:
-    """Method -> results, one a seed, as `claims.claims_table` compares them; only of seeds that all methods have."""
+    """Method -> results for `claims.claims_table`, one for each seed that all methods have."""
     methods = methods_of(rows)
     seeds = set.intersection(*({run.config.seed for run in row.runs} for row in methods.values()))
     return {

@@ -1,4 +1,4 @@
-"""The scripts of train/ and eval/ as processes: their command lines, and running some of them side by side."""
+"""Run the scripts of train/ and eval/ as processes, several in parallel; build their command lines."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from kid.errors import InputError
 from kid.terminal import printable, unescaped
 
 ROOT = Path(__file__).parents[2]
-# For glibc's malloc: large tensors are not given back to the system, to be faulted in again page by page at every use.
+# glibc's malloc keeps large tensors instead of returning their memory to the system, which would cause page faults.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_TOP_PAD_": str(2**28)}
-SECONDS_TO_END = 180  # of a job that is stopped: a step, and a checkpoint
+SECONDS_TO_END = 180  # for a stopped job to finish its step and write a checkpoint
 console = Console(soft_wrap=True)
 Command = tuple[Path, list[str]]  # the log to write, what to run
 
@@ -40,26 +40,27 @@ def launcher(script: str, ranks: int) -> list[str]:
 
 
 def launched(script: str, output: Path, data: Path, *flags: str, ranks: int = 2) -> list[str]:
-    """The launcher's command line for a training under ZeRO-3; one that was stopped goes on where it was."""
+    """The launcher's command line for a training under ZeRO-3, which resumes an interrupted run."""
     common = ["--data", data, "--output", output, "--deepspeed", "ds_configs/cpu.json", "--dtype", "fp32", "--resume"]
     return [*launcher(script, ranks), *map(str, common), *flags]
 
 
 def follow(commands: Iterable[Command]) -> Generator[Path, None, None]:
-    """Run commands one after another, one thread each process; yields the running one's log for as long as it runs.
+    """Run commands one after another, with one thread per process; yields the log of the running one until it ends.
 
-    Closing this iterator ends the running one with all it has started, and waits for that: ranks write a checkpoint.
+    Closing this iterator ends the running command with all its child processes, and waits while ranks write a
+    checkpoint.
 
     Raises:
-        InputError: a command failed; it has the end of its log.
+        InputError: a command failed; the message has the end of its log.
     """
-    # The environment's own ninja first: DeepSpeed's op is compiled anew whenever another version comes along.
+    # The environment's own ninja first: with another version, DeepSpeed's op would be compiled again.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = {**os.environ, **KEEP_MEMORY, "PATH": path, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
     for log, command in commands:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as output:
-            # A process group of its own: DeepSpeed's launcher, when it is terminated, does not end the ranks.
+            # Its own process group, because DeepSpeed's launcher does not end the ranks when it is terminated.
             process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 process_group=0,
@@ -72,15 +73,15 @@ def follow(commands: Iterable[Command]) -> Generator[Path, None, None]:
                 end_group(process)
         if process.returncode:
             lines = log.read_text(errors="replace").splitlines()
-            said = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "nothing said")
-            raise InputError(f"{log.stem} stopped: {said} (all of it in {log}); mend that and run it again to go on")
+            said = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "no output")
+            raise InputError(f"{log.stem} failed: {said} (full log: {log}); fix this and run it again to resume")
 
 
 def end_group(process: subprocess.Popen) -> None:
-    """End a process that leads its group, and all it has started; what does not end in time is killed."""
+    """End a process that leads its group, and its descendants; those that do not end in time are killed."""
     started = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGTERM)
-    process.wait()  # DeepSpeed's launcher is gone at once; its ranks finish their step and write a checkpoint
+    process.wait()  # DeepSpeed's launcher ends at once, while its ranks finish their step and write a checkpoint
     deadline = time.time() + SECONDS_TO_END
     while started := [one for one in started if is_alive(one)]:
         if time.time() > deadline:
@@ -89,7 +90,7 @@ def end_group(process: subprocess.Popen) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """A zombie, of which its parent has not taken notice yet, is not."""
+    """Whether a process is running; a zombie is not."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -97,12 +98,12 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def run_jobs(jobs: dict[str, Iterable[Command]], workers: int, watch: Callable[[dict[str, Path], int], None]) -> None:
-    """Run jobs, `workers` of them side by side; where one fails, the others are ended.
+    """Run jobs, `workers` of them in parallel; if one fails, the others are ended.
 
     Args:
-        jobs: name -> commands, one after another; each is asked for when the one before it is done.
-        workers: how many jobs at a time.
-        watch: called a few times a second with the running jobs' logs, and with how many jobs are done.
+        jobs: name -> commands to run one after another; the iterator is advanced when the previous command has ended.
+        workers: number of parallel jobs.
+        watch: called several times per second with the logs of the running jobs and the number of finished jobs.
 
     Raises:
         InputError: a command failed.
@@ -119,12 +120,12 @@ def run_jobs(jobs: dict[str, Iterable[Command]], workers: int, watch: Callable[[
             if running:
                 time.sleep(0.2)
     finally:
-        with ThreadPoolExecutor() as pool:  # all are told to end before one is waited for
+        with ThreadPoolExecutor() as pool:  # stop all jobs at once, then wait
             list(pool.map(Generator.close, running.values()))
 
 
 def show_last_line(running: dict[str, Path], done: int) -> None:
-    """On a terminal, the last line of a running job's log, which is its progress bar."""
+    """On a terminal, show the last line of a running job's log, which is its progress bar."""
     if sys.stdout.isatty():
         text = next(iter(running.values())).read_text(errors="replace") if running else ""
         last = re.split(r"[\r\n]", text.rstrip())[-1]
@@ -132,12 +133,12 @@ def show_last_line(running: dict[str, Path], done: int) -> None:
 
 
 def show_status(text: str) -> None:
-    """Put `text` in the place of the terminal's current line."""
+    """Replace the terminal's current line by `text`."""
     print(f"\r\033[K{printable(text)}", end="", flush=True, file=unescaped(sys.stdout))
 
 
 def execute(log: Path, *commands: list[str]) -> None:
-    """Run commands side by side; raises InputError with the end of a failed one's log."""
+    """Run commands in parallel. Raises InputError with the end of the log if one fails."""
     logs = [log]
     if len(commands) > 1:
         logs = [log.with_name(f"{log.stem}-{number}.log") for number in range(len(commands))]
@@ -146,14 +147,14 @@ def execute(log: Path, *commands: list[str]) -> None:
 
 
 def differing(before: dict[str, str], now: dict[str, str]) -> str:
-    """The settings that are not what they were, in words; those that were not there before do not count."""
+    """The settings that have changed, as text; settings that did not exist before are ignored."""
     return ", ".join(
         f"{key} ({before[key]} there, {now[key]} here)" for key in now if now[key] != before.get(key, now[key])
     )
 
 
 def end_with_children() -> None:
-    """Let SIGTERM and a closed terminal end this process as Ctrl-C does: what it has started ends with it."""
+    """Make SIGTERM and a closed terminal end this process and its children, as Ctrl-C does."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, lambda number, frame: sys.exit(128 + number))

@@ -1,4 +1,4 @@
-"""Parts of Markdown files that a benchmark writes, between markers, beside what people write around them."""
+"""Generated sections of Markdown files, between markers; the text around them is written by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kid.errors import InputError
 
 
 def marked(name: str, parts: list[str]) -> str:
-    """Paragraphs as a part that `make NAME` made, its markers included."""
+    """The section of `make NAME` with its markers, from paragraphs."""
     begin, end = markers(name)
     return "\n\n".join([begin, *parts, end]) + "\n"
 
@@ -18,16 +18,16 @@ def markers(name: str) -> tuple[str, str]:
 
 
 def with_section(text: str, name: str, new: str) -> str:
-    """`text` with its old part of that name replaced by `new` (of `marked`), or with `new` at its end if it has none.
+    """Replace the section `name` of `text` by `new` (from `marked`), or append it if there is none.
 
     Raises:
-        InputError: one marker without the other.
+        InputError: one of the two markers is missing.
     """
     begin, end = markers(name)
-    # Lines of their own, the first and the last of them: what a question or query between them says is no marker.
+    # Whole lines only, the first begin and the last end: a question or query in between may contain a marker's text.
     starts, ends = (list(re.finditer(rf"^{re.escape(marker)}$", text, re.MULTILINE)) for marker in (begin, end))
     if not starts and not ends:
         return f"{text.rstrip()}\n\n{new}" if text.strip() else new
     if not starts or not ends or ends[-1].start() < starts[0].end():
-        raise InputError(f"the part {name} has one marker without the other; mend it: {begin} ... {end}")
+        raise InputError(f"the section {name} has one marker without the other; restore it: {begin} ... {end}")
     return text[: starts[0].start()] + new.rstrip("\n") + text[ends[-1].end() :]

@@ -43,14 +43,14 @@ EXAMPLE_PROMPT = example_prompt("codes")
 
 
 def public_name(name: str) -> tuple[str, bool]:
-    """(name of a model, whether it is on the hub). A local folder is named without its path, which is private."""
+    """(name of a model, whether it is on the hub). For a local folder, the name omits the path, which is private."""
     path = Path(name)
     local = path.exists() or path.is_absolute() or name.startswith(".") or len(path.parts) > 2
     return (short_name(name), False) if local else (name, True)
 
 
 def front_matter(config: RunConfig, student: str, base: Path | None) -> tuple[str, list[str]]:
-    """(YAML front matter for the hub, what is missing in it). The licence is that named by the base model's card."""
+    """(YAML front matter for the hub, remarks on what it lacks). The license is the one of the base model's card."""
     base_name, on_hub = public_name(student)
     tags = ["text-to-sql", config.method] + (["knowledge-distillation"] if config.teacher else [])
     readme, licence, missing = base and base / "README.md", {}, []
@@ -61,10 +61,9 @@ def front_matter(config: RunConfig, student: str, base: Path | None) -> tuple[st
         except (ValueError, YAMLError):
             missing.append(f"{readme} cannot be read")
     if not licence:
-        missing.append(f"the card names no license: that of {base_name} is not in its folder; add it before sharing")
-    from_benchmark = (
-        config.benchmark in Path(config.data).name.lower()
-    )  # --data may hold other questions in this format
+        missing.append(f"the card has no license: the folder of {base_name} names none; add it before sharing")
+    # --data may contain other questions in the benchmark's format.
+    from_benchmark = config.benchmark in Path(config.data).name.lower()
     data = ModelCardData(
         base_model=base_name if on_hub else None,
         library_name="transformers",
@@ -77,7 +76,7 @@ def front_matter(config: RunConfig, student: str, base: Path | None) -> tuple[st
 
 
 def plain(value: object) -> object:
-    """The value of a card's metadata with texts on one line: neither a name nor another's card ends the metadata."""
+    """Metadata with every text on one line, so that a name or the base's card cannot end the front matter."""
     if isinstance(value, dict):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -105,9 +104,9 @@ def scores_table(folder: Path, config: RunConfig) -> tuple[str, list[str]]:
             percents = ["-" if accuracy is None else f"{accuracy:.2f}" for accuracy in accuracies]
             rows.append([SCORE_COLUMNS[column], level, len(verdicts), *percents])
     if not rows:
-        return "None yet.", [*remarks, f"the card has no scores: {folder} holds none"]
+        return "None yet.", [*remarks, f"the card has no scores: there are none in {folder}"]
     table = markdown_table(["split", "hardness", "questions", "EX %", "TS %"], rows, left=2)
-    return f"In percent, measured before the export (docs/evaluation.md of KID has the rules).\n\n{table}", remarks
+    return f"In percent, measured before the export (KID's docs/evaluation.md has the rules).\n\n{table}", remarks
 
 
 def versions_table(run: Path) -> str:
@@ -120,13 +119,13 @@ def versions_table(run: Path) -> str:
 def model_card(
     run: Path, config: RunConfig, step: int | None, base: Path | None, dtype: str, tokenizer_class: str, command: str
 ) -> tuple[str, list[str]]:
-    """(README.md of the export, what is missing in it).
+    """(README.md of the export, remarks on what it lacks).
 
     Args:
         run: the run's directory.
         step: the exported step; None: the end of the run.
         base: the folder of the student's base model, if available.
-        dtype: of the weights.
+        dtype: dtype of the weights.
         tokenizer_class: the class that loads the tokenizer as in training.
         command: the command line of this export.
     """

@@ -1,4 +1,4 @@
-"""Depth pruning: copies a model with some of its layers and all other weights unchanged, from file to file."""
+"""Depth pruning: copy a model with only some of its layers, file by file, with all kept weights unchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAMILIES = {
     "llama": ("model.layers", "num_hidden_layers"),
     "codegen": ("transformer.h", "n_layer"),
 }
-SHARD_BYTES = 5 * 10**9  # largest file of weights, and so the most in memory at once
+SHARD_BYTES = 5 * 10**9  # maximum size of a weights file, which also limits memory
 
 
 def select_layers(total: int, keep: str, layers: list[int] | None, count: int | None) -> list[int]:
@@ -36,13 +36,13 @@ def select_layers(total: int, keep: str, layers: list[int] | None, count: int | 
         keep: "every-second" (0, 2, 4, ...), "first" (`count` of them) or "listed" (`layers`).
 
     Raises:
-        InputError: a layer or a count that the model does not have, or one that does not go with `keep`.
+        InputError: `layers` or `count` is missing, out of range, or does not match `keep`.
     """
     for name, value, owner in (("layers", layers, "listed"), ("count", count, "first")):
         if value is None and keep == owner:
             raise InputError(f"--keep {keep} needs --{name}")
         if value is not None and keep != owner:
-            raise InputError(f"--{name} does not go with --keep {keep}; leave it out, or give --keep {owner}")
+            raise InputError(f"--{name} does not go with --keep {keep}; remove it, or use --keep {owner}")
     if keep == "every-second":
         return list(range(0, total, 2))
     if keep == "first":
@@ -51,37 +51,37 @@ def select_layers(total: int, keep: str, layers: list[int] | None, count: int | 
         return list(range(count))
     unknown = [layer for layer in layers if not 0 <= layer < total]
     if unknown:
-        raise InputError(f"--layers {unknown[0]}: there is no such layer; the model has 0 to {total - 1}")
+        raise InputError(f"--layers {unknown[0]}: there is no such layer; the model has layers 0 to {total - 1}")
     if not layers or layers != sorted(set(layers)):
         raise InputError(f"--layers {','.join(map(str, layers))}: give each layer once, in ascending order")
     return layers
 
 
 def pruned_config(config: dict, kept: list[int]) -> dict:
-    """The values of config.json with the number of layers and per-layer settings of the kept layers."""
+    """The values of config.json, with the number and the per-layer settings of the kept layers."""
     _, count_key = FAMILIES[config["model_type"]]
     config = {**config, count_key: len(kept)}
     if config.get("layer_types"):
         config["layer_types"] = [config["layer_types"][layer] for layer in kept]
-    if "max_window_layers" in config:  # Qwen2: this many layers, from the first, have full attention
+    if "max_window_layers" in config:  # Qwen2: the first `max_window_layers` layers have full attention
         config["max_window_layers"] = sum(layer < config["max_window_layers"] for layer in kept)
     return config
 
 
 def renamed_tensors(names: Iterable[str], trunk: str, kept: list[int]) -> dict[str, str]:
-    """Name in the checkpoint -> name in the pruned model, for each tensor that is kept.
+    """Name in the checkpoint -> name in the pruned model, for each kept tensor.
 
     Raises:
         InputError: a kept layer has no tensor.
     """
     prefix, _, list_name = trunk.rpartition(".")
-    # A checkpoint of the bare trunk lacks this prefix.
+    # In a checkpoint of the base model without a head, names lack this prefix.
     layer = re.compile(rf"((?:{prefix}\.)?{list_name}\.)(\d+)(\..+)")
     matches = {name: layer.fullmatch(name) for name in names}
     layer_numbers = {name: int(match[2]) for name, match in matches.items() if match}
     missing = sorted(set(kept) - set(layer_numbers.values()))
     if missing:
-        raise InputError(f"its weights lack layer {missing[0]}")
+        raise InputError(f"the weights of layer {missing[0]} are missing")
     new_number = {number: new_number for new_number, number in enumerate(kept)}
     renamed = {
         name: f"{match[1]}{new_number[layer_numbers[name]]}{match[3]}"
@@ -92,10 +92,10 @@ def renamed_tensors(names: Iterable[str], trunk: str, kept: list[int]) -> dict[s
 
 
 def write_shards(tensors: Iterable[tuple[str, torch.Tensor]], folder: Path, mode: int) -> None:
-    """Writes model.safetensors, or an index and files of at most `SHARD_BYTES`; holds one of them in memory at a time.
+    """Write model.safetensors, or several files of at most `SHARD_BYTES` with an index; one at a time is in memory.
 
     Args:
-        mode: permissions of the files; safetensors makes them readable by their owner only.
+        mode: permissions of the files; safetensors creates them readable by the owner only.
     """
     shards: list[list[str]] = []
     shard: dict[str, torch.Tensor] = {}
@@ -140,20 +140,20 @@ def read_config(model: Path) -> dict:
         config = {FAMILIES[family][1]: AutoConfig.from_pretrained(model).num_hidden_layers, **config}
     except KeyError as error:
         known = ", ".join(FAMILIES)
-        what = "names no model_type" if error.args == ("model_type",) else f"is of a {family}"
-        raise InputError(f"--model {model}: its config.json {what}; layers can be taken out of {known}") from None
+        problem = "names no model_type" if error.args == ("model_type",) else f"has model_type {family}"
+        raise InputError(f"--model {model}: its config.json {problem}; supported model types: {known}") from None
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"--model {model}: its config.json cannot be read ({reason}); fetch it again") from None
+        raise InputError(f"--model {model}: its config.json cannot be read ({reason}); download it again") from None
     return config
 
 
 def prune(
     name: str, keep: str, output: Path, layers: list[int] | None = None, count: int | None = None
 ) -> tuple[list[int], int, int, int]:
-    """Writes the pruned model to `output` atomically.
+    """Write the pruned model to `output` atomically.
 
-    All kept weights are copied byte for byte, and so are the tokenizer's files and generation_config.json.
+    All kept weights, the tokenizer's files and generation_config.json are copied byte for byte.
 
     Args:
         name: folder or hub id of a qwen2, llama or codegen model.
@@ -163,7 +163,7 @@ def prune(
         (original indices of the kept layers, number of layers before, parameters before, parameters after).
 
     Raises:
-        InputError: an unsupported model, no such layers, damaged weights or a missing layer, or `output` exists.
+        InputError: the model is unsupported or damaged, layers do not exist or are missing, or `output` exists.
     """
     model = find_model(name, "--model")
     check_hashes(model)
@@ -178,10 +178,10 @@ def prune(
     try:
         names = renamed_tensors(stored, trunk, kept)
     except InputError as error:
-        raise InputError(f"--model {name}: {error}; fetch the model again") from None
+        raise InputError(f"--model {name}: {error}; download the model again") from None
     with atomic_directory(output) as partial:
         (partial / "config.json").write_text(json.dumps(pruned_config(config, kept), indent=2) + "\n", encoding="utf-8")
-        # Clone each: tied weights in a .bin share memory, which safetensors refuses to write.
+        # Clone each tensor: tied weights in a .bin share memory, which safetensors refuses to write.
         tensors = (
             (new, stored[old].whole().clone(memory_format=torch.contiguous_format)) for old, new in names.items()
         )

@@ -1,4 +1,4 @@
-"""Exports a finished run as one Hugging Face directory: merged weights, tokenizer, greedy decoding, model card."""
+"""Export a finished run as one Hugging Face directory: merged weights, tokenizer, generation config, model card."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TOKENIZER_FILES = (
 class TrainedStudent:
     """The trained student of a run: the run's config, its weights and their step (None: the end of the run).
 
-    base: the folder of the student's base model; None if all weights were trained and the base is no longer available.
+    base: the folder of the student's base model; None if it is not available and all weights were trained.
     """
 
     run: Path
@@ -56,15 +56,15 @@ class TrainedStudent:
 
 
 def find_trained_student(run: Path, step: int | None) -> TrainedStudent:
-    """The student to export.
+    """Find the student to export.
 
     Raises:
-        InputError: not a run's directory, not finished, no such step, the adapter's base is missing, or weights are not
-            what training wrote.
+        InputError: `run` is not a run's directory or not finished, the step does not exist, the adapter's base is
+            missing, or weights have changed since training wrote them.
     """
     if not (run / "config.yaml").is_file():
-        problem = "holds no config.yaml, so it is no run's directory" if run.is_dir() else "does not exist"
-        raise InputError(f"run {run} {problem}; give the directory that --output named in training")
+        problem = "has no config.yaml, so it is not a run's directory" if run.is_dir() else "does not exist"
+        raise InputError(f"run {run} {problem}; give the --output directory of a training run")
     config = merge_config(run / "config.yaml", {})
     kind = config.export_kind
     folder = run / kind if step is None else run / f"{kind}s" / f"step-{step}"
@@ -74,7 +74,7 @@ def find_trained_student(run: Path, step: int | None) -> TrainedStudent:
             raise InputError(
                 f"run {run} is not finished: it has no {kind}/; finish it with --resume, or give --step ({steps})"
             )
-        raise InputError(f"--step {step}: {folder} does not exist; there are: {steps}")
+        raise InputError(f"--step {step}: {folder} does not exist; available steps: {steps}")
     check_hashes(folder)
     weights = find_teacher(str(folder), "run")
     check_hashes(weights.base)
@@ -93,22 +93,22 @@ def export_record(trained: TrainedStudent, dtype: str) -> dict:
 
 
 def holds_export(output: Path, record: dict) -> bool:
-    """Whether `output` was written as this export, undamaged or not.
+    """Whether `output` is this export, damaged or not.
 
     Raises:
-        InputError: it holds something else, what it holds cannot be told for damage, or it cannot be written.
+        InputError: it contains something else, its record of what was exported is damaged, or it cannot be written.
     """
     check_writable(output, "--output")
     if not output.exists() or not any(output.iterdir()):
         return False
     path = output / EXPORT_FILE
     if not path.exists():
-        raise InputError(f"--output {output} holds something else; remove it or choose another")
+        raise InputError(f"--output {output} contains something else; remove it or choose another")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         found = None
-    # An older version did not write the settings, which follow from the weights' run.
+    # Compare only the keys of the record: older versions did not write the settings, which follow from the weights.
     if not isinstance(found, dict) or any(found.get(key) != value for key, value in record.items()):
         if not isinstance(found, dict) or read_hashes(output).get(EXPORT_FILE) not in (None, file_digest(path)):
             raise InputError(
@@ -116,13 +116,13 @@ def holds_export(output: Path, record: dict) -> bool:
                 "export again, or choose another"
             )
         raise InputError(
-            f"--output {output} holds an export of other weights, step or dtype; remove it or choose another"
+            f"--output {output} is an export of other weights, another step or dtype; remove it or choose another"
         )
     return True
 
 
 def export_damage(output: Path) -> str | None:
-    """What is wrong with an export; None if nothing is. One without hashes, of an older version, is only opened."""
+    """What is wrong with an export, or None. An export of an older version, without hashes, is only opened."""
     try:
         check_hashes(output)
         stored_tensors(output)
@@ -132,42 +132,42 @@ def export_damage(output: Path) -> str | None:
 
 
 def is_exported(output: Path, record: dict) -> bool:
-    """Whether `output` already is this export, every file as it was written. A line says if it is, but damaged.
+    """Whether `output` already is this export, with all files unchanged. Prints a line if it is, but damaged.
 
     Raises:
-        InputError: as `holds_export`.
+        InputError: as in `holds_export`.
     """
     if not holds_export(output, record):
         return False
     damage = export_damage(output)
     if damage:
-        print(f"{output} is this export, but damaged, and is made again: {damage}", flush=True)
+        print(f"{output} is a damaged copy of this export and is created again: {damage}", flush=True)
     return damage is None
 
 
 def check_space(trained: TrainedStudent, output: Path, dtype: str) -> None:
-    """Raises InputError if the weights do not fit on the disk."""
+    """Raise InputError if the weights do not fit on the disk."""
     shapes = [tensor.shape for tensor in stored_tensors(trained.weights.base).values()]
     needed = sum(shape.numel() for shape in shapes) * DTYPES[dtype].itemsize
     parent_folder = next(parent for parent in output.absolute().parents if parent.exists())
     free = shutil.disk_usage(parent_folder).free
     if needed > free:
         raise InputError(
-            f"--output {output}: its weights take {needed / 1e9:.2f} GB and {parent_folder} has {free / 1e9:.2f} GB "
-            "free; make room or choose another"
+            f"--output {output}: its weights take {needed / 1e9:.2f} GB, but {parent_folder} has {free / 1e9:.2f} GB "
+            "free; free some space or choose another"
         )
 
 
 @torch.no_grad()
 def merge_adapter(adapted: PeftModel, dtype: torch.dtype) -> PreTrainedModel:
-    """The base model with its adapter merged into its weights: summed in fp32, then rounded once to `dtype`.
+    """Merge the adapter into the base model's weights: sum in fp32, then round once to `dtype`.
 
-    Only one layer at a time is in fp32, so memory holds a single copy of the weights.
+    Only one layer at a time is in fp32, so memory contains a single copy of the weights.
 
     Raises:
         InputError: a merged weight is not finite.
     """
-    layers: list[tuple[str, Any]] = [  # PEFT does not say that its layers are modules
+    layers: list[tuple[str, Any]] = [  # Any: PEFT does not declare its layers as modules
         (name, module) for name, module in adapted.named_modules() if isinstance(module, BaseTunerLayer)
     ]
     with progress_bar("merging", "layer", len(layers)) as bar:
@@ -177,26 +177,26 @@ def merge_adapter(adapted: PeftModel, dtype: torch.dtype) -> PreTrainedModel:
             base = layer.get_base_layer().to(dtype)
             if not base.weight.isfinite().all():
                 raise InputError(
-                    f"the merged weight of {name} is not finite: training has diverged; give an earlier --step"
+                    f"the merged weight of {name} is not finite: training has diverged; use an earlier --step"
                 )
             bar.update()
     return cast_parameters(adapted.unload(), dtype)
 
 
 def cast_parameters(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
-    """The model with its parameters in `dtype`; its buffers keep the dtype, and so every digit, they were loaded in."""
+    """Convert the model's parameters to `dtype`. Buffers keep their dtype, and so their precision."""
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)
     return model
 
 
 def merged_model(trained: TrainedStudent, dtype: str) -> PreTrainedModel:
-    """The merged student on the CPU in `dtype`; its base is loaded in the run's dtype, as in training.
+    """The merged student on the CPU in `dtype`. Its base is loaded in the run's dtype, as in training.
 
     Raises:
-        InputError: weights are missing, damaged, or do not match.
+        InputError: weights are missing or damaged, or do not match.
     """
-    # The model is not run, and every architecture supports this attention.
+    # Eager, because every architecture supports it and the model is not run.
     model = load_causal_lm(trained.weights.base, trained.config.dtype, "eager")
     if trained.weights.adapter is None:
         return cast_parameters(model, DTYPES[dtype])
@@ -204,14 +204,14 @@ def merged_model(trained: TrainedStudent, dtype: str) -> PreTrainedModel:
 
 
 def add_transformers4_keys(path: Path) -> None:
-    """Adds the transformers 4 names of the config.json keys that transformers 5 renamed.
+    """Add the transformers 4 names of config.json keys that transformers 5 renamed.
 
-    Version 4, and vLLM based on it, would silently use its defaults otherwise: another RoPE, and fp32.
+    Otherwise version 4, and vLLM based on it, would silently use its defaults: another RoPE, and fp32.
     """
     config = json.loads(path.read_text(encoding="utf-8"))
     config["torch_dtype"] = config["dtype"]
     rope = config.get("rope_parameters") or {}
-    if "rope_theta" in rope:  # not of Gemma 3 and 4, which have one RoPE for each kind of layer
+    if "rope_theta" in rope:  # not in Gemma 3 and 4, which have one RoPE for each kind of layer
         config["rope_theta"] = rope["rope_theta"]
         if rope["rope_type"] != "default":
             config["rope_scaling"] = {name: value for name, value in rope.items() if name != "rope_theta"}
@@ -219,13 +219,13 @@ def add_transformers4_keys(path: Path) -> None:
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:
-    """Copies the tokenizer's files unchanged, including chat templates."""
+    """Copy the tokenizer's files unchanged, including chat templates."""
     for path in sorted({path for pattern in TOKENIZER_FILES for path in source.glob(pattern)}):
         (shutil.copytree if path.is_dir() else shutil.copyfile)(path, target / path.name)
 
 
 def auto_tokenizer_matches(folder: Path) -> bool:
-    """Whether AutoTokenizer gives the ids used in training, see `kid.models.pretrained.load_tokenizer`."""
+    """Whether AutoTokenizer gives the same ids as in training, see `kid.models.pretrained.load_tokenizer`."""
     try:
         found = AutoTokenizer.from_pretrained(folder)(EXAMPLE_PROMPT).input_ids
     except (OSError, ValueError, KeyError):
@@ -234,22 +234,22 @@ def auto_tokenizer_matches(folder: Path) -> bool:
 
 
 def free_name(folder: Path) -> Path:
-    """A name beside `folder` for a damaged one: NAME.damaged, or the first NAME.damaged-2, -3 ... that is not taken."""
+    """A free name for a damaged folder, next to it: NAME.damaged, else NAME.damaged-2, -3 and so on."""
     names = (f"{folder.name}.damaged{suffix}" for suffix in ("", *map("-{}".format, range(2, 10_000))))
     return next(path for path in map(folder.with_name, names) if not os.path.lexists(path))
 
 
 @contextmanager
 def atomic_directory(folder: Path, aside: Path | None = None) -> Iterator[Path]:
-    """Yields a temporary folder that is renamed to `folder` on success, once flushed to the disk.
+    """Yield a temporary folder. On success it is flushed to the disk and renamed to `folder`.
 
-    Leftovers of a killed process are deleted first; of a link in their place, only the link.
+    Leftovers of a killed process are deleted first; if they are a link, only the link is deleted.
 
     Args:
-        aside: `folder` is renamed to it first, on success.
+        aside: on success, an existing `folder` is first renamed to this.
 
     Raises:
-        InputError: another process is writing it, or writing fails.
+        InputError: another process is writing to the folder, or writing fails.
     """
     partial, lock_file = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.lock")
     lock = FileLock(lock_file, fallback_to_soft=False)  # a soft lock would outlive its owner
@@ -270,7 +270,7 @@ def atomic_directory(folder: Path, aside: Path | None = None) -> Iterator[Path]:
         move_into_place(partial, folder)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"--output {folder} cannot be written ({reason}); make room or choose another") from None
+        raise InputError(f"--output {folder} cannot be written ({reason}); free some space or choose another") from None
     finally:
         remove_folder(partial)
         lock_file.unlink(missing_ok=True)
@@ -278,42 +278,42 @@ def atomic_directory(folder: Path, aside: Path | None = None) -> Iterator[Path]:
 
 
 def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: str) -> list[str]:
-    """Writes the merged student to `output` atomically. A damaged export of the same student there is kept beside it.
+    """Write the merged student to `output` atomically. A damaged export of the same student there is renamed and kept.
 
     Args:
         dtype: "fp32" or "bf16".
         command: the command line of this export, for the model card.
 
     Returns:
-        Remarks about a damaged export, the tokenizer and what the model card lacks.
+        Remarks about a damaged export, the tokenizer, and what the model card lacks.
 
     Raises:
-        InputError: see `holds_export`, `merged_model` and `atomic_directory`; the disk is too small; the tokenizer
-            cannot be read.
+        InputError: see `holds_export`, `merged_model` and `atomic_directory`; or the disk is too small, or the
+            tokenizer cannot be read.
     """
     record = export_record(trained, dtype)
     aside = free_name(output) if holds_export(output, record) and export_damage(output) else None
     check_space(trained, output, dtype)
-    # A run's own tokenizer files are the base's as rewritten by transformers.
+    # Prefer the base's tokenizer files: transformers has rewritten those of the run.
     tokenizer_folder = trained.base if trained.base and trained.weights.adapter else trained.weights.tokenizer
     tokenizer = load_tokenizer(tokenizer_folder, f"run {trained.run}: its base")
     model = merged_model(trained, dtype)
     model.generation_config = GenerationConfig(
         do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=padding_token(tokenizer)
     )
-    remarks = [f"the damaged export is now {aside}; remove it when you need nothing of it"] if aside else []
+    remarks = [f"the damaged export is now {aside}; remove it when you no longer need it"] if aside else []
     with atomic_directory(output, aside) as partial:
         model.save_pretrained(partial, max_shard_size=SHARD_SIZE)
         keep_dropout_of(trained.weights.base, partial)
         add_transformers4_keys(partial / "config.json")
-        for path in partial.glob("*.safetensors"):  # safetensors makes them readable by their owner only
+        for path in partial.glob("*.safetensors"):  # safetensors creates them readable by the owner only
             path.chmod((partial / "config.json").stat().st_mode)
         copy_tokenizer(tokenizer_folder, partial)
         matches = auto_tokenizer_matches(partial)
         if not matches:
             remarks.append(
-                "AutoTokenizer, and with it vLLM, splits text otherwise than the base's tokenizer.json says; the card "
-                "names PreTrainedTokenizerFast instead"
+                "AutoTokenizer, which vLLM uses, splits text differently from the base's tokenizer.json; the card uses "
+                "PreTrainedTokenizerFast instead"
             )
         tokenizer_class = "AutoTokenizer" if matches else "PreTrainedTokenizerFast"
         identity = (trained.run, trained.config, trained.step, trained.base)

@@ -1,11 +1,11 @@
-"""Divergences between teacher p and student q on logits: the readable reference everything else is tested against.
+"""Divergences between teacher p and student q: the readable reference that the fused losses are tested against.
 
-Appendix A.3 of the paper, and the skewed KL of DistiLLM. All functions take log-probabilities, normalised in fp32 (or
-fp64 if given fp64), and return one value per row; gradients flow to the student only if the caller gives teacher logits
-without gradient.
+Appendix A.3 of the paper, and the skewed KL of DistiLLM. Each function takes log-probabilities, normalised in fp32 (in
+fp64 if the logits are fp64), and returns one value per row. To keep gradients out of the teacher, pass teacher logits
+that do not require grad.
 
-An id to which neither gives any probability (logits of -inf) adds nothing to value and gradient. Where the definition
-is infinite (KL(a || b) with b = 0 < a), so is the value. A row without a finite logit is no distribution: NaN.
+An id with probability 0 under both distributions (logits of -inf) contributes nothing to the value or the gradient. The
+value is infinite where the definition is (KL(a || b) with b = 0 < a), and NaN for a row without a finite logit.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from kid.losses import terms
 class RowStatistics:
     """Divergence, likelihood, entropy and argmax of each row, [N].
 
-    kd: the divergence, times T^2; 0 without a teacher. nll: -log q(target); 0 without targets. entropy: of the
-    student's distribution. All fp32 or wider, in nats. argmax: the student's most probable id, int64.
+    kd: the divergence times T^2; 0 without a teacher. nll: -log q(target); 0 without targets. entropy: of the
+    student's distribution. These three are fp32 or wider, in nats. argmax: the student's most probable id, int64.
     """
 
     kd: Tensor
@@ -35,19 +35,19 @@ class RowStatistics:
     argmax: Tensor
 
     def select(self, rows: slice) -> RowStatistics:
-        """Views of some rows."""
+        """Return views of the given rows."""
         return RowStatistics(self.kd[rows], self.nll[rows], self.entropy[rows], self.argmax[rows])
 
 
-# exp of it is 0 in every dtype: stands for log 0 where -inf would make NaN of a gradient.
+# Replaces log 0 where -inf would make the gradient NaN; its exp is 0 in every dtype.
 LOG_ZERO = -1e4
 
 
 def kl(log_a: Tensor, log_b: Tensor) -> Tensor:
     """KL(a || b) = sum a (log a - log b), Eq. 3. Both [N, V] log-probabilities; returns [N] nats.
 
-    sum b - sum a, which is 0, is added term by term: every term is then at least 0, and the rounding of the normalisers
-    cancels, which would drown the value of two nearly equal distributions.
+    Adds sum b - sum a, which is 0, term by term: every term is then at least 0 and the rounding errors of the
+    normalisers cancel. For two nearly equal distributions these errors would exceed the value.
     """
     a = log_a.exp()
     ratio = torch.where(a > 0, log_a - log_b, 0.0)
@@ -55,7 +55,7 @@ def kl(log_a: Tensor, log_b: Tensor) -> Tensor:
 
 
 def log_mixture(log_a: Tensor, log_b: Tensor, weight: float) -> Tensor:
-    """log(weight a + (1 - weight) b), [N, V]."""
+    """log(weight a + (1 - weight) b), [N, V], of two [N, V] log-probabilities."""
     log_a, log_b = log_a.clamp(min=LOG_ZERO), log_b.clamp(min=LOG_ZERO)
     return torch.logaddexp(log_a + math.log(weight), log_b + math.log1p(-weight))
 
@@ -93,11 +93,11 @@ def skewed_reverse_kl(student: Tensor, teacher: Tensor, weight: float) -> Tensor
 
 @dataclass(frozen=True)
 class Divergence:
-    """One divergence; its name and the key of its weight are in kid/config/divergences.py.
+    """One divergence; kid/config/divergences.py has its name and the setting that holds its weight.
 
     value: the reference, (log q, log p, weight) [N, V] -> [N].
-    terms: the fused head's, (p, q, log q - log p, weight) [n, C] -> (value [n], q f' [n, C]); see kid/losses/terms.py.
-    in_kernel: whether the Triton kernel computes it too; else a GPU takes `terms`.
+    terms: for the fused head, (p, q, log q - log p, weight) [n, C] -> (value [n], q f' [n, C]), kid/losses/terms.py.
+    in_kernel: whether the Triton kernel also implements it; if not, GPUs use `terms`.
     """
 
     value: Callable[[Tensor, Tensor, float], Tensor]
@@ -120,18 +120,18 @@ def divergence(
 ) -> Tensor:
     """F(p || q) of each row, over the vocabulary ids that both models have.
 
-    One tokenizer's vocabulary padded to different sizes (Qwen1.5: 151936 and 152064 rows) is compared over the first
-    min(V_s, V_t) ids, both distributions normalised there.
+    Models with the same tokenizer may pad the vocabulary to different sizes (Qwen1.5: 151936 and 152064 rows). Both
+    distributions are normalised over the first min(V_s, V_t) ids.
 
     Args:
         name: a key of `DIVERGENCES`.
         student_logits: [N, V_s].
         teacher_logits: [N, V_t].
-        temperature: T; both logits are divided by it and the result is multiplied by T^2.
-        weight: in (0, 1), the share of the mixture: JSD's beta, the skewed KLs' alpha.
+        temperature: T; both sets of logits are divided by it and the result is multiplied by T^2.
+        weight: the mixture weight in (0, 1): beta of JSD, alpha of the skewed KLs.
 
     Returns:
-        [N], fp32 or wider, in nats (total variation: a number from 0 to 1), times T^2.
+        [N], fp32 or wider, in nats (total variation: from 0 to 1), times T^2.
     """
     common = min(student_logits.shape[-1], teacher_logits.shape[-1])
     dtype = torch.promote_types(student_logits.dtype, torch.float32)

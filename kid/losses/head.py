@@ -1,8 +1,8 @@
-"""The language-model head: from hidden states to logits and back, in fp32 whatever the dtype of the weights.
+"""The language-model head: hidden states to logits and back, in fp32 for any dtype of the weights.
 
-The products of bf16 numbers are exact in fp32; rounded to bf16, the logits of a student near its teacher would cost 3
-to 70 % of the gradient. A GPU multiplies bf16 operands into an fp32 result. Elsewhere they are converted first, `tile`
-rows of the vocabulary at a time, so that no whole head is ever copied.
+Products of bf16 numbers are exact in fp32. If logits were rounded to bf16, the gradient of a student close to its
+teacher would be off by 3 to 70 %. A GPU multiplies bf16 operands into an fp32 result. On other devices, operands are
+converted first, `tile` vocabulary rows at a time, so that the whole head is never copied.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch import Tensor
 class Head:
     """logits = cap(scale (h W^T + b)), cap(z) = soft_cap tanh(z / soft_cap).
 
-    weight: W, [V, H], in the dtype of the hidden states. bias: b, [V], or None. scale: Cohere's and Granite's models
-    have one. soft_cap: Gemma's have one; None: no cap.
+    weight: W, [V, H], in the dtype of the hidden states. bias: b, [V], or None. scale: used by Cohere and Granite
+    models. soft_cap: used by Gemma models; None: no cap.
     """
 
     weight: Tensor
@@ -28,7 +28,7 @@ class Head:
 
 
 def project(hidden: Tensor, head: Head, out: Tensor, tile: int) -> None:
-    """Logits of all rows: [n, H] -> `out` [n, V], fp32 or wider."""
+    """Compute the logits of `hidden` [n, H] into `out` [n, V], fp32 or wider."""
     weight = head.weight
     if hidden.dtype == weight.dtype == out.dtype:
         torch.mm(hidden, weight.t(), out=out)
@@ -36,8 +36,9 @@ def project(hidden: Tensor, head: Head, out: Tensor, tile: int) -> None:
         torch.mm(hidden, weight.t(), out_dtype=out.dtype, out=out)
     else:
         hidden = hidden.to(out.dtype)
-        for at in range(0, len(weight), tile):
-            torch.mm(hidden, weight[at : at + tile].to(out.dtype).t(), out=out[:, at : at + tile])
+        for start in range(0, len(weight), tile):
+            part = slice(start, start + tile)
+            torch.mm(hidden, weight[part].to(out.dtype).t(), out=out[:, part])
     if head.bias is not None:
         out.add_(head.bias)
     if head.scale != 1:
@@ -47,7 +48,7 @@ def project(hidden: Tensor, head: Head, out: Tensor, tile: int) -> None:
 
 
 def pull_back(gradient: Tensor, head: Head, out: Tensor, tile: int) -> None:
-    """dL/dh out of dL/d(h W^T): [n, V] -> `out` [n, H], fp32 or wider."""
+    """Compute dL/dh into `out` [n, H], fp32 or wider, from `gradient` = dL/d(h W^T) [n, V]."""
     weight = head.weight
     if gradient.dtype == weight.dtype == out.dtype:
         torch.mm(gradient, weight, out=out)
@@ -55,12 +56,13 @@ def pull_back(gradient: Tensor, head: Head, out: Tensor, tile: int) -> None:
         torch.mm(gradient, weight, out_dtype=out.dtype, out=out)
     else:
         out.zero_()
-        for at in range(0, len(weight), tile):
-            out.addmm_(gradient[:, at : at + tile].to(out.dtype), weight[at : at + tile].to(out.dtype))
+        for start in range(0, len(weight), tile):
+            part = slice(start, start + tile)
+            out.addmm_(gradient[:, part].to(out.dtype), weight[part].to(out.dtype))
 
 
 def add_weight_gradient(gradient: Tensor, hidden: Tensor, out: Tensor) -> None:
-    """dL/dW of some rows, [n, V] and [n, H], added to `out` [V, H], fp32 or wider."""
+    """Add dL/dW of n rows to `out` [V, H], fp32 or wider. gradient: [n, V]; hidden: [n, H]."""
     if out.is_cuda and gradient.dtype != out.dtype:
         torch.addmm(out, gradient.t(), hidden, out_dtype=out.dtype, out=out)
     else:

@@ -1,14 +1,14 @@
-"""Value and gradient of each divergence from two distributions, as the fused head needs them.
+"""Value and gradient of each divergence between two distributions, in the form that the fused head needs.
 
-A divergence is a sum of terms f(p, q) over the vocabulary, and its gradient with respect to the student's logits is
-q (f' - sum_j q_j f'_j), f' = df/dq: the softmax's derivative. So each is a function from (p, q) to (value, q f').
+A divergence is a sum of terms f(p, q) over the vocabulary. By the derivative of the softmax, its gradient with respect
+to the student's logits is q (f' - sum_j q_j f'_j), f' = df/dq. So each function here maps (p, q) to (value, q f').
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-# exp of it is finite in fp32, and adding 1 / exp of it to 1 changes nothing in any dtype.
+# Log ratios are clamped to +-FAR: exp(FAR) is finite in fp32, and 1 + exp(-FAR) == 1 in every dtype.
 FAR = 80.0
 
 

@@ -1,6 +1,6 @@
 """Losses and gradients of rows of logits, in torch: for the CPU, and for any device without Triton.
 
-kid/losses/terms.py has what they need of a divergence.
+kid/losses/terms.py has the value and gradient of each divergence.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from kid.losses.divergence import DIVERGENCES, RowStatistics
 
-# Elements of a block of rows on a CPU, few enough to stay in its cache from one operation to the next.
+# Elements in a block of rows on a CPU: small enough to stay in the CPU cache from one operation to the next.
 BLOCK = 2**18
-# At most so many tensors of a block's size are alive at once (jsd at another temperature than 1).
+# The most tensors of a block's size that are alive at once (jsd at a temperature other than 1).
 SCRATCH = 10
 
 
@@ -22,9 +22,9 @@ SCRATCH = 10
 class Objective:
     """loss = sum_i w_i (kd_weight T^2 F(p || q)_i + mle_weight nll_i); F over the first `common` ids at temperature T.
 
-    divergence: a key of `kid.losses.divergence.DIVERGENCES`, or None: no teacher. mixture_weight: JSD's beta, the
-    skewed KLs' alpha. common: ids that both vocabularies have. vocabulary: only the first so many ids count for the
-    argmax.
+    divergence: a key of `kid.losses.divergence.DIVERGENCES`, or None: no teacher. mixture_weight: beta of JSD, alpha
+    of the skewed KLs. common: number of ids that both vocabularies have. vocabulary: the argmax is taken over the
+    first `vocabulary` ids.
     """
 
     divergence: str | None
@@ -37,7 +37,7 @@ class Objective:
 
 
 def softmax_parts(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(logits less their maximum, exp of that, its sum [n, 1])."""
+    """Return (logits minus their row maximum, its exp, the row sums [n, 1] of the exp)."""
     shifted = logits - logits.amax(-1, keepdim=True)
     exponential = shifted.exp()
     return shifted, exponential, exponential.sum(-1, keepdim=True)
@@ -52,17 +52,17 @@ def fill_row_statistics(
     statistics: RowStatistics,
     gradient: Tensor | None,
 ) -> None:
-    """Fill in the statistics of n rows and, unless it is None, dL/d logits of the student.
+    """Write the statistics of n rows to `statistics` and, if `gradient` is given, dL/d logits of the student to it.
 
     Args:
         student, teacher: logits, [n, V_s] and [n, V_t], fp32 or wider.
         targets: int64 [n]; None: no likelihood.
         weights: [n].
-        gradient: [n, V_s] of any dtype; may be `student` itself, which is else left as it is.
+        gradient: [n, V_s] of any dtype; may be `student` itself, which is otherwise not modified.
     """
     rows = max(1, BLOCK // student.shape[1]) if student.device.type == "cpu" else max(1, len(student))
-    for at in range(0, len(student), rows):
-        part = slice(at, at + rows)
+    for start in range(0, len(student), rows):
+        part = slice(start, start + rows)
         fill_block_statistics(
             student[part],
             None if teacher is None else teacher[part],
@@ -83,7 +83,7 @@ def fill_block_statistics(
     statistics: RowStatistics,
     gradient: Tensor | None,
 ) -> None:
-    """As `fill_row_statistics`, all rows at once; weights [n, 1]."""
+    """Like `fill_row_statistics`, for all rows at once; weights: [n, 1]."""
     statistics.argmax.copy_(student[:, : objective.vocabulary].argmax(-1))
     shifted, q, total = softmax_parts(student)
     statistics.entropy.copy_((total.log() - (q * shifted).sum(-1, keepdim=True) / total).squeeze(1))
@@ -99,13 +99,13 @@ def fill_block_statistics(
             p = p / temperature
         teacher_shifted, p, teacher_total = softmax_parts(p)
         p.div_(teacher_total)
-        # The logarithm of a ratio: the rounding of two logarithms would drown the value of two near distributions.
+        # log(a / b), not log a - log b: the rounding of two logarithms would exceed the value of close distributions.
         log_ratio = shifted.sub_(teacher_shifted).sub_((total / teacher_total).log_())
         value, slope = DIVERGENCES[objective.divergence].terms(p, q_kd, log_ratio, objective.mixture_weight)
         statistics.kd.copy_(value * temperature**2)
     if gradient is None:
         return
-    # Rounded once, at the end: q - 1 at a target of high probability would not survive bf16.
+    # Round only at the end: in bf16, q - 1 would be lost at a target of high probability.
     full = gradient if gradient.dtype == q.dtype else torch.empty_like(q)
     if targets is None:
         full.zero_()

@@ -1,7 +1,8 @@
-"""Losses and gradients of rows of logits, as one Triton kernel: a program a row, which stays in fp32 registers.
+"""Losses and gradients of rows of logits, as one Triton kernel: one program per row, in fp32 registers.
 
-It reads the logits twice with the two KLs, whose value the first sweep collects on the way, and three times with the
-others. `kid.losses.torch_rows` computes the same and says why. Under TRITON_INTERPRET=1 it runs on a CPU.
+It reads the logits twice for the two KLs, whose value is accumulated in the first pass over the row, and three times
+for the others. `kid.losses.torch_rows` computes the same and explains the formulas. With TRITON_INTERPRET=1 it runs on
+a CPU.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from kid.losses.torch_rows import Objective
 
 BLOCK = 4096
 WARPS = 8
-# Stands for minus infinity where a difference of two must not be NaN.
+# Replaces minus infinity, so that the difference of two is not NaN.
 LOWEST = tl.constexpr(-1e38)
 LIMIT = tl.constexpr(FAR)
 
 
 @triton.jit
 def add_tile(logits, inside, maximum, total):
-    """Take a tile into a running softmax.
+    """Update a running softmax with one tile.
 
-    Returns (new maximum, new sum of exp(logits - maximum), the tile's exponentials, its shifted logits, what sums
-    over earlier tiles are to be multiplied by).
+    Returns (new maximum, new sum of exp(logits - maximum), the tile's exponentials, its shifted logits, the factor
+    that rescales sums over earlier tiles).
     """
     new = tl.maximum(maximum, tl.max(tl.where(inside, logits, LOWEST), axis=0))
     shifted = tl.where(inside, logits - new, 0.0)
@@ -40,7 +41,7 @@ def add_tile(logits, inside, maximum, total):
 
 @triton.jit
 def divergence_terms(p, q, log_ratio, weight, DIVERGENCE: tl.constexpr):
-    """Of each id: its term of the divergence, and q times its derivative with respect to q."""
+    """Return for each id its term of the divergence, and q times the term's derivative with respect to q."""
     ratio = tl.minimum(tl.maximum(log_ratio, -LIMIT), LIMIT)
     if DIVERGENCE == "fkl":
         value = -p * log_ratio
@@ -74,13 +75,13 @@ def row_kernel(
     DIVERGENCE: tl.constexpr, SHARED: tl.constexpr, HAS_TARGETS: tl.constexpr, HAS_GRADIENT: tl.constexpr,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """One row. SHARED: the divergence's student distribution is the likelihood's, at T = 1 over the same ids."""
+    """Process one row. SHARED: divergence and likelihood use one student distribution (T = 1, the same ids)."""
     row = tl.program_id(0).to(tl.int64)
     student_ptr += row * student_stride
     teacher_ptr += row * teacher_stride
     gradient_ptr += row * gradient_stride
 
-    # First sweep: normalisers, entropy, argmax, and the value of the two KLs.
+    # First pass: normalisers, entropy, argmax, and the value of the two KLs.
     maximum = LOWEST
     total = 0.0
     moment = 0.0  # sum of exp(z - maximum) (z - maximum)
@@ -90,14 +91,14 @@ def row_kernel(
     kd_total = 0.0
     teacher_maximum = LOWEST
     teacher_total = 0.0
-    gap = 0.0  # sum of exp(...) (z_s - z_t - offset), by the student for rkl, by the teacher for fkl
-    offset = 0.0  # about the mean of z_s - z_t: what is left of the differences keeps its digits
+    gap = 0.0  # sum of exp(...) (z_s - z_t - offset), weighted by the student for rkl, by the teacher for fkl
+    offset = 0.0  # near the mean of z_s - z_t: subtracting it keeps the precision of the differences
     for start in range(0, student_vocabulary, BLOCK):
         ids = start + tl.arange(0, BLOCK)
         inside = ids < student_vocabulary
         logits = tl.load(student_ptr + ids, mask=inside, other=0.0)
         tile_best, tile_id = tl.max(tl.where(ids < vocabulary, logits, LOWEST), axis=0, return_indices=True)
-        best_id = tl.where(tile_best > best, start + tile_id, best_id)  # of equals, the first
+        best_id = tl.where(tile_best > best, start + tile_id, best_id)  # ties go to the first
         best = tl.maximum(best, tile_best)
         before, total_before = maximum, total
         maximum, total, exponential, shifted, rescale = add_tile(logits, inside, maximum, total)
@@ -126,7 +127,7 @@ def row_kernel(
         target = tl.load(targets_ptr + row)
         tl.store(nll_ptr + row, tl.log(total) - (tl.load(student_ptr + target) - maximum))
 
-    # log q - log p = z_s - z_t - offset - log_normaliser; second sweep: the value of the others.
+    # log q - log p = z_s - z_t - offset - log_normaliser. Second pass: the value of the other divergences.
     log_normaliser = 0.0
     value = 0.0
     slope_sum = 0.0
@@ -152,8 +153,8 @@ def row_kernel(
                 slope_sum += tl.sum(slope, axis=0)
         tl.store(kd_ptr + row, value / (inverse_temperature * inverse_temperature))
 
-    # Last sweep: the gradient, rounded once. It may overwrite the student's logits, not before all threads have read
-    # the target's above.
+    # Last pass: the gradient, rounded once. It may overwrite the student's logits, so the barrier waits until all
+    # threads have read the target's logit above.
     if HAS_GRADIENT:
         tl.debug_barrier()
         weight = tl.load(weights_ptr + row)
@@ -161,15 +162,15 @@ def row_kernel(
             ids = start + tl.arange(0, BLOCK)
             inside = ids < student_vocabulary
             logits = tl.load(student_ptr + ids, mask=inside, other=0.0)
-            likely = tl.exp(logits - maximum) / total
+            probability = tl.exp(logits - maximum) / total
             gradient = tl.zeros((BLOCK,), tl.float32)
             if HAS_TARGETS:
-                gradient = mle_weight * (likely - tl.where(ids == target, 1.0, 0.0))
+                gradient = mle_weight * (probability - tl.where(ids == target, 1.0, 0.0))
             if DIVERGENCE != "none":
                 shared = ids < common
                 scaled = logits * inverse_temperature
                 teacher = tl.load(teacher_ptr + ids, mask=shared, other=0.0) * inverse_temperature
-                q = likely if SHARED else tl.exp(scaled - kd_maximum) / kd_total
+                q = probability if SHARED else tl.exp(scaled - kd_maximum) / kd_total
                 p = tl.exp(teacher - teacher_maximum) / teacher_total
                 log_ratio = scaled - teacher - offset - log_normaliser
                 terms, slope = divergence_terms(p, q, log_ratio, mixture_weight, DIVERGENCE)
@@ -187,23 +188,23 @@ def fill_row_statistics(
     statistics: RowStatistics,
     gradient: Tensor | None,
 ) -> None:
-    """As `kid.losses.torch_rows.fill_row_statistics`; logits are fp32, their rows contiguous.
+    """Like `kid.losses.torch_rows.fill_row_statistics`; logits must be fp32 with contiguous rows.
 
     Raises:
-        TypeError: logits of another dtype.
-        ValueError: a divergence that the kernel does not compute.
+        TypeError: the logits have another dtype.
+        ValueError: the kernel does not implement the divergence.
     """
     if student.dtype != torch.float32:
         raise TypeError(f"the Triton backend computes in fp32, not {student.dtype}; use backend='torch'")
     if objective.divergence is not None and not DIVERGENCES[objective.divergence].in_kernel:
         raise ValueError(f"the Triton kernel does not compute {objective.divergence}; use backend='torch'")
-    some = student  # stands for what is not there and not read
+    unused = student  # a pointer for absent tensors, which the kernel does not read
     with torch.cuda.device(student.device) if student.is_cuda else nullcontext():
         row_kernel[(len(student),)](
             student,
-            some if teacher is None else teacher,
-            some if gradient is None else gradient,
-            some if targets is None else targets,
+            unused if teacher is None else teacher,
+            unused if gradient is None else gradient,
+            unused if targets is None else targets,
             weights,
             statistics.kd,
             statistics.nll,

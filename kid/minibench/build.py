@@ -29,35 +29,35 @@ from kid.minibench.schemas import (
 from kid.minibench.styles import STYLES, in_style
 from kid.sql.comparison import Row, results_equal
 
-# The mix that every student is trained on; no student has been trained before it was set.
-LABELS, LABEL_ERRORS = 1000, 0.2  # labelled training questions, and the share of them with a wrong label
-STYLE_SHARE = 0.35  # of the styles of `STYLES` that an annotator uses; each database has one annotator
-REFILLS = 3  # databases with other rows, on which a wrong label must show and a style must not
+# The mix of labels that every student is trained on. It was fixed before any student was trained.
+LABELS, LABEL_ERRORS = 1000, 0.2  # number of labelled training questions, and the share of them with a wrong label
+STYLE_SHARE = 0.35  # share of `STYLES` that an annotator uses; each database has one annotator
+REFILLS = 3  # copies of a database with other rows: results must change under a wrong label, but not under a style
 
 TRAIN_DATABASES, VALID_DATABASES, DEV_DATABASES = 125, 40, 100
 SEEN_PER_DATABASE = 4  # new questions on a training database
 VALID_PER_DATABASE, DEV_PER_DATABASE = 10, 10
-LIKE_QUESTIONS = 3  # of the same pattern, besides the database's own, whose SQL may be taken for a question's
-QUERY_STEPS = 200_000  # of SQLite's virtual machine; a wrong join key can multiply tables
+LIKE_QUESTIONS = 3  # extra questions of the same pattern whose SQL may become a question's wrong label
+QUERY_STEPS = 200_000  # limit of SQLite's virtual machine; a wrong join key can produce huge products
 
 
 @dataclass
 class Drawn:
-    """A database with its rows, the same schema filled with other rows, and who wrote its labels."""
+    """A database, copies of it with other rows, and the styles of its annotator."""
 
     database: Database
     refilled: list[sqlite3.Connection]
     styles: list[str]
 
     def rows(self, query: str) -> list[list[Row]] | None:
-        """The rows of a query on the database and on the refilled ones; None if it fails on one of them."""
+        """The rows of a query on the database and on its refilled copies; None if the query fails on one of them."""
         try:
             return [connection.execute(query).fetchall() for connection in (self.database.connection, *self.refilled)]
         except sqlite3.Error:
             return None
 
     def in_style(self, query: str) -> str:
-        """The query as this database's annotator writes it; as it is where that would change a result."""
+        """The query in the style of this database's annotator; unchanged if the style would change a result."""
         styled = in_style(query, self.styles)
         if styled == query:
             return query
@@ -67,7 +67,7 @@ class Drawn:
         return styled if same else query
 
     def wrong_label(self, query: str, others: Sequence[str], rng: random.Random) -> tuple[str, str] | None:
-        """(wrong query, kind) in place of a gold query; see `label_errors.draw_wrong_label`."""
+        """(wrong query, kind) to replace a gold query; see `label_errors.draw_wrong_label`."""
         schema = {
             table.name: {column.name: SQL_TYPES.get(column.kind, "INTEGER") for column in table.columns}
             for table in self.database.schema.values()
@@ -76,7 +76,7 @@ class Drawn:
 
 
 def filled(schema: Schema, rows: Rows) -> sqlite3.Connection:
-    """A database in memory; a query that takes too long there fails."""
+    """An in-memory database, on which queries that take too long fail."""
     connection = sqlite3.connect(":memory:")
     fill(connection, schema, rows)
     connection.set_progress_handler(lambda: 1, QUERY_STEPS)
@@ -84,7 +84,7 @@ def filled(schema: Schema, rows: Rows) -> sqlite3.Connection:
 
 
 def draw_database(db_id: str, rng: random.Random, stack: ExitStack, refills: int = REFILLS) -> Drawn:
-    """A database, drawn whole; its connections are closed with `stack`."""
+    """Draw a database with its refilled copies and styles; `stack` closes the connections."""
     schema = draw_schema(rng)
     rows = draw_rows(schema, rng)
     first, *refilled = [
@@ -99,10 +99,10 @@ def draw_database(db_id: str, rng: random.Random, stack: ExitStack, refills: int
 def draw_questions(
     count: int, schedule: Iterator[Pattern], database: Database, rng: random.Random, avoid: Sequence[str] = ()
 ) -> list[DrawnQuestion]:
-    """`count` questions with different golds on a database, with the patterns in turn.
+    """Draw `count` questions with different gold queries on a database, cycling through the patterns.
 
     Args:
-        schedule: an endless sequence of patterns; one that yields no new question on this database is skipped.
+        schedule: an endless sequence of patterns. A pattern that yields no new question on this database is skipped.
         avoid: gold queries of another split.
     """
     drawn: list[DrawnQuestion] = []
@@ -118,17 +118,17 @@ def draw_questions(
 def label_questions(
     drawn: Sequence[tuple[Drawn, list[DrawnQuestion]]], rate: float, rng: random.Random
 ) -> tuple[list[list[str]], list[dict]]:
-    """The labels of the training questions: in the annotator's style, and wrong at the given rate.
+    """Label the training questions in the annotator's style, a share `rate` of them wrongly.
 
     Returns:
-        Labels by database, and for each wrong one its index among all, its kind and the gold.
+        The labels by database, and for each wrong one its index among all labels, its kind and the gold query.
     """
     places = [(number, place) for number, (_, questions) in enumerate(drawn) for place in range(len(questions))]
     labels = [[database.in_style(question.query) for question in questions] for database, questions in drawn]
-    wanted = round(rate * len(places))
+    target = round(rate * len(places))
     wrong: list[dict] = []
     for index in rng.sample(range(len(places)), len(places)):
-        if len(wrong) == wanted:
+        if len(wrong) == target:
             break
         number, place = places[index]
         database, questions = drawn[number]
@@ -143,7 +143,7 @@ def label_questions(
 
 
 def write_json(path: Path, items: list[dict] | dict) -> None:
-    """Write JSON as Spider does: indented, one key a line."""
+    """Write JSON in Spider's layout: indented, one key per line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(items, indent=1) + "\n", encoding="utf-8")
 
@@ -163,15 +163,16 @@ def build_minibench(
 ) -> dict:
     """Write the benchmark. The same arguments give the same JSON bytes and the same rows.
 
-    Splits: `train` (labels as people write them), `seen` (other questions on the training databases), `valid` and `dev`
-    (databases of their own), `syn` and `realistic` (dev's questions with synonyms of the schema's names, and without
-    the names of columns). All but `train` are clean. `labels.json` says which training labels are wrong, and how.
+    Splits: `train` (with annotators' styles and errors), `seen` (new questions on the training databases), `valid` and
+    `dev` (on other databases), `syn` (dev's questions with synonyms of the schema's names) and `realistic` (dev's
+    questions without column names). All except `train` are free of label errors. `labels.json` lists the wrong training
+    labels and their kinds.
 
     Args:
         output: folder to write; new or empty.
-        seed: seed of every draw. valid and dev are the same for every number of labels, rate and training database.
-        labels: training questions.
-        label_errors: share of them that get a wrong label.
+        seed: random seed. valid and dev depend on no other argument.
+        labels: number of training questions.
+        label_errors: share of them with a wrong label.
         train_databases: number of training databases.
         patterns: kinds of question in `train`.
 
@@ -186,8 +187,8 @@ def build_minibench(
         raise InputError(f"{output} exists and is not an empty folder; give another one with --output")
     if not 0 <= label_errors < 1 or labels < train_databases or train_databases < 1:
         raise InputError(
-            f"{labels} labels on {train_databases} databases with {label_errors:g} wrong: give at least one label a "
-            "database, and a share from 0 to below 1"
+            f"{labels} labels on {train_databases} databases with {label_errors:g} wrong: give at least one label per "
+            "database, and a share of at least 0 and below 1"
         )
     counts: dict[str, Counter] = {}
     entries: list[dict] = []
@@ -195,7 +196,7 @@ def build_minibench(
     def draw_split(
         split: str, databases: int, per_database: Sequence[tuple[str, int, Sequence[Pattern]]], stack: ExitStack
     ) -> list[tuple[Drawn, list[list[DrawnQuestion]]]]:
-        """Draw databases and, on each, the questions of one or more splits, those of the first drawn first."""
+        """Draw databases and, on each, the questions of one or more splits in order."""
         schedules = []
         for name, _, kinds in per_database:
             turns = pattern_turns(kinds)

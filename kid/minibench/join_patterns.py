@@ -1,4 +1,4 @@
-"""Questions as data, in the notation of `kid.minibench.patterns`: those with joins, and those with several SELECTs."""
+"""Question patterns with joins or several SELECTs, in the notation of `kid.minibench.patterns`."""
 
 JOINS = """
 join_equal: t>p t.a:any p.c:named c.v:value

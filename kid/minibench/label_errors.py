@@ -1,7 +1,7 @@
-"""Wrong labels as people make them, for any SQL: another column, a lost condition, a swapped comparison, and so on.
+"""Label errors like those of annotators, for any SQL: another column, a missing condition, a swapped comparison, ...
 
-Each kind takes a query's tree and changes one thing in it. `draw_wrong_label` keeps a change only if it shows: the
-query runs, and its rows differ from the gold's on the database and on most refilled ones.
+Each kind of error changes one thing in a query's tree. `draw_wrong_label` keeps a change only if it affects the result:
+the query runs, and its rows differ from the gold rows on the database and on most of its refilled copies.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from sqlglot import exp
 from kid.sql.comparison import Row, results_equal
 
 ATTEMPTS = 12  # draws of a kind and a change for one query
-SIMILAR = 3  # most similar queries, of which one is taken for the gold of a like question
+SIMILAR = 3  # a "like question" error takes one of this many most similar queries
 
-Exchanges = dict[type[exp.Expr], type[exp.Expr]]  # kind of node -> what takes its place
+Exchanges = dict[type[exp.Expr], type[exp.Expr]]  # type of node -> type of its replacement
 OPPOSITES: Exchanges = {exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.GT, exp.LTE: exp.LT, exp.NEQ: exp.EQ}
 AGGREGATES: Exchanges = {exp.Max: exp.Min, exp.Min: exp.Max, exp.Avg: exp.Sum, exp.Sum: exp.Avg}
 
-Schema = Mapping[str, Mapping[str, str]]  # table -> its columns -> their types ("" where unknown)
+Schema = Mapping[str, Mapping[str, str]]  # table -> column -> type ("" if unknown)
 
 
 def own_nodes(select: exp.Select, kind: type[exp.Expr]) -> list:
-    """The nodes of a kind in a SELECT that are not in a query inside it."""
+    """The nodes of a type in a SELECT, except those of nested queries."""
     return [node for node in select.find_all(kind) if node.find_ancestor(exp.Select) is select]
 
 
 def tables_of(select: exp.Select) -> dict[str, str]:
-    """Name in the scope -> stored table, of one SELECT's FROM."""
+    """Name in the scope -> stored table, for the FROM of one SELECT."""
     joins = select.args.get("joins") or []
     items = [select.args["from_"].this if select.args.get("from_") else None, *(join.this for join in joins)]
     return {item.alias_or_name: item.name for item in items if isinstance(item, exp.Table)}
 
 
 def source(column: exp.Column, select: exp.Select, schema: Schema) -> str | None:
-    """The stored table that a column comes from; None if it is not plain to see."""
+    """The stored table that a column comes from; None if that is not obvious."""
     tables = tables_of(select)
     if column.table:
         return tables.get(column.table)
@@ -47,7 +47,7 @@ def source(column: exp.Column, select: exp.Select, schema: Schema) -> str | None
 
 
 def wrong_column(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool:
-    """Another column of the same table and type, wherever a SELECT names it outside its joins."""
+    """Replace a column of a SELECT, everywhere except in joins, by another column of the same table and type."""
     select = rng.choice(list(tree.find_all(exp.Select)))
     columns = [column for column in own_nodes(select, exp.Column) if not column.find_ancestor(exp.Join)]
     if not columns:
@@ -65,7 +65,7 @@ def wrong_column(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool:
 
 
 def lost_condition(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool:
-    """One condition of WHERE or HAVING is gone, or the whole clause where it has only one."""
+    """Drop one condition of WHERE or HAVING, or the whole clause if it has only one."""
     places = list(tree.find_all(exp.And, exp.Or, exp.Where, exp.Having))
     if not places:
         return False
@@ -78,14 +78,14 @@ def lost_condition(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool:
 
 
 def wrong_comparison(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool:
-    """The opposite comparison outside joins, or the opposite order."""
+    """Reverse a comparison outside of joins, or a sort order."""
     places = [node for node in tree.find_all(*OPPOSITES) if not node.find_ancestor(exp.Join)]
     places += list(tree.find_all(exp.Ordered))
     if not places:
         return False
     place = rng.choice(places)
     if isinstance(place, exp.Ordered):
-        place.set("nulls_first", bool(place.args.get("desc")))  # SQLite's own order, which is not written
+        place.set("nulls_first", bool(place.args.get("desc")))  # SQLite's default order, which is not written
         place.set("desc", not place.args.get("desc"))
     else:
         place.replace(OPPOSITES[type(place)](this=place.this, expression=place.expression))
@@ -93,7 +93,7 @@ def wrong_comparison(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool
 
 
 def wrong_aggregate(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool:
-    """MAX for MIN, AVG for SUM, COUNT(x) for COUNT(DISTINCT x), or the other way round."""
+    """Exchange MAX and MIN, or AVG and SUM, or replace COUNT(DISTINCT x) by COUNT(x)."""
     distinct = [node.this for node in tree.find_all(exp.Count) if isinstance(node.this, exp.Distinct)]
     places = [*tree.find_all(*AGGREGATES), *distinct]
     if not places:
@@ -104,7 +104,7 @@ def wrong_aggregate(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool:
 
 
 def wrong_join_key(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool:
-    """A join on another column of one of its tables, one that looks like a key where there is any."""
+    """Join on another column of one of the tables, one that looks like a key if there is any."""
     places = [
         column
         for join in tree.find_all(exp.Join)
@@ -124,7 +124,7 @@ def wrong_join_key(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool:
 
 
 def lost_distinct(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool:
-    """DISTINCT is gone from a SELECT. (Spider's metric drops every DISTINCT, so by EX this label is right.)"""
+    """Drop DISTINCT from a SELECT. (Spider's metric ignores DISTINCT, so EX counts this label as correct.)"""
     places = [select for select in tree.find_all(exp.Select) if select.args.get("distinct")]
     if places:
         rng.choice(places).set("distinct", None)
@@ -132,8 +132,8 @@ def lost_distinct(tree: exp.Expr, schema: Schema, rng: random.Random) -> bool:
 
 
 LIKE_QUESTION = "like question"
-# Kind -> (weight, the change); a like question's SQL is no change of this one's tree. A kind that a query has no place
-# for is drawn again, so that the rarer its place, the fewer of its kind there are.
+# Kind -> (weight, the change). "like question" has no change, because it takes another question's SQL. If a kind does
+# not apply to a query, another one is drawn, so kinds that rarely apply are rarer than their weight.
 KINDS: dict[str, tuple[int, Callable[[exp.Expr, Schema, random.Random], bool] | None]] = {
     "column": (30, wrong_column),
     "condition": (20, lost_condition),
@@ -146,7 +146,7 @@ KINDS: dict[str, tuple[int, Callable[[exp.Expr, Schema, random.Random], bool] | 
 
 
 def like_query(gold: str, others: Sequence[str], rng: random.Random) -> str | None:
-    """One of the most similar queries among `others`; None if there is none but this one."""
+    """One of the queries among `others` that are most similar to `gold`; None if there is no other query."""
     candidates = sorted({other for other in others if other != gold})
     candidates.sort(key=lambda other: -difflib.SequenceMatcher(None, gold.split(), other.split()).ratio())
     return rng.choice(candidates[:SIMILAR]) if candidates else None
@@ -159,20 +159,20 @@ def draw_wrong_label(
     run: Callable[[str], Sequence[Sequence[Row]] | None],
     rng: random.Random,
 ) -> tuple[str, str] | None:
-    """A wrong query in place of a question's gold.
+    """Draw a wrong query to replace a question's gold query.
 
     Args:
-        gold: any query that sqlglot reads.
-        schema: table -> column -> type, names spelled as the query spells them.
+        gold: any query that sqlglot can parse.
+        schema: table -> column -> type, with names spelled as in the query.
         others: gold queries of other questions on the same database.
-        run: gives a query's rows on the database and on three refilled ones, or None where it fails.
-        rng: makes every draw.
+        run: returns a query's rows on the database and on three refilled copies, or None if it fails on one.
+        rng: source of all random choices.
 
     Returns:
-        (the wrong query, its kind: a key of `KINDS`); None if no draw gave one.
+        (the wrong query, its kind: a key of `KINDS`); None if no draw succeeded.
     """
-    right = run(gold)
-    if right is None:
+    gold_rows = run(gold)
+    if gold_rows is None:
         return None
     ordered = "order by" in gold.lower()
     names, weights = list(KINDS), [weight for weight, _ in KINDS.values()]
@@ -186,7 +186,7 @@ def draw_wrong_label(
         rows = run(wrong) if wrong else None
         if rows is None:
             continue
-        differs = [not results_equal(a, b, ordered) for a, b in zip(right, rows, strict=True)]
+        differs = [not results_equal(a, b, ordered) for a, b in zip(gold_rows, rows, strict=True)]
         if differs[0] and sum(differs[1:]) >= 2:
             return wrong, kind
     return None

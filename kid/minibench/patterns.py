@@ -1,4 +1,4 @@
-"""The questions of minibench as data: SQL templates, the slots they have, and how people ask for them."""
+"""The question patterns of minibench as data: SQL templates, their slots, and the wordings of the questions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from kid.minibench.join_patterns import JOINS, SEVERAL_SELECTS
 from kid.minibench.phrases import split_blocks
 
-# A pattern is a line `name: slots` and, below it, the gold query and questions that all ask for exactly this query.
-# The first slot names the tables by their keys: `t` any one, `t>p` a child and its parent, `t>p>g` and its parent's
-# parent, `p<t>q` a child with two parents, `t>p<u` two children of one parent. In SQL {pk} is the primary key of p and
-# {tp} the key in t that points to it; {t+p}, {t+p+g} and {p+t+q} are joins. The other slots read `owner.slot:kind` and
-# are drawn left to right: a column of a table (COLUMN_KINDS), a value of a column (value, inner, low, high, initial,
-# year), or a word of WORDS. In a question {c} is the slot's natural name and {cs} its plural, [eq c v] a phrase.
-# Two kinds of check ensure that a question needs its whole query:
-#   untied QUERY  its first column must have no ties, or chance would decide which row comes first
-#   unlike QUERY  its rows must differ from the gold's, or a simpler query would answer the question
+# A pattern is a line `name: slots`, then the gold query and several questions that ask for exactly this query.
+# The first slot names the tables and their foreign keys: `t` is any table, `t>p` a child and its parent, `t>p>g` adds
+# the parent's parent, `p<t>q` is a child with two parents, `t>p<u` two children of one parent. In SQL, {pk} is the
+# primary key of p and {tp} the key in t that points to it; {t+p}, {t+p+g} and {p+t+q} are joins. The other slots have
+# the form `owner.slot:kind` and are drawn from left to right: a column of a table (COLUMN_KINDS), a value of a column
+# (value, inner, low, high, initial, year), or a word of WORDS. In a question, {c} is the slot's natural name, {cs} its
+# plural, and [eq c v] a phrase. Two kinds of check ensure that a question needs its whole query:
+#   untied QUERY  its first column must have no ties, otherwise the first row would be arbitrary
+#   unlike QUERY  its rows must differ from the gold rows, otherwise a simpler query would answer the question
 ONE_TABLE = """
 project_one: t t.a:any
     SELECT {a} FROM {t}
@@ -216,7 +216,7 @@ having_where: t t.c:category t.d:bounded d.o:compare d.v:inner t.n:count
 
 @dataclass(frozen=True)
 class Pattern:
-    """A kind of question: the fields of the notation above."""
+    """A kind of question, with the fields of the notation above."""
 
     name: str
     slots: str
@@ -227,12 +227,12 @@ class Pattern:
 
     @property
     def is_simple(self) -> bool:
-        """Whether one SELECT on one table answers it; the student base of the demo has seen no others."""
+        """Whether one SELECT on one table answers it; the demo's student was pretrained on such questions only."""
         return self.sql.count("SELECT") == 1 and self.slots.split()[0] == "t"
 
 
 def parse_patterns(text: str) -> tuple[Pattern, ...]:
-    """All patterns in `text`, which is in the notation above, in order."""
+    """Parse the patterns of `text`, which is in the notation above."""
     patterns = []
     for name, slots, (sql, *lines) in split_blocks(text):
         checks = {
@@ -245,7 +245,7 @@ def parse_patterns(text: str) -> tuple[Pattern, ...]:
 
 
 def pattern_turns(patterns: Sequence[Pattern]) -> list[Pattern]:
-    """The patterns as often as they have a turn: twice on three tables, for which not every database has room."""
+    """The patterns in one cycle: those on three tables twice, because not every database has tables for them."""
     return [pattern for pattern in patterns for _ in range(1 + (len(pattern.slots.split()[0]) == 5))]
 
 

@@ -1,8 +1,8 @@
-"""What a question is put together from: the columns and words that its slots may be, and ways to say its parts."""
+"""The building blocks of questions: the columns and words that can fill a slot, and phrases with their variants."""
 
 from __future__ import annotations
 
-# Kind of slot -> the columns that it may be, by `vocabulary.Attribute.kind`.
+# Kind of slot -> the kinds of columns that can fill it (`vocabulary.Attribute.kind`).
 COLUMN_KINDS = {
     "any": ("label", "category", "integer", "real", "year", "date"),
     "label": ("label",),
@@ -12,7 +12,7 @@ COLUMN_KINDS = {
     "bounded": ("integer", "real", "year"),
     "ranked": ("integer", "real", "year", "date"),
     "date": ("date",),
-    "gaps": ("category", "integer", "real", "year", "date"),  # and only columns that hold NULL
+    "gaps": ("category", "integer", "real", "year", "date"),  # only columns that contain NULL
 }
 
 # Kind of slot -> SQL -> the words for it.
@@ -27,7 +27,7 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "frequency": {"DESC": ("most",), "ASC": ("fewest",)},
     "count": {"2": ("2",), "3": ("3",), "4": ("4",), "5": ("5",)},
 }
-# The same for columns that hold years and days.
+# The same for columns of years and dates.
 TIME_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "compare": {">": ("after", "later than"), "<": ("before", "earlier than")},
     "above": {">": ("after", "later than")},
@@ -36,9 +36,9 @@ TIME_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "superlative": {"DESC": ("latest",), "ASC": ("earliest",)},
 }
 
-# What a question is put together from: `name: slots`, then the ways to say it. A way that begins with ~ leaves the
-# column's name out, for the realistic split: {c~} is the column's participle ("aged"), {d~c} its word for the largest
-# or smallest ("oldest"), and {a~} may stand where the column only labels the row and needs no word at all.
+# The phrases of questions: `name: slots`, then its variants. A variant that begins with ~ omits the column's name, for
+# the realistic split: {c~} is the column's participle ("aged"), {d~c} its word for the largest or smallest ("oldest"),
+# and {a~} is empty and requires a label column.
 PHRASE_NOTATION = """
 list: a t
     Show the {as} of {ts}
@@ -98,7 +98,7 @@ parent_cmp: p c o v
 
 
 def split_blocks(text: str) -> list[tuple[str, str, list[str]]]:
-    """(name, slots, indented lines below) of each entry of a notation."""
+    """Split a notation into entries: (name, slots, the indented lines below)."""
     blocks: list[tuple[str, str, list[str]]] = []
     for line in filter(None, text.splitlines()):
         if line.startswith(" "):

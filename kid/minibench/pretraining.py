@@ -1,7 +1,7 @@
-"""Endless fresh questions as token ids, each batch on databases of its own: what the tiny base models have seen.
+"""An endless stream of new questions as token ids, each batch on new databases, to pretrain the tiny base models.
 
-Databases are drawn in memory and their prompts written from the drawn rows; nothing is indexed. Values that a question
-mentions are found by their words, which for these databases is what `kid.data.matching` finds.
+Databases are drawn in memory and prompts are written from the drawn rows, without an index. The values that a question
+mentions are found by word, which for these databases gives the same result as `kid.data.matching`.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from kid.minibench.schemas import SQL_TYPES
 from kid.minibench.wording import WORDINGS
 from kid.sql.normalise import normalise_sql
 
-PLAIN_SHARE = 0.8  # of the questions; the others leave out the columns' names or use synonyms
+PLAIN_SHARE = 0.8  # share of plainly worded questions; the others omit column names or use synonyms
 
 
 def prompt_schema(drawn: Drawn) -> Schema:
-    """A drawn database as the prompt shows it."""
+    """The schema of a drawn database, as the prompt shows it."""
     tables, keys = [], []
     for table in drawn.database.schema.values():
         columns = []
-        for place, column in enumerate(table.columns):
-            cells = [str(row[place]) for row in drawn.database.rows[table.name] if row[place] is not None]
+        for index, column in enumerate(table.columns):
+            cells = [str(row[index]) for row in drawn.database.rows[table.name] if row[index] is not None]
             values = tuple(dict.fromkeys(cells))[:SAMPLE_VALUES]
             kind = SQL_TYPES.get(column.kind, "INTEGER").lower()
             columns.append(Column(column.name, "", kind, column.kind == "id", values))
@@ -46,11 +46,11 @@ def prompt_schema(drawn: Drawn) -> Schema:
 
 
 def mentioned_values(drawn: Drawn, question: str) -> dict[tuple[str, str], list[str]]:
-    """(table, column) -> its texts that stand in a question, as words."""
+    """(table, column) -> its texts that occur in a question as whole words."""
     found: dict[tuple[str, str], list[str]] = {}
     for table in drawn.database.schema.values():
-        for place, column in enumerate(table.columns):
-            cells = sorted({row[place] for row in drawn.database.rows[table.name] if isinstance(row[place], str)})
+        for index, column in enumerate(table.columns):
+            cells = sorted({row[index] for row in drawn.database.rows[table.name] if isinstance(row[index], str)})
             named = [cell for cell in cells if re.search(rf"\b{re.escape(cell)}\b", question, re.IGNORECASE)]
             if named:
                 found[table.name, column.name] = named
@@ -60,7 +60,7 @@ def mentioned_values(drawn: Drawn, question: str) -> dict[tuple[str, str], list[
 def question_texts(
     drawn: Drawn, count: int, schedule: Iterator[Pattern], rng: random.Random
 ) -> tuple[str, list[tuple[str, str, str]]]:
-    """The schema's part of the prompts on a database, and (matched contents, question, SQL) of `count` questions."""
+    """The schema part of the prompts on a database, and (matched contents, question, SQL) of `count` questions."""
     schema, texts = prompt_schema(drawn), []
     for question in draw_questions(count, schedule, drawn.database, rng):
         text = question.text("plain" if rng.random() < PLAIN_SHARE else rng.choice(WORDINGS), rng)
@@ -70,14 +70,14 @@ def question_texts(
 
 
 class FreshBatches(IterableDataset):
-    """Micro-batches of fresh questions without end, in an order that only the seed decides.
+    """An endless stream of micro-batches of new questions, determined by the seed.
 
     Args:
-        tokenizer: encodes them.
+        tokenizer: encodes the questions.
         patterns: kinds of question.
-        databases, questions: databases of a batch, and questions on each.
-        seed: of every draw; another word than a number's, so that no split of the benchmark has these databases.
-        first: number of the batch to begin with.
+        databases, questions: number of databases per batch, and of questions on each.
+        seed: random seed. Not a number, so that no split of the benchmark has the same databases.
+        first: number of the first batch.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class FreshBatches(IterableDataset):
 
 
 def pretraining_texts(databases: int = 400, questions: int = 12) -> list[str]:
-    """Texts to train a tokenizer on: of fresh questions, which are in no split and in no pretraining."""
+    """Texts of new questions to train a tokenizer on; they occur in no split and not in pretraining."""
     turns = pattern_turns(PATTERNS)
     texts: list[str] = []
     for number in range(databases):

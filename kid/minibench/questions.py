@@ -1,4 +1,4 @@
-"""Make a question with its gold SQL from a pattern and a database: draw slots, run the query, check the result."""
+"""Draw a question with its gold SQL from a pattern and a database: fill slots, run the query, check the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Database:
 
 @dataclass(frozen=True)
 class DrawnQuestion:
-    """A gold query, and what its question can be written from in any wording."""
+    """A gold query, with the template and the slots to write its question in any wording."""
 
     pattern: Pattern
     template: str
@@ -45,7 +45,7 @@ def sql_literal(value: str | int | float) -> str:
 
 
 def value_options(kind: str, column: Column, database: Database) -> list[Slot]:
-    """Values of a column; `inner`, `low` and `high` skip the extremes, where a comparison keeps no row or every row."""
+    """Values of a column. `inner`, `low` and `high` skip the extremes, which no or every row would satisfy."""
     position = database.schema[column.table].columns.index(column)
     values = sorted({row[position] for row in database.rows[column.table]} - {None})
     if kind == "initial":
@@ -63,7 +63,7 @@ def slot_options(kind: str, owner: Slot, database: Database) -> list[Slot]:
         columns = [column for column in owner.table.columns if column.kind in COLUMN_KINDS[kind]]
         if kind == "gaps":
             columns = [column for column in columns if column.nullable]
-        if kind == "ranked":  # NULL would come first or last
+        if kind == "ranked":  # NULL would sort first or last
             columns = [column for column in columns if not column.nullable]
         return [Slot(column.name, column.words, column=column) for column in columns]
     if kind in WORDS:
@@ -74,7 +74,7 @@ def slot_options(kind: str, owner: Slot, database: Database) -> list[Slot]:
 
 
 def table_options(shape: str, schema: Schema) -> list[dict[str, Table]]:
-    """All ways to fill the tables of a pattern, such as `t>p` or `p<t>q`; a table occurs once."""
+    """All ways to fill the tables of a pattern, such as `t>p` or `p<t>q`, with different tables."""
     names = re.findall("[a-z]", shape)
     points = [(a, b) if sign == ">" else (b, a) for a, sign, b in re.findall("([a-z])(?=([<>])([a-z]))", shape)]
     options: list[dict[str, Table]] = [{}]
@@ -94,7 +94,7 @@ def table_options(shape: str, schema: Schema) -> list[dict[str, Table]]:
 
 
 def table_names(tables: dict[str, Table]) -> dict[str, str]:
-    """What stands in SQL for the tables, keys and joins of a pattern: {t}, {tk}, {tp}, {t+p} and so on."""
+    """The SQL of a pattern's tables, keys and joins: {t}, {tk}, {tp}, {t+p} and so on."""
     names = {name: table.name for name, table in tables.items()}
     names |= {f"{name}k": table.key for name, table in tables.items()}
     for a, child in tables.items():
@@ -120,10 +120,10 @@ def table_names(tables: dict[str, Table]) -> dict[str, str]:
 def draw_slots(
     pattern: Pattern, database: Database, rng: random.Random
 ) -> tuple[dict[str, Slot], dict[str, str]] | None:
-    """Draw a pattern's slots left to right.
+    """Draw a pattern's slots from left to right.
 
     Returns:
-        The slots by name, and what stands for each name in SQL; None if the database has no option for one of them.
+        (name -> slot, name -> its SQL); None if the database has no option for one of the slots.
     """
     shape, *rest = pattern.slots.split()
     options = table_options(shape, database.schema)
@@ -134,7 +134,7 @@ def draw_slots(
     for token in rest:
         owner, _, slot = token.partition(".")
         name, kind = slot.split(":")
-        # No column or value twice, as in "the name and the name of", "is red or red".
+        # Never use a column or value twice, as in "the name and the name of" or "is red or red".
         drawn = [slot for slot in slots.values() if slot.table or slot.column]
         choices = [option for option in slot_options(kind, slots[owner], database) if option not in drawn]
         if not choices:
@@ -144,7 +144,7 @@ def draw_slots(
 
 
 def is_informative(rows: list[tuple], pattern: Pattern, names: dict[str, str], connection: sqlite3.Connection) -> bool:
-    """Whether a gold result has a value other than NULL and 0 and passes the pattern's checks."""
+    """Whether a gold result has a value other than NULL and 0, and passes the pattern's checks."""
     if not any(value for row in rows for value in row):
         return False
     for query in pattern.untied:

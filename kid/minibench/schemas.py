@@ -1,4 +1,4 @@
-"""Draw a random schema of two to five tables, and the rows in it."""
+"""Draw a random schema of two to five tables, and rows for it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from kid.minibench.vocabulary import POOLS, TABLE_ATTRIBUTES, TABLE_NOUNS, Attribute
 
 TABLE_COUNTS = {2: 2, 3: 5, 4: 2, 5: 1}  # number of tables -> weight
-BRIDGES = 0.4  # share of the third and later tables that have two parents
-ATTRIBUTES, BRIDGE_ATTRIBUTES = (2, 4), (1, 3)  # columns beside id, keys and label
-LABELLED_EVENTS = 0.5
-NULLABLE, NULLS = 0.3, 0.15  # share of columns that have NULLs, and of NULLs in them
+BRIDGES = 0.4  # share of tables with two parents, from the third table on
+ATTRIBUTES, BRIDGE_ATTRIBUTES = (2, 4), (1, 3)  # number of columns besides id, keys and label: (least, most)
+LABELLED_EVENTS = 0.5  # share of event tables with a label, among those that are not bridges
+NULLABLE, NULLS = 0.3, 0.15  # share of columns with NULLs, and of NULLs in them
 DUPLICATES = 0.3  # share of number columns in which values may repeat
-PARENT_ROWS, CHILD_ROWS = (12, 16), (18, 28)
-PARENTS_WITH_CHILDREN = 2 / 3  # NOT IN and EXCEPT find the others
+PARENT_ROWS, CHILD_ROWS = (12, 16), (18, 28)  # number of rows: (least, most)
+PARENTS_WITH_CHILDREN = 2 / 3  # share of parent rows; the others are for NOT IN and EXCEPT
 MAX_CATEGORIES = 6
 
 SQL_TYPES = {"label": "TEXT", "category": "TEXT", "real": "REAL", "date": "DATE"}
@@ -28,8 +28,8 @@ SPIDER_TYPES = {"label": "text", "category": "text", "date": "time"}
 class Column:
     """A column.
 
-    kind: "id", "key", or what `vocabulary.Attribute.kind` says.
-    parent: the table a key points to.
+    kind: "id", "key", or the `vocabulary.Attribute.kind`.
+    parent: the table that a key points to.
     """
 
     table: str
@@ -48,7 +48,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its columns (the primary key first), the word the synonym split has for it, and its kind of noun."""
+    """A table: its name, its name in the synonym split, its kind of noun, and its columns, the primary key first."""
 
     name: str
     synonym: str
@@ -70,15 +70,15 @@ Rows = dict[str, list[tuple]]
 
 
 def draw_schema(rng: random.Random) -> Schema:
-    """Tables by name, parents before children; each but the first points to one or two of those before it."""
+    """Draw tables, parents before children; each except the first points to one or two of those before it."""
     count = rng.choices(list(TABLE_COUNTS), list(TABLE_COUNTS.values()))[0]
     long_keys = rng.random() < 0.5  # author.author_id instead of author.id
     events = [noun for noun in TABLE_NOUNS if noun[2] == "event"]
     others = [noun for noun in TABLE_NOUNS if noun[2] != "event"]
     schema: Schema = {}
-    for place in range(count):
-        bridge = place >= 2 and rng.random() < BRIDGES
-        last = place == count - 1
+    for index in range(count):
+        bridge = index >= 2 and rng.random() < BRIDGES
+        last = index == count - 1
         pool = events if bridge or (last and rng.random() < 0.3) else others
         name, synonym, kind = rng.choice([noun for noun in pool if noun[0] not in schema])
         names = list(schema)
@@ -103,7 +103,7 @@ def draw_columns(
 
 
 def draw_numbers(column: Column, count: int, rng: random.Random) -> list[int | float]:
-    """`count` numbers in the column's range; different where the column has no duplicates and its range allows it."""
+    """`count` numbers in the column's range; distinct unless the column has duplicates or the range is too small."""
     low, high = (float(end) for end in column.attribute.values.removeprefix("year:").split("-"))
     if column.kind == "real":
         numbers = [number / 10 for number in range(int(low * 10), int(high * 10) + 1)]
@@ -132,18 +132,18 @@ def draw_values(column: Column, count: int, parent_ids: list[int], rng: random.R
         pool = POOLS.get(column.attribute.values, column.attribute.values).replace("_", " ").split("|")
         if column.kind == "label":
             return rng.sample(pool, count)
-        # Each database uses its own part of a pool, so that models copy values instead of remembering them.
+        # Each database uses a part of the pool, so that models learn to copy values instead of memorising them.
         pool = rng.sample(pool, min(len(pool), MAX_CATEGORIES))
         values = pool + rng.choices(pool, k=count - len(pool))
         rng.shuffle(values)
     if column.nullable:
-        for place in rng.sample(range(count), max(1, round(count * NULLS))):
-            values[place] = None
+        for row in rng.sample(range(count), max(1, round(count * NULLS))):
+            values[row] = None
     return values
 
 
 def draw_rows(schema: Schema, rng: random.Random) -> Rows:
-    """Rows of every table, parents before children."""
+    """Draw the rows of every table, parents before children."""
     rows: Rows = {}
     for table in schema.values():
         count = rng.randint(*(CHILD_ROWS if table.keys else PARENT_ROWS))
@@ -175,7 +175,7 @@ def write_database(path: Path, schema: Schema, rows: Rows) -> None:
     """Write a SQLite file with all tables and rows."""
     path.parent.mkdir(parents=True)
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA synchronous = OFF")  # hundreds of files; a benchmark that was torn is made again
+        connection.execute("PRAGMA synchronous = OFF")  # hundreds of files; an incomplete benchmark is built again
         fill(connection, schema, rows)
 
 

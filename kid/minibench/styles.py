@@ -1,4 +1,4 @@
-"""Equivalent forms of a query: annotators write the same question's SQL differently, and each keeps to their style."""
+"""Equivalent forms of a query: annotators write the same query in different styles, and each is consistent."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ def in_style(query: str, styles: Iterable[str]) -> str:
     """A query in an annotator's style.
 
     Args:
-        query: any query that sqlglot reads.
-        styles: keys of `STYLES`; the one that does not apply to the query changes nothing.
+        query: any query that sqlglot can parse.
+        styles: keys of `STYLES`; styles that do not apply to the query are skipped.
 
     Returns:
-        The query in other words, or as it was; the result's rows are the same unless a tie or a NULL stands in the way:
-        the caller checks.
+        The rewritten query, or `query` itself if no style applies. Ties or NULLs can make the rows differ; the caller
+        must check.
     """
     tree = sqlglot.parse_one(query, read="sqlite")
     before = tree.copy()

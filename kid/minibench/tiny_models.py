@@ -1,4 +1,4 @@
-"""Train a tokenizer and create tiny untrained models, which the demo and the tests use in place of real ones."""
+"""Train a tokenizer and create tiny untrained models, which the demo and the tests use instead of real ones."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from kid.data.reading import load_split, read_schemas
 
 MODELS = Path(__file__).parent / "models"  # student and teacher, made by bench/pretrain_minibench.py
 EOS, PAD = "<|endoftext|>", "<|pad|>"
-# Each fixed phrase of the prompt is one piece, which halves the prompt's length. Other pieces are a word with the sign
-# before it, one or two digits, or any other sign, so that names and values are copied piece by piece.
+# Each fixed phrase of the prompt is one pretoken, which halves the prompt's length. Other pretokens are a word with the
+# character before it, one or two digits, or any other character, so that a model can copy names and values in pieces.
 PRETOKEN_REGEX = "|".join(
     [
         r"database schema :|foreign keys :| , columns = \[",
@@ -27,7 +27,7 @@ PRETOKEN_REGEX = "|".join(
 
 
 def benchmark_texts(benchmark: str, split: str, data: Path) -> list[str]:
-    """Texts to train a tokenizer on: each schema part once; for each question the rest of its prompt and its SQL."""
+    """Texts to train a tokenizer on: each schema part once, and the rest of the prompt and the SQL of each question."""
     config = RunConfig(benchmark=benchmark, data=str(data))
     loaded = load_split(config, split)
     schemas, _ = read_schemas(loaded, config.missing_database)
@@ -75,7 +75,7 @@ def tiny_config(
     return AutoConfig.for_model(
         family,
         vocab_size=vocabulary,
-        initializer_range=0.06,  # models train for minutes; with the usual 0.02 they learn to copy much later
+        initializer_range=0.06,  # training takes minutes; with the usual 0.02, models learn to copy much later
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -94,9 +94,9 @@ def write_tiny_model(
     family: str = "qwen2",
     padding: int = 64,
 ) -> int:
-    """Write an untrained model and its tokenizer to `folder`; returns its number of parameters.
+    """Write an untrained model and its tokenizer to `folder`; returns the model's number of parameters.
 
-    padding: the vocabulary size is padded to a multiple of it, as in real models.
+    padding: the vocabulary size is padded to a multiple of this, as in real models.
     """
     torch.manual_seed(seed)
     vocabulary = -(-len(tokenizer) // padding) * padding

@@ -1,10 +1,10 @@
-"""The words of the embedded benchmark as data: what tables are about, the columns they have, and the values in them."""
+"""The vocabulary of the embedded benchmark as data: names of tables, names of columns, and values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Kind of table -> its nouns; each is one table's name, with the word that the synonym split says in its place.
+# Kind of table -> its nouns: name of the table=synonym for the synonym split.
 NOUNS = {
     "person": """author=writer doctor=physician teacher=instructor student=pupil singer=vocalist actor=performer
         player=athlete driver=motorist pilot=aviator chef=cook farmer=grower lawyer=attorney judge=magistrate
@@ -38,10 +38,11 @@ NOUNS = {
         project=undertaking enrollment=registration""",
 }
 
-# A column: its name, its values, what the synonym split calls it, and how a question says it without its name: a
-# participle that a value can follow and, for numbers and times, the words for the largest and the smallest. "-" where
-# there is no such way. Values are a|b|c (text, one of these; an underscore stands for a space), a pool's name, 5-90
-# (whole numbers), 5.0-90.0 (one decimal), year:1950-2020 or date:1990-2022.
+# Kind of table -> its columns: `name = values; synonym; participle; largest; smallest`. The synonym is for the synonym
+# split. The other words are for questions without the column's name: a participle that a value can follow and, for
+# numbers and times, the words for the largest and the smallest value; "-" if there is none. Values are a|b|c (one of
+# these texts; an underscore is a space), the name of a pool, 5-90 (whole numbers), 5.0-90.0 (one decimal),
+# year:1950-2020 or date:1990-2022.
 ATTRIBUTES = {
     "person": """
         name = person; full name; called
@@ -136,7 +137,7 @@ POOLS = {
 
 @dataclass(frozen=True)
 class Attribute:
-    """A column that a table of some kind may have; see `ATTRIBUTES`. `implied`, `largest`, `smallest`: "" if none."""
+    """A column of a kind of table, see `ATTRIBUTES`. implied: the participle. The last three are "" if undefined."""
 
     name: str
     values: str
@@ -158,7 +159,7 @@ class Attribute:
 
 
 def parse_nouns() -> list[tuple[str, str, str]]:
-    """(noun, synonym, kind) of every table there can be."""
+    """(noun, synonym, kind) of every possible table."""
     return [
         (noun, synonym.replace("_", " "), kind)
         for kind, text in NOUNS.items()

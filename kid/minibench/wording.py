@@ -1,4 +1,4 @@
-"""Put a question into words: plainly, with synonyms of the schema's names, or without the columns' names."""
+"""Write a question plainly, with synonyms of the schema's names, or without column names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ASKING = ("What ", "Which ", "How ")
 
 @dataclass(frozen=True)
 class Slot:
-    """A drawn slot: as SQL, in words, and its table or column (of a value: its column; of a word: neither)."""
+    """A drawn slot: its SQL, its words, and its table or column (the column of a value; a word has neither)."""
 
     sql: str
     words: str
@@ -42,7 +42,7 @@ def plural(words: str) -> str:
 
 
 def slot_words(slot: Slot, wording: str) -> str:
-    """A slot in words; a table or column by its synonym where the wording asks for it."""
+    """The words for a slot; a synonym for a table or column if the wording is "synonym"."""
     table, column = slot.table, slot.column
     if wording == "synonym" and table:
         return table.synonym
@@ -52,7 +52,7 @@ def slot_words(slot: Slot, wording: str) -> str:
 
 
 def implied_words(reference: str, slots: dict[str, Slot]) -> str | None:
-    """What stands for {c~}, {d~c} or {a~} of the phrase notation; None where there is no such way to say it."""
+    """The words for {c~}, {d~c} or {a~} of the phrase notation; None if the column has none."""
     left, _, right = reference.partition("~")
     attribute = slots[right or left].column.attribute
     if right:
@@ -61,21 +61,21 @@ def implied_words(reference: str, slots: dict[str, Slot]) -> str | None:
 
 
 def phrase(name: str, arguments: list[str], slots: dict[str, Slot], wording: str, rng: random.Random) -> str:
-    """A phrase of `PHRASES` about some of the question's slots."""
-    parameters, ways = PHRASES[name]
+    """Write a phrase of `PHRASES`, with some of the question's slots as arguments."""
+    parameters, variants = PHRASES[name]
     renamed = dict(zip(parameters, arguments, strict=True))
 
     def with_arguments(match: re.Match) -> str:
-        """{c}, {cs}, {c~} or {d~c} with the arguments in the place of the parameters."""
+        """Replace the parameters in {c}, {cs}, {c~} or {d~c} by the arguments."""
         left, mark, right = match[1].partition("~")
         is_plural = not mark and left not in renamed
         name = renamed[left.removesuffix("s")] + "s" if is_plural else renamed[left]
         return "{" + name + mark + renamed.get(right, "") + "}"
 
-    plain = [way for way in ways if not way.startswith("~")]
+    plain = [variant for variant in variants if not variant.startswith("~")]
     implied = []
-    for way in (way[1:] for way in ways if way.startswith("~") and wording == "implied"):
-        text, possible = re.sub(r"\{([^}]*)\}", with_arguments, way), True
+    for variant in (variant[1:] for variant in variants if variant.startswith("~") and wording == "implied"):
+        text, possible = re.sub(r"\{([^}]*)\}", with_arguments, variant), True
         for reference in re.findall(r"\{([^}]*~[^}]*)\}", text):
             if reference == f"{renamed.get('a')}~":  # a column that only labels its row needs no word
                 words = "" if slots[renamed["a"]].column.kind == "label" else None
@@ -90,13 +90,13 @@ def phrase(name: str, arguments: list[str], slots: dict[str, Slot], wording: str
 
 
 def write_question(template: str, slots: dict[str, Slot], wording: str, rng: random.Random) -> str:
-    """The question that a template asks with these slots.
+    """Write the question of a template with these slots.
 
     Args:
-        template: a question of a `patterns.Pattern`.
-        slots: by name, as the pattern names them.
+        template: one of the `patterns.Pattern.questions`.
+        slots: name in the pattern -> slot.
         wording: "plain", "synonym" or "implied".
-        rng: chooses among the ways to say a phrase.
+        rng: chooses among the variants of a phrase.
     """
 
     def expand(match: re.Match) -> str:

@@ -26,22 +26,24 @@ from kid.models.pretrained import Pretrained
 from kid.models.response_model import ResponseModel
 
 LOOPBACK = "127.0.0.1"
-# The variables that choose the network interface on which a backend's ranks listen for one another.
+# Environment variables that select the network interface on which the ranks of each backend listen.
 INTERFACE_VARIABLES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 
 
 def is_one_node() -> bool:
-    """Whether all ranks of the job run on this node; not if torchrun's agent has opened the port where they meet."""
+    """Whether all ranks of the job run on this node; False if torchrun's agent has opened the rendezvous port."""
     local = os.environ.get("LOCAL_SIZE") or os.environ.get("LOCAL_WORLD_SIZE") or "1"  # DeepSpeed's or torchrun's
     return local == os.environ["WORLD_SIZE"] and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
 
 
-def meet_on_loopback(url: str, timeout: timedelta, **_) -> Iterator[tuple[torch.distributed.Store, int, int]]:
-    """torch's meeting of the ranks at MASTER_PORT, but listening on the loopback address only: torch's own listens on
-    all addresses, and whoever reaches it can read and change what ranks tell one another.
+def loopback_rendezvous(url: str, timeout: timedelta, **_) -> Iterator[tuple[torch.distributed.Store, int, int]]:
+    """torch's rendezvous at MASTER_PORT, on the loopback address only.
+
+    torch's own handler listens on all addresses, and anyone who can reach the port can read and change the messages
+    between ranks.
 
     Yields:
-        (store, rank, number of ranks), once; as `torch.distributed.register_rendezvous_handler` wants it.
+        (store, rank, number of ranks), once, as `torch.distributed.register_rendezvous_handler` requires.
 
     Raises:
         RunError: the port is taken.
@@ -62,21 +64,21 @@ def meet_on_loopback(url: str, timeout: timedelta, **_) -> Iterator[tuple[torch.
     yield store, rank, ranks
 
 
-torch.distributed.register_rendezvous_handler("kid-loopback", meet_on_loopback)
+torch.distributed.register_rendezvous_handler("kid-loopback", loopback_rendezvous)
 
 
 def loopback_interface() -> str | None:
-    """The name of the network interface that has the loopback address: lo on Linux."""
+    """The name of the network interface with the loopback address: lo on Linux."""
     interfaces = psutil.net_if_addrs().items()
     return next((name for name, found in interfaces if any(each.address == LOOPBACK for each in found)), None)
 
 
 def join_group() -> None:
-    """Start torch.distributed through DeepSpeed. A job on one node listens on the loopback address only.
+    """Initialise torch.distributed through DeepSpeed. A job on one node listens on the loopback address only.
 
     Raises:
-        RunError: the port of the job is taken.
-        torch.distributed.DistError: not all ranks have joined in time.
+        RunError: the job's port is taken.
+        torch.distributed.DistError: not all ranks joined in time.
     """
     method = None
     if is_one_node():
@@ -89,11 +91,11 @@ def join_group() -> None:
 
 @contextmanager
 def joined_ranks() -> Iterator[None]:
-    """Join the launcher's job as a rank; leaves the process group on success, InputError or StoppedError.
+    """Join the launcher's job as a rank; the process exits the group on success, InputError or StoppedError.
 
     Raises:
-        RunError: not all ranks have joined within 10 minutes (DeepSpeed's default; DEEPSPEED_TIMEOUT changes it), or
-            the port where they meet is taken.
+        RunError: not all ranks joined within 10 minutes (DeepSpeed's default; DEEPSPEED_TIMEOUT changes it), or the
+            rendezvous port is taken.
     """
     get_accelerator().set_device(int(os.environ["LOCAL_RANK"]))
     lock_builds()
@@ -101,12 +103,13 @@ def joined_ranks() -> Iterator[None]:
         join_group()
     except torch.distributed.DistError as error:
         raise RunError(
-            f"not all of {os.environ['WORLD_SIZE']} ranks have come ({str(error).splitlines()[0]}); see what became of "
-            f"the other nodes, and whether they reach {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+            f"not all of the {os.environ['WORLD_SIZE']} ranks have joined ({str(error).splitlines()[0]}); check the "
+            f"other nodes, and that they can reach {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         ) from error
     torch.distributed.barrier()
-    # On a CPU each rank of DeepSpeed shares 64 MiB under a name that is never removed, so that memory fills launch by
-    # launch. All ranks have mapped it by now; without its name it is freed with the last of them, even if killed.
+    # On a CPU, DeepSpeed allocates 64 MiB of shared memory per rank under a name that it never removes, so memory fills
+    # up launch by launch. All ranks have mapped it by now: once unlinked, it is freed when the last one ends or is
+    # killed.
     job = "_".join([str(os.getuid()), os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"], os.environ["RANK"]])
     Path(f"/dev/shm/deepspeed_allreduce_buffer_{job}").unlink(missing_ok=True)
     try:
@@ -114,33 +117,33 @@ def joined_ranks() -> Iterator[None]:
     except (InputError, StoppedError):
         atexit.register(leave_group)
         raise
-    # Not here: a process may train more than once. And not after any other error: other ranks may wait in a collective,
-    # and leaving would wait for them.
+    # Only at exit, because a process may train more than once. Not after other errors: leaving waits for the other
+    # ranks, and these may be blocked in a collective.
     atexit.register(leave_group)
 
 
 def leave_group() -> None:
-    """Leave the process group: an interpreter that exits while gloo's threads run sometimes aborts."""
+    """Leave the process group: an interpreter that exits while gloo's threads are running sometimes aborts."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 def with_fitting_bucket(ds_config: dict, trained: list[torch.nn.Parameter]) -> dict:
-    """The configuration with a reduce bucket no larger than the trained weights: DeepSpeed allocates all of it."""
+    """Limit the reduce bucket, which DeepSpeed allocates in full, to the size of the trained weights."""
     zero, elements = ds_config["zero_optimization"], sum(getattr(p, "ds_numel", p.numel()) for p in trained)
     bucket = min(zero.get("reduce_bucket_size", elements), elements)
     return {**ds_config, "zero_optimization": {**zero, "reduce_bucket_size": bucket}}
 
 
 def learning_rate_share(step: int, warmup: int, total: int) -> float:
-    """The learning rate of an optimizer step, as a share of the peak: above 0 in every step.
+    """The learning rate of an optimizer step, as a share of the peak; above 0 in every step.
 
-    It rises along a line to the peak in step `warmup` (in the first step without warm-up), then falls along half a
-    cosine, which would reach 0 one step after the last.
+    It rises linearly to the peak in step `warmup` (step 1 without warm-up), then follows a half cosine that would reach
+    0 one step after the last.
 
     Args:
         step: the optimizer step, from 1 to `total`.
-        warmup: steps of warm-up, 0 to `total`.
+        warmup: number of warm-up steps, 0 to `total`.
     """
     peak = max(1, warmup)
     if step <= peak:
@@ -149,15 +152,15 @@ def learning_rate_share(step: int, warmup: int, total: int) -> float:
 
 
 def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: int) -> deepspeed.DeepSpeedEngine:
-    """The student with its optimizer and its warm-up and cosine schedule, in an engine of its own."""
+    """Build the student's engine, with its optimizer and learning rate schedule (warm-up, then cosine)."""
     ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=True)
     base = load_causal_lm(folder, config.dtype, config.attention, ds_config)
     if config.activation_checkpointing:
-        base.gradient_checkpointing_enable({"use_reentrant": False})  # the other kind needs inputs with a gradient
+        base.gradient_checkpointing_enable({"use_reentrant": False})  # reentrant needs inputs that require grad
     model = ResponseModel(base)
     if config.lora_rank:
         adapted = add_lora(base, config.lora_rank, config.lora_alpha, config.lora_dropout, config.seed)
-        # Where others will look for the base: a hub id stays one, a folder must be found from anywhere.
+        # Recorded in the adapter: a hub id stays as it is, a folder must be found from any working directory.
         local = Path(config.student).is_dir()
         adapted.peft_config["default"].base_model_name_or_path = str(folder.resolve()) if local else config.student
         model = ResponseModel(adapted)
@@ -175,15 +178,19 @@ def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: i
 
 
 def teacher_engine(config: RunConfig, teacher: Pretrained, values: dict) -> deepspeed.DeepSpeedEngine:
-    """The frozen teacher in an engine of its own, without an optimizer."""
+    """Build the frozen teacher's engine, without an optimizer.
+
+    Raises:
+        InputError: the teacher's adapter changes the output head, which the fused losses do not support.
+    """
     ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=False)
     base = load_causal_lm(teacher.base, config.dtype, config.attention, ds_config)
     model = ResponseModel(add_adapter(base, teacher.adapter) if teacher.adapter else base)
     if teacher.adapter and config.fused and not isinstance(model.causal_lm.get_output_embeddings(), torch.nn.Linear):
         raise InputError(
-            f"--teacher: the adapter {teacher.adapter} changes the output head, which the fused losses take as it "
-            "is; merge it into its base, or train with the teacher itself and --fused off"
+            f"--teacher: the adapter {teacher.adapter} changes the output head, which the fused losses do not support; "
+            "merge the adapter into its base, or use --fused off"
         )
     engine, *_ = deepspeed.initialize(model=model.requires_grad_(False), config=ds_config)
-    engine.eval()  # the engine's own eval returns nothing
+    engine.eval()  # not chained: it returns None
     return engine

@@ -1,4 +1,4 @@
-"""Hashes of the files of an adapter, a model or an export: written with them, checked when our scripts read them."""
+"""Hashes of the files of an adapter, a model or an export: written with the files, checked before they are read."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from kid.progress import log
 
 HASHES_FILE = "kid-hashes.json"  # path in the folder -> [size in bytes, SHA-256]
 WEIGHTS = (".safetensors", ".bin")
-NOT_HASHED = (HASHES_FILE, "README.md")  # a model card is edited after it is written
+NOT_HASHED = (HASHES_FILE, "README.md")  # users edit the model card
 ADAPTER_CONFIG, BASE_KEY = "adapter_config.json", "base_model_name_or_path"
-ANNOUNCED_BYTES = 5 * 10**9  # a check of more takes seconds to minutes, and a line says so
-# A file that has changed less than this ago may change again without another time stamp, and is not remembered.
+ANNOUNCED_BYTES = 5 * 10**9  # checking more than this takes seconds to minutes and is logged
+# A file that changed less than this long ago could change again within the same time stamp, so it is not remembered.
 SETTLED_NANOSECONDS = 10**8
-THREADS = 4  # hashing releases the interpreter's lock
-# File that this process has found to be as written -> its size, its SHA-256 and its `stat_values` then.
+CHANGED = "has changed since it was written"
+THREADS = 4  # hashing releases the GIL
+# File that this process has verified -> its size, its SHA-256 and its `stat_values` at that time.
 _verified: dict[Path, list] = {}
 
 
@@ -32,39 +33,39 @@ def file_digest(path: Path) -> list:
 
 
 def model_file_digest(path: Path) -> list:
-    """`file_digest`, but of adapter_config.json without the place of its base, which changes when the base is moved."""
+    """`file_digest`, except that adapter_config.json is hashed without the path of its base, which may be moved."""
     if path.name != ADAPTER_CONFIG:
         return file_digest(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         content.pop(BASE_KEY, None)
-    except (ValueError, AttributeError, TypeError, RecursionError):  # damaged: the digest will match nothing
+    except (ValueError, AttributeError, TypeError, RecursionError):  # damaged: this digest will not match
         return file_digest(path)
     text = json.dumps(content, sort_keys=True).encode()
     return [len(text), hashlib.sha256(text).hexdigest()]
 
 
 def digests_of(paths: Iterable[Path]) -> list[list]:
-    """`model_file_digest` of each, several at a time."""
+    """`model_file_digest` of each file, computed in THREADS threads."""
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(model_file_digest, paths))
 
 
 def write_hashes(folder: Path, paths: Iterable[Path] | None = None) -> None:
-    """Write HASHES_FILE for all files of a folder, or for these; called when they are all there.
+    """Write HASHES_FILE for the given files of a folder, by default all; call it after writing them.
 
     Raises:
         RunError: the disk is full.
     """
-    everything = (path for path in folder.rglob("*") if path.is_file() and path.name not in NOT_HASHED)
-    paths = sorted(everything if paths is None else paths)
+    all_files = (path for path in folder.rglob("*") if path.is_file() and path.name not in NOT_HASHED)
+    paths = sorted(all_files if paths is None else paths)
     names = [path.relative_to(folder).as_posix() for path in paths]
     text = json.dumps(dict(zip(names, digests_of(paths), strict=True)), indent=1) + "\n"
     write_atomically(folder / HASHES_FILE, text)
 
 
 def read_hashes(folder: Path) -> dict[str, list]:
-    """Name -> [size, SHA-256], as HASHES_FILE says; empty if there is none. Raises InputError if it is damaged."""
+    """Read HASHES_FILE: name -> [size, SHA-256]; empty if there is no such file. Raises InputError if it is damaged."""
     file = folder / HASHES_FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -72,16 +73,16 @@ def read_hashes(folder: Path) -> dict[str, list]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        raise InputError(damage_message(file, "is not what was written")) from None
+        raise InputError(damage_message(file, CHANGED)) from None
     for name in hashes:
         path = PurePosixPath(name)
         if path.is_absolute() or not path.name or ".." in path.parts or "\0" in name:
-            raise InputError(damage_message(file, f"is not what was written: {name!r} is no file of its folder"))
+            raise InputError(damage_message(file, f"{CHANGED}: {name!r} is not a file of its folder"))
     return hashes
 
 
 def damage_message(path: Path, problem: str, detail: str = "") -> str:
-    """The error about a file that is not as it was written."""
+    """The error message for a file that is missing, unreadable or has changed."""
     return (
         f"{path} {problem}; copy it again or restore it ({detail}if you changed the folder on purpose, remove its "
         f"{HASHES_FILE})"
@@ -89,12 +90,12 @@ def damage_message(path: Path, problem: str, detail: str = "") -> str:
 
 
 def find_damage(folder: Path, weights: bool = True, digests: bool = True) -> str | None:
-    """An error about the first file that is not what HASHES_FILE says; None if all are, or there is no such file.
+    """An error message about the first file that does not match HASHES_FILE; None if all match or it does not exist.
 
     A process hashes a file once, and again only if the file has changed since.
 
     Args:
-        weights: False: check all files but the weights.
+        weights: False: do not check the weights.
         digests: False: compare only the sizes of the weights. All other files are small and always hashed.
     """
     try:
@@ -109,7 +110,7 @@ def find_damage(folder: Path, weights: bool = True, digests: bool = True) -> str
             size = path.stat().st_size
             if is_weights and size != expected[0]:
                 detail = f"it has {size} bytes instead of {expected[0]}; "
-                return damage_message(path, "is not what was written", detail)
+                return damage_message(path, CHANGED, detail)
             if (digests or not is_weights) and _verified.get(path.resolve()) != [*expected, *stat_values(path)]:
                 to_hash[path] = [*expected, *stat_values(path)]
         total = sum(path.stat().st_size for path in to_hash)
@@ -117,7 +118,7 @@ def find_damage(folder: Path, weights: bool = True, digests: bool = True) -> str
             log.warning(f"{folder}: checking {total / 1e9:.0f} GB against {HASHES_FILE}")
         for (path, values), digest in zip(to_hash.items(), digests_of(to_hash), strict=True):
             if digest != values[:2]:
-                return damage_message(path, "is not what was written")
+                return damage_message(path, CHANGED)
             if time.time_ns() - values[-1] > SETTLED_NANOSECONDS:
                 _verified[path.resolve()] = values
     except InputError as error:
@@ -128,18 +129,18 @@ def find_damage(folder: Path, weights: bool = True, digests: bool = True) -> str
 
 
 def stat_values(path: Path) -> list[int]:
-    """What changes when a file is written again."""
+    """Inode, size and time stamps of a file: at least one of them changes when the file is written again."""
     found = path.stat()
     return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
 def check_hashes(folder: Path, weights: bool = True) -> None:
-    """Raise InputError if a file that our scripts have written to this folder is not what was written.
+    """Raise InputError if a file of this folder has changed since our scripts wrote it.
 
-    A folder without HASHES_FILE is not ours, or older, and passes. Under a launcher, the first rank of each node hashes
-    the weights and the others compare their sizes.
+    A folder without HASHES_FILE is not ours, or older than this check, and passes. Under a launcher, the first rank of
+    each node hashes the weights and the others only compare their sizes.
 
-    weights: False: check all files but the weights.
+    weights: False: do not check the weights.
     """
     damage = find_damage(folder, weights, digests=os.environ.get("LOCAL_RANK", "0") == "0")
     if damage:

@@ -1,4 +1,4 @@
-"""Load the student and the frozen teacher: each rank reads only the part of the weights it will hold."""
+"""Load the student and the frozen teacher; each rank reads only its own partition of the weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor in a checkpoint, read on demand: `rows(a, b)` reads rows [a, b) of it, `whole()` all."""
+    """A tensor in a checkpoint, read on demand: `rows(a, b)` reads rows [a, b), `whole()` reads all of it."""
 
     shape: torch.Size
     rows: Callable[[int, int], Tensor]
@@ -44,16 +44,16 @@ def tensor_in_file(file: safe_open, name: str) -> StoredTensor:
 
 
 def mapped_tensor(tensor: Tensor) -> StoredTensor:
-    """A tensor that lies in a mapped file."""
+    """A tensor of a memory-mapped file."""
     return StoredTensor(tensor.shape, lambda a, b: tensor[a:b], lambda: tensor)
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
-    """Every tensor of a model's or an adapter's checkpoint by name; files are opened, nothing is read yet.
+    """Map the name of each tensor in a model's or an adapter's checkpoint to the tensor; files are opened, not read.
 
     Raises:
-        InputError: no weights in the folder, a file that its index names is missing or cut off, or a file is not what
-            our scripts wrote.
+        InputError: the folder has no weights, a file named by the index is missing or truncated, or a file has changed
+            since our scripts wrote it.
     """
     check_hashes(folder)
     files: list[Path] = []
@@ -66,7 +66,7 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
         if files:
             break
     if not files:
-        raise InputError(f"{folder} has no weights: neither model.safetensors nor pytorch_model.bin, nor an index")
+        raise InputError(f"{folder} has no weights: no model.safetensors, no pytorch_model.bin and no index of either")
     stored: dict[str, StoredTensor] = {}
     for file in files:
         try:
@@ -77,50 +77,51 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
             else:
                 for name, tensor in torch.load(file, mmap=True, weights_only=True).items():
                     stored[name] = mapped_tensor(tensor)
-        except Exception as error:  # safetensors and pickle raise their own kinds; each means a damaged file
-            raise InputError(f"{file} cannot be read ({error}); fetch the model again") from None
+        except Exception as error:  # safetensors and pickle have errors of their own; each means a damaged file
+            raise InputError(f"{file} cannot be read ({error}); download the model again") from None
     return stored
 
 
 @torch.no_grad()
 def fill_parameter(param: Tensor, stored: StoredTensor, name: str) -> None:
-    """Copy a checkpoint's tensor into a parameter or a buffer; of a parameter partitioned by ZeRO-3 only the rows that
-    hold this rank's partition are read.
+    """Copy a checkpoint's tensor into a parameter or a buffer.
+
+    If ZeRO-3 has partitioned the parameter, only the rows that overlap this rank's partition are read.
 
     Raises:
-        InputError: the checkpoint's shape is another.
+        InputError: the shapes differ.
     """
     partition = getattr(param, "ds_tensor", None)
     shape = torch.Size(param.shape if partition is None else param.ds_shape)  # type: ignore[attr-defined]
     if stored.shape != shape:
-        raise InputError(f"weight {name} has shape {tuple(stored.shape)}, the model's config says {tuple(shape)}")
+        raise InputError(f"weight {name} has shape {tuple(stored.shape)}, but the model's config says {tuple(shape)}")
     if partition is None:
         param.copy_(stored.whole())
         return
     row = shape[1:].numel()
     start = torch.distributed.get_rank() * partition.numel()
     end = min(start + partition.numel(), shape.numel())
-    if start < end:  # the last ranks' parts of a small tensor are padding
+    if start < end:  # otherwise this rank's partition is only padding
         first = start // row
         tensor = stored.rows(first, -(-end // row)).reshape(-1)
         partition[: end - start].copy_(tensor[start - first * row : end - first * row])
 
 
 def persistent_buffers(model: nn.Module) -> dict[str, Tensor]:
-    """Name -> buffer, of those that belong to a model's checkpoint as its weights do: Gemma 4's `layer_scalar`."""
+    """Name -> buffer, for the buffers that are saved in a checkpoint, like Gemma 4's `layer_scalar`."""
     saved = model.state_dict().keys()
     return {name: buffer for name, buffer in model.named_buffers() if name in saved}
 
 
 def set_buffer_dtypes(model: PreTrainedModel, dtypes: dict[str, torch.dtype]) -> None:
-    """Give persistent buffers, by name, the dtypes that they have without `zero.Init`, which makes all of one dtype."""
+    """Convert persistent buffers to the given dtypes: `zero.Init` has converted all of them to one dtype."""
     for name, buffer in persistent_buffers(model).items():
         module, _, own_name = name.rpartition(".")
         setattr(model.get_submodule(module), own_name, buffer.to(dtypes[name]))
 
 
 def restore_buffers(model: PreTrainedModel) -> None:
-    """Compute rotary frequencies again: `zero.Init` rounds everything that is computed under it to its dtype."""
+    """Recompute rotary frequencies in fp32: `zero.Init` rounds everything computed under it to its dtype."""
     saved = {id(buffer) for buffer in persistent_buffers(model).values()}  # read from the checkpoint, not computed
     for module in model.modules():
         own = module.named_buffers(recurse=False)
@@ -132,7 +133,7 @@ def restore_buffers(model: PreTrainedModel) -> None:
 
 
 def choose_attention(attention: str, dtype: str) -> str | None:
-    """What "auto" stands for on this machine; None leaves it to transformers: SDPA where the architecture has it."""
+    """Resolve "auto" for this machine. None: transformers chooses, SDPA if the architecture supports it."""
     if attention != "auto":
         return attention
     usable = dtype == "bf16" and torch.cuda.is_available() and importlib.util.find_spec("flash_attn")
@@ -140,19 +141,19 @@ def choose_attention(attention: str, dtype: str) -> str | None:
 
 
 def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None = None) -> PreTrainedModel:
-    """A causal language model with its weights and persistent buffers, each rank reading only the part it will hold.
+    """Load a causal language model, its weights and persistent buffers; each rank reads only its own partition.
 
-    Dropout that its own configuration sets is off.
+    Dropout set by the model's own configuration is turned off.
 
     Args:
-        folder: config.json and weights.
+        folder: has config.json and the weights.
         dtype: "fp32" or "bf16".
         attention: "auto", "sdpa" or "flash_attention_2".
-        zero: the DeepSpeed configuration, whose stage 3 partitions the parameters; with None, or another stage, every
-            rank holds all of them.
+        zero: the DeepSpeed configuration. Stage 3 partitions the parameters; with another stage or None, every rank
+            holds all of them.
 
     Raises:
-        InputError: missing weights or persistent buffers, or some of another shape.
+        InputError: weights or persistent buffers are missing or have another shape.
     """
     partitioned = zero is not None and zero["zero_optimization"]["stage"] == 3
     stored = stored_tensors(folder)
@@ -161,42 +162,42 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}/config.json: {str(error).splitlines()[0]}") from None
     turn_off_dropout(config)
-    how = {"dtype": DTYPES[dtype], "attn_implementation": choose_attention(attention, dtype)}
+    options = {"dtype": DTYPES[dtype], "attn_implementation": choose_attention(attention, dtype)}
     try:
         with partitioned_init(zero) if partitioned else nullcontext(), no_init_weights():
-            model = AutoModelForCausalLM.from_config(config, **how)
+            model = AutoModelForCausalLM.from_config(config, **options)
     except (ImportError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder} with --attention {attention}: {reason}; try --attention auto") from None
     turn_off_module_dropout(model)
-    model.tie_weights()  # left out with the initialisation
+    model.tie_weights()  # skipped together with the initialisation
     restore_buffers(model)
     if partitioned and persistent_buffers(model):
         with torch.device("meta"), no_init_weights():
-            unpartitioned = AutoModelForCausalLM.from_config(config, **how)
+            unpartitioned = AutoModelForCausalLM.from_config(config, **options)
         set_buffer_dtypes(model, {name: buffer.dtype for name, buffer in unpartitioned.named_buffers()})
     optional = re.compile("|".join(model._keys_to_ignore_on_load_missing or ()) or r"(?!)")
     missing = []
     for name, tensor in [*model.named_parameters(), *persistent_buffers(model).items()]:
-        # A checkpoint of the bare trunk lacks the trunk's prefix.
+        # In a checkpoint of the base model without a head, names lack the base model's prefix.
         key = name if name in stored else name.removeprefix(f"{model.base_model_prefix}.")
         if key in stored:
             fill_parameter(tensor, stored[key], name)
         elif isinstance(tensor, nn.Parameter) or not optional.search(name):  # some buffers keep their initial value
             missing.append(name)
     if missing:
-        raise InputError(f"{folder}: its weights lack {len(missing)} of the model's, first {missing[0]}")
+        raise InputError(f"{folder}: {len(missing)} of the model's weights are missing, first {missing[0]}")
     return model
 
 
 def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, seed: int) -> PeftModel:
-    """The model with LoRA on every linear layer except the head; its base is frozen. Same values on every rank."""
-    from peft import LoraConfig, get_peft_model  # here and below: it takes seconds, and a whole model needs none
+    """Add LoRA to every linear layer except the head and freeze the base; the initial values agree on all ranks."""
+    from peft import LoraConfig, get_peft_model  # not at the top: the import takes seconds, and not every run needs it
 
     torch.manual_seed(seed)
     lora = LoraConfig(
         r=rank,
-        lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT divides by it, whole or not
+        lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT only divides it, so a float works
         lora_dropout=dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
@@ -206,10 +207,10 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, se
 
 
 def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
-    """The model with the trained adapter of a PEFT directory, frozen; unmerged, since bf16 weights would round it.
+    """Add the trained adapter of a PEFT directory, frozen. It is not merged: bf16 base weights would round it.
 
     Raises:
-        InputError: the adapter cannot be read, is not what our scripts wrote, or belongs to another model.
+        InputError: the adapter cannot be read, has changed since our scripts wrote it, or belongs to another model.
     """
     from peft import PeftConfig, PeftModel
 
@@ -218,9 +219,10 @@ def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
         adapted = PeftModel(model, PeftConfig.from_pretrained(str(folder)), autocast_adapter_dtype=False)
         # Read on the CPU: by default every rank would open the first GPU.
         loaded = adapted.load_adapter(str(folder), "default", torch_device="cpu", autocast_adapter_dtype=False)
-    except Exception as error:  # peft and its readers raise a dozen kinds; each means that the two do not fit
+    except Exception as error:  # peft raises many types; each means that adapter and base do not match
         raise InputError(f"the adapter {folder} does not fit its base: {str(error).splitlines()[0]}") from None
-    amiss = [*loaded.missing_keys, *loaded.unexpected_keys]
-    if amiss:
-        raise InputError(f"the adapter {folder} does not fit its base: {len(amiss)} weights differ, first {amiss[0]}")
+    differing = [*loaded.missing_keys, *loaded.unexpected_keys]
+    if differing:
+        difference = f"{len(differing)} weights are missing or unexpected, first {differing[0]}"
+        raise InputError(f"the adapter {folder} does not fit its base: {difference}")
     return adapted.requires_grad_(False)

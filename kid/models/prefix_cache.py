@@ -1,9 +1,9 @@
-"""Encode each prompt once: its KV cache is reused by every pass over outputs.
+"""Encode each prompt once and reuse its KV cache in every pass over outputs.
 
-With causal attention the keys and values of a prompt do not depend on what follows it. So they are kept (a
-`PrefixCache`), and each pass (entropies, predictions, decoding, the losses) feeds output tokens only. What the
-questions on one database have in common is encoded once for all of them. Exact: losses and gradients are those of whole
-sequences.
+With causal attention, the keys and values of a prompt do not depend on the tokens after it. A `PrefixCache` holds them,
+and each pass (entropies, predictions, decoding, losses) only processes output tokens. The prompt prefix that questions
+on one database share is encoded once for all of them. The result is exact: losses and gradients equal those of passes
+over whole sequences.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from kid.models.zero3 import Model, bare_module, discard_zero3_trace, eval_no_gr
 
 @dataclass(frozen=True)
 class PrefixCache:
-    """Keys and values of the first `width` columns of a micro-batch, of each layer [B, heads, width, head size].
+    """Keys and values of the first `width` columns of a micro-batch, for each layer [B, heads, width, head size].
 
-    The empty one, of width 0, makes a pass run whole sequences.
+    With an empty cache (width 0), a pass processes whole sequences.
     """
 
     width: int = 0
@@ -35,8 +35,8 @@ class PrefixCache:
     values: tuple[Tensor, ...] = ()
 
     @classmethod
-    def held_by(cls, cache: DynamicCache, width: int) -> PrefixCache:
-        """What a cache of transformers holds of the first `width` columns, after a forward over them."""
+    def from_cache(cls, cache: DynamicCache, width: int) -> PrefixCache:
+        """Take the keys and values from a transformers cache after a forward over the first `width` columns."""
         layers = layers_of(cache)
         return cls(width, tuple(layer.keys for layer in layers), tuple(layer.values for layer in layers))
 
@@ -45,17 +45,17 @@ class PrefixCache:
         return PrefixCache(self.width, tuple(k.detach() for k in self.keys), tuple(v.detach() for v in self.values))
 
     def select(self, rows: Tensor) -> PrefixCache:
-        """The cache of other rows: int64 [B'], each one of [B]."""
+        """The cache of the given rows, int64 [B'], which may repeat."""
 
-        def of(states: Tensor) -> Tensor:
+        def select_rows(states: Tensor) -> Tensor:
             return states.expand(len(rows), -1, -1, -1) if len(states) == 1 else states.index_select(0, rows)
 
-        return PrefixCache(self.width, tuple(map(of, self.keys)), tuple(map(of, self.values)))
+        return PrefixCache(self.width, tuple(map(select_rows, self.keys)), tuple(map(select_rows, self.values)))
 
     def new_cache(self, model: PreTrainedModel, kind: type[DynamicCache] = DynamicCache) -> DynamicCache:
-        """A cache of transformers for one pass, which adds to it and leaves the prefix as it is."""
+        """A transformers cache that starts with this prefix. A pass that extends it does not change the prefix."""
         cache = kind(config=model.config)
-        # An empty prefix has no layers.
+        # Not strict for an empty prefix: it has no layers.
         for layer, keys, values in zip(layers_of(cache), self.keys, self.values, strict=self.width > 0):
             layer.lazy_initialization(keys, values)
             layer.keys, layer.values = keys, values
@@ -63,7 +63,7 @@ class PrefixCache:
 
 
 def forward(model: Model, *inputs: Any, last_forward: bool, **options: Any) -> Tensor:
-    """A forward of an engine or a bare module; `last_forward`: no other of its forwards follows in the micro-batch."""
+    """Run an engine or a bare module. `last_forward`: whether this is its last forward of the micro-batch."""
     states = model(*inputs, **options)
     if not last_forward:
         discard_zero3_trace(model)
@@ -71,32 +71,32 @@ def forward(model: Model, *inputs: Any, last_forward: bool, **options: Any) -> T
 
 
 def extend(model: Model, batch: Batch, prefix: PrefixCache, until: int, rows: Tensor | None = None) -> PrefixCache:
-    """Run a forward that makes the prefix longer by columns [prefix.width, until), with gradient where that is enabled.
+    """Extend the prefix by a forward over columns [prefix.width, until), with gradient if gradients are enabled.
 
     Args:
         model: an engine, or a bare module.
         batch: on the model's device.
-        rows: int64, only these of the batch.
+        rows: int64, the rows of the batch to process; None: all.
     """
-    at = slice(prefix.width, until)
-    ids, positions, mask = batch.input_ids[:, at], batch.position_ids[:, at], batch.attention_mask[:, :until]
+    new = slice(prefix.width, until)
+    ids, positions, mask = batch.input_ids[:, new], batch.position_ids[:, new], batch.attention_mask[:, :until]
     if rows is not None:
         ids, positions, mask = ids[rows], positions[rows], mask[rows]
     cache = prefix.new_cache(bare_module(model).causal_lm, EarlyExitCache)
     forward(model, ids, mask, positions, batch.logit_positions[:0], cache, logits=False, last_forward=False)
-    return PrefixCache.held_by(cache, until)
+    return PrefixCache.from_cache(cache, until)
 
 
 def encode_prompts(config: RunConfig, model: Model, batch: Batch, separately: bool) -> PrefixCache:
-    """All but the last token of each prompt, where that saves something; else an empty prefix.
+    """Encode all but the last token of each prompt, as far as that saves time; the prefix is empty if it does not.
 
-    The number of forwards is the same on every rank, whatever the batch holds: one for what prompts share, one for the
-    rest of them.
+    Every rank runs the same number of forwards for any batch: one for the shared part of the prompts, one for the rest.
 
     Args:
         model: an engine, or a bare module.
         batch: on the model's device.
-        separately: encode the rest of the prompts too; else that is left to the only pass over outputs that follows.
+        separately: also encode the part of the prompts that is not shared. If False, the pass over outputs does it,
+            which is as cheap if only one pass follows.
     """
     prefix = PrefixCache()
     if not config.prefix or bare_module(model).prefix_unsupported_reason:
@@ -110,22 +110,22 @@ def encode_prompts(config: RunConfig, model: Model, batch: Batch, separately: bo
 
 @torch.no_grad()
 def extend_tokens(model: Model, tokens: Sequence[int], prefix: PrefixCache | None = None) -> PrefixCache:
-    """Keys and values of `prefix` (of one row, without padding; None: empty) and of the tokens that follow it."""
+    """Extend `prefix` (one row, no padding; None: empty) by the keys and values of the tokens that follow it."""
     prefix = prefix or PrefixCache()
     ids = torch.tensor([tokens], device=next(bare_module(model).parameters()).device)
     end = prefix.width + len(tokens)
     positions, mask = torch.arange(prefix.width, end, device=ids.device)[None], ids.new_ones(1, end)
     cache = prefix.new_cache(bare_module(model).causal_lm, EarlyExitCache)
     forward(model, ids, mask, positions, ids[0, :0], cache, logits=False, last_forward=False)
-    return PrefixCache.held_by(cache, end)
+    return PrefixCache.from_cache(cache, end)
 
 
 @torch.no_grad()
 def encode_teacher_prompts(config: RunConfig, teacher: Model, batch: Batch) -> PrefixCache:
-    """The frozen teacher's prompts, in the columns of `batch.teacher` if that is there.
+    """Encode the frozen teacher's prompts, in the columns of `batch.teacher` if the batch has them.
 
-    Encoded separately from the outputs they save the last layer. Where a schema is shared or stored, what is left of
-    them is too little for that; and a ZeRO-3 teacher gathers its weights for every forward.
+    Encoding prompts separately from the outputs saves the last layer. It does not pay off if a schema is shared or
+    stored, since the rest of the prompts is short, or for a ZeRO-3 teacher, which gathers its weights in every forward.
     """
     columns = batch.teacher
     if columns is None:
@@ -137,20 +137,20 @@ def encode_teacher_prompts(config: RunConfig, teacher: Model, batch: Batch) -> P
         own = extend(teacher, columns, PrefixCache(), columns.shared_width, rows) if ran else PrefixCache()
         prefix = batch.store.prefix(columns, own)
     if batch.store and is_zero3(teacher) and batch.teacher_runs_prefix and not ran:
-        extend_tokens(teacher, [0])  # another rank runs such a forward, which is a collective
+        extend_tokens(teacher, [0])  # join a forward that other ranks run: it is a collective
     return prefix
 
 
 def encode_student_prompts(
     config: RunConfig, student: Model, batch: Batch, step: int, training: int, evaluating: int
 ) -> tuple[PrefixCache, PrefixCache]:
-    """The student's prompts, for the passes that train and for those that do not.
+    """Encode the student's prompts: (prefix for passes in training mode, prefix for passes in eval mode).
 
-    They are encoded once. With dropout, a prompt in training differs from one in evaluation: then once for each.
+    Prompts are encoded once for both, or once for each if dropout makes the two modes differ.
 
     Args:
         step: optimizer step, from 0.
-        training, evaluating: how many passes of each kind follow.
+        training, evaluating: number of passes of each kind that follow.
     """
     seed_dropout(config, step, batch, 0)
     if evaluating and bare_module(student).draws_dropout:
@@ -162,13 +162,13 @@ def encode_student_prompts(
 
 
 def seed_dropout(config: RunConfig, step: int, batch: Batch, column: int) -> None:
-    """Dropout depends on (seed, step, place of the micro-batch in the global batch, first column of the pass)."""
-    place = batch.positions[0] // config.micro_batch_size
-    torch.manual_seed(int(np.random.SeedSequence([config.seed, step, place, column]).generate_state(1)[0]))
+    """Seed dropout by (seed, step, index of the micro-batch in the global batch, first column of the pass)."""
+    index = batch.positions[0] // config.micro_batch_size
+    torch.manual_seed(int(np.random.SeedSequence([config.seed, step, index, column]).generate_state(1)[0]))
 
 
 def with_completion(batch: Batch, completion_ids: Tensor) -> Tensor:
-    """The batch's input_ids, [B, P + R], with other output tokens in the same places; padding stays as it is."""
+    """The batch's input_ids, [B, P + R], with `completion_ids` as the output tokens; padding is unchanged."""
     outputs = torch.where(batch.completion_mask, completion_ids, batch.completion_ids)
     return torch.cat([batch.input_ids[:, : batch.prompt_width], outputs], dim=1)
 
@@ -182,24 +182,24 @@ def forward_outputs(
     token_mask: Tensor | None = None,
     last_forward: bool = True,
 ) -> Tensor:
-    """The model's states where output tokens are predicted: hidden states, or with `--fused off` logits.
+    """The model's hidden states (logits with `--fused off`) at the positions that predict output tokens.
 
     Args:
         model: an engine, or a bare module.
         prefix: of this model and batch.
-        completion_ids: int64 [B, R], fed in place of the batch's own; padding stays as it is.
-        token_mask: bool [B, R], only the states that predict these output tokens; None: all.
+        completion_ids: int64 [B, R], used instead of the batch's own output tokens; padding is unchanged.
+        token_mask: bool [B, R], select the states that predict these output tokens; None: all.
         last_forward: whether this is the model's last forward of the micro-batch.
 
     Returns:
-        [N, H] or [N, V]; the rows in row-major order.
+        [N, H] or [N, V], in row-major order of [B, R].
     """
     rows = batch.logit_positions if token_mask is None else batch.logit_positions[token_mask[batch.completion_mask]]
-    # Nothing is predicted after the last column.
+    # The last column predicts nothing that is needed.
     width, end = batch.input_ids.shape[1], batch.input_ids.shape[1] - 1
     rows = rows // width * (end - prefix.width) + rows % width - prefix.width
-    at = slice(prefix.width, end)
-    ids = with_completion(batch, completion_ids)[:, at]
+    columns = slice(prefix.width, end)
+    ids = with_completion(batch, completion_ids)[:, columns]
     cache = prefix.new_cache(bare_module(model).causal_lm) if prefix.width else None
-    mask, positions = batch.attention_mask[:, :end], batch.position_ids[:, at]
+    mask, positions = batch.attention_mask[:, :end], batch.position_ids[:, columns]
     return forward(model, ids, mask, positions, rows, cache, logits=not config.fused, last_forward=last_forward)

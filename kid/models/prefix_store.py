@@ -1,8 +1,8 @@
-"""A frozen teacher's keys and values of whole schemas, computed once before the first step and read in every one.
+"""A frozen teacher's keys and values of whole schemas, computed once before the first step and read in every step.
 
-They lie in the cache as memory-mapped files, one a schema, which the ranks of a node share
-(`kid.training.teacher_prefixes` writes them); a step takes the rows it needs
-(`kid.models.prefix_cache.encode_teacher_prompts`). Exact: they are what the teacher would compute again.
+`kid.training.teacher_prefixes` writes one memory-mapped file per schema to the cache folder, shared by the ranks of a
+node; each step reads the rows it needs (`kid.models.prefix_cache.encode_teacher_prompts`). The result is exact: the
+stored values are those that the teacher would compute again.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ FILE = "states.safetensors"
 
 
 class PrefixStore:
-    """Keys and values of prompts' beginnings, by their token ids.
+    """Keys and values of prompt prefixes, by their token ids.
 
     Args:
-        folders: of each beginning, the entry of the cache that holds its states.
-        device: where the model is; on a GPU the first beginnings are kept there as far as `device_bytes` reach.
+        folders: prefix -> the cache entry that holds its states.
+        device: the model's device. On a GPU, the first prefixes are kept in its memory, up to `device_bytes`.
     """
 
     def __init__(self, folders: dict[Tokens, Path], device: torch.device, device_bytes: float = 0.0):
@@ -52,7 +52,7 @@ class PrefixStore:
             self.resident[prefix] = [tensor.to(device) for tensor in states]
 
     def stored_length(self, sample: Sample) -> int:
-        """How many of the prompt's first tokens are stored; 0 if none are."""
+        """The length of the stored prefix of the sample's prompt in tokens; 0 if none is stored."""
         prefix = stored_part(sample)
         return len(prefix) if prefix in self.folders else 0
 
@@ -60,48 +60,49 @@ class PrefixStore:
         """Keys of each layer, then values of each layer, [heads, tokens, head size]; memory-mapped."""
         if prefix not in self.mapped:
             tensors = load_file(self.folders[prefix] / FILE)
-            self.mapped[prefix] = [tensors[str(place)] for place in range(len(tensors))]
+            self.mapped[prefix] = [tensors[str(index)] for index in range(len(tensors))]
         return self.mapped[prefix]
 
     def on_device(self, prefix: Tokens) -> list[Tensor]:
-        """`read`, on the model's device; a copy to a GPU is queued in the current stream."""
+        """Like `read`, on the model's device; a copy to a GPU is queued in the current stream."""
         if prefix in self.resident or self.device.type != "cuda":
             return self.resident.get(prefix) or self.read(prefix)
         return [tensor.pin_memory().to(self.device, non_blocking=True) for tensor in self.read(prefix)]
 
     def prefix(self, batch: Batch, own: PrefixCache) -> PrefixCache:
-        """The first columns of a micro-batch.
+        """The prefix cache of a micro-batch's first columns.
 
         Args:
             batch: in the teacher's columns, see `Batch.teacher`.
-            own: the rows `batch.representatives`, which are not stored, run now; empty if there are none.
+            own: the cache of the rows `batch.representatives`, which are not stored and were encoded in this step;
+                empty if there are none.
         """
         width = batch.shared_width
         found = [stored_part(each) if each and self.stored_length(each) else None for each in batch.samples]
-        # In the order of the rows: a `RecentPrefixes` keeps the last ones.
+        # In row order: `RecentPrefixes` keeps the most recent ones.
         states = {prefix: self.on_device(prefix) for prefix in dict.fromkeys(found) if prefix is not None}
         first = next(iter(states.values()))
-        if len(states) == 1 and None not in found:  # one schema, the same columns for all
+        if len(states) == 1 and None not in found:  # all rows have the same schema
             columns = [tensor.expand(len(found), *tensor.shape) for tensor in first]
         else:
             columns = [tensor.new_zeros(len(found), tensor.shape[0], width, tensor.shape[2]) for tensor in first]
-            run = {row: place for place, row in enumerate(batch.representatives.tolist())}
-            for place, column in enumerate(columns):
+            own_rows = {row: index for index, row in enumerate(batch.representatives.tolist())}
+            for index, column in enumerate(columns):
                 for row, prefix in enumerate(found):
                     if prefix is not None:
-                        column[row, :, width - len(prefix) :] = states[prefix][place]
-                    elif row in run:
-                        column[row] = (*own.keys, *own.values)[place][run[row]]
+                        column[row, :, width - len(prefix) :] = states[prefix][index]
+                    elif row in own_rows:
+                        column[row] = (*own.keys, *own.values)[index][own_rows[row]]
         half = len(columns) // 2
         return PrefixCache(width, tuple(columns[:half]), tuple(columns[half:]))
 
 
 class RecentPrefixes(PrefixStore):
-    """Keys and values of schemas, of which a model being evaluated has met these last, in memory.
+    """An in-memory prefix cache of the schemas that a model used most recently in evaluation.
 
     Args:
-        samples: all prompts to come. A schema that only one of them has runs with it, side by side with others.
-        keep: number of schemas.
+        samples: all prompts to come. A schema that occurs in only one of them is not cached, but encoded with it.
+        keep: number of schemas to keep.
     """
 
     def __init__(self, model: ResponseModel, samples: Sequence[Sample], keep: int = 4):
@@ -116,22 +117,22 @@ class RecentPrefixes(PrefixStore):
 
     def on_device(self, prefix: Tokens) -> list[Tensor]:
         states = self.resident.pop(prefix, None) or self.compute(prefix)
-        self.resident[prefix] = states  # the last one used stands last
+        self.resident[prefix] = states  # in order of their last use
         while len(self.resident) > self.keep:
             del self.resident[next(iter(self.resident))]
         return states
 
     def compute(self, prefix: Tokens) -> list[Tensor]:
-        """The states of a beginning that is not in memory, see `states_of`."""
+        """Compute the states of a prefix that is not in memory, see `states_of`."""
         return states_of(self.model, prefix)
 
 
 class PromptPrefixes(RecentPrefixes):
-    """Keys and values of whole prompts but their last two tokens: a prompt runs once, however many outputs it gets.
+    """Keys and values of whole prompts except their last two tokens: each prompt is encoded once for all its outputs.
 
     Args:
-        schemas: those of the schemas, which run once for all prompts that have them.
-        samples: all prompts to come. The decoder must get them as `whole_prompt` returns them.
+        schemas: the prefix cache of the schemas, which are encoded once for all prompts that contain them.
+        samples: all prompts to come. Pass them to the decoder as `whole_prompt` returns them.
     """
 
     def __init__(self, schemas: RecentPrefixes, samples: Sequence[Sample]):
@@ -153,18 +154,18 @@ class PromptPrefixes(RecentPrefixes):
 
 
 def whole_prompt(sample: Sample) -> Sample:
-    """The sample with all of its prompt as the part that is kept."""
+    """The sample with its whole prompt as the prefix to cache."""
     return replace(sample, shared=len(sample.prompt_ids))
 
 
 def states_of(teacher: Model, tokens: Sequence[int], prefix: PrefixCache | None = None) -> list[Tensor]:
-    """Keys of each layer, then values of each layer, of a prefix (None: empty) and the tokens that follow it."""
+    """Keys of each layer, then values of each layer, of `prefix` (None: empty) and the tokens that follow it."""
     found = extend_tokens(teacher, tokens, prefix)
     return [tensor[0].contiguous() for tensor in (*found.keys, *found.values)]
 
 
 def store_folder(config: RunConfig, teacher_hash: str, device: torch.device) -> Path:
-    """Where the states of a teacher lie: by all that they depend on but the tokens."""
+    """The cache folder of a teacher's states, named by everything that they depend on except the tokens."""
     parts = {
         "teacher": teacher_hash,
         "dtype": config.dtype,
@@ -177,4 +178,5 @@ def store_folder(config: RunConfig, teacher_hash: str, device: torch.device) -> 
 
 
 def entry_of(folder: Path, prefix: Tokens) -> Path:
+    """The cache entry of a prefix."""
     return folder / hashlib.sha256(np.array(prefix, dtype=np.int64).tobytes()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Where a pretrained model lies, and its tokenizer."""
+"""Find a pretrained model's folder, and load its tokenizer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 MASK_TOKEN_ORDER = ("mask_token_id", "bos_token_id", "unk_token_id", "pad_token_id", "eos_token_id")
-# Of each file of weights, so many samples of so many bytes go into a fingerprint.
+# A fingerprint includes this many samples of each weights file, each of this many bytes.
 FINGERPRINT_SAMPLES, FINGERPRINT_BYTES = 64, 2**16
 SMALL_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "README.md"]
 
 
 def check_model_path(name: str, flag: str) -> Path | None:
-    """The folder of a model if `name` is one, or a finished run's directory; None if it can only be a hub id.
+    """The folder of the model `name`, a model's folder or a finished run; None if `name` can only be a hub id.
 
     Raises:
-        InputError: it is none of these: an adapter, a run that is not finished, a folder without config.json.
+        InputError: it is something else: an adapter, an unfinished run, a folder without config.json.
     """
     folder = student_folder(Path(name), flag)
     if (folder / "config.json").is_file():
@@ -40,7 +40,7 @@ def check_model_path(name: str, flag: str) -> Path | None:
 
 
 def merge_advice(adapter: Path) -> str:
-    """How an adapter becomes a model: the command, if it lies in a run."""
+    """How to merge an adapter into a model; names the command if the adapter belongs to a run."""
     steps = adapter.parent.name == "adapters" and adapter.name.startswith("step-")
     run = adapter.absolute().parent.parent if steps else adapter.absolute().parent
     if not (run / "config.yaml").is_file():
@@ -53,29 +53,29 @@ def merge_advice(adapter: Path) -> str:
 
 
 def find_model(name: str, flag: str) -> Path:
-    """The folder of a model: `name` itself, the model/ of a run, or the hub's snapshot of it, fetched if not cached.
+    """The folder of a model: `name` itself, model/ of a run, or a snapshot from the hub, downloaded if not cached.
 
     Raises:
-        InputError: neither a folder with a config.json nor a model the hub can give; or a run that is not finished.
+        InputError: `name` is neither a folder with config.json nor a model on the hub, or it is an unfinished run.
     """
     if folder := check_model_path(name, flag):
         return folder
     from huggingface_hub import snapshot_download
 
     try:
-        # Many repositories hold the weights twice; .bin is only fetched where there is nothing better.
+        # Many repositories have the weights in both formats; download .bin only if there are no safetensors.
         found = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, "*.safetensors"]))
         if not any(found.glob("*.safetensors")):
             found = Path(snapshot_download(name, allow_patterns=[*SMALL_FILES, "*.bin"]))
         return found
-    except Exception as error:  # the hub client raises a dozen kinds; each means that the model cannot be had
+    except Exception as error:  # the hub client raises many types; each means that the model is not available
         reason = str(error).strip().split("\n")[0]
-        raise InputError(f"{flag} {name} is no folder, and the hub does not give it ({reason})") from None
+        raise InputError(f"{flag} {name} is not a folder and cannot be downloaded from the hub ({reason})") from None
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Folders of a model: its base, the adapter trained on it if there is one, and where its tokenizer lies."""
+    """Folders of a model: its base, the adapter trained on the base (or None), and its tokenizer."""
 
     base: Path
     adapter: Path | None
@@ -83,10 +83,11 @@ class Pretrained:
 
 
 def find_teacher(name: str, flag: str) -> Pretrained:
-    """A teacher: a model, a finished run, or its adapter/, whose base is found by what the adapter says.
+    """Find a teacher: a model, a finished run, or the adapter/ of one, which names its base.
 
     Raises:
-        InputError: as `find_model`, for the adapter's base too; or the adapter's files are not what our scripts wrote.
+        InputError: as in `find_model`, also for the adapter's base; or the adapter's files have changed since our
+            scripts wrote them.
     """
     folder = student_folder(Path(name), flag)
     if not (folder / "adapter_config.json").is_file():
@@ -98,7 +99,7 @@ def find_teacher(name: str, flag: str) -> Pretrained:
 
 
 def check_teacher_path(name: str, flag: str) -> None:
-    """`check_model_path`, of a teacher: a model, a run, or the adapter/ of one, whose base is looked for."""
+    """`check_model_path` of a teacher: a model, a run, or the adapter/ of one, whose base is checked."""
     folder = student_folder(Path(name), flag)
     if (folder / "adapter_config.json").is_file():
         check_model_path(base_name(folder, f"{flag} {name}"), f"{flag} {name}: its base")
@@ -107,23 +108,24 @@ def check_teacher_path(name: str, flag: str) -> None:
 
 
 def base_name(adapter: Path, where: str) -> str:
-    """The folder or hub id of an adapter's base, as the adapter says. Raises InputError if it names none."""
+    """The folder or hub id of the base that an adapter names. Raises InputError if it names none."""
     try:
-        of = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-        if not of or not isinstance(of, str):
-            raise ValueError(of)
+        name = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+        if not name or not isinstance(name, str):
+            raise ValueError(name)
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{where}: adapter_config.json names no base; give an adapter PEFT has written") from None
-    return of
+        raise InputError(f"{where}: adapter_config.json names no base; give an adapter written by PEFT") from None
+    return name
 
 
 def fingerprint(model: Pretrained) -> str:
-    """A hash that tells a model from another: configuration, names and sizes of the weights, and samples of them.
+    """A hash that identifies a model: its configuration, the names and sizes of its weights files, samples of these.
 
-    Reading all of a large teacher would take minutes; fine-tuning changes weights everywhere.
+    Reading all weights of a large teacher would take minutes, and fine-tuning changes weights everywhere, so samples
+    are enough.
 
     Raises:
-        InputError: its configuration cannot be read.
+        InputError: the model's configuration cannot be read.
     """
     digest = hashlib.sha256()
     for folder, settings in ((model.base, "config.json"), (model.adapter, "adapter_config.json")):
@@ -131,7 +133,7 @@ def fingerprint(model: Pretrained) -> str:
             continue
         try:
             content = json.loads((folder / settings).read_text(encoding="utf-8"))
-            content.pop("base_model_name_or_path", None)  # where it lies says nothing about what it is
+            content.pop("base_model_name_or_path", None)  # its location does not identify it
         except (ValueError, AttributeError, TypeError) as error:
             raise InputError(f"{folder / settings} cannot be read ({error}); copy it again or restore it") from None
         digest.update(json.dumps(content, sort_keys=True).encode())
@@ -146,25 +148,25 @@ def fingerprint(model: Pretrained) -> str:
 
 
 def load_tokenizer(folder: Path, flag: str) -> PreTrainedTokenizerFast:
-    """The tokenizer in a model's folder.
+    """Load the tokenizer in a model's folder.
 
     Raises:
-        InputError: it cannot be loaded, is not what our scripts wrote, or has no EOS token.
+        InputError: it cannot be loaded, has changed since our scripts wrote it, or has no EOS token.
     """
-    from transformers import PreTrainedTokenizerFast  # here, because folders are looked for before it is needed
+    from transformers import PreTrainedTokenizerFast  # not at the top: finding folders does not need this slow import
 
     check_hashes(folder, weights=False)
     try:
         saved = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-        # AutoTokenizer takes the class of the model's family even where the folder says that its tokenizer is a generic
-        # one, and would cut text otherwise than the tokenizer.json beside it.
+        # Even if the folder says that its tokenizer is a generic one, AutoTokenizer uses the class of the model family,
+        # which may split text differently than the folder's tokenizer.json.
         generic = saved.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
         tokenizer: Any = (PreTrainedTokenizerFast if generic else auto_tokenizer()).from_pretrained(folder)
-    except Exception as error:  # the library raises a dozen kinds; each means that the files are missing or damaged
+    except Exception as error:  # transformers raises many types; each means that files are missing or damaged
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"{flag} {folder}: its tokenizer cannot be loaded ({reason}); copy its files again") from None
     if tokenizer.eos_token_id is None:
-        raise InputError(f"{flag} {folder}: its tokenizer has no EOS token; outputs could not end")
+        raise InputError(f"{flag} {folder}: its tokenizer has no EOS token; set eos_token in tokenizer_config.json")
     return tokenizer
 
 
@@ -178,13 +180,13 @@ def auto_tokenizer() -> Any:
 def check_same_tokenizer(
     student: PreTrainedTokenizerFast, teacher: PreTrainedTokenizerFast, student_name: str, teacher_name: str
 ) -> None:
-    """Raises InputError unless every id means the same to both; the loss compares distributions id by id."""
-    ours, theirs = student.get_vocab(), teacher.get_vocab()
-    if ours != theirs or student.eos_token_id != teacher.eos_token_id:
-        differ = len(set(ours.items()) ^ set(theirs.items()))
+    """Raise InputError unless both give every id the same meaning: the loss compares distributions id by id."""
+    student_ids, teacher_ids = student.get_vocab(), teacher.get_vocab()
+    if student_ids != teacher_ids or student.eos_token_id != teacher.eos_token_id:
+        differ = len(set(student_ids.items()) ^ set(teacher_ids.items()))
         raise InputError(
-            f"--teacher {teacher_name} has another tokenizer than --student {student_name} "
-            f"({len(theirs)} and {len(ours)} tokens, {differ} entries differ); take a pair of one model family"
+            f"--teacher {teacher_name} has another tokenizer than --student {student_name} ({len(teacher_ids)} and "
+            f"{len(student_ids)} tokens, {differ} entries differ); use two models of the same family"
         )
 
 
@@ -192,22 +194,22 @@ def find_mask_token(tokenizer: PreTrainedTokenizerFast, name: str | None) -> int
     """Id of the mask token: `name` if given, else the tokenizer's mask, bos, unk, pad or eos token, in that order.
 
     Raises:
-        InputError: `name` is not one token of the vocabulary.
+        InputError: `name` is not a token of the vocabulary.
     """
     if name is None:
         return next(value for value in (getattr(tokenizer, key) for key in MASK_TOKEN_ORDER) if value is not None)
     token_id = tokenizer.get_vocab().get(name)
     if token_id is None:
-        raise InputError(f"--mask-token {name!r} is not one token of the student's vocabulary; name one that is")
+        raise InputError(f"--mask-token {name!r} is not a token of the student's vocabulary; name one that is")
     return token_id
 
 
 @dataclass(frozen=True)
 class TokenIds:
-    """What training and decoding need of a tokenizer.
+    """The special ids of a tokenizer that training and decoding need, and its size.
 
-    count: how many ids it has. Rows of a model's vocabulary from there on only pad it: no output may hold them, as the
-    other model may have fewer.
+    count: number of ids of the tokenizer. A model's vocabulary may be padded with further rows. Outputs never contain
+    these ids, because the other model may be padded to a smaller size.
     """
 
     mask: int
@@ -217,11 +219,11 @@ class TokenIds:
 
 
 def token_ids(tokenizer: PreTrainedTokenizerFast, mask_token: str | None = None) -> TokenIds:
-    """Raises InputError as `find_mask_token`."""
+    """The `TokenIds` of a tokenizer. Raises InputError as `find_mask_token` does."""
     mask = find_mask_token(tokenizer, mask_token)
     return TokenIds(mask, tokenizer.eos_token_id, padding_token(tokenizer), len(tokenizer))
 
 
 def padding_token(tokenizer: PreTrainedTokenizerFast) -> int:
-    """Padding is masked everywhere, so any id serves where the tokenizer has none of its own."""
+    """The padding id, or EOS if the tokenizer has none: padding is masked everywhere, so any id works."""
     return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id

@@ -1,4 +1,4 @@
-"""A causal language model as every pass runs it: the chosen positions alone, their hidden states or their logits."""
+"""A causal language model that returns hidden states or logits at chosen positions only."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from kid.models.zero3 import running_modules
 
 
 def logit_transform(config: PreTrainedConfig) -> tuple[float, float | None]:
-    """(scale, soft cap) of the logits of the architectures that have one."""
-    # Cohere has the first, Falcon-H1 the second.
+    """The (scale, soft cap) that an architecture applies to its logits; (1, None) for most."""
+    # Cohere uses the first name, Falcon-H1 the second.
     scale = getattr(config, "logit_scale", None) or getattr(config, "lm_head_multiplier", None) or 1.0
     scaling = getattr(config, "logits_scaling", None)
     if scaling:  # Granite divides
         scale = scaling if config.model_type == "hyperclovax" else 1 / scaling
-    # Gemma 2 and later have the first, RecurrentGemma the second.
+    # Gemma 2 and later use the first name, RecurrentGemma the second.
     return scale, getattr(config, "final_logit_softcapping", None) or getattr(config, "logits_soft_cap", None)
 
 
 def layers_of(cache: Cache) -> list[Any]:
-    """A cache's layers; their keys and values are read only where all of them have some, as those of prompts do."""
+    """A cache's layers, typed as Any: `keys` and `values` are read only after a forward has filled all of them."""
     return cache.layers
 
 
-class EarlyExit(Exception):  # noqa: N818 (no error)
-    """The last layer's keys and values are in the cache."""
+class EarlyExit(Exception):  # noqa: N818 (not an error)
+    """Raised to end a forward: the last layer's keys and values are in the cache."""
 
 
 class EarlyExitCache(DynamicCache):
-    """Ends a forward once it holds the last layer's keys and values: that layer's output is never used for a prompt."""
+    """Ends a forward as soon as it holds the last layer's keys and values; the rest of that layer is never used."""
 
     def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args, **kwargs):
         super().update(key_states, value_states, layer_idx, *args, **kwargs)
@@ -47,7 +47,7 @@ class EarlyExitCache(DynamicCache):
 
 
 class ResponseModel(nn.Module):
-    """A causal language model that only looks at chosen rows: the head never sees the prompt."""
+    """A causal language model that applies its head to chosen positions only, never to the prompt."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
@@ -64,7 +64,7 @@ class ResponseModel(nn.Module):
 
     @cached_property
     def prefix_unsupported_reason(self) -> str | None:
-        """Why prompts cannot be kept as keys and values of every token, padding in between; None: they can."""
+        """Why the model cannot use a prefix cache with padding inside; None if it can."""
         config = self.causal_lm.config
         rope = getattr(config, "rope_parameters", None) or {}
         kinds = {rope.get("rope_type"), *(own.get("rope_type") for own in rope.values() if isinstance(own, dict))}
@@ -75,23 +75,23 @@ class ResponseModel(nn.Module):
         if config.model_type in ("gpt_neo", "mpt"):  # a window of columns; ALiBi by columns
             return "its attention counts columns, padding included"
         if kinds & {"longrope", "dynamic"}:
-            return "its rotary frequencies depend on the length of what is run"
+            return "its rotary frequencies depend on the sequence length"
         return None
 
     @cached_property
     def draws_dropout(self) -> bool:
-        """Whether a forward in training differs from one in evaluation."""
+        """Whether the model has dropout, so that a forward in training mode differs from one in eval mode."""
         for part in self.modules():
             if isinstance(part, nn.Dropout) and part.p > 0:
                 return True
-            # Attention modules hold their rate themselves.
+            # Attention modules have their rate as an attribute.
             if any("dropout" in name and isinstance(value, float) and value > 0 for name, value in vars(part).items()):
                 return True
         return False
 
     @property
     def decodes(self) -> bool:
-        """Whether it goes on from keys and values that it is given."""
+        """Whether the model accepts a KV cache."""
         return "past_key_values" in inspect.signature(self.causal_lm.base_model.forward).parameters
 
     @property
@@ -100,7 +100,7 @@ class ResponseModel(nn.Module):
 
     @property
     def head(self) -> Head:
-        """Under ZeRO-3 its tensors are empty outside of `kid.models.zero3.gathered_heads`."""
+        """The output head. Under ZeRO-3 its tensors are empty outside of `kid.models.zero3.gathered_heads`."""
         linear, (scale, soft_cap) = self.causal_lm.get_output_embeddings(), logit_transform(self.causal_lm.config)
         return Head(linear.weight, linear.bias, scale, soft_cap)
 
@@ -119,11 +119,11 @@ class ResponseModel(nn.Module):
             input_ids, position_ids: int64 [B, L].
             attention_mask: int64 [B, tokens in the cache + L].
             rows: int64 [N], indices into the flattened [B, L]; N may be 0.
-            cache: keys and values of the tokens before these; those of these are added to it.
+            cache: keys and values of the preceding tokens; the forward appends those of `input_ids`.
+            logits: return logits instead of hidden states.
 
         Returns:
-            [N, V], or [N, H], in the model's dtype; [0, 0] with an `EarlyExitCache`, which is all that
-            is wanted then.
+            [N, V] or [N, H] in the model's dtype; [0, 0] with an `EarlyExitCache`, where only the cache is of interest.
         """
         running = running_modules(self)
         depth = len(running)
@@ -136,12 +136,12 @@ class ResponseModel(nn.Module):
                 use_cache=cache is not None,
             ).last_hidden_state.flatten(0, 1)[rows]
         except EarlyExit:
-            del running[depth:]  # the modules whose forwards have just been left
+            del running[depth:]  # the modules whose forwards the exception has ended
             return attention_mask.new_empty(0, 0, dtype=self.causal_lm.dtype)
         if not logits:
             return hidden
         scale, soft_cap = logit_transform(self.causal_lm.config)
-        # The module's own call: under ZeRO-3 it gathers the weight.
+        # Call the module: under ZeRO-3 this gathers the weight.
         values = self.causal_lm.get_output_embeddings()(hidden)
         values = values if scale == 1 else values * scale
         return values if soft_cap is None else soft_cap * torch.tanh(values / soft_cap)

@@ -1,4 +1,4 @@
-"""What is left of a teacher whose hidden states are stored: the head that makes logits of them."""
+"""A teacher whose hidden states are stored on disk: only its head is loaded, to compute logits from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kid.losses.head import Head
 
 
 class StoredTeacher(nn.Module):
-    """Stands where a teacher would: its states come with the batch, its head is whole on every rank.
+    """Replaces a teacher: its states come with the batch, and every rank has the whole head.
 
     head: weight [V, H], bias [V] or None, in the teacher's dtype.
     """
@@ -40,7 +40,7 @@ class StoredTeacher(nn.Module):
 
 
 def head_bytes(head: Head) -> bytes:
-    """A file of safetensors with a head, its scale and its cap."""
+    """Serialise a head, its scale and its soft cap as a safetensors file."""
     tensors = {"weight": head.weight.detach().cpu().contiguous()}
     if head.bias is not None:
         tensors["bias"] = head.bias.detach().cpu().contiguous()
@@ -49,11 +49,11 @@ def head_bytes(head: Head) -> bytes:
 
 
 def load_stored_teacher(file: Path, device: torch.device) -> StoredTeacher:
-    """Read what `head_bytes` made. Raises InputError if it cannot be read."""
+    """Load a file written by `head_bytes`. Raises InputError if it cannot be read."""
     try:
         with safe_open(file, framework="pt", device=str(device)) as stored:
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no dictionary)
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
             values = {name: float(text) for name, text in (stored.metadata() or {}).items() if name != "format"}
         return StoredTeacher(Head(tensors["weight"], tensors.get("bias"), **values))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} cannot be read ({error}); make it anew with train/teacher_states.py") from None
+        raise InputError(f"{file} cannot be read ({error}); create it again with train/teacher_states.py") from None

@@ -1,4 +1,4 @@
-"""Work on a GPU in a side stream: `on_side_stream` queues it, `wait_side_stream` waits for it."""
+"""Run work in a second CUDA stream: `on_side_stream` queues it, `wait_side_stream` waits for it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def side_stream(device: torch.device) -> torch.cuda.Stream:
 
 @contextmanager
 def on_side_stream(device: torch.device) -> Iterator[None]:
-    """On a GPU: what is queued inside runs concurrently with what is queued after it, until `wait_side_stream`.
+    """On a GPU, work queued inside runs concurrently with work queued after it, until `wait_side_stream`.
 
-    On other devices nothing changes. Memory allocated inside is not reused too early: the next use begins by waiting
-    for everything that was queued before.
+    On other devices it has no effect. Memory allocated inside is not reused too early, because the side stream first
+    waits for everything queued before it.
     """
     if device.type != "cuda":
         yield
@@ -31,6 +31,6 @@ def on_side_stream(device: torch.device) -> Iterator[None]:
 
 
 def wait_side_stream(device: torch.device) -> None:
-    """What is queued from here on waits for the work in the side stream."""
+    """Make all work queued from here on wait for the work in the side stream."""
     if device.type == "cuda":
         torch.cuda.current_stream(device).wait_stream(side_stream(device))

@@ -1,7 +1,7 @@
-"""One answer for an engine and for a bare module: is its weight partitioned, gather it, the module itself.
+"""One interface to DeepSpeed engines and bare modules: the module, whether weights are partitioned, gathering them.
 
-Nothing here imports DeepSpeed unless an engine or a partitioned weight is really there, so that evaluation and planning
-run the same forwards without it.
+DeepSpeed is imported only if there is an engine or a partitioned weight, so that evaluation and planning run the same
+forwards without it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Model: TypeAlias = "DeepSpeedEngine | ResponseModel"  # an engine, or a bare mod
 
 
 def bare_module(model: Model) -> ResponseModel:
-    """The module inside an engine; a bare module is its own."""
+    """The module inside an engine; a bare module is returned as it is."""
     return model.module if is_engine(model) else model
 
 
@@ -36,12 +36,12 @@ def is_engine(model: Model) -> TypeGuard[DeepSpeedEngine]:
 
 
 def is_zero3(model: Model) -> TypeGuard[DeepSpeedEngine]:
-    """Whether a model's weights are partitioned, so that every pass gathers them: a ZeRO-3 engine, no bare module."""
+    """Whether the model is a ZeRO-3 engine, whose weights are partitioned and gathered in every pass."""
     return is_engine(model) and model.zero_optimization_stage() == 3
 
 
 def gathered(parameters: Iterable[nn.Parameter]) -> AbstractContextManager:
-    """Context in which partitioned parameters are whole on every rank: a collective. Without one, nothing happens."""
+    """Context in which partitioned parameters are whole on every rank (a collective). No-op if none is partitioned."""
     parameters = list(parameters)
     if not any(hasattr(parameter, "ds_id") for parameter in parameters):
         return nullcontext()
@@ -52,10 +52,10 @@ def gathered(parameters: Iterable[nn.Parameter]) -> AbstractContextManager:
 
 @contextmanager
 def gathered_heads(*models: Model | StoredTeacher) -> Iterator[list[Head]]:
-    """The heads of some models, each of which may be an engine or a bare module.
+    """Context with the heads of the given models, which may be engines or bare modules.
 
-    Under ZeRO-3 all of them are gathered together, once, however often they are used: as many collectives on every
-    rank.
+    Under ZeRO-3 the heads are gathered once for the whole context, so every rank runs the same number of collectives
+    however often it uses them.
     """
     modules = [bare_module(model) for model in models]
     with gathered(weight for module in modules for weight in module.head_parameters):
@@ -64,10 +64,10 @@ def gathered_heads(*models: Model | StoredTeacher) -> Iterator[list[Head]]:
 
 @contextmanager
 def gathered_model(model: Model) -> Iterator[ResponseModel]:
-    """The bare module for as many forwards as this rank likes, in eval mode and without gradient.
+    """Context with the bare module, in eval mode and without gradient, for any number of forwards.
 
-    Under ZeRO-3 its weights are gathered once, on every rank, and freed at the end. No forward is a collective then:
-    ranks that need different numbers of them do not wait for one another.
+    Under ZeRO-3 all weights are gathered on every rank at the start and freed at the end. Forwards in between are not
+    collectives, so ranks may run different numbers of them without waiting for one another.
     """
     with gathered_without_hooks(model) if is_zero3(model) else nullcontext(), eval_no_grad(model):
         yield bare_module(model)
@@ -75,14 +75,14 @@ def gathered_model(model: Model) -> Iterator[ResponseModel]:
 
 @contextmanager
 def gathered_without_hooks(engine: DeepSpeedEngine) -> Iterator[None]:
-    """Every weight of a ZeRO-3 engine on every rank, and none of the hooks that would free them after a forward.
+    """Gather every weight of a ZeRO-3 engine on every rank and disable the hooks that free weights after a forward.
 
-    As DeepSpeed's `unwrap_model_for_generation` does it; but hooks that are set aside and put back keep the order of
-    modules that ZeRO-3 has recorded, by which it prefetches.
+    Unlike DeepSpeed's `unwrap_model_for_generation`, it restores the same hooks, so that ZeRO-3 keeps the recorded
+    order of modules by which it prefetches.
     """
     coordinator = engine.optimizer.parameter_offload.get_param_coordinator()
     if coordinator.is_complete_trace():
-        coordinator.reset_step()  # weights prefetched for a pass that does not come next
+        coordinator.reset_step()  # drop weights that were prefetched for a pass that does not follow
     modules = list(engine.module.modules())
     hooks = [(module._forward_pre_hooks, module._forward_hooks) for module in modules]
     with gathered(engine.module.parameters()):
@@ -96,13 +96,13 @@ def gathered_without_hooks(engine: DeepSpeedEngine) -> Iterator[None]:
 
 
 def trains_head(model: Model) -> bool:
-    """Whether the head is trained. Under ZeRO-3 its gradient needs it gathered in backward: no forward has used it."""
+    """Whether the head is trained. Under ZeRO-3 it must then be gathered in backward too: no forward has used it."""
     return any(weight.requires_grad for weight in bare_module(model).head_parameters)
 
 
 @contextmanager
 def eval_no_grad(model: Model) -> Iterator[None]:
-    """Eval mode, no gradient; afterwards the model is as it was. Nothing is drawn from the global generators."""
+    """Context with eval mode and no gradient; restores the previous mode. Uses no global random generator."""
     module = bare_module(model)  # an engine's own `training` never changes
     was_training = module.training
     module.eval()
@@ -114,14 +114,14 @@ def eval_no_grad(model: Model) -> Iterator[None]:
 
 
 def discard_zero3_trace(model: Model) -> None:
-    """After a forward that others of the micro-batch follow: ZeRO-3 must not take it for a whole pass.
+    """Stop ZeRO-3 from recording a forward that is not the last one of its micro-batch as a whole pass.
 
-    ZeRO-3 records the order of modules in the first pass it sees and prefetches by it. A micro-batch's earlier forwards
-    are the beginning of its last forward and backward, but not the other way round: a trace of the beginning alone is
-    thrown away in every step, and nothing is ever prefetched.
+    ZeRO-3 records the order of modules in the first pass and prefetches weights in that order. The earlier forwards of
+    a micro-batch match the beginning of its last forward and backward. But if ZeRO-3 recorded an earlier one, the last
+    pass would not match the trace: it would be invalidated in every step and nothing would ever be prefetched.
     """
     if is_zero3(model):
-        # The engine of a teacher has no optimizer, but the offload itself in its place.
+        # A teacher's engine has no optimizer; its `optimizer` is the parameter offload itself.
         offload = getattr(model.optimizer, "parameter_offload", model.optimizer)
         coordinator = offload.get_param_coordinator()
         if coordinator.is_record_trace():
@@ -129,7 +129,7 @@ def discard_zero3_trace(model: Model) -> None:
 
 
 def running_modules(module: nn.Module) -> list:
-    """ZeRO-3's list of the modules whose forwards are running; an empty one where no weight is partitioned."""
+    """ZeRO-3's list of the modules whose forwards are running; an empty list if no weight is partitioned."""
     if not hasattr(next(module.parameters()), "ds_id"):
         return []
     from deepspeed.runtime.zero.parameter_offload import FWD_MODULE_STACK
@@ -140,8 +140,8 @@ def running_modules(module: nn.Module) -> list:
 def partitioned_init(ds_config: dict) -> AbstractContextManager:
     """Context in which each parameter is partitioned as it is created.
 
-    DeepSpeed's own also sends rank 0's values, which mean nothing before a checkpoint is read, to the other ranks:
-    there every page of the whole parameter would then be written, and take memory.
+    DeepSpeed's own context also broadcasts rank 0's values, which are meaningless before a checkpoint is read. The
+    other ranks would then write, and so allocate, every page of the whole parameter.
     """
     import deepspeed
 

@@ -15,15 +15,15 @@ from kid.training.passes import ENTROPIES, KD, OWN_TOKENS, PREDICTIONS, STUDENT,
 
 # Bytes per second: decoding reads all weights for each token from an H100's memory; offloaded weights cross PCIe 4 x16.
 GPU_MEMORY_BANDWIDTH, PCIE_BANDWIDTH = 3.35e12, 25e9
-# Python and launching a layer's kernels, adapters included: a lower bound of a forward, however few its tokens.
+# Time of Python and kernel launches per layer, adapters included: a lower bound for a forward of any size.
 LAYER_LAUNCH_SECONDS = 1e-3
-# The share of a prompt that its schema takes, where schemas are shared or stored.
+# The schema's share of a prompt, if schemas are shared or stored.
 SCHEMA_SHARE = 0.75
 
 
 @dataclass(frozen=True)
 class Speeds:
-    """Of a GPU: peak floating-point operations per second, the share of it reached (mfu), network bytes per second."""
+    """Speeds of a GPU. peak: floating-point operations per second; mfu: share of it reached; network: bytes/s."""
 
     peak: float
     mfu: float
@@ -72,12 +72,12 @@ def forward_tokens(prefix: bool, layout: Layout, passes: int, share: bool, separ
 
 
 def schema_tokens(config: RunConfig) -> int:
-    """Tokens that a prompt at its limit has of its schema; the last two are never shared (kid.data.sharing)."""
+    """Schema tokens in a prompt of maximum length; its last two tokens are never shared (kid.data.sharing)."""
     return max(0, min(int(SCHEMA_SHARE * config.max_prompt_length), config.max_prompt_length - 2))
 
 
 def cache_bytes(module: ResponseModel, tokens: int, itemsize: int) -> int:
-    """Bytes of the keys and values of one layer."""
+    """Bytes of the keys and values of `tokens` tokens in one layer."""
     config = module.causal_lm.config
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -85,7 +85,7 @@ def cache_bytes(module: ResponseModel, tokens: int, itemsize: int) -> int:
 
 
 def schema_bytes(config: RunConfig, teacher: ResponseModel) -> int:
-    """Bytes of the teacher's keys and values of one schema, as the store keeps them."""
+    """Bytes of the teacher's stored keys and values of one schema."""
     layers = teacher.causal_lm.config.num_hidden_layers
     return layers * cache_bytes(teacher, schema_tokens(config), DTYPES[config.dtype].itemsize)
 
@@ -163,9 +163,9 @@ def step_cost(
     accumulation: int,
     stored: bool = False,
 ) -> Cost:
-    """The cost of a step whose outputs come from `source`, with every prompt and output as long as in the layout.
+    """The cost of a step whose outputs come from `source`, with all prompts and outputs as long as in the layout.
 
-    stored: the teacher's keys and values of all schemas are, and cross PCIe once a micro-batch and schema.
+    stored: the teacher's keys and values of all schemas are stored; each micro-batch uploads those of its schemas.
     """
     step_passes = [this for this in passes(config, source) if this.reads != OWN_TOKENS]
     student_passes = [this for this in step_passes if this.model == STUDENT]
@@ -177,8 +177,8 @@ def step_cost(
     forwards, tokens = forward_tokens(separate_prompts, layout, len(student_passes), share, separately)
     forward, attention = operations_per_token(student, columns)
     trained = sum(p.numel() for p in trunk_matrices(student) if p.requires_grad)
-    # Backward: gradients of each input, of both operands of attention, and of each trained weight, except for what ran
-    # only for passes without gradient.
+    # Backward: gradients of each input, of both operands of attention, and of each trained weight, except for tokens
+    # processed only in passes without gradient.
     eval_tokens = evaluating * layout.rows * (layout.output if separate_prompts else columns - 1)
     backward = (forward + attention + 2 * trained) * (tokens - eval_tokens)
     # Activation checkpointing runs the forward again.
@@ -192,7 +192,7 @@ def step_cost(
         * head_elements(student)
         * sum(masked if PREDICTIONS in this.gives else rows * (ENTROPIES in this.gives) for this in student_passes)
     )
-    # The shared part of the prompts and the rest of them each have a backward of their own.
+    # The shared part of the prompts and the rest each have their own backward.
     backwards = training + separate_prompts * (separately + share)
     recomputed_forwards = training * config.activation_checkpointing
     head_uses = (len(student_passes) + training * trains_head) if config.fused else 0

@@ -1,4 +1,4 @@
-"""Settings that make a run fit in memory; each suggestion is planned before it is made."""
+"""Suggest settings that make a run fit in memory; each suggestion is checked by planning it first."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from kid.config.keys import as_flags, unused_reason
 from kid.config.run_config import RunConfig
 from kid.planning.plan import Machine, Models, estimate_run
 
-# Settings that need less memory, tried in this order: each alone, then on top of those before. A file name stands for
-# the file of that name in the folder of the one in use.
+# Settings that need less memory, tried in this order: each alone, then added to the previous ones. A file name means
+# the file of that name in the folder of the current file.
 CURES: tuple[dict[str, str | int | bool], ...] = (
     {"teacher_deepspeed": "teacher_zero3.json"},
     {"deepspeed": "student_zero3.json"},
@@ -24,7 +24,7 @@ CURES: tuple[dict[str, str | int | bool], ...] = (
 
 
 def find_cure(config: RunConfig, models: Models, machine: Machine) -> str | None:
-    """Flags of the first of `candidate_configs` that makes the method fit, or None. Raises as `estimate_run` does."""
+    """Flags of the first of `candidate_configs` that fits in memory; None if none does. Raises like `estimate_run`."""
     for changed in candidate_configs(config):
         if estimate_run(changed, models, machine).first_excess(machine) is None:
             return changed_flags(config, changed)
@@ -32,7 +32,7 @@ def find_cure(config: RunConfig, models: Models, machine: Machine) -> str | None
 
 
 def candidate_configs(config: RunConfig) -> list[RunConfig]:
-    """The configuration with each of CURES that changes it, then with more and more of them combined."""
+    """The configuration with each of the CURES that changes it, then with the first two of them, three, and so on."""
     alone, together = [], [config]
     for cure in CURES:
         settings = {name: new_value(getattr(config, name), value) for name, value in cure.items()}
@@ -41,12 +41,12 @@ def candidate_configs(config: RunConfig) -> list[RunConfig]:
         alone.append(replace(config, **settings))
         together.append(replace(together[-1], **settings))
     found = dict.fromkeys([*alone, *together])
-    # A run with both is rejected (kid.config.recipe).
+    # kid.config.recipe rejects a run with both.
     return [c for c in found if c != config and not (c.prefix and c.activation_checkpointing)]
 
 
 def new_value(current, value):
-    """The value a cure gives a setting: a file's path (None if it does not exist), or a number no larger than now."""
+    """The value that a cure gives a setting: the path of an existing file (else None), or a number that never grows."""
     if isinstance(value, str) and value.endswith(".json"):
         path = Path(current).with_name(value)
         return str(path) if path.is_file() else None

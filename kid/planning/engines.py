@@ -25,7 +25,7 @@ ALIGNMENT = 2
 
 @dataclass(frozen=True)
 class MemoryItem:
-    """Bytes that one thing takes on each rank, in GPU and host memory. held: whether it stays between steps."""
+    """Bytes that one item takes on each rank, in GPU and host memory. held: whether it stays between steps."""
 
     name: str
     gpu: int = 0
@@ -85,31 +85,31 @@ def peak_gathered_elements(module: ResponseModel, zero: dict, trains: bool, keep
     """Most elements of a ZeRO-3 model gathered at once, small persistent parameters aside.
 
     Args:
-        trains: the model has a backward, which finds the weights its forward gathered, up to DeepSpeed's limit; the
-            weight in use comes on top.
+        trains: the model has a backward, for which weights stay gathered after the forward, up to DeepSpeed's limit;
+            the weight in use is added to that.
         keeps_all: several passes keep all weights gathered (docs/how-it-works.md), or decoding needs all of them.
-        fused: the losses gather the head by itself, while the trunk's first weights are prefetched; no pass uses it.
+        fused: the losses gather the head on its own, while the trunk's first weights are prefetched; no pass uses it.
     """
     parameters = unique_parameters(module.parameters())
     prefetch = int(zero.get("stage3_prefetch_bucket_size", PREFETCH_BUCKET))
     persistent_ids = {id(parameter) for parameter in persistent_parameters(parameters, zero)}
     weights = [parameter for parameter in parameters if id(parameter) not in persistent_ids]
-    everything = sum(weight.numel() for weight in weights)
+    all_elements = sum(weight.numel() for weight in weights)
     if keeps_all:
-        return everything
+        return all_elements
     head, tied = module.causal_lm.get_output_embeddings().weight, module.causal_lm.config.tie_word_embeddings
     sizes = [weight.numel() for weight in weights if weight is not head or tied or not fused]
     most = max(prefetch_window(sizes, prefetch), fused and head.numel() + prefetch)
     if trains:
         most = max(most, reuse_limit(zero) + max(sizes, default=0))
-    return min(most, everything)
+    return min(most, all_elements)
 
 
 def optimizer_moments(values: dict) -> int:
     """Number of fp32 state tensors per weight. Raises InputError for an optimizer whose state is unknown."""
     name = values.get("optimizer", {"type": "AdamW"})["type"]
     if name.lower() not in MOMENTS:
-        raise InputError(f"--deepspeed: the state of optimizer {name} is not planned; name Adam or AdamW")
+        raise InputError(f"--deepspeed: the memory of optimizer {name} cannot be estimated; use Adam or AdamW")
     return MOMENTS[name.lower()]
 
 
@@ -133,7 +133,7 @@ def weight_memory(module: nn.Module, values: dict, dtype: str, ranks: int) -> li
 
 
 def accumulated_elements(sizes: list[int], part: int, rank: int) -> int:
-    """Elements of the weights that overlap a rank's part: stage 2 accumulates gradients of whole weights."""
+    """Elements of all weights that overlap a rank's part: stage 2 accumulates gradients of whole weights."""
     ends = list(itertools.accumulate(sizes))
     return sum(
         size for size, end in zip(sizes, ends, strict=True) if end > rank * part and end - size < (rank + 1) * part

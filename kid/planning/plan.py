@@ -1,4 +1,4 @@
-"""Estimates whether a run fits: memory of GPUs and host by method, and the first thing that does not fit."""
+"""Estimate whether a run fits in memory: GPU and host memory by method, and the first item that does not fit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kid.planning.shapes import Shape, build
 from kid.training.passes import KD, OWN_TOKENS, STUDENT, Pass, passes
 
 GIB = 2**30
-# On a GPU: CUDA's context, NCCL's buffers, fragmentation. On the host, for each rank: Python and its libraries.
+# On a GPU: CUDA context, NCCL buffers, fragmentation. On the host, per rank: Python and its libraries.
 GPU_RESERVED, HOST_RESERVED = 2 * GIB, 2 * GIB
 GPUS_PER_NODE = 8
 LOGITS_NAME = "logits of a chunk of outputs"
@@ -31,7 +31,7 @@ LOGITS_NAME = "logits of a chunk of outputs"
 
 @dataclass(frozen=True)
 class Machine:
-    """gpus: all ranks, GPUS_PER_NODE to a node. Bytes: gpu_memory of a GPU, host_memory of a node, None: unlimited."""
+    """gpus: number of ranks, GPUS_PER_NODE per node. gpu_memory: bytes per GPU. host_memory: bytes per node or None."""
 
     gpus: int
     gpu_memory: int
@@ -52,10 +52,10 @@ class Models:
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """The estimate for one method. lines: memory held all the time; phases: what each phase of a step adds to it.
+    """The estimate for one method. lines: memory held all the time; phases: memory that each phase of a step adds.
 
-    stored_cost, schema_bytes: the cost where the teacher's keys and values of all schemas are stored, and what those of
-    one schema take of a node's memory and disk; None where none can be.
+    stored_cost: the cost if the teacher's keys and values of all schemas are stored. schema_bytes: memory and disk that
+    those of one schema take on a node. Both are None if they cannot be stored.
     """
 
     method: str
@@ -88,7 +88,7 @@ class RunEstimate:
         return [reserved, *(line for line in items if line.gpu or line.host)]
 
     def first_excess(self, machine: Machine) -> str | None:
-        """The first thing that does not fit, in the order of allocation; None if everything fits."""
+        """The first item that does not fit, in the order of allocation; None if everything fits."""
         for name, lines in self.phases.items():
             used = GPU_RESERVED
             for line in [*self.lines, *lines]:
@@ -102,7 +102,7 @@ class RunEstimate:
 
 
 def largest_layout(config: RunConfig) -> tuple[Layout, bool]:
-    """(the largest micro-batch, every prompt and output at its limit; whether its prompts share a schema)."""
+    """(layout of the largest micro-batch, all prompts and outputs at their limit; whether prompts share a schema)."""
     share = config.prefix and config.batching == "schema" and config.micro_batch_size > 1
     shared = schema_tokens(config) if share else 0
     output = config.max_completion_length
@@ -152,7 +152,7 @@ rehearse_once = cache(rehearse)
 
 
 def memory_use(config: RunConfig, shape: Shape, layout: Layout, step_passes: list[Pass], **options) -> MemoryUse:
-    """`kid.planning.rehearsal.rehearse`, run once for all methods with the same passes over outputs."""
+    """`kid.planning.rehearsal.rehearse`, cached for methods with the same passes over outputs."""
     names = ("dtype", "lora_rank", "prefix", "fused", "activation_checkpointing", "temperature")
     relevant = RunConfig(method="rkd", **{name: getattr(config, name) for name in names})
     if not config.fused:
@@ -162,7 +162,7 @@ def memory_use(config: RunConfig, shape: Shape, layout: Layout, step_passes: lis
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A configuration and what follows from it: modules on the meta device, DeepSpeed values, the largest micro-batch.
+    """A configuration and what is derived from it: modules on the meta device, DeepSpeed values, largest micro-batch.
 
     teacher, teacher_deepspeed: None for a method without a teacher. share: whether prompts share a schema.
     """
@@ -192,7 +192,7 @@ class PlannedRun:
 
     @property
     def runs_teacher(self) -> bool:
-        """Whether there is a teacher to load: one whose states are stored leaves only its head."""
+        """Whether a teacher is loaded; if its states are stored, only its head is."""
         return self.teacher is not None and not self.config.teacher_states
 
     @property
@@ -202,7 +202,7 @@ class PlannedRun:
 
 
 def prepare(config: RunConfig, models: Models, machine: Machine) -> PlannedRun:
-    """The run to plan. Raises InputError for an unsuitable DeepSpeed file or batch sizes that do not divide."""
+    """Build the run to plan. Raises InputError for an unsuitable DeepSpeed file or indivisible batch sizes."""
     accumulation = accumulation_steps(config, machine.gpus)
     student = build_once(models.student, config.dtype, config.lora_rank, True)
     teacher, teacher_deepspeed = None, None
@@ -217,9 +217,9 @@ def prepare(config: RunConfig, models: Models, machine: Machine) -> PlannedRun:
 
 
 def estimate_run(config: RunConfig, models: Models, machine: Machine) -> RunEstimate:
-    """Memory and costs of the configuration's method; of a mixture, the larger memory and the mean costs.
+    """Memory and costs of the configuration's method; for a mixture, the larger memory and the mean costs.
 
-    Raises as `prepare`.
+    Raises like `prepare`.
     """
     run = prepare(config, models, machine)
     phases: dict[str, list[MemoryItem]] = {}
@@ -245,7 +245,7 @@ def mean_cost(run: PlannedRun, stored: bool = False) -> Cost:
 
 
 def resident_memory(run: PlannedRun) -> list[MemoryItem]:
-    """Memory held all the time, including the weights that a step gathers."""
+    """Memory held all the time, including the weights gathered in a step."""
     found: list[MemoryItem] = []
     config, ranks = run.config, run.machine.gpus
     sources = METHODS[config.method].sources
@@ -274,7 +274,7 @@ def resident_memory(run: PlannedRun) -> list[MemoryItem]:
 
 
 def step_phases(run: PlannedRun, source: str) -> Iterator[tuple[str, list[MemoryItem]]]:
-    """Yields (phase, memory it adds) in the order of `micro_batch_loss`, with every prompt and output at its limit."""
+    """Yield (phase, memory it adds) in the order of `micro_batch_loss`, with all prompts and outputs at their limit."""
     config, student, teacher = run.config, run.student, run.teacher
     # Decoding reuses the encoded prompts of training only if there is one micro-batch (kid.training.step.train_step).
     step_passes = [p for p in passes(config, source) if p.reads != OWN_TOKENS or run.accumulation == 1]
@@ -322,7 +322,7 @@ def step_phases(run: PlannedRun, source: str) -> Iterator[tuple[str, list[Memory
 
 
 def decoding_memory(run: PlannedRun, prefix: int) -> list[MemoryItem]:
-    """Memory of decoding all samples of a rank together; growing copies one layer's cache, and sampling is in fp64."""
+    """Memory of decoding all samples of a rank together: growing a layer's cache copies it, and sampling uses fp64."""
     model, rows = run.student.causal_lm.config, run.accumulation * run.layout.rows
     columns = run.config.max_prompt_length + run.config.decoding_limit
     layer_bytes = cache_bytes(run.student, rows * columns, run.itemsize)

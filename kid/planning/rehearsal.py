@@ -1,9 +1,8 @@
-"""Runs a micro-batch's passes on tensors without memory: what autograd saves, and the peak of live bytes.
+"""Run a micro-batch's passes on fake tensors to measure what autograd saves and the peak of live bytes.
 
-The real forwards of kid/models/prefix_cache.py and the real backward run on torch's fake tensors, which have shapes
-but no values; a tracker adds up the live storages. So any architecture is measured as it is implemented, with the
-attention mask that padded batches have. Layers are alike, so rehearsals with two and three layers are extrapolated to
-all of them.
+The real forwards of kid/models/prefix_cache.py and the real backward run on torch's fake tensors, which have shapes but
+no values, while a tracker adds up the live storages. So every architecture is measured as it is implemented, with the
+attention mask of padded batches. Layers are alike, so runs with two and three layers are extrapolated to all layers.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ BASE_LAYERS = 2
 
 
 class LiveBytes(TorchDispatchMode):
-    """Adds up the storages created under it, from their first operation until freed, as `live` and `peak` bytes."""
+    """Counts the bytes of storages created under it, from creation until they are freed, as `live` and `peak`."""
 
     def __init__(self):
         super().__init__()
@@ -66,7 +65,7 @@ class LiveBytes(TorchDispatchMode):
 
 
 class SavedBytes(torch.autograd.graph.saved_tensors_hooks):
-    """Bytes of the storages that autograd saves, each counted once, without the module's weights."""
+    """Counts the bytes of the storages that autograd saves, each once, without the module's weights."""
 
     def __init__(self, module: nn.Module):
         self.sizes: dict[int, int] = {}
@@ -96,7 +95,7 @@ class Layout:
 
     def batch(self, share: bool) -> Batch:
         """A batch of this layout, with arbitrary tokens."""
-        # The first token that differs ends the shared part.
+        # Prompts differ in the first unshared token, which ends the shared part.
         samples = [Sample([0] * self.shared + [row + 1] * self.unshared, [0] * self.output) for row in range(self.rows)]
         return collate(samples, [1.0] * self.rows, list(range(self.rows)), 0, share)
 
@@ -105,9 +104,9 @@ class Layout:
 class MemoryUse:
     """Bytes that a model's passes over a micro-batch take, without weights and their gradients.
 
-    prefix: keys and values of the prompts, and for a trained prefix everything its backward needs. evaluating: peak of
-    the prompts and the passes without gradient. saved: what autograd has saved once the losses are computed. loss: peak
-    of the forwards and, with --fused off, of the losses. backward: peak of the backward.
+    prefix: keys and values of the prompts and, if the prefix is trained, everything that its backward needs.
+    evaluating: peak of the prompts and the passes without gradient. saved: saved by autograd once the losses are
+    computed. loss: peak of the forwards and, with --fused off, of the losses. backward: peak of the backward.
     """
 
     prefix: int
@@ -117,13 +116,13 @@ class MemoryUse:
     backward: int = 0
 
     def extrapolated(self, other: MemoryUse, layers: int) -> MemoryUse:
-        """Memory of a model with `layers` layers, given this of BASE_LAYERS and `other` of one more."""
+        """Extrapolate to `layers` layers, where this is for BASE_LAYERS layers and `other` for one more."""
         fewer, more = asdict(self), asdict(other)
         return MemoryUse(**{name: fewer[name] + (layers - BASE_LAYERS) * (more[name] - fewer[name]) for name in fewer})
 
 
 def make_fake(module: ResponseModel, fake: FakeTensorMode) -> ResponseModel:
-    """Replaces the module's meta tensors by fake CPU tensors, in place."""
+    """Replace the module's meta tensors by fake CPU tensors, in place."""
     with fake:
         found: dict[int, nn.Parameter] = {}
         for part in module.modules():
@@ -148,15 +147,15 @@ def rehearse_teacher(config: RunConfig, module: ResponseModel, batch: Batch, sep
 def rehearse_student(
     config: RunConfig, module: ResponseModel, batch: Batch, step_passes: tuple[Pass, ...], teacher_head_rows: int | None
 ) -> MemoryUse:
-    """Runs the student's prompts, passes without and with gradient, and backward, as `micro_batch_loss` does.
+    """Run the student's prompts, its passes without and with gradient, and the backward, as `micro_batch_loss` does.
 
     Args:
         step_passes: all passes over outputs.
-        teacher_head_rows: needed with --fused off; None: no teacher.
+        teacher_head_rows: size of the teacher's vocabulary, for --fused off; None: no teacher.
     """
     student_passes = [this for this in step_passes if this.model == STUDENT]
     for parameter in module.parameters():
-        if parameter.requires_grad:  # DeepSpeed moves each gradient away as soon as it is computed
+        if parameter.requires_grad:  # DeepSpeed removes each `.grad` as soon as it is computed
             parameter.register_post_accumulate_grad_hook(lambda p: setattr(p, "grad", None))
     saved = SavedBytes(module)
     with LiveBytes() as alive, saved:
@@ -187,7 +186,7 @@ def rehearse_student(
                 roots.append(states)
         del states
         saved_bytes, forward_peak = saved.bytes, alive.peak_since()
-        # Backward reads neither: a fused loss has its gradient by then, of the size of its states.
+        # Backward reads neither states nor prefix: the fused loss has computed its gradient, of the states' size.
         del prefix
         gradients = [torch.empty_like(root) for root in roots]
         torch.autograd.backward(roots, gradients)

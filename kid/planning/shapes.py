@@ -29,7 +29,7 @@ FIELDS = {
     "llama": LLAMA_FIELDS,
     "codegen": ("n_embd", "n_layer", "n_head", "rotary_dim", "vocab_size"),
 }
-# Name -> (family, values of its FIELDS), as published; the smallest Qwen ties head and embedding.
+# Name -> (family, values of its FIELDS), as published. The smallest Qwen ties head and embedding.
 PAPER_MODELS = {
     "Qwen/Qwen1.5-0.5B": ("qwen2", (1024, 2816, 24, 16, 16, 151936, True)),
     "Qwen/Qwen1.5-1.8B": ("qwen2", (2048, 5504, 24, 16, 16, 151936, False)),
@@ -56,7 +56,7 @@ class Shape:
 def find_shape(name: str, flag: str) -> Shape:
     """The shape of a model: a folder with config.json or adapter_config.json, or a name in PAPER_MODELS.
 
-    Nothing is downloaded and no weight is read. `Qwen1.5-32B` is accepted for `Qwen/Qwen1.5-32B`.
+    Downloads nothing and reads no weights. `Qwen1.5-32B` is accepted for `Qwen/Qwen1.5-32B`.
 
     Raises:
         InputError: neither a folder nor a known name, or its JSON is damaged.
@@ -68,7 +68,7 @@ def find_shape(name: str, flag: str) -> Shape:
             base, rank = adapter["base_model_name_or_path"], int(adapter["r"])
         except (ValueError, KeyError, TypeError):
             raise InputError(
-                f"{flag} {name}: adapter_config.json names no base and rank; give the base's name"
+                f"{flag} {name}: adapter_config.json does not name base and rank; give the base's name"
             ) from None
         return Shape(name, find_shape(base, f"{flag} {name}: its base").config, rank)
     if (folder / "config.json").is_file():
@@ -79,7 +79,7 @@ def find_shape(name: str, flag: str) -> Shape:
     known = {key.lower(): key for key in PAPER_MODELS} | {key.split("/")[1].lower(): key for key in PAPER_MODELS}
     if name.lower() not in known:
         raise InputError(
-            f"{flag} {name} is neither a folder with config.json nor a model planned by name; "
+            f"{flag} {name} is neither a folder with config.json nor the name of a known model; "
             f"give a folder, or one of {', '.join(PAPER_MODELS)}"
         )
     family, values = PAPER_MODELS[known[name.lower()]]
@@ -93,17 +93,17 @@ def with_layers(config: PreTrainedConfig, layers: int) -> PreTrainedConfig:
     values.pop("model_type")
     if values.get("layer_types"):
         values["layer_types"] = [kind for _, kind in zip(range(layers), cycle(values["layer_types"]), strict=False)]
-    # CodeGen has a name of its own for the number of layers, which to_dict() keeps.
+    # CodeGen has its own name for the number of layers, which to_dict() keeps.
     values.pop(config.attribute_map.get("num_hidden_layers", ""), None)
     return AutoConfig.for_model(config.model_type, **values)
 
 
 def build(config: PreTrainedConfig, dtype: str, rank: int, trained: bool) -> ResponseModel:
-    """The model on the meta device: every parameter with its shape and dtype, none with memory.
+    """Build the model on the meta device: parameters have shapes and dtypes, but take no memory.
 
     Args:
         dtype: "fp32" or "bf16".
-        rank: of LoRA on every linear layer except the head; 0: none.
+        rank: rank of LoRA on every linear layer except the head; 0: no LoRA.
         trained: whether the model is trained: its adapter, or all weights if it has none.
     """
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""Read a query with sqlglot as SQLite reads it, and find the tables and columns that it uses."""
+"""Parse a query with sqlglot in the way SQLite does, and find the tables and columns that it uses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kid.sql.parsing import PlainParser, join_operators, lower, plain_text, uppe
 from kid.sql.resolution import NameResolution, resolve_query
 from kid.sql.tokens import SqlToken, sql_tokens, unquoted
 
-# Tokens that sqlglot has to read as one; it takes .5 for two, and GROUP BY for one.
-WHOLE = ("string", "quoted", "blob", "variable")
+# Kinds of tokens that sqlglot must read as one token too. Others may differ: it reads .5 as two, and GROUP BY as one.
+SINGLE_TOKEN_KINDS = ("string", "quoted", "blob", "variable")
 WORDS = re.compile(r"\w+")
 
 
 @dataclass
 class Analysis:
-    """A query as it was read: its tokens without blanks, sqlglot's tree, and what the names in it refer to."""
+    """A parsed query: its tokens without blanks, sqlglot's tree, and what its names refer to."""
 
     tokens: list[SqlToken]
     tree: exp.Query
@@ -30,14 +30,14 @@ class Analysis:
 
 
 def analyse(query: str, tables: Mapping[str, Sequence[str]]) -> Analysis:
-    """Parse a query, and resolve the names. Raises InputError."""
-    read = list(sql_tokens(query))
-    while read and (read[-1].is_blank or read[-1].kind == "semicolon"):
-        read.pop()
-    text, tokens = plain_text(read), [token for token in read if not token.is_blank]
+    """Parse a query and resolve its names. Raises InputError if it cannot be parsed or is not a single query."""
+    all_tokens = list(sql_tokens(query))
+    while all_tokens and (all_tokens[-1].is_blank or all_tokens[-1].kind == "semicolon"):
+        all_tokens.pop()
+    text, tokens = plain_text(all_tokens), [token for token in all_tokens if not token.is_blank]
     for token in tokens:
         if token.kind == "illegal":
-            raise InputError(f"does not parse: {token.text[:20]} is no token of SQLite's")
+            raise InputError(f"does not parse: {token.text[:20]} is not a token in SQLite")
     try:
         glot_tokens = SQLite().tokenize(text)
         trees = PlainParser(dialect=SQLite).parse(glot_tokens, text)
@@ -52,17 +52,17 @@ def analyse(query: str, tables: Mapping[str, Sequence[str]]) -> Analysis:
     for token in tokens:
         length = lengths.get(token.start)
         split = token.kind == "word" and length is not None and length < len(token.text)
-        if split or (token.kind in WHOLE and length != len(token.text)):
-            raise InputError(f"does not parse: sqlglot reads {token.text[:20]} otherwise than SQLite")
+        if split or (token.kind in SINGLE_TOKEN_KINDS and length != len(token.text)):
+            raise InputError(f"does not parse: sqlglot reads {token.text[:20]} differently from SQLite")
     return Analysis(tokens, trees[0], resolution)
 
 
 def gold_schema_items(query: str, tables: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
-    """Tables and columns that a query uses, named as in the schema.
+    """Tables and columns that a query uses, with the names of the schema: table -> columns.
 
-    A bare column that several visible tables have counts for all of them. `*` counts for all columns, but not in
-    COUNT(*). A table of which no column is used has an empty set. Where names cannot be resolved, every table and
-    column whose name stands in the query counts.
+    A column without a qualifier counts for every visible table that has it. `*` counts as all columns, except in
+    COUNT(*). A table without used columns has an empty set. If names cannot be resolved, every table and column counts
+    whose name occurs in the query.
     """
     try:
         resolution = analyse(join_operators(query), tables).resolution
@@ -89,18 +89,18 @@ def gold_schema_items(query: str, tables: Mapping[str, Sequence[str]]) -> dict[s
 
 
 def items_by_name(query: str, tables: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
-    """The tables whose names are tokens of the text, quoted or not, and those of their columns that are, too.
+    """The tables whose names are tokens of the query, quoted or not, and the columns of these whose names are too.
 
-    A `*` that is neither a product's nor COUNT(*)'s counts for all columns.
+    A `*` counts as all columns, except as multiplication or in COUNT(*).
     """
     tokens = [token for token in sql_tokens(query) if not token.is_blank]
     names = {lower(unquoted(token.text)) for token in tokens if token.kind in ("word", "quoted", "string")}
-    for token in tokens:  # a quote without its end hides what follows
+    for token in tokens:  # an unclosed quote hides the tokens after it
         names |= {lower(word) for word in WORDS.findall(token.text)} if token.kind == "illegal" else set()
     before_stars = {upper(before.text) for before, token in pairwise(tokens) if token.text == "*"}
-    everything = not before_stars.isdisjoint(("SELECT", "DISTINCT", "ALL", ",", "."))
+    all_columns = not before_stars.isdisjoint(("SELECT", "DISTINCT", "ALL", ",", "."))
     return {
-        table: {column for column in columns if everything or lower(column) in names}
+        table: {column for column in columns if all_columns or lower(column) in names}
         for table, columns in tables.items()
         if lower(table) in names
     }

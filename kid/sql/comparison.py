@@ -1,8 +1,8 @@
 """Decide whether two query results are equal: Spider's execution match (taoyds/test-suite-sql-eval), and BIRD's.
 
-Verdicts agree with the official code (for Spider: no plugged values), quirks included, because published figures were
-made with it. But what is a literal, a comment or the end of a statement is decided as SQLite decides it. The official
-code uses sqlparse, which errs where a literal ends in a backslash: the query then fails or means something else.
+Verdicts agree with the official code (for Spider: without plugged values), quirks included, because published figures
+were made with it. Only literals, comments and ends of statements are recognised as in SQLite. The official code uses
+sqlparse, which misreads a literal that ends in a backslash: the query then fails or changes its meaning.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Row = tuple
 CURRENT_YEAR = re.compile(r"YEAR\s*\(\s*CURDATE\s*\(\s*\)\s*\)\s*", re.IGNORECASE)
 
 
-@lru_cache(maxsize=16)  # called again for every database of a test suite
+@lru_cache(maxsize=16)  # called for every database of a test suite
 def normalize_query(sql: str, keep_distinct: bool = False) -> str:
-    """The query to run in place of `sql`, for gold and prediction alike.
+    """The query that is executed in place of a gold or predicted query.
 
-    Operators broken by a space are joined and the MySQL idiom for the current year becomes 2020 (both also in string
-    literals, as officially), every statement after the first is dropped, and so is every DISTINCT but that of IS [NOT]
-    DISTINCT FROM, unless `keep_distinct`.
+    Joins operators that a space has split and replaces MySQL's expression for the current year by 2020 (both also in
+    string literals, like the official code). Drops every statement after the first and, unless `keep_distinct`, every
+    DISTINCT except that of IS [NOT] DISTINCT FROM.
     """
     for broken in ("> =", "< =", "! ="):
         sql = sql.replace(broken, broken.replace(" ", ""))
@@ -35,14 +35,14 @@ def normalize_query(sql: str, keep_distinct: bool = False) -> str:
 
 
 def first_query(sql: str) -> str:
-    """The first statement without the blanks and comments around it: what is run by BIRD's rule."""
+    """The first statement without the blanks and comments around it: the query that BIRD's rule executes."""
     return "".join(token.text for token in first_statement(sql))
 
 
 def without_distinct(tokens: Sequence[SqlToken]) -> list[SqlToken]:
-    """The tokens without the DISTINCT of results and aggregates; that of IS [NOT] DISTINCT FROM is a comparison."""
+    """Drop DISTINCT in SELECT lists and aggregates; keep it in IS [NOT] DISTINCT FROM, which is a comparison."""
     kept: list[SqlToken] = []
-    before = ("", "")  # the two words or signs before, in lower case
+    before = ("", "")  # the two preceding tokens, in lower case
     for token in tokens:
         text = token.text.lower()
         if token.kind != "word" or text != "distinct" or before[1] == "is" or before == ("is", "not"):
@@ -53,24 +53,24 @@ def without_distinct(tokens: Sequence[SqlToken]) -> list[SqlToken]:
 
 
 def order_matters(gold: str) -> bool:
-    """Whether rows must be in the order of the gold result. `gold` is normalised; an ORDER BY anywhere in it counts."""
+    """Whether rows must be in the order of the gold result: any ORDER BY in `gold`, which is normalised, counts."""
     return "order by" in gold.lower()
 
 
 def bird_results_equal(gold: Sequence[Row], predicted: Sequence[Row]) -> bool:
-    """BIRD's rule: equal as sets of rows. Neither order nor duplicates count; the order of columns does."""
+    """BIRD's rule: equal as sets of rows. The order and duplicates of rows are ignored; the order of columns counts."""
     return set(gold) == set(predicted)
 
 
 def results_equal(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> bool:
-    """Whether one permutation of the columns makes the two results the same.
+    """Whether the two results are the same under some permutation of the columns.
 
-    Values are compared with Python's `==`: 1 equals 1.0, '1' does not, NULL equals NULL.
+    Values are compared with Python's `==`: 1 equals 1.0 but not '1', and NULL equals NULL.
 
     Args:
         gold: rows of the gold query, all of one width.
         predicted: rows of the predicted query, all of one width.
-        ordered: compare rows as lists; otherwise as bags.
+        ordered: compare rows as lists; otherwise as multisets.
     """
     if not gold and not predicted:
         return True
@@ -80,18 +80,18 @@ def results_equal(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) 
         return False
     gold_columns, predicted_columns = list(zip(*gold, strict=True)), list(zip(*predicted, strict=True))
     if ordered:
-        # Lists of rows are equal under a permutation exactly if the columns are the same bag of lists.
+        # Lists of rows are equal under a permutation exactly if their columns are equal as multisets.
         return Counter(gold_columns) == Counter(predicted_columns)
-    # Columns with many distinct values first: they tell rows apart early, so wrong branches end early.
+    # Columns with many distinct values first: they distinguish rows early, so wrong branches end early.
     gold_columns.sort(key=lambda column: len(set(column)), reverse=True)
     return _columns_match(gold_columns, Counter(predicted_columns), [0] * len(gold), [0] * len(gold))
 
 
 def _same_unordered_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered: bool) -> bool:
-    """The official first test: whether rows agree once each is sorted by the text of its values.
+    """The first test of the official code: whether rows agree after sorting the values of each row by their text.
 
-    It is cheap, and more than a shortcut: text puts 100 before 10 but 10.0 before 100, so (10, 100) and (10.0, 100)
-    differ although they are equal. The verdict has to be the official one.
+    It is cheap, but it also changes verdicts: as text, 100 sorts before 10 but 10.0 before 100, so (10, 100) and
+    (10.0, 100) differ here although they are equal. It is kept so that verdicts agree with the official ones.
     """
     sorted_gold, sorted_predicted = (
         [tuple(sorted(row, key=lambda value: str(value) + str(type(value)))) for row in rows]
@@ -103,15 +103,15 @@ def _same_unordered_rows(gold: Sequence[Row], predicted: Sequence[Row], ordered:
 def _columns_match(
     gold_columns: list[tuple], remaining: Counter, gold_prefix: list[int], predicted_prefix: list[int]
 ) -> bool:
-    """Whether the prediction's columns can be put in the order of `gold_columns` so that the bags of rows agree.
+    """Whether the predicted columns can be permuted to match `gold_columns` so that the multisets of rows are equal.
 
-    A row's prefix id stands for its values in the columns placed so far. A choice is followed only if the two bags of
-    prefixes still agree. Equal columns are one key of the counter, so each is tried once.
+    A row's prefix id identifies its values in the columns matched so far. The search follows a choice only if the two
+    multisets of prefix ids are equal. Equal columns share a key of the counter, so each is tried once.
 
     Args:
-        gold_columns: columns to place, each [rows].
-        remaining: the prediction's unused columns and how often each occurs.
-        gold_prefix: prefix ids [rows] of the gold, with the same numbering as `predicted_prefix` [rows].
+        gold_columns: columns that are still to be matched, each [rows].
+        remaining: the unused predicted columns and how often each occurs.
+        gold_prefix: prefix ids [rows] of the gold rows, with the same numbering as `predicted_prefix` [rows].
     """
     if not gold_columns:
         return True

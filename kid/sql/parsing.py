@@ -1,4 +1,4 @@
-"""sqlglot's SQLite parser as this project uses it: names and functions as written, and bounded in its steps."""
+"""sqlglot's SQLite parser as this project uses it: names and functions stay as written, and its steps are limited."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kid.sql.tokens import SqlToken, sql_tokens
 ASCII_LOWERCASE = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 ASCII_UPPERCASE = {ord(small): chr(capital) for capital, small in ASCII_LOWERCASE.items()}
 BROKEN_OPERATOR = re.compile(r"[<>!]\s+=")
-logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of every operand of -> that is no path
-# Steps of the parser from one token to another. The gold queries of Spider and BIRD take at most 2.7 per token.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about every operand of -> that is not a path
+# Limits on how often the parser moves between tokens. Gold queries of Spider and BIRD need at most 2.7 steps per token.
 FREE_STEPS, STEPS_PER_TOKEN = 2_000, 50
 
 
 class PlainParser(SQLiteParser):
-    """Keeps functions as written, and reads no name in them as a unit, nor `list < 1` as a type `list<...>`."""
+    """Keeps functions as written: does not read names in them as units, or `list < 1` as a type `list<...>`."""
 
     FUNCTIONS: ClassVar[dict[str, Callable]] = {}
     NESTED_TYPE_TOKENS: ClassVar[set[TokenType]] = set()
@@ -32,8 +32,8 @@ class PlainParser(SQLiteParser):
         """The trees of the statements.
 
         Raises:
-            ParseError: also where sqlglot goes back too often. Each DATE( within another makes it read the rest four
-                times, and a model that loops writes dozens.
+            ParseError: also if sqlglot backtracks too often. Each DATE( nested in another makes it read the rest four
+                times, and a model in a loop writes dozens of them.
         """
         self.steps_left = FREE_STEPS + STEPS_PER_TOKEN * len(raw_tokens)
         return super().parse(raw_tokens, sql)
@@ -41,12 +41,12 @@ class PlainParser(SQLiteParser):
     def _advance(self, times: int = 1) -> None:
         self.steps_left -= 1
         if self.steps_left < 0:
-            raise ParseError("too deeply nested to be read")
+            raise ParseError("too deeply nested")
         super()._advance(times)
 
 
 def join_operators(sql: str) -> str:
-    """The text with `> =` and its like, as Spider has them, in one piece; literals and names stay as they are."""
+    """Join operators that a space has split, like the `> =` in Spider; literals and names are not changed."""
     if not BROKEN_OPERATOR.search(sql):
         return sql
     tokens = list(sql_tokens(sql))
@@ -59,15 +59,15 @@ def join_operators(sql: str) -> str:
 
 
 def plain_text(tokens: Iterable[SqlToken]) -> str:
-    """The tokens' text for sqlglot, which reads some comments otherwise: each is written as blanks of its length."""
+    """The tokens' text for sqlglot, with blanks in place of comments, some of which it reads differently."""
     return "".join(" " * len(token.text) if token.is_blank else token.text for token in tokens)
 
 
 def lower(name: str) -> str:
-    """`name` lower-cased as SQLite compares names: ASCII letters only."""
+    """`name` in lower case, ASCII letters only, as SQLite compares names."""
     return name.translate(ASCII_LOWERCASE)
 
 
 def upper(word: str) -> str:
-    """`word` in capitals, its ASCII letters only."""
+    """`word` in capitals, ASCII letters only."""
     return word.translate(ASCII_UPPERCASE)

@@ -1,4 +1,4 @@
-"""SQLite's bytecode for queries on a schema's empty tables: queries with the same program return the same rows."""
+"""SQLite's bytecode for queries on empty tables of a schema: queries with the same bytecode return the same rows."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from functools import lru_cache
 
 ALLOWED = frozenset((sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE))
 COMPILE_ERRORS = (sqlite3.Error, sqlite3.Warning, ValueError)  # ValueError: NUL or a lone surrogate in the text
-# The tables of a schema, hashable: (name, names of its columns) of each.
+# The tables of a schema in hashable form: (name, names of its columns) for each.
 TableNames = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def compile_query(query: str, tables: Mapping[str, Sequence[str]]) -> list[tuple] | None:
-    """SQLite's program for a query: (opcode, p1, p2, p3, p4, p5) of each instruction. Nothing is run.
+    """Compile a query without running it: (opcode, p1, p2, p3, p4, p5) of each instruction.
 
     Args:
         tables: the schema: name of a table -> names of its columns.
 
     Returns:
-        None if it does not compile: it is wrong, it needs more than reading, or it uses tables or functions that plain
-        empty tables of these names lack.
+        None if it does not compile: it is invalid, it does more than read, or it uses functions that SQLite lacks or
+        tables that plain empty tables cannot represent.
     """
     connection = empty_tables(tuple((table, tuple(columns)) for table, columns in tables.items()))
     try:
@@ -30,7 +30,7 @@ def compile_query(query: str, tables: Mapping[str, Sequence[str]]) -> list[tuple
 
 
 def compile_error(query: str, tables: Mapping[str, Sequence[str]]) -> str | None:
-    """Why a query does not compile on a schema's empty tables, in SQLite's words; None if it does. Nothing is run.
+    """SQLite's error if a query does not compile on empty tables of a schema, else None. The query is not run.
 
     Args:
         tables: the schema: name of a table -> names of its columns.
@@ -45,14 +45,14 @@ def compile_error(query: str, tables: Mapping[str, Sequence[str]]) -> str | None
 
 @lru_cache(maxsize=8)
 def empty_tables(tables: TableNames) -> sqlite3.Connection:
-    """An in-memory database that may only be read, with those of the tables that SQLite lets one create."""
+    """A read-only in-memory database with the tables of the schema that SQLite can create."""
     connection = sqlite3.connect(":memory:", check_same_thread=False, cached_statements=0)
     connection.text_factory = bytes  # EXPLAIN shows blobs as text
     for table, columns in tables:
         quoted = ['"' + name.replace('"', '""') + '"' for name in (table, *columns)]
         try:
             connection.execute(f"CREATE TABLE {quoted[0]} ({', '.join(quoted[1:])})")
-        except COMPILE_ERRORS:  # no columns, or one twice; a name that SQLite reserves
+        except COMPILE_ERRORS:  # no columns, a column twice, or a name that SQLite reserves
             continue
     connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in ALLOWED else sqlite3.SQLITE_DENY)
     return connection

@@ -1,7 +1,7 @@
-"""Split two queries into tables, columns, joins and so on, so that they can be compared part by part.
+"""Split two queries into tables, columns, joins and other parts, so that they can be compared part by part.
 
-All SELECTs of a query count together. What cannot change an execution verdict is ignored: aliases, letter case,
-quoting, the order of conditions, groups and joined tables, DISTINCT, the argument of COUNT.
+The parts of all SELECTs of a query are taken together. Differences that cannot change an execution verdict are ignored:
+aliases, letter case, quoting, the order of conditions, groups and joined tables, DISTINCT, the argument of COUNT.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ from sqlglot import exp
 from kid.sql.hardness import parse_query
 from kid.sql.parsing import lower
 
-# Each comparison operator, and the equivalent one after exchanging its sides.
+# Comparison operator -> the equivalent operator after exchanging its sides.
 MIRRORED = {exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE}
-# An expression with `?` for its literals, and the literals.
+# An expression with its literals replaced by `?`, and the literals.
 MaskedExpression = tuple[Hashable, tuple[Hashable, ...]]
 
 
 @dataclass(eq=False)
 class QueryBlock:
-    """A SELECT, or a node around SELECTs: a set operation, brackets.
+    """A SELECT, or a node around SELECTs: a set operation or parentheses.
 
-    Once resolved, its columns are called `table.column` in lower case, or `.column` where several tables could have it;
-    aliases of the SELECT list are replaced by Vars, nested queries by the Var SELECT.
+    After resolution its columns are named `table.column` in lower case, or `.column` if several tables could have it;
+    aliases of the SELECT list are replaced by Vars, and nested queries by the Var SELECT.
     """
 
     node: exp.Query
-    role: str  # "main", "arm" of a set operation, "nested", "derived" in FROM or WITH
+    role: str  # "main", "arm" (of a set operation), "nested" or "derived" (in FROM or WITH)
     parent: QueryBlock | None
     ctes: dict[str, dict[str, str]]  # name -> columns: name -> its definition
-    from_items: dict[str, str | dict[str, str]] = field(default_factory=dict)  # FROM: name -> table, or columns
+    from_items: dict[str, str | dict[str, str]] = field(default_factory=dict)  # name -> table, or columns of a query
     select_aliases: set[str] = field(default_factory=set)  # defined in the SELECT list
     tables: list[str] = field(default_factory=list)
-    equal_columns: list[tuple[str, str]] = field(default_factory=list)  # pairs of columns that a join equates
+    equal_columns: list[tuple[str, str]] = field(default_factory=list)  # pairs of columns that are equal by a join
     join_kinds: list[tuple[str, str]] = field(default_factory=list)  # ("LEFT", "NATURAL" ..., table)
     conditions: list[exp.Expr] = field(default_factory=list)  # the other conditions
 
 
 @dataclass
 class QueryParts:
-    """The parts of a query, all of its blocks together."""
+    """The parts of all blocks of a query, taken together."""
 
     tables: set[str] = field(default_factory=set)
-    selects: Counter = field(default_factory=Counter)  # SELECTs of each role
+    selects: Counter = field(default_factory=Counter)  # number of SELECTs by role
     columns: Counter = field(default_factory=Counter)  # (role, column) in SELECT lists
-    # Of (role, an item of a SELECT list that is more than a column).
+    # ((role, item of a SELECT list that is not just a column), literals in the item)
     aggregation: list[tuple[tuple[str, str], tuple[str, ...]]] = field(default_factory=list)
     joins: set = field(default_factory=set)  # sets of equal columns, and kinds of join
     conditions: list[MaskedExpression] = field(default_factory=list)
@@ -57,11 +57,11 @@ class QueryParts:
     grouping: set[str] = field(default_factory=set)
     ordering: set[tuple] = field(default_factory=set)  # (keys and whether they descend, whether there is a limit)
     set_operations: Counter = field(default_factory=Counter)
-    selected: list[list[str]] = field(default_factory=list)  # SELECT lists as they are
+    selected: list[list[str]] = field(default_factory=list)  # SELECT lists as written
 
 
 def resolve(sql: str) -> list[QueryBlock]:
-    """The blocks of a query, inner ones first. Raises InputError or RecursionError."""
+    """Parse a query and resolve its names: its blocks, inner ones first. Raises InputError or RecursionError."""
     blocks: list[QueryBlock] = []
     tree = parse_query(sql)
     unify_spellings(tree)
@@ -70,7 +70,7 @@ def resolve(sql: str) -> list[QueryBlock]:
 
 
 def unify_spellings(tree: exp.Query) -> None:
-    """Unify alternative spellings: positions in ORDER BY and GROUP BY, sides, signs, `count(1)`, EXISTS."""
+    """Unify spellings: numbers in ORDER BY and GROUP BY, the sides of comparisons, signs, `count(1)`, EXISTS."""
     for sign in list(tree.find_all(exp.Neg)):
         if isinstance(sign.this, exp.Literal) and not sign.this.is_string:
             sign.replace(exp.Literal(this=f"-{sign.this.name}", is_string=False))
@@ -94,7 +94,7 @@ def unify_spellings(tree: exp.Query) -> None:
 def resolve_query(
     node: exp.Query, role: str, parent: QueryBlock | None, ctes: dict, blocks: list[QueryBlock]
 ) -> dict[str, str]:
-    """Resolve the names in a query, in place, and add its blocks. Returns its columns: name -> definition."""
+    """Resolve the names of a query in place and add its blocks to `blocks`. Returns its columns: name -> definition."""
     block = QueryBlock(node, role, parent, dict(ctes))
     for cte in node.ctes:
         block.ctes[lower(cte.alias)] = {}  # in case it refers to itself
@@ -123,7 +123,7 @@ def resolve_query(
 
 
 def column_definition(item: exp.Expr) -> str:
-    """The definition of a derived table's column, shortened because each level of nesting could double its length."""
+    """The definition of a derived table's column, truncated because each level of nesting can double its length."""
     return item.name if isinstance(item, exp.Column) else "." + item.sql("sqlite")[:100]
 
 
@@ -135,7 +135,7 @@ def add_from_item(item: exp.Expr, block: QueryBlock, blocks: list[QueryBlock]) -
         block.from_items[name] = block.ctes.get(lower(relation.name), lower(relation.name))
     elif isinstance(relation, exp.Subquery) and isinstance(relation.unnest(), exp.Query):
         block.from_items[name] = resolve_query(relation, "derived", block.parent, block.ctes, blocks)
-    elif isinstance(relation, exp.Subquery):  # a table or joins in brackets
+    elif isinstance(relation, exp.Subquery):  # a table or joins in parentheses
         add_from_item(relation, block, blocks)
     table = block.from_items.get(name)
     if isinstance(table, str):
@@ -152,7 +152,7 @@ def add_from_item(item: exp.Expr, block: QueryBlock, blocks: list[QueryBlock]) -
 
 
 def resolve_names(node: exp.Expr | None, block: QueryBlock, blocks: list[QueryBlock]) -> None:
-    """Replace the columns in an expression by their full names, and resolve the queries in it."""
+    """Replace the columns of an expression by their full names, and resolve its nested queries."""
     for inner in list(node.walk(prune=lambda node: isinstance(node, exp.Query | exp.Column))) if node else ():
         if isinstance(inner, exp.Query):
             resolve_query(inner, "nested", block, block.ctes, blocks)
@@ -164,7 +164,7 @@ def resolve_names(node: exp.Expr | None, block: QueryBlock, blocks: list[QueryBl
 
 
 def column_name(column: exp.Column, block: QueryBlock | None) -> str:
-    """`table.column`, or `.column` if the query alone does not tell the table."""
+    """`table.column`, or `.column` if the query alone does not determine the table."""
     qualifier, name = lower(column.table), lower(column.name) or "*"
     while qualifier and block is not None and qualifier not in block.from_items:
         block = block.parent
@@ -178,7 +178,7 @@ def column_name(column: exp.Column, block: QueryBlock | None) -> str:
 
 
 def add_conditions(clause: exp.Expr | None, block: QueryBlock) -> None:
-    """Add the conditions that AND connects; an equality of two columns is a join, whichever clause it is in."""
+    """Add the conditions joined by AND. An equality of two columns is a join condition in any clause."""
     for test in conjuncts(clause.this if isinstance(clause, exp.Where | exp.Having) else clause) if clause else ():
         sides = (test.this, test.expression) if isinstance(test, exp.EQ) else ()
         names = [side.name for side in sides if isinstance(side, exp.Column)]
@@ -193,7 +193,7 @@ def add_conditions(clause: exp.Expr | None, block: QueryBlock) -> None:
 
 
 def conjuncts(node: exp.Expr) -> list[exp.Expr]:
-    """The conditions that AND connects; a BETWEEN gives two."""
+    """The conditions joined by AND; a BETWEEN counts as two."""
     node = node.unnest()
     if isinstance(node, exp.And):
         return [test for part in node.flatten() for test in conjuncts(part)]
@@ -234,9 +234,10 @@ def table_of(name: str) -> str:
 def unify_column_names(gold: list[QueryBlock], predicted: list[QueryBlock]) -> set[str]:
     """Give each column the same name in both queries. Returns the tables that both use.
 
-    Columns that a join equates are one: selecting `song.singer_id` or `singer.id` is the same. (Not where a table is
-    joined to itself: there a name does not tell which of the two is meant.) A column of a table that only one query
-    uses loses its table, as do all columns with its name: the other table is counted as a difference by itself.
+    Columns that are equal by a join get one name: it makes no difference whether `song.singer_id` or `singer.id` is
+    selected. (This excludes self-joins, where a name does not determine which of the two tables is meant.) If only one
+    query uses a column's table, the column and all columns of the same name lose their table: the difference in tables
+    is counted separately.
     """
     blocks = [*gold, *predicted]
     qualify_columns(blocks)
@@ -257,7 +258,7 @@ def unify_column_names(gold: list[QueryBlock], predicted: list[QueryBlock]) -> s
 
 
 def connected_groups(pairs: list[tuple[str, str]]) -> list[set[str]]:
-    """The sets of names that are connected by equalities."""
+    """The connected components of names under the given equalities."""
     groups: list[set[str]] = []
     for pair in pairs:
         separate = [group for group in groups if group.isdisjoint(pair)]
@@ -266,7 +267,7 @@ def connected_groups(pairs: list[tuple[str, str]]) -> list[set[str]]:
 
 
 def qualify_columns(blocks: list[QueryBlock]) -> None:
-    """Complete `.column` to `table.column` if either query has it elsewhere with exactly one of the block's tables."""
+    """Complete `.column` to `table.column` if the two queries use it with exactly one of the block's tables."""
     known = {column.name for block in blocks for column in columns_of(block)}
     known = known.union(*(pair for block in blocks for pair in block.equal_columns))
 
@@ -281,7 +282,7 @@ def qualify_columns(blocks: list[QueryBlock]) -> None:
 
 
 def extract_parts(blocks: list[QueryBlock], shared: set[str]) -> QueryParts:
-    """The parts of all blocks of a query together; rewrites their nodes. `shared`: tables that both queries use."""
+    """The parts of a query's blocks; modifies their nodes. shared: tables that both queries use."""
     parts = QueryParts(tables=tables_of(blocks))
     equal = [pair for block in blocks for pair in block.equal_columns]
     groups = (frozenset(name for name in group if table_of(name) in shared) for group in connected_groups(equal))
@@ -313,7 +314,7 @@ def extract_parts(blocks: list[QueryBlock], shared: set[str]) -> QueryParts:
 
 
 def add_select_item(item: exp.Expr, role: str, parts: QueryParts) -> None:
-    """Add an item of a SELECT list: its columns, and the expression over them."""
+    """Add an item of a SELECT list to `parts`: its columns, and the expression over them."""
     columns = list(item.find_all(exp.Column))
     parts.columns.update((role, column.name) for column in columns)
     if not isinstance(item, exp.Column):
@@ -324,7 +325,7 @@ def add_select_item(item: exp.Expr, role: str, parts: QueryParts) -> None:
 
 
 def simplify_call(call: exp.Anonymous) -> None:
-    """Drop DISTINCT, as the evaluation does; the argument of COUNT then only matters where it is NULL."""
+    """Drop DISTINCT, as the evaluation does, and the argument of COUNT, which then only matters where it is NULL."""
     arguments = call.expressions
     if len(arguments) == 1 and isinstance(arguments[0], exp.Distinct):
         arguments = arguments[0].expressions
@@ -334,7 +335,7 @@ def simplify_call(call: exp.Anonymous) -> None:
 
 
 def separate_literals(node: exp.Expr) -> tuple[str, tuple[str, ...]]:
-    """An expression with `?` for its literals, and the literals; operands of AND and OR, and lists, are sorted."""
+    """Replace the literals of an expression by `?`: (expression, literals). Sorts operands of AND and OR, and lists."""
     node = node.unnest()
     if isinstance(node, exp.And | exp.Or):
         pieces = sorted(separate_literals(part) for part in node.flatten())
@@ -352,7 +353,7 @@ def separate_literals(node: exp.Expr) -> tuple[str, tuple[str, ...]]:
 
 
 def literal_value(literal: exp.Literal) -> str:
-    """A literal as SQLite compares it with a column: 5, 5.0 and '5' are one value; LIKE ignores letter case."""
+    """A literal as SQLite compares it with a column: 5, 5.0 and '5' are the same; LIKE ignores letter case."""
     try:
         return str(float(literal.name))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the tables and columns in a query refer to, found in sqlglot's tree as SQLite looks names up."""
+"""Resolve the names of tables and columns in sqlglot's tree of a query, by SQLite's rules."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ ROW_IDS = ("rowid", "oid", "_rowid_")
 
 @dataclass(eq=False)
 class FromItem:
-    """One item of FROM, lower-cased: its name in the scope, the stored table if it is one, its columns if known.
+    """One item of FROM, in lower case.
 
-    keeps_alias: whether it is written under `name` rather than under its table's name.
+    name: its name in the scope. table: the stored table, or None for a query or CTE. columns: None if unknown.
+    keeps_alias: whether the canonical form uses `name` instead of the table's name.
     """
 
     name: str
@@ -32,7 +33,7 @@ class FromItem:
 
 @dataclass(eq=False)
 class Scope:
-    """What one SELECT sees: its FROM, the CTEs, the names that its SELECT list defines, and the SELECT around it."""
+    """The names visible in one SELECT: its FROM items, the CTEs, the aliases of its SELECT list, the outer SELECT."""
 
     parent: Scope | None
     ctes: dict[str, list[str] | None]
@@ -42,16 +43,16 @@ class Scope:
 
 @dataclass
 class NameResolution:
-    """What the names of a query refer to; positions are offsets of tokens in it.
+    """What the names of a query refer to. Positions are offsets of tokens in the query.
 
-    tables: stored table -> its columns, lower-cased.
+    tables: stored table -> its columns, in lower case.
     column_uses: (item of FROM, column or None for all).
     aliases: (position, item of FROM).
-    qualifiers: (position, item of FROM, items that must not share its name).
-    string_positions: of strings in double quotes.
-    unknown_names: names that refer to nothing known.
+    qualifiers: (position, item of FROM, items that must not have the same name).
+    string_positions: positions of strings in double quotes.
+    unknown_names: names that could not be resolved.
     problems: reasons not to normalise the query.
-    cte_uses: how often each CTE's name stands in a FROM.
+    cte_uses: CTE -> how often FROM clauses name it.
     """
 
     query: str
@@ -67,13 +68,14 @@ class NameResolution:
 
 
 def position(node: exp.Expr) -> int:
+    """The offset of an identifier in the query. Raises InputError if sqlglot does not know it."""
     if "start" not in node.meta:
-        raise InputError(f"sqlglot does not say where {node.name} stands")
+        raise InputError(f"sqlglot does not know the position of {node.name}")
     return node.meta["start"]
 
 
 def resolve_query(node: exp.Expr, parent: Scope | None, ctes: dict, resolution: NameResolution) -> Scope:
-    """Resolve a SELECT, a set operation, VALUES, or one of these in brackets. Returns the scope of its ORDER BY."""
+    """Resolve a SELECT, a set operation, VALUES, or one of these in parentheses. Returns the scope of its ORDER BY."""
     scope = Scope(parent, dict(ctes))
     for cte in node.ctes if isinstance(node, exp.Query) else ():
         name, columns = lower(cte.alias), [lower(column.name) for column in cte.args["alias"].columns]
@@ -101,7 +103,7 @@ def resolve_query(node: exp.Expr, parent: Scope | None, ctes: dict, resolution: 
             if isinstance(expression, exp.Star):
                 resolution.column_uses += [(from_item, None) for from_item in scope.from_items]
             resolve_names(expression, scope, resolution)
-        # In SQLite, names defined in the SELECT list are visible everywhere but in the list.
+        # In SQLite, aliases of the SELECT list are visible everywhere except in the list.
         scope.output_names = {lower(item.alias) for item in node.expressions if isinstance(item, exp.Alias)}
         for key, value in node.args.items():
             if key not in ("with_", "from_", "joins", "expressions"):
@@ -112,7 +114,7 @@ def resolve_query(node: exp.Expr, parent: Scope | None, ctes: dict, resolution: 
 
 
 def add_from_item(node: exp.Expr, scope: Scope, conditions: list[exp.Expr], resolution: NameResolution) -> None:
-    """Add the tables and queries of an item of FROM to the scope, and collect the conditions of its joins."""
+    """Add the tables and queries of an item of FROM to the scope, and its join conditions to `conditions`."""
     if isinstance(node, exp.From | exp.Join):
         conditions += [node.args.get("on"), *(node.args.get("using") or ())]
         return add_from_item(node.this, scope, conditions, resolution)
@@ -126,10 +128,10 @@ def add_from_item(node: exp.Expr, scope: Scope, conditions: list[exp.Expr], reso
     elif isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select | exp.SetOperation):
         columns = output_columns(node.this, resolve_query(node.this, scope.parent, scope.ctes, resolution))
         scope.from_items.append(FromItem(lower(node.alias), None, columns, True))
-    elif isinstance(node, exp.Subquery) and alias is None:  # joins in brackets
+    elif isinstance(node, exp.Subquery) and alias is None:  # joins in parentheses
         add_from_item(node.this, scope, conditions, resolution)
     else:
-        raise InputError("has something else than tables and queries in FROM")
+        raise InputError("has something other than tables and queries in FROM")
     if alias is not None and alias.this is not None:
         resolution.aliases.append((position(alias.this), scope.from_items[-1]))
     for join in node.args.get("joins") or ():
@@ -137,9 +139,9 @@ def add_from_item(node: exp.Expr, scope: Scope, conditions: list[exp.Expr], reso
 
 
 def output_columns(node: exp.Expr, scope: Scope) -> list[str] | None:
-    """Lower-cased names of a query's result columns; None if they cannot be known."""
+    """Names of a query's result columns in lower case; None if they are unknown."""
     names: list[str] = []
-    for item in node.selects if isinstance(node, exp.Query) else ():  # of a set operation: its first SELECT's
+    for item in node.selects if isinstance(node, exp.Query) else ():  # for a set operation, those of its first SELECT
         if isinstance(item, exp.Star | exp.Column) and item.is_star:
             for from_item in scope.from_items:
                 if from_item.columns is None:
@@ -148,12 +150,12 @@ def output_columns(node: exp.Expr, scope: Scope) -> list[str] | None:
         elif isinstance(item, exp.Alias | exp.Column):
             names.append(lower(item.alias_or_name))
         else:
-            names.append(lower(item.sql("sqlite")).replace(" ", ""))  # SQLite names the column as it is written
+            names.append(lower(item.sql("sqlite")).replace(" ", ""))  # SQLite names it by its text
     return names or None
 
 
 def resolve_names(node: exp.Expr | None, scope: Scope, resolution: NameResolution) -> None:
-    """Resolve the columns of an expression and the queries in it."""
+    """Resolve the columns and nested queries of an expression."""
     stack = [node] if isinstance(node, exp.Expr) else []
     while stack:
         node = stack.pop()
@@ -176,7 +178,7 @@ def resolve_column(node: exp.Column, scope: Scope, resolution: NameResolution) -
     quoted = qualifier is None and resolution.query[position(node.this)] == '"'
     known = any(column in (*ROW_IDS, "*", *(from_item.columns or ())) for from_item in from_items or ())
     if qualifier is not None and (from_items is None or (len(from_items) > 1 and column != "*")):
-        resolution.problems.append(f"{qualifier.name} names {'several tables' if from_items else 'no table in sight'}")
+        resolution.problems.append(f"{qualifier.name} names {'several tables' if from_items else 'no visible table'}")
     elif qualifier is not None:
         resolution.qualifiers.append((position(qualifier), from_items[0], shadowing))
     elif quoted and not known and from_items != []:
@@ -187,11 +189,11 @@ def resolve_column(node: exp.Column, scope: Scope, resolution: NameResolution) -
 
 
 def find_from_items(qualifier: str, column: str, scope: Scope | None) -> tuple[list[FromItem] | None, list[FromItem]]:
-    """The items of FROM that a column comes from, searched as SQLite does: innermost scope first.
+    """Find the items of FROM that a column comes from, searching the innermost scope first, as SQLite does.
 
     Returns:
-        (items, shadowing). Items of FROM: several if ambiguous, none for a name that the SELECT list defines, None if
-        nothing has this name. Shadowing: all items of the inner scopes searched before.
+        (items, shadowing). items: several if ambiguous, empty for an alias of the SELECT list, None if nothing has this
+        name. shadowing: all items of the inner scopes that were searched before.
     """
     shadowing: list[FromItem] = []
     second_best: tuple[list[FromItem], list[FromItem]] | None = None

@@ -1,6 +1,6 @@
-"""SQLite's own tokens: what is a literal, a name, a comment or a blank is decided as SQLite's tokenizer decides it.
+"""Split SQL into tokens exactly as SQLite's tokenizer does: literals, names, comments, blanks.
 
-Other tokenizers differ where it matters: for sqlparse a backslash escapes a quote, for sqlglot U+00A0 is a blank.
+Other tokenizers differ in ways that matter: in sqlparse a backslash escapes a quote, in sqlglot U+00A0 is a blank.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-# The branches are those of sqlite3GetToken (tokenize.c), in an order that gives the same tokens. Every character that
-# is not ASCII may stand in a name, but U+FEFF not first. A comment without its end reaches to the end of the text.
+# The branches are those of sqlite3GetToken (tokenize.c), in an order that gives the same tokens. Any non-ASCII
+# character is allowed in a name, except U+FEFF at its start. An unclosed comment extends to the end of the text.
 TOKENS = re.compile(
     r"""(?sx)
       (?P<blank>   [ \t\n\f\r][ \t\n\v\f\r]* | \ufeff )
@@ -36,7 +36,7 @@ TOKENS = re.compile(
 
 
 class SqlToken(NamedTuple):
-    """A token: `kind` is a group of `TOKENS` ("quoted" is a quoted name), `text` as written, `start` its offset."""
+    """A token. kind: a group of `TOKENS` ("quoted": a quoted name); text: as written; start: its offset."""
 
     kind: str
     text: str
@@ -49,16 +49,16 @@ class SqlToken(NamedTuple):
 
 
 def unquoted(text: str) -> str:
-    """The name or string that a token's text stands for, without its quotes."""
+    """The name or string that a token's text denotes, without its quotes."""
     if text[0] == "[":
         return text[1:-1]
     return text[1:-1].replace(text[0] * 2, text[0]) if text[0] in "'\"`" else text
 
 
 def sql_tokens(sql: str) -> Iterator[SqlToken]:
-    """The tokens of a text, in order and without gaps: joined, they are the text again.
+    """The tokens of a text in order, without gaps: joined, they give the text.
 
-    What SQLite cannot read (a quote without its end, `12abc`, `x'1'`) is a token of the kind "illegal".
+    Text that SQLite cannot read (an unclosed quote, `12abc`, `x'1'`) is a token of kind "illegal".
     """
     for match in TOKENS.finditer(sql):
         kind = "illegal" if match.lastgroup == "bad_blob" else match.lastgroup
@@ -67,7 +67,7 @@ def sql_tokens(sql: str) -> Iterator[SqlToken]:
 
 def virtual_table_module(statement: str) -> str:
     """The module of a `CREATE VIRTUAL TABLE` statement, in lower case; empty for other statements."""
-    # SQLite stores these words in this form, whatever was written.
+    # SQLite stores these words in this form, however they were written.
     if not statement.upper().startswith("CREATE VIRTUAL TABLE"):
         return ""
     tokens = [token for token in sql_tokens(statement) if not token.is_blank]
@@ -80,7 +80,7 @@ def virtual_table_module(statement: str) -> str:
 def first_statement(sql: str) -> list[SqlToken]:
     """The tokens of the first statement, without its semicolon; empty if there is none.
 
-    Blanks, comments and semicolons before it are dropped, blanks and comments after it too.
+    Blanks, comments and semicolons before it, and blanks and comments after it, are dropped.
     """
     found: list[SqlToken] = []
     for token in sql_tokens(sql):

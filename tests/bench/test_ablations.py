@@ -10,7 +10,8 @@ import time
 import ablations as ablations_module
 import numpy as np
 import pytest
-from ablations import EXPOSED, PAIR, RATES, RUNS, SETTINGS, Ablation, Setting, method_of, play
+from ablations import Ablation, play
+from parts.ablation_settings import EXPOSED, PAIR, RATES, RUNS, SETTINGS, Setting, method_of
 from parts.ablations_report import (
     REPORTS,
     kid_table,
@@ -220,7 +221,7 @@ def test_a_job_that_fails_ends_the_others_with_all_they_started(tmp_path):
     long = f"sleep 60 & echo $! > {pid}.partial; mv {pid}.partial {pid}; wait"
     fail = f"while [ ! -e {pid} ]; do sleep 0.05; done; echo 'error: no such thing'; exit 2"
     jobs = {"long": [(log, ["bash", "-c", long])], "bad": [(log.with_name("bad.log"), ["bash", "-c", fail])]}
-    with pytest.raises(InputError, match=r"bad stopped: error: no such thing \(all of it in .*bad.log\)"):
+    with pytest.raises(InputError, match=r"bad failed: error: no such thing \(full log: .*bad.log\)"):
         run_jobs({**jobs, "next": [(log.with_name("next.log"), [sys.executable, "--version"])]}, 2, lambda *_: None)
     deadline = time.time() + 5
     while os.path.exists(f"/proc/{pid.read_text().strip()}") and time.time() < deadline:

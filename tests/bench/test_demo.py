@@ -34,7 +34,7 @@ def write_scores(folder, rights: dict[str, str]) -> demo.Demo:
         (
             "01" * 150,
             "10" * 150,
-            "rkd not apart from sft by +0.0 points (+0.0 to +0.0) and above the base by +25.0",
+            "rkd not significantly different from sft by +0.0 points (+0.0 to +0.0) and above the base by +25.0",
         ),
     ],
 )
@@ -69,7 +69,7 @@ def test_time_left_goes_by_the_pace_of_what_is_done():
 def test_another_demo_in_the_same_folder_is_refused(tmp_path):
     demo.Demo(tmp_path, [0], 1000, 0.2).check_settings()
     demo.Demo(tmp_path, [0, 1], 1000, 0.2).check_settings()
-    with pytest.raises(demo.InputError, match=r"holds another demo: label_errors \(0.2 there, 0.0 here\)"):
+    with pytest.raises(demo.InputError, match=r"contains another demo: label_errors \(0.2 there, 0.0 here\)"):
         demo.Demo(tmp_path, [0], 1000, 0.0).check_settings()
 
 

@@ -26,7 +26,7 @@ def test_both_ways_give_the_same(minibench, tmp_path):
     found = json.loads((tmp_path / "p.json").read_text())
     assert (found["questions"], found["same_outputs"]) == (6, 6) and 0 < found["ended"] <= 6
     assert {way: len(values) for way, values in found["seconds"].items()} == {"transformers generate": 2, "ours": 2}
-    assert "6 questions on" in done.stdout and "6 of 6 the same both ways" in done.stdout
+    assert "6 questions on" in done.stdout and "6 of 6 the same with both" in done.stdout
 
 
 @pytest.mark.slow

@@ -177,11 +177,11 @@ def test_everything_is_run_once_in_order_and_then_skipped(run, capsys):
     (run.runs["kid-seed1"] / "adapter").unlink()
     check_needs(run, ["predict", "score"])  # nothing to do
     (run.runs["kid-seed1"] / "predictions" / "dk.sql").unlink()
-    with pytest.raises(InputError, match="predict needs students, of which kid-seed1 is not done in "):
+    with pytest.raises(InputError, match="predict needs students, but kid-seed1 is not done in "):
         check_needs(run, ["predict"])
     check_needs(run, ["predict", "students"])
     (run.runs["kid-seed1"] / "scores" / "dk.json").unlink()
-    with pytest.raises(InputError, match=r"score needs predict, of which kid-seed1-dk\.predict is not done"):
+    with pytest.raises(InputError, match=r"score needs predict, but kid-seed1-dk\.predict is not done"):
         check_needs(run, ["score", "report"])
     order.clear()
     play(run, ["score"], pretend)
@@ -247,7 +247,7 @@ def test_the_weights_are_the_published_ones(tmp_path):
     (tmp_path / "SmolLM2-135M-Instruct.Q4_1.gguf").write_bytes(b"GGUF")
     command = [sys.executable, "bench/smollm2.py", "--download", str(tmp_path), "--output", str(tmp_path / "model")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert "SmolLM2-135M-Instruct.Q4_1.gguf is cut off or damaged; remove it" in one_line(done)
+    assert "SmolLM2-135M-Instruct.Q4_1.gguf is truncated or damaged; remove it" in one_line(done)
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -256,7 +256,7 @@ def test_other_settings_in_the_same_folder_are_refused(run, monkeypatch):
     run.methods, run.seeds = ["kid"], [4]  # more students are no other run
     check_settings(run, "gpu")
     with pytest.raises(
-        InputError, match=r"holds a run of other settings: size \(gpu there, cpu here\); choose another"
+        InputError, match=r"has a run with other settings: size \(gpu there, cpu here\); choose another"
     ):
         check_settings(run, "cpu")
     monkeypatch.setattr(real_jobs, "LAYERS", "0,2,4")
@@ -273,7 +273,7 @@ def test_docs_are_of_whole_runs_in_the_checkout(run, tmp_path):
     with pytest.raises(InputError, match="is not in the checkout"):
         check_docs(run, list(STAGES))
     run = Real(GPU, tmp_path / "data", ROOT / "runs" / "never", ["kid"], [0], docs=True)
-    with pytest.raises(InputError, match="--docs is of the stage report; add it to --stages"):
+    with pytest.raises(InputError, match="--docs belongs to the stage report; add report to --stages"):
         check_docs(run, ["score"])
     with pytest.raises(
         InputError, match=r"--docs: teacher-dev.predict is not done in runs/never; add predict and score"
@@ -291,7 +291,7 @@ def test_docs_are_of_whole_runs_in_the_checkout(run, tmp_path):
 
 def test_a_gpu_s_size_on_cores_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match=r"no GPU is here .*; give --size cpu"):
+    with pytest.raises(InputError, match=r"found no GPU .*; use --size cpu"):
         check_device("gpu", ["fetch", "teacher"])
     check_device("gpu", ["fetch", "score", "report"])
     check_device("cpu", list(STAGES))
@@ -306,11 +306,11 @@ def test_a_gpu_s_size_on_cores_is_refused(monkeypatch, tmp_path):
     [
         (
             ["--spider", "nowhere"],
-            "error: --spider nowhere does not exist; give the folder that holds Spider's dev.json",
+            "error: --spider nowhere does not exist; give the folder with Spider's dev.json",
         ),
-        (["--spider", ".", "--stages", "fetch,cook"], "error: --stages: 'cook' is unknown; choose of fetch, prune, "),
-        (["--spider", ".", "--methods", "gkd"], "error: --methods: 'gkd' is unknown; choose of sft, fkd, "),
-        (["--spider", ".", "--seeds", "0", "-1"], "error: --seeds -1 is out of range; give 0 or above"),
+        (["--spider", ".", "--stages", "fetch,cook"], "error: --stages: 'cook' is unknown; choose from fetch, prune, "),
+        (["--spider", ".", "--methods", "gkd"], "error: --methods: 'gkd' is unknown; choose from sft, fkd, "),
+        (["--spider", ".", "--seeds", "0", "-1"], "error: --seeds -1 is out of range; give 0 or more"),
         (["--spider", "."], "error: --spider ., no questions of split train: "),
     ],
 )

@@ -123,7 +123,7 @@ def test_docs_get_their_part(real, checkout, monkeypatch, capsys):
     play_main(real, monkeypatch)
     begin, end = markers("real")
     results = (checkout / "docs" / "results.md").read_text()
-    assert results.startswith(f"# Results\n\n{begin}\n\n## A real model on real Spider\n\n**A smoke run")
+    assert results.startswith(f"# Results\n\n{begin}\n\n## A real model on real Spider\n\n**A smoke test")
     parts = [
         "Seeds of the students: 0, 1.", '`make real SPIDER=spider REAL="--methods sft,kid --seeds 0 1 --docs"`',
         "torch 1.2", f"| KID | 1.5{TIMES} |", "(results/real/figure-1.png)", "(results/real/figure-6.png)",
@@ -153,8 +153,8 @@ def test_on_a_gpu_claims_are_judged(real, checkout, monkeypatch):
     play_main(real, monkeypatch)
     results = (checkout / "docs" / "results.md").read_text()
     assert (
-        "smoke run" not in results
-        and "| **KID costs what RKD costs, to 10 %** (Table 3) |  |  | **holds** |" in results
+        "smoke test" not in results
+        and "| **KID costs the same as RKD, within 10 %** (Table 3) |  |  | **holds** |" in results
     )
     assert "Random masking" not in results  # it has no such run
 
@@ -165,13 +165,16 @@ def test_what_is_not_whole_is_refused_and_loses_nothing(real, checkout, monkeypa
     before = {path: path.read_bytes() for path in (*files_in(checkout / "docs"), checkout / "README.md")}
     exposure = real / "students/kid-seed0/scores/exposure_bias.json"
     written = exposure.read_text()
-    for content, said in (("{}", f"{exposure} was left out: .*; remove it"), (None, f"there is no {exposure}; ")):
+    for content, said in (
+        ("{}", f"{exposure} was left out: .*; remove it if it exists"),
+        (None, f"there is no {exposure}; "),
+    ):
         exposure.write_text(content) if content else exposure.unlink()
         with pytest.raises(InputError, match=said):
             play_main(real, monkeypatch)
     exposure.write_text(written)
     (real / "students/kid-seed1/scores/dev.json").unlink()
-    with pytest.raises(InputError, match="kid-seed1 is not trained and scored; finish it first"):
+    with pytest.raises(InputError, match="kid-seed1 is not trained and scored; finish it with make real first"):
         play_main(real, monkeypatch)
     assert before == {path: path.read_bytes() for path in (*files_in(checkout / "docs"), checkout / "README.md")}
 

@@ -86,4 +86,4 @@ def test_a_node_that_does_not_come_is_said(more, tmp_path):
     environment = {**os.environ, **ranks, **more}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
     said = one_line(done, status=1)
-    assert said.startswith("error: not all of 2 ranks have come (Timed out after ") and "127.0.0.1:29671" in said
+    assert said.startswith("error: not all of the 2 ranks have joined (Timed out after ") and "127.0.0.1:29671" in said

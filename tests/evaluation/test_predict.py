@@ -170,3 +170,21 @@ def test_a_run_lends_its_settings_and_another_model_does_not_overwrite(tiny_mode
     done = predict(other, data, output, "--overwrite", "--max-prompt-length", 250)
     assert done.returncode == 0 and "--max-prompt-length 250 (trained with --max-prompt-length 200)" in done.stderr
     assert json.loads(Path(f"{output}.made.json").read_text())["settings"]["max_prompt_length"] == 250
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_costs_nothing_but_the_time(tiny_models, data, tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("only root can make a disk that is small")
+    try:
+        (folder / "other").write_bytes(b"x" * 4000)
+        done = predict(tiny_models / "teacher", data, folder / "seen.sql")
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert f"error: {folder / 'seen.sql'} cannot be written (" in done.stderr.splitlines()[-1]
+        subprocess.run(["mount", "-o", "remount,size=10m", folder], check=True)
+        done = predict(tiny_models / "teacher", data, folder / "seen.sql")
+        assert done.returncode == 0 and "10 lines, 10 predictions" in done.stdout, done.stderr
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)

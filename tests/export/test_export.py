@@ -246,7 +246,7 @@ def test_a_step_on_the_way(base, tmp_path):
     run = write_run(tmp_path / "run", base, kind="adapters/step-20")
     with pytest.raises(InputError, match=r"not finished: it has no adapter/; .* give --step \(20\)"):
         find_trained_student(run, None)
-    with pytest.raises(InputError, match=r"--step 30: .*step-30 does not exist; there are: 20"):
+    with pytest.raises(InputError, match=r"--step 30: .*step-30 does not exist; available steps: 20"):
         find_trained_student(run, 30)
     assert "| exported after step | 20 |" in (exported(run, step=20) / "README.md").read_text()
 
@@ -254,7 +254,7 @@ def test_a_step_on_the_way(base, tmp_path):
 def test_what_is_no_run_is_named(base, tmp_path):
     with pytest.raises(InputError, match="nowhere does not exist"):
         find_trained_student(tmp_path / "nowhere", None)
-    with pytest.raises(InputError, match=r"base holds no config\.yaml"):
+    with pytest.raises(InputError, match=r"base has no config\.yaml"):
         find_trained_student(base, None)
     run = write_run(tmp_path / "run", base)
     base.rename(tmp_path / "moved")
@@ -273,12 +273,12 @@ def test_an_output_is_this_export_or_refused(base, tmp_path):
     settings = {"max_prompt_length": 1024, "max_completion_length": 128, "evidence": True, "schema_filter": "lexical"}
     assert trained_settings(tmp_path / "moved") == (settings, tmp_path / "moved" / EXPORT_FILE)
     (tmp_path / "moved").rename(run / "merged")
-    with pytest.raises(InputError, match="holds an export of other weights, step or dtype"):
+    with pytest.raises(InputError, match="is an export of other weights, another step or dtype"):
         is_exported(run / "merged", export_record(trained, "bf16"))
     write_run(run, base, dtype="bf16")  # trained anew
-    with pytest.raises(InputError, match="holds an export of other weights"):
+    with pytest.raises(InputError, match="is an export of other weights"):
         is_exported(run / "merged", export_record(find_trained_student(run, None), "fp32"))
-    with pytest.raises(InputError, match="adapter holds something else; remove it or choose another"):
+    with pytest.raises(InputError, match="adapter contains something else; remove it or choose another"):
         is_exported(run / "adapter", record)
 
 
@@ -308,9 +308,9 @@ def test_a_damaged_export_is_made_again_and_kept_beside(name, spoil, base, tmp_p
         spoil(folder / name)
         assert not is_exported(folder, record)
         (line,) = capsys.readouterr().out.splitlines()
-        assert line.startswith(f"{folder} is this export, but damaged, and is made again: {folder / name} is ")
+        assert line.startswith(f"{folder} is a damaged copy of this export and is created again: {folder / name} ")
         remarks = export_merged(find_trained_student(run, None), folder, "fp32", "command")
-        assert f"the damaged export is now {run / aside}; remove it when you need nothing of it" in remarks
+        assert f"the damaged export is now {run / aside}; remove it when you no longer need it" in remarks
         assert is_exported(folder, record)
     assert all(torch.equal(value, whole[key]) for key, value in stored(folder).items())
     assert (run / "merged.damaged" / "mine.gguf").exists()
@@ -349,7 +349,7 @@ def test_an_adapter_that_is_not_what_training_wrote_is_not_exported(base, tmp_pa
     write_hashes(run / "adapter")
     find_trained_student(run, None)
     flip(run / "adapter" / "adapter_model.safetensors")
-    with pytest.raises(InputError, match=r"adapter_model.safetensors is not what was written; copy it again"):
+    with pytest.raises(InputError, match=r"adapter_model.safetensors has changed since it was written; copy it again"):
         find_trained_student(run, None)
 
 
@@ -385,7 +385,7 @@ def test_a_disk_that_is_full(base, tmp_path, monkeypatch):
     _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # a write beyond it fails
     try:
-        with pytest.raises(InputError, match=r"--output .*merged cannot be written \(.*; make room"):
+        with pytest.raises(InputError, match=r"--output .*merged cannot be written \(.*; free some space"):
             exported(run)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

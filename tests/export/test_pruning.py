@@ -149,7 +149,7 @@ def test_a_bin_with_tied_weights(whole, tmp_path):
 @pytest.mark.parametrize(
     ("keep", "choice", "said"),
     [
-        ("listed", {"layers": [0, 6]}, "--layers 6: there is no such layer; the model has 0 to 5"),
+        ("listed", {"layers": [0, 6]}, "--layers 6: there is no such layer; the model has layers 0 to 5"),
         ("listed", {"layers": [2, 2]}, "--layers 2,2: give each layer once, in ascending order"),
         ("listed", {"layers": [3, 1]}, "--layers 3,1: give each layer once"),
         ("listed", {}, "--keep listed needs --layers"),
@@ -175,8 +175,8 @@ def test_models_that_cannot_be_pruned(whole, tokenizer, tmp_path):
         prune(str(folder), "every-second", tmp_path / "there")
     config = json.loads((folder / "config.json").read_text())
     for changed, said in (
-        ({"model_type": "gpt2"}, "its config.json is of a gpt2; layers can be taken out of qwen2, llama, codegen"),
-        ({"num_hidden_layers": 8}, "its weights lack layer 6; fetch the model again"),
+        ({"model_type": "gpt2"}, "its config.json has model_type gpt2; supported model types: qwen2, llama, codegen"),
+        ({"num_hidden_layers": 8}, "the weights of layer 6 are missing; download the model again"),
     ):
         (folder / "config.json").write_text(json.dumps(config | changed))
         with pytest.raises(InputError, match=said):
@@ -197,7 +197,7 @@ def test_a_pruned_model_is_hashed_and_a_damaged_one_is_not_pruned(whole, tmp_pat
     check_hashes(tmp_path / "small")
     file = tmp_path / "small" / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(InputError, match=r"model.safetensors is not what was written"):
+    with pytest.raises(InputError, match=r"model.safetensors has changed since it was written"):
         prune(str(tmp_path / "small"), "first", tmp_path / "smaller", count=1)
     with pytest.raises(InputError, match=r"has a line break"):
         prune(str(whole["llama"]), "every-second", tmp_path / "a\nb")

@@ -228,5 +228,5 @@ def test_bad_arguments_are_named(tmp_path):
         with pytest.raises(InputError, match="exists and is not an empty folder"):
             build_minibench(output)
     for arguments in ({"labels": 3}, {"label_errors": 1.0}, {"label_errors": -0.1}):
-        with pytest.raises(InputError, match="give at least one label a database"):
+        with pytest.raises(InputError, match="give at least one label per database"):
             build_minibench(tmp_path / "new", **arguments)

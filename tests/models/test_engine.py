@@ -15,7 +15,7 @@ from kid.models.engine import (
     is_one_node,
     learning_rate_share,
     loopback_interface,
-    meet_on_loopback,
+    loopback_rendezvous,
     teacher_engine,
     with_fitting_bucket,
 )
@@ -131,9 +131,9 @@ def test_whether_a_job_is_on_one_node(environment, one, monkeypatch):
 
 def test_ranks_of_one_node_meet_on_the_loopback_address_in_time(rank_0_of_two, monkeypatch):
     with pytest.raises(torch.distributed.DistError, match="1/2 clients joined"):
-        next(meet_on_loopback("", timedelta(seconds=1)))
+        next(loopback_rendezvous("", timedelta(seconds=1)))
     monkeypatch.setenv("WORLD_SIZE", "1")
-    store, rank, ranks = next(meet_on_loopback("", timedelta(seconds=1)))
+    store, rank, ranks = next(loopback_rendezvous("", timedelta(seconds=1)))
     assert (store.port, rank, ranks) == (rank_0_of_two, 0, 1)
     listening = [each.laddr for each in psutil.Process().net_connections() if each.status == psutil.CONN_LISTEN]
     assert ("127.0.0.1", rank_0_of_two) in listening
@@ -142,5 +142,5 @@ def test_ranks_of_one_node_meet_on_the_loopback_address_in_time(rank_0_of_two, m
     with pytest.raises(
         RunError, match=rf"port {rank_0_of_two} of 127.0.0.1 \(.*\); give deepspeed another --master_port"
     ):
-        next(meet_on_loopback("", timedelta(seconds=1)))
+        next(loopback_rendezvous("", timedelta(seconds=1)))
     del store

@@ -1,4 +1,4 @@
-"""What our scripts write is hashed, and a file that is not what was written is named before anything is made of it."""
+"""Our scripts hash what they write; a file that has changed since it was written is named before it is used."""
 
 import json
 import random
@@ -83,7 +83,8 @@ def test_damaged_weights_are_named_by_every_loader(name, spoil, copy):
     path = copy / name
     load_model(copy / "adapter", "cpu")  # which must not be remembered
     spoil(path)
-    said = rf"{path.name} {'is missing' if spoil is lose else 'is not what was written'}; copy it again or restore it"
+    problem = "is missing" if spoil is lose else "has changed since it was written"
+    said = rf"{path.name} {problem}; copy it again or restore it"
     with pytest.raises(InputError, match=said):
         load_model(copy / "adapter", "cpu")
     with pytest.raises(InputError, match=said):
@@ -97,21 +98,23 @@ def test_damaged_weights_are_named_by_every_loader(name, spoil, copy):
 def test_so_are_damaged_settings(name, spoil, copy):
     spoil(copy / "base" / name)
     for load in (lambda: load_model(copy / "base", "cpu"), lambda: load_tokenizer(copy / "base", "--model")):
-        with pytest.raises(InputError, match=r"(is not what was written|is missing); copy it again or restore it"):
+        with pytest.raises(
+            InputError, match=r"(has changed since it was written|is missing); copy it again or restore it"
+        ):
             load()
 
 
 def test_damaged_hashes(copy):
     flip(copy / "base" / HASHES_FILE)
-    with pytest.raises(InputError, match=r"is not what was written; copy it again or restore it"):
+    with pytest.raises(InputError, match=r"has changed since it was written; copy it again or restore it"):
         load_model(copy / "base", "cpu")
 
 
 def test_a_damaged_adapter_config(copy):
     cut(copy / "adapter" / "adapter_config.json")
-    with pytest.raises(InputError, match=r"adapter_config.json is not what was written"):
+    with pytest.raises(InputError, match=r"adapter_config.json has changed since it was written"):
         find_teacher(str(copy / "adapter"), "--teacher")
-    with pytest.raises(InputError, match=r"adapter_config.json is not what was written"):
+    with pytest.raises(InputError, match=r"adapter_config.json has changed since it was written"):
         load_model(copy / "adapter", "cpu")
 
 
@@ -138,14 +141,16 @@ def test_random_flips_are_noticed_or_change_nothing(copy):
 @pytest.mark.parametrize("name", ["../base/config.json", "/etc/hostname", "", "a/../../b", "nul\0"])
 def test_names_that_lead_out_of_the_folder_are_refused(name, copy):
     (copy / "base" / HASHES_FILE).write_text(json.dumps({name: [0, "0"]}))
-    with pytest.raises(InputError, match=r"kid-hashes.json is not what was written"):
+    with pytest.raises(InputError, match=r"kid-hashes.json has changed since it was written"):
         check_hashes(copy / "base")
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"config.json": 3}', '{"config.json": [1]}', "[" * 5000, "null"])
 def test_hashes_that_are_none(content, copy):
     (copy / "base" / HASHES_FILE).write_text(content)
-    with pytest.raises(InputError, match=r"kid-hashes.json is not what was written; copy it again or restore it"):
+    with pytest.raises(
+        InputError, match=r"kid-hashes.json has changed since it was written; copy it again or restore it"
+    ):
         check_hashes(copy / "base")
 
 
@@ -165,7 +170,7 @@ def test_weights_are_hashed_once_a_process_and_on_one_rank_of_a_node(copy, monke
     check_hashes(copy / "base")  # the first rank of the node will say it
     assert "model.safetensors" not in hashed
     cut(copy / "base" / "model.safetensors")
-    with pytest.raises(InputError, match=r"model.safetensors is not what was written"):
+    with pytest.raises(InputError, match=r"model.safetensors has changed since it was written"):
         check_hashes(copy / "base")
 
 

@@ -277,5 +277,5 @@ def test_an_export_is_hashed(tmp_path, one_rank):
     export_trained(model, model, tmp_path / "model")
     check_hashes(tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").write_bytes(b"weighty")
-    with pytest.raises(InputError, match=r"model.safetensors is not what was written"):
+    with pytest.raises(InputError, match=r"model.safetensors has changed since it was written"):
         check_hashes(tmp_path / "model")

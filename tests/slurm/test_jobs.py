@@ -173,7 +173,7 @@ def test_a_job_signalled_and_one_requeued_by_hand_go_on_as_if_nothing_had_been(s
     said = (place / "job logs" / f"{job}.log").read_text()
     starts = [line.split(",")[0] for line in said.splitlines() if line.startswith(f"{job}: start")]
     assert starts == [f"{job}: start {number}" for number in (1, 2, 3)]
-    assert said.count("stopped in good order, requeued") == 1 and f"{job}: finished" in said
+    assert said.count("stopped cleanly, requeued") == 1 and f"{job}: finished" in said
 
 
 def ranks_on(node: str, word: str = "--local_rank") -> list[psutil.Process]:
@@ -255,20 +255,20 @@ def test_what_a_rank_says_is_wrong_stands_in_the_jobs_own_log(settings, place):
     ("changed", "flags", "said"),
     [
         ({"DATA": ""}, [], "DATA is not set"),
-        ({"DATA": "nowhere"}, [], "DATA=nowhere is no folder"),
+        ({"DATA": "nowhere"}, [], "DATA=nowhere is not a folder"),
         ({"RECIPE": ""}, [], "RECIPE is not set"),
         ({"RECIPE": "nowhere.yaml"}, [], "recipe nowhere.yaml: No such file"),
         ({"SPLITS": "dev dk"}, [], "no questions of split dk"),
         ({"OUTPUT": "README.md/run"}, [], "is not a folder one can write to"),
         ({"LOGS": "README.md/logs"}, [], "README.md/logs cannot be written to"),
         ({"FLAGS": "--mask-ration 0.3"}, [], "--mask-ration 0.3"),
-        ({"GPUS": "h100:8"}, [], "GPUS=h100:8 is no number"),
+        ({"GPUS": "h100:8"}, [], "GPUS=h100:8 is not a number"),
         ({"NODES": "3"}, [], "--batch-size 8 is not micro-batch-size x ranks x accumulation"),
-        ({"FLAGS": "--teacher runs/not/there"}, [], "teacher runs/not/there is not there; train it first"),
+        ({"FLAGS": "--teacher runs/not/there"}, [], "teacher runs/not/there does not exist; train it first"),
         ({}, ["--train-teachers"], "TEACHER_RECIPE is not set"),
-        ({"RECIPE": "", "SIZES": "nowhere"}, ["--scaling"], "SIZES=nowhere is no file"),
+        ({"RECIPE": "", "SIZES": "nowhere"}, ["--scaling"], "SIZES=nowhere is not a file"),
         ({"PARTITION": "nowhere"}, [], "sbatch refuses the distillation"),
-        ({}, ["--scalling"], "--scalling is no flag"),
+        ({}, ["--scalling"], "--scalling is not a flag"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line_before_anything_is_submitted(settings, place, changed, flags, said):

@@ -18,7 +18,7 @@ def test_line_breaks_and_tabs_are_refused(setting, value):
     """Jobs read lines of runs and splits; half a name would be another run."""
     done = bash("source slurm/settings.sh; echo went on", **{setting: value})
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == f"error: {setting} holds a line break or a tab; name another\n"
+    assert done.stderr == f"error: {setting} contains a line break or a tab; use another name\n"
 
 
 def test_other_names_are_taken_as_they_are():

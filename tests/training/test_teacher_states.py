@@ -127,7 +127,7 @@ def test_a_head_is_read_back_with_its_bias_scale_and_cap(tmp_path):
         assert torch.equal(found.weight, head.weight) and found.weight.dtype == head.weight.dtype
         assert (found.bias is None) == (head.bias is None) and (head.bias is None or torch.equal(found.bias, bias))
     (tmp_path / HEAD).write_bytes(b"torn")
-    with pytest.raises(InputError, match=r"head\.safetensors cannot be read .*make it anew"):
+    with pytest.raises(InputError, match=r"head\.safetensors cannot be read .*create it again"):
         load_stored_teacher(tmp_path / HEAD, torch.device("cpu"))
 
 
@@ -234,7 +234,7 @@ def test_a_run_reads_complete_states_only(tmp_path):
     damaged = bytearray((folder / shard_name(1)).read_bytes())
     damaged[-1] ^= 1
     (folder / shard_name(1)).write_bytes(damaged)
-    with pytest.raises(InputError, match=f"{shard_name(1)} is not what was written"):
+    with pytest.raises(InputError, match=f"{shard_name(1)} has changed since it was written"):
         read_teacher_states(config, Ids, MANY, "")
     # The script makes that shard again, and no other.
     assert not check_folder(folder, header)
