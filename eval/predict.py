@@ -210,7 +210,7 @@ def main() -> None:
     from kid.progress import progress_bar, silence_libraries
 
     silence_libraries()
-    tokenizer = load_tokenizer(folder, "--model")
+    tokenizer = load_tokenizer(folder, "--model", args.chat_template)
     prepared = prepare(prompt_config(args), args.split, tokenizer)
     prompts, device = list(prepared.rows["prompt_ids"]), default_device()
     made = {"model": str(folder), "weights": fingerprint(find_teacher(str(folder), "--model"))}

@@ -109,7 +109,7 @@ def show_prompt(arguments: argparse.Namespace) -> None:
     tokenizer = find_tokenizer(arguments.model, tokenizer_corpus(schemas, texts, config.evidence, config.prompt))
     row = row_encoder(loaded, schemas, texts, config, arguments.split, tokenizer)({"index": [question.index]})
     row = {name: values[0] for name, values in row.items()}
-    (last,) = PromptEncoder(tokenizer, config.prompt, config.evidence).questions([question])
+    (last,) = PromptEncoder(tokenizer, config).questions([question])
     ids, shared, size = row["prompt_ids"], row["shared"], len(last)
     parts = (
         {"prompt": ids}

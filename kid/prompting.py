@@ -21,6 +21,7 @@ from kid.data.database import check_not_in_use
 from kid.data.encoding import EncodedPrompt, bos_ids
 from kid.data.faults import Damage
 from kid.data.prepare import row_encoder
+from kid.data.prompts.chat import chat_turn
 from kid.data.prompts.formats import FORMATS
 from kid.data.questions import Question, is_text
 from kid.data.reading import LoadedSplit, read_schemas
@@ -42,6 +43,7 @@ class PromptSettings:
     max_prompt_length: tokens of a prompt at most.
     max_completion_length: tokens of the SQL at most, with EOS; prompts do not depend on it.
     prompt: their format, a name in `kid.data.prompts.formats.FORMATS`.
+    chat_template: "auto": a prompt is a user's turn in the chat template of the model's tokenizer, if it has one.
     """
 
     evidence: bool = RunConfig.evidence
@@ -49,6 +51,7 @@ class PromptSettings:
     max_prompt_length: int = RunConfig.max_prompt_length
     max_completion_length: int = RunConfig.max_completion_length
     prompt: str = RunConfig.prompt
+    chat_template: str = RunConfig.chat_template
 
     @classmethod
     def of(cls, model: Path | str) -> PromptSettings:
@@ -82,11 +85,13 @@ def prompt_for(
     tables: Path | str | None = None,
     tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> str:
-    """The text of a prompt, which ends with a line break; the model continues it with the SQL and EOS.
+    """The text of a prompt, which the model continues with the SQL and EOS. Without a chat template it ends with a line
+    break.
 
     There is neither BOS nor EOS in it. A tokenizer that puts BOS before every text (LLaMA's) must do so here as well,
     because it did in training; EOS must not be added. Encode the text with `split_special_tokens=True`, so that a cell
-    which spells a special token stays text; or take the ids of `encode_prompt`.
+    which spells a special token stays text; or take the ids of `encode_prompt`. With a chat template the text holds all
+    special tokens, BOS too: encode it with `add_special_tokens=False` and without `split_special_tokens`.
 
     Args:
         database: a SQLite file. An index of its values is built for the first question and kept under `KID_CACHE`.
@@ -95,21 +100,26 @@ def prompt_for(
             plain words; its db_id is the file's name without suffix. What it lacks comes from the file.
         tokenizer: the model's. With it, a prompt of more than `settings.max_prompt_length` tokens has its schema
             filtered and is then cut from the left, as in training. Without it, the prompt is whole however long it is,
-            and `schema_filter` and `max_prompt_length` have no effect.
+            and `schema_filter` and `max_prompt_length` have no effect. A chat template needs it.
 
     Raises:
         InputError: the database is no SQLite file, is damaged or in use; the question is empty or no valid Unicode;
-            there is evidence, and the model was trained without; `tables` is damaged.
+            there is evidence, and the model was trained without; `tables` is damaged; there is no tokenizer for a
+            chat template.
     """
+    if tokenizer is None and settings.chat_template != "none":
+        raise InputError("this model's prompts are turns of a chat; give its tokenizer, which has the chat template")
     schema, annotated = read_question(database, question, settings, evidence, tables)
+    turn = None if tokenizer is None else chat_turn(tokenizer, settings.chat_template)
     if tokenizer is not None:
         row = encode_row(schema, annotated, settings, tokenizer)
         if row["filtered"] or row["cut"]:
-            ids = row["prompt_ids"][len(bos_ids(tokenizer)) :]
+            ids = row["prompt_ids"][0 if turn else len(bos_ids(tokenizer)) :]
             return str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
     form = FORMATS[settings.prompt]
     shown = form.schema_part(schema) + form.matched_part(schema, annotated.matches)
-    return form.OPENING + shown + form.question_part(question, evidence)
+    text = form.OPENING + shown + form.question_part(question, evidence)
+    return turn.around(text) if turn else text
 
 
 def encode_prompt(

@@ -102,6 +102,12 @@ class RunConfig:
         "format of the prompts. codes: the paper's; ddl: CREATE TABLE statements, as OmniSQL's; m-schema: XiYan's",
         group=DATA, affects="prompts, prediction, training, card", choices=PROMPTS,
     )
+    chat_template: str = option(
+        "none",
+        "auto: the prompt is a user's turn in the chat template of the tokenizer, if it has one, and the output ends "
+        "with the token that ends a turn there",
+        group=DATA, affects="prompts, prediction, training, card", choices=("none", "auto"),
+    )
     schema_filter: str = option(
         "lexical",
         "of a prompt over the limit, keep at most 6 tables with 10 columns each, fewer until it fits: in training "

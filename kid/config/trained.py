@@ -20,7 +20,7 @@ PREDICTION_KEYS = keys_affecting("prediction")
 # These say something of the data, and not of the model.
 DATA_KEYS = ("tables", "databases", "missing_database", "damaged")
 # The form of a prompt: in another one than its own, a model answers far worse.
-FORM_KEYS = ("prompt",)
+FORM_KEYS = ("prompt", "chat_template")
 OTHER_FORM_FLAG = "--other-form"
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class EncodedPrompt:
     """Token ids of a prompt.
 
-    shared: how many of the first ids are BOS and schema, the same for all questions on a schema.
+    shared: how many of the first ids are opening and schema, the same for all questions on a schema.
     cut: tokens cut from the left of schema and matched contents to keep the limit.
     """
 
@@ -35,29 +35,31 @@ def encode_texts(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[l
     return tokenizer(texts, add_special_tokens=False, split_special_tokens=True).input_ids
 
 
-def encode_continuations(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
-    """Ids of each text as it is tokenised after a line break.
+def encode_continuations(tokenizer: PreTrainedTokenizerFast, texts: list[str], after: str = "\n") -> list[list[int]]:
+    """Ids of each text as it is tokenised after a line break, or after another text without special tokens.
 
     On its own, a LLaMA tokenizer would put a blank before the text, as at the start of a document.
     """
-    (line_break,) = encode_texts(tokenizer, ["\n"])
-    together = encode_texts(tokenizer, [f"\n{text}" for text in texts])
+    if not after:
+        return encode_texts(tokenizer, texts)
+    (before,) = encode_texts(tokenizer, [after])
+    together = encode_texts(tokenizer, [f"{after}{text}" for text in texts])
     alone = encode_texts(tokenizer, texts)
-    size = len(line_break)
+    size = len(before)
     # A tokenizer that merges a line break with what follows has no such boundary: then each part is tokenised alone.
     return [
-        joined[size:] if joined[:size] == line_break else single for joined, single in zip(together, alone, strict=True)
+        joined[size:] if joined[:size] == before else single for joined, single in zip(together, alone, strict=True)
     ]
 
 
 def join_prompt(
-    bos: list[int], schema: list[int], matched: list[int], question: list[int], limit: int
+    opening: list[int], schema: list[int], matched: list[int], question: list[int], limit: int
 ) -> EncodedPrompt:
     """The prompt, cut to `limit` tokens from the left of schema and matched contents.
 
-    BOS and question are never cut, so a question longer than the limit makes a prompt longer than the limit.
+    Opening (BOS among it) and question are never cut, so they can make a prompt longer than the limit.
     """
-    room = max(0, limit - len(bos) - len(question))
+    room = max(0, limit - len(opening) - len(question))
     cut = max(0, len(schema) + len(matched) - room)
     context = (schema + matched)[cut:]
-    return EncodedPrompt(bos + context + question, len(bos) + max(0, len(schema) - cut), cut)
+    return EncodedPrompt(opening + context + question, len(opening) + max(0, len(schema) - cut), cut)

@@ -16,6 +16,7 @@ from kid.config.run_config import RunConfig
 from kid.data.annotation import AnnotatedQuestion, annotate_questions, question_with_evidence
 from kid.data.cache import build_once, cache_folder, content_hash, is_whole, json_hash
 from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
+from kid.data.prompts.chat import chat_turn
 from kid.data.prompts.encoder import PromptEncoder
 from kid.data.questions import Question
 from kid.data.reading import LoadedSplit, load_split, read_schemas
@@ -89,6 +90,7 @@ def cache_key(config: RunConfig, split: str, loaded: LoadedSplit, tokenizer: Pre
         settings.pop("seed")  # it only draws the random tables and columns in training
     if loaded.rankings is not None:
         settings["schema_filter"] = "lexical" if split == "train" else loaded.rankings
+    turn = chat_turn(tokenizer, config.chat_template)
     bos = bos_ids(tokenizer)  # the call also resets padding and truncation left by an earlier use
     descriptions = {
         db_id: [[file.name, content_hash(file)] for file in description_files(path)]
@@ -106,6 +108,7 @@ def cache_key(config: RunConfig, split: str, loaded: LoadedSplit, tokenizer: Pre
             "databases": {db_id: content_hash(path) for db_id, path in loaded.databases.items()},
             "descriptions": descriptions,
             "tokenizer": [tokenizer.backend_tokenizer.to_str(), bos, tokenizer.eos_token_id],
+            "chat": turn and asdict(turn),
             "code": code,
             "libraries": {name: version(name) for name in LIBRARIES},
         }
@@ -129,7 +132,7 @@ def filtered_schemas(
     return (apply_selection(schema, selection) for selection in selections)
 
 
-def encode_given_prompt(item: AnnotatedQuestion, limit: int, tokenizer: PreTrainedTokenizerFast) -> tuple:
+def encode_given_prompt(item: AnnotatedQuestion, limit: int, tokenizer: PreTrainedTokenizerFast, end: int) -> tuple:
     """The row of a question that brings its own prompt, which is not shared, filtered or normalised.
 
     Special tokens spelt in the prompt (those of a chat format) become special tokens. A prompt that begins with the
@@ -143,7 +146,7 @@ def encode_given_prompt(item: AnnotatedQuestion, limit: int, tokenizer: PreTrain
     encode = encode_continuations if prompt.endswith("\n") else encode_texts
     (query,) = encode(tokenizer, [item.query])
     joined = join_prompt(bos, [], ids, [], limit)
-    return (item.question.index, "", joined.ids, 0, [*query, tokenizer.eos_token_id], False, joined.cut)
+    return (item.question.index, "", joined.ids, 0, [*query, end], False, joined.cut)
 
 
 def row_encoder(
@@ -155,7 +158,7 @@ def row_encoder(
     tokenizer: PreTrainedTokenizerFast,
 ) -> Callable[[dict[str, list]], dict[str, list]]:
     """A function from a batch of question indices to rows, for `datasets.Dataset.map`."""
-    encoder, limit = PromptEncoder(tokenizer, config.prompt, config.evidence), config.max_prompt_length
+    encoder, limit = PromptEncoder(tokenizer, config), config.max_prompt_length
     schema_ids = dict(zip(schemas, encoder.schemas(list(schemas.values())), strict=True))
 
     def encode_rest(chosen: list[AnnotatedQuestion]) -> list[tuple[list[int], list[int], list[int]]]:
@@ -172,7 +175,7 @@ def row_encoder(
 
     def encode(batch: dict[str, list]) -> dict[str, list]:
         chosen = [annotated[index] for index in batch["index"]]
-        rows = [encode_given_prompt(item, limit, tokenizer) for item in chosen if item.question.prompt]
+        rows = [encode_given_prompt(item, limit, tokenizer, encoder.end) for item in chosen if item.question.prompt]
         chosen = [item for item in chosen if not item.question.prompt]
         for item, (values, own, completion) in zip(chosen, encode_rest(chosen), strict=True):
             db_id = item.question.db_id
@@ -230,7 +233,10 @@ def build(loaded: LoadedSplit, config: RunConfig, split: str, tokenizer: PreTrai
     datasets.disable_progress_bars()  # writing takes no time
     rows.save_to_disk(folder / "rows")
     datasets.enable_progress_bars()
-    report = {"left_out": left_out, "notes": make_notes(loaded, schemas, annotated)}
+    notes = make_notes(loaded, schemas, annotated)
+    if config.chat_template != "none" and chat_turn(tokenizer, config.chat_template) is None:
+        notes.append(f"prompts without --chat-template {config.chat_template}: the tokenizer has no chat template")
+    report = {"left_out": left_out, "notes": notes}
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
 
 

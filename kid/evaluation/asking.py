@@ -52,7 +52,7 @@ class Asker:
     def tokenizer(self) -> PreTrainedTokenizerFast:
         from kid.models.pretrained import load_tokenizer
 
-        return load_tokenizer(self.folder, "--model")
+        return load_tokenizer(self.folder, "--model", self.settings.chat_template)
 
     @cached_property
     def model(self) -> PreTrainedModel:
@@ -63,7 +63,7 @@ class Asker:
     def encode(self, question: str) -> EncodedPrompt:
         """The prompt of a question. Raises InputError as `prompt_for`, and if the question alone is over the limit."""
         check_question(question, self.settings, self.evidence)
-        encoder = PromptEncoder(self.tokenizer, self.settings.prompt, self.settings.evidence)
+        encoder = PromptEncoder(self.tokenizer, self.settings)
         (own,) = encoder.questions([Question(0, "", question, query="", evidence=self.evidence)])
         length = len(encoder.opening) + len(own)  # these are never cut
         limit = self.settings.max_prompt_length

@@ -117,7 +117,14 @@ def versions_table(run: Path) -> str:
 
 
 def model_card(
-    run: Path, config: RunConfig, step: int | None, base: Path | None, dtype: str, tokenizer_class: str, command: str
+    run: Path,
+    config: RunConfig,
+    step: int | None,
+    base: Path | None,
+    dtype: str,
+    tokenizer_class: str,
+    command: str,
+    chat: bool = False,
 ) -> tuple[str, list[str]]:
     """(README.md of the export, remarks on what it lacks).
 
@@ -128,6 +135,7 @@ def model_card(
         dtype: dtype of the weights.
         tokenizer_class: the class that loads the tokenizer as in training.
         command: the command line of this export.
+        chat: whether prompts are turns in the tokenizer's chat template.
     """
     method, student = METHODS[config.method], public_name(config.student)[0]
     metadata, missing = front_matter(config, config.student, base)
@@ -149,6 +157,7 @@ def model_card(
         dtype=dtype,
         tokenizer_class=tokenizer_class,
         prompt=example_prompt(config.prompt),
+        chat=chat,
         scores=scores,
         settings=settings_table(config, step),
         versions=versions_table(run),

@@ -113,7 +113,7 @@ def test_what_is_given_wins_and_what_differs_is_said(tmp_path):
     assert plain[0].endswith("--databases x (trained with --databases dbs), --tables t.json (trained with no --tables)")
 
 
-@pytest.mark.parametrize(("name", "value"), [("prompt", "ddl")])
+@pytest.mark.parametrize(("name", "value"), [("prompt", "ddl"), ("chat_template", "auto")])
 def test_another_form_than_the_models_own_is_refused(tmp_path, name, value):
     """What a run or an export does not name is the default: older ones do not name the form."""
     run = write_run(tmp_path / "kid", "adapter")

@@ -109,6 +109,7 @@ def test_whatever_changes_in_the_files_is_prepared_anew(folder, tokenizer, name)
     [
         {"evidence": False},
         {"prompt": "ddl"},
+        {"chat_template": "auto"},
         {"schema_filter": "none"},
         {"max_prompt_length": 1023},
         {"damaged": "skip"},

@@ -61,3 +61,13 @@ def test_the_example_is_a_prompt_in_the_runs_format(tmp_path):
         shown = text.partition('prompt = """\\\n')[2].partition('"""')[0]
         assert shown == example_prompt(name) and shown.startswith(("database schema", "Task:", "You are")[place])
         assert "| prompt | " + name in " ".join(text.split())
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_the_example_runs_with_a_chat_template_or_without(tmp_path, chat):
+    config = RunConfig(benchmark="jsonl", student="org/base", data="data", output="run", chat_template="auto")
+    text, _ = model_card(tmp_path, config, None, None, "bf16", "AutoTokenizer", "python train/export.py run", chat)
+    code = text.partition("```python\n")[2].partition("```")[0]
+    compile(code, "README.md", "exec")
+    assert ("apply_chat_template" in code) == ("user's turn" in text) == ("use chat at" in text) == chat
+    assert ("There is no chat template." in text) == ("use completions, not chat, at" in text) == (not chat)
