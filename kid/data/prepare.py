@@ -132,12 +132,15 @@ def filtered_schemas(
     return (apply_selection(schema, selection) for selection in selections)
 
 
-def encode_given_prompt(item: AnnotatedQuestion, limit: int, tokenizer: PreTrainedTokenizerFast, end: int) -> tuple:
+def encode_given_prompt(item: AnnotatedQuestion, limit: int, encoder: PromptEncoder) -> tuple:
     """The row of a question that brings its own prompt, which is not shared, filtered or normalised.
 
     Special tokens spelt in the prompt (those of a chat format) become special tokens. A prompt that begins with the
-    text of BOS has one BOS, as any other, and it is never cut.
+    text of BOS has one BOS, as any other, and it is never cut. Nor is a conversation, which has its markers throughout.
     """
+    tokenizer, index = encoder.tokenizer, item.question.index
+    if item.question.messages:
+        return (index, "", encoder.conversation(item.question), 0, *encoder.outputs([item.query]), False, 0)
     prompt, bos = item.question.prompt, bos_ids(tokenizer)
     ids = tokenizer(prompt, add_special_tokens=False).input_ids
     if ids[: len(bos)] == bos:  # a chat template has written it already
@@ -146,7 +149,7 @@ def encode_given_prompt(item: AnnotatedQuestion, limit: int, tokenizer: PreTrain
     encode = encode_continuations if prompt.endswith("\n") else encode_texts
     (query,) = encode(tokenizer, [item.query])
     joined = join_prompt(bos, [], ids, [], limit)
-    return (item.question.index, "", joined.ids, 0, [*query, end], False, joined.cut)
+    return (index, "", joined.ids, 0, [*query, encoder.end], False, joined.cut)
 
 
 def row_encoder(
@@ -175,7 +178,7 @@ def row_encoder(
 
     def encode(batch: dict[str, list]) -> dict[str, list]:
         chosen = [annotated[index] for index in batch["index"]]
-        rows = [encode_given_prompt(item, limit, tokenizer, encoder.end) for item in chosen if item.question.prompt]
+        rows = [encode_given_prompt(item, limit, encoder) for item in chosen if item.question.prompt]
         chosen = [item for item in chosen if not item.question.prompt]
         for item, (values, own, completion) in zip(chosen, encode_rest(chosen), strict=True):
             db_id = item.question.db_id

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kid.config.benchmarks import BENCHMARKS, Benchmark, Split, find_split
 from kid.data.faults import Damage
@@ -25,6 +26,7 @@ class Question:
 
     query: the gold SQL; empty where the gold is given as rows.
     prompt: set if the file brings whole prompts (JSONL); then there is no database, and `query` is the output.
+    messages: (role, text) of each turn before the output, if the file brings conversations; `prompt` is their text.
     difficulty: the file's own label, if it has one.
     fault: why the example cannot be used, if damaged ones are to be skipped; it keeps its index.
     gold_rows: the rows a right prediction gives, where the file names them instead of SQL.
@@ -39,6 +41,7 @@ class Question:
     prompt: str = ""
     fault: str = ""
     gold_rows: GoldRows | None = None
+    messages: tuple[tuple[str, str], ...] = ()
 
 
 def split_folders(row: Split, data: Path | str) -> list[Path]:
@@ -117,6 +120,10 @@ def read_question(row: Split, index: int, item: dict, folder: Path, location: st
 
     folder: where the item's file lies; gold rows are looked for below it.
     """
+    messages: tuple[tuple[str, str], ...] = ()
+    messages_fault = ""
+    if "messages" in item and row.question_field not in item:
+        messages, item, messages_fault = read_messages(item["messages"])
     if "prompt" in item:
         names = {"prompt": "prompt", "query": "completion"}
     else:
@@ -132,7 +139,7 @@ def read_question(row: Split, index: int, item: dict, folder: Path, location: st
     evidence = item.get(row.evidence_field) or ""
     if not is_text(evidence):
         missing_fields.append(f"text in {row.evidence_field}")
-    fault = f"no {' and no '.join(missing_fields)}" if missing_fields else ""
+    fault = messages_fault or (f"no {' and no '.join(missing_fields)}" if missing_fields else "")
     other = next((name for name in SQL_FIELDS if is_text(value := item.get(name)) and value.strip()), None)
     if other and names.get("query") in missing_fields:
         fault += f" (its SQL is called {other}; rename it to {names['query']})"
@@ -148,7 +155,20 @@ def read_question(row: Split, index: int, item: dict, folder: Path, location: st
     difficulty = item.get(DIFFICULTY_FIELD)
     values = {"db_id": "", "question": "", "query": "", **values, "evidence": evidence, "difficulty": difficulty}
     texts = {key: value if is_text(value) else "" for key, value in values.items()}
-    return Question(index, **texts, fault=fault, gold_rows=gold_rows)
+    return Question(index, **texts, fault=fault, gold_rows=gold_rows, messages=messages)
+
+
+def read_messages(turns: Any) -> tuple[tuple[tuple[str, str], ...], dict, str]:
+    """A conversation as trl has it: the turns before its last, an item with prompt and completion, what is wrong."""
+    good = isinstance(turns, list) and all(
+        isinstance(turn, dict) and is_text(turn.get("role")) and is_text(turn.get("content")) for turn in turns
+    )
+    if not good or len(turns) < 2 or turns[-1]["role"] != "assistant":
+        problem = "messages that are not turns with a role and a content, the last of them the assistant's"
+        return (), {"prompt": "", "completion": ""}, problem
+    before = tuple((turn["role"], turn["content"]) for turn in turns[:-1])
+    item = {"prompt": "\n".join(text for _, text in before), "completion": turns[-1]["content"]}
+    return before, item, ""
 
 
 def check_gold_sql(questions: Sequence[Question], what: str) -> None:

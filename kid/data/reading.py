@@ -54,6 +54,9 @@ def load_split(config: RunConfig, split: str, index: int | None = None) -> Loade
         if not 0 <= index < count:
             raise InputError(f"--index {index}: the split has questions 0 to {count - 1}")
         questions = [questions[index]]
+    conversation = next((question.index for question in questions if question.messages), None)
+    if conversation is not None and config.chat_template == "none":
+        raise InputError(f"question {conversation} is a conversation (messages), which takes --chat-template auto")
     db_ids = [question.db_id for question in questions if question.db_id and not question.fault]
     tables = find_tables(config.benchmark, split, config.data, config.tables) if db_ids else None
     partial = not find_split(config.benchmark, split).tables_required

@@ -1,5 +1,6 @@
 """Prompts in a chat template: their ids are those of `apply_chat_template`, and what ends a turn ends the output."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,11 +9,12 @@ from helpers.family_tokenizers import FAMILIES, family_tokenizer
 from helpers.small_benchmark import options
 
 from kid.config.run_config import PROMPTS, RunConfig
+from kid.data.faults import Damage
 from kid.data.prepare import prepare
 from kid.data.prompts.chat import chat_turn, end_outputs_with_turn
 from kid.data.prompts.encoder import PromptEncoder
 from kid.data.prompts.formats import FORMATS
-from kid.data.questions import Question
+from kid.data.questions import Question, load_questions
 from kid.data.schema import Column, Schema, Table
 from kid.errors import InputError
 from kid.models.pretrained import load_tokenizer
@@ -163,3 +165,53 @@ def test_another_template_is_prepared_anew(folder, chatty):
     prepare(config, "dev", chatty)
     chatty.chat_template = CHATML
     assert not prepare(config, "dev", chatty).cached and prepare(config, "dev", chatty).cached
+
+
+def write_lines(path, *lines: dict) -> None:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+SYSTEM, USER, ANSWER = ({"role": role, "content": f"the {role}"} for role in ("system", "user", "assistant"))
+
+
+def test_conversations_are_written_in_the_template(tmp_path, chatty):
+    """With a system turn of their own, earlier turns, and answers that are not normalised."""
+    conversations = ([USER, ANSWER], [SYSTEM, USER, ANSWER, USER, {"role": "assistant", "content": "SELECT  1 ;"}])
+    write_lines(tmp_path / "dev.jsonl", *({"messages": turns} for turns in conversations))
+    config = RunConfig(benchmark="jsonl", data=str(tmp_path), chat_template="auto", max_prompt_length=9)
+    prepared = prepare(config, "dev", chatty)
+    for turns, row in zip(conversations, prepared.rows, strict=True):
+        whole = chatty.apply_chat_template(turns, return_dict=False)
+        before = chatty.apply_chat_template(turns[:-1], add_generation_prompt=True, return_dict=False)
+        assert row["prompt_ids"] == before and row["shared"] == row["cut"] == 0  # markers are never cut
+        assert whole[: len(before) + len(row["completion_ids"])] == before + row["completion_ids"]
+    assert prepared.questions[1].prompt == "the system\nthe user\nthe assistant\nthe user"
+    with pytest.raises(
+        InputError, match=r"question 0 is a conversation \(messages\), which takes --chat-template auto"
+    ):
+        prepare(replace(config, chat_template="none"), "dev", chatty)
+    chatty.chat_template = None
+    with pytest.raises(InputError, match=r"question 0 is a conversation .* the tokenizer has no chat template"):
+        prepare(config, "dev", chatty)
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        None, [], [ANSWER], [USER], [USER, ANSWER, USER], [USER, {"role": "assistant"}],
+        [{"role": "user", "content": ["text"]}, ANSWER], ["user", ANSWER],
+    ],
+)  # fmt: skip
+def test_a_conversation_that_is_none_is_named(tmp_path, turns):
+    write_lines(tmp_path / "dev.jsonl", {"messages": [USER, ANSWER]}, {"messages": turns})
+    damage = Damage("skip")
+    good, bad = load_questions("jsonl", "dev", tmp_path, damage=damage)
+    assert good.messages == (("user", "the user"),) and good.query == "the assistant" and not good.fault
+    (line,) = damage.lines()
+    assert bad.fault.startswith("messages that are not turns") and "dev.jsonl, line 2" in line
+
+
+def test_a_question_may_have_messages_beside_it(tmp_path):
+    write_lines(tmp_path / "dev.jsonl", {"db_id": "d", "question": "Why?", "query": "SELECT 1", "messages": [USER]})
+    (question,) = load_questions("jsonl", "dev", tmp_path)
+    assert (question.db_id, question.messages, question.prompt) == ("d", (), "")

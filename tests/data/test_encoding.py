@@ -90,7 +90,8 @@ def test_a_given_prompt_has_one_bos(tokenizer, limit):
     bos, found = bos_ids(tokenizer), []
     for start in ("", tokenizer.bos_token or ""):
         question = Question(0, "", "", "SELECT 1", prompt=f"{start}How old is Joe, and how old is the singer?\n")
-        row = encode_given_prompt(AnnotatedQuestion(question, {}, "SELECT 1", None), limit, tokenizer, 0)
+        annotated = AnnotatedQuestion(question, {}, "SELECT 1", None)
+        row = encode_given_prompt(annotated, limit, PromptEncoder(tokenizer, RunConfig()))
         found.append(row[2])
     for ids in found:
         assert ids[: len(bos)] == bos and len(ids) <= limit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -37,15 +37,15 @@ class ChatTurn:
         return self.opening + prompt.removesuffix("\n") + self.closing
 
 
-def write_turns(tokenizer: PreTrainedTokenizerFast, turns: dict[str, str], answer_follows: bool) -> str:
-    """A conversation (role -> text) as the tokenizer's chat template writes it, without a thinking phase.
+def write_turns(tokenizer: PreTrainedTokenizerFast, turns: Sequence[tuple[str, str]], answer_follows: bool) -> str:
+    """A conversation, as (role, text) pairs, as the tokenizer's chat template writes it, without a thinking phase.
 
     Raises:
         InputError: the template fails, or there are several and none is the default.
     """
     from jinja2 import TemplateError
 
-    messages = [{"role": role, "content": text} for role, text in turns.items()]
+    messages = [{"role": role, "content": text} for role, text in turns]
     try:
         template = TODAY.sub(lambda call: f"'{DATE.strftime(call[2])}'", tokenizer.get_chat_template())
         written: Any = tokenizer.apply_chat_template(
@@ -74,14 +74,14 @@ def chat_turn(tokenizer: PreTrainedTokenizerFast, chat_template: str) -> ChatTur
     """
     if chat_template == "none" or not getattr(tokenizer, "chat_template", None):
         return None
-    asked = write_turns(tokenizer, {"user": PROMPT}, answer_follows=True)
+    asked = write_turns(tokenizer, [("user", PROMPT)], answer_follows=True)
     opening, _, closing = asked.partition(PROMPT)
     if asked.count(PROMPT) != 1:
         raise InputError(
             "--chat-template auto: the tokenizer's chat template does not write the user's text once and as it is; "
             "give --chat-template none"
         )
-    answered = write_turns(tokenizer, {"user": PROMPT, "assistant": ANSWER}, answer_follows=False)
+    answered = write_turns(tokenizer, [("user", PROMPT), ("assistant", ANSWER)], answer_follows=False)
     after = answered.rpartition(ANSWER)[2].lstrip()
     ends = [token for token in added_tokens(tokenizer) if after.startswith(token) and not token.isspace()]
     return ChatTurn(opening, closing, max(ends, key=len, default=str(tokenizer.eos_token)))

@@ -71,7 +71,7 @@ class PromptEncoder:
         parts = [self.schemas([EXAMPLE]), self.matched([EXAMPLE], [{("t", "id"): ["1"]}]), self.questions([question])]
         text = self.format.OPENING + self.format.schema_part(EXAMPLE)
         text += self.format.matched_part(EXAMPLE, {("t", "id"): ["1"]}) + self.question_text(question)
-        whole = write_turns(self.tokenizer, {"user": text.removesuffix("\n")}, answer_follows=True)
+        whole = write_turns(self.tokenizer, [("user", text.removesuffix("\n"))], answer_follows=True)
         ids = self.tokenizer(whole, add_special_tokens=False).input_ids
         if sum((part for (part,) in parts), self.opening) != ids:
             raise InputError(
@@ -98,6 +98,16 @@ class PromptEncoder:
         rest = self.tokenizer("".join(markers), add_special_tokens=False).input_ids if markers else []
         ids = encode_continuations(self.tokenizer, [each.removesuffix("\n") + text for each in texts])
         return [[*own, *rest] for own in ids]
+
+    def conversation(self, question: Question) -> list[int]:
+        """Ids of the turns of a question that brings a conversation. Raises InputError without a chat template."""
+        if self.turn is None:
+            raise InputError(
+                f"question {question.index} is a conversation (messages), and the tokenizer has no chat template to "
+                "write it; take a model that has one, or lines with prompt and completion"
+            )
+        whole = write_turns(self.tokenizer, question.messages, answer_follows=True)
+        return self.tokenizer(whole, add_special_tokens=False).input_ids
 
     def outputs(self, queries: Sequence[str]) -> list[list[int]]:
         """Ids of each SQL after its prompt, with the token that ends it."""
