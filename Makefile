@@ -47,4 +47,5 @@ slurm-test: $(READY)
 lint: $(READY)
 	ruff check .
 	ruff format --check .
+	python .ci/markdown_lines.py
 	mypy

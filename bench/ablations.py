@@ -9,106 +9,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shutil
 import statistics
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from parts.ablation_settings import (
+    BATCH,
+    DECODING,
+    ERROR_RATES,
+    EXPOSED,
+    EXPOSURE,
+    NEW_TOKENS,
+    RATES,
+    RUNS,
+    SETTINGS,
+    STUDENT,
+    TEACHER,
+    method_of,
+)
 from parts.ablations_report import write_report
-from parts.claims import CLAIMS, EX_ACC_ERR, claims_table
+from parts.claims import claims_table
 from parts.running import ROOT, Command, console, differing, end_with_children, execute, launched, launcher, run_jobs
 from tqdm import tqdm
 
 from kid.config.methods import METHODS, ON_POLICY
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
-from kid.minibench.build import LABEL_ERRORS, TRAIN_DATABASES, build_minibench
-from kid.minibench.patterns import PATTERNS, Pattern
+from kid.minibench.build import TRAIN_DATABASES, build_minibench
 from kid.minibench.tiny_models import MODELS
 from kid.report.runs import median_seconds, read_metrics
 from kid.report.text import markdown_table
-
-# Flags of train/distill.py by run. `kid` alone has the defaults: random, ratio 0.2, predict.
-RUNS = {
-    "sft": "--method sft",
-    "fkd": "--method fkd",
-    "rkd": "--method rkd",
-    "f-distill": "--method f-distill --teacher-outputs {teacher_outputs}",
-    "imitkd": "--method imitkd",
-    "gkd-fkl": "--method gkd-fkl",
-    "gkd-rkl": "--method gkd-rkl",
-    "gkd-jsd": "--method gkd-jsd",
-    "kid": "--method kid",
-    "kid-uniform": "--method kid --mask-strategy uniform",
-    "kid-hard": "--method kid --mask-strategy hard",
-    "kid-easy": "--method kid --mask-strategy easy",
-    "kid-ratio-0.1": "--method kid --mask-ratio 0.1",
-    "kid-ratio-0.3": "--method kid --mask-ratio 0.3",
-    "kid-ratio-0.4": "--method kid --mask-ratio 0.4",
-    "kid-ratio-0.5": "--method kid --mask-ratio 0.5",
-    "kid-mask-only": "--method kid --rewrite mask-only",
-    "kid-sample": "--method kid --fill sample",
-    "kid-mle-on-gold": "--method kid --mle-on gold",
-    "rkd-no-mle": "--method rkd --mle-weight 0",
-    "kid-no-mle": "--method kid --mle-weight 0",
-}
-RATES = ("1e-4", "3e-4", "1e-3")
-BATCH = 16
-NEW_TOKENS = "80"
-# All weights: with the embeddings of so small a student frozen, LoRA of rank 16 hardly moves it in so few steps.
-STUDENT = f"--lora-rank 0 --batch-size {BATCH} --micro-batch-size 16 --batching schema"
-DECODING = f"--max-new-tokens {NEW_TOKENS}"  # of methods whose student generates outputs
-TEACHER = "--teacher {teacher} --teacher-deepspeed ds_configs/teacher_whole.json"  # of all runs but sft
-EXPOSURE = "--split dev --questions-limit 80 --samples 2 --max-completion-length 80 --batch-size 80"
-# Exposure bias is measured of those that a claim compares by it.
-EXPOSED = {run for claim in CLAIMS if claim.measure is EX_ACC_ERR for pair in claim.pairs for run in pair}
-ERROR_RATES = ("error_rate", "masked_error_rate")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Labels that students learn from, for how long, and the runs that do.
-
-    base: the student base, a model of bench/pretrain_minibench.py. patterns: kinds of question in `train`. rates_of:
-    another setting, whose learning rates are taken. seeds: how many of the command line's seeds are run.
-    """
-
-    labels: int
-    epochs: int
-    label_errors: float
-    runs: tuple[str, ...] = tuple(RUNS)
-    base: str = "student"
-    patterns: Sequence[Pattern] = PATTERNS
-    rates_of: str | None = None
-    seeds: int = 3
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return math.ceil(self.labels / BATCH)
-
-
-OF_METHODS = (*METHODS, "kid-mask-only")
-PAIR = ("rkd", "kid")
-# With 250, 500 and 1,000 labels no method lifted the tiny student base above what it knows.
-SETTINGS = {
-    "imperfect": Setting(3000, 2, LABEL_ERRORS, seeds=5),
-    "clean": Setting(3000, 2, 0.0, OF_METHODS, rates_of="imperfect"),
-    "few labels": Setting(500, 8, LABEL_ERRORS, ("sft", *PAIR)),
-    # Only the kinds of question that the student base has not seen; their SQL has 31 tokens on average, not 23.
-    "longer outputs": Setting(
-        3000, 2, LABEL_ERRORS, PAIR, patterns=[one for one in PATTERNS if not one.is_simple], rates_of="imperfect"
-    ),
-    "weaker base": Setting(3000, 2, LABEL_ERRORS, PAIR, base="weaker-student", rates_of="imperfect"),
-    "stronger base": Setting(3000, 2, LABEL_ERRORS, PAIR, base="stronger-student", rates_of="imperfect"),
-}
-
-
-def method_of(run: str) -> str:
-    return RUNS[run].split()[1]
 
 
 def digest(paths: list[Path]) -> str:
@@ -358,6 +291,7 @@ def main() -> None:
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, metavar="SETTING",
                         help=f"only these of: {', '.join(SETTINGS)} [all]")  # fmt: skip
     parser.add_argument("--runs", nargs="+", choices=RUNS, metavar="RUN", help="only these [all]")
+    parser.add_argument("--docs", action="store_true", help="write docs/ also where only some settings are run")
     parser.add_argument("--workers", type=int, default=2, help="runs side by side, one core each [2]")
     arguments = parser.parse_args()
     if arguments.workers < 1:
@@ -370,12 +304,14 @@ def main() -> None:
     settings = [name for name in SETTINGS if name in (arguments.settings or SETTINGS)]
     ablations = {name: Ablation(arguments.output, name, seeds, runs) for name in settings}
     ablations = {name: ablation for name, ablation in ablations.items() if ablation.runs}
+    some = [f"'{name}'" if " " in name else name for name in arguments.settings or []]
+    command = ["python bench/ablations.py", *(["--settings", *some] if some else []), "--seeds", *map(str, seeds)]
     found = {
-        "command": f"python bench/ablations.py --seeds {' '.join(map(str, seeds))}",
+        "command": " ".join(command),
         "workers": arguments.workers, "batch": BATCH, "student_flags": STUDENT,
         "exposure_flags": EXPOSURE, "flags": RUNS, "settings": play(ablations, arguments.workers),
     }  # fmt: skip
-    if arguments.settings or arguments.runs:  # some of it: printed, and docs/ left alone
+    if arguments.runs or (arguments.settings and not arguments.docs):  # some of it: printed, and docs/ left alone
         for title, setting in found["settings"].items():
             exs = {run: [f"{one['ex']:.1f}" for one in ones] for run, ones in setting["runs"].items()}
             header = ["EX", "learning rate", *(f"seed {seed}" for seed in setting["seeds"])]

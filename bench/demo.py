@@ -29,7 +29,7 @@ METHODS = ("sft", "rkd", "kid")
 STARTED = ("kid", "sft", "rkd")  # in this order, the two cores finish at about the same time
 BATCH, EPOCHS = 16, 8
 # As in the paper's recipe: eight epochs, and micro-batches of questions on few databases.
-STUDENT = f"--lora-rank 0 --lr 1e-3 --epochs {EPOCHS} --batch-size {BATCH} --micro-batch-size 16 --batching schema"
+STUDENT = f"--lora-rank 0 --lr 3e-4 --epochs {EPOCHS} --batch-size {BATCH} --micro-batch-size 16 --batching schema"
 WATCHED = "--eval-split valid --eval-questions 400 --keep-best ex"  # the whole valid split, after every epoch
 TEACHER = f"--teacher {MODELS / 'teacher'} --teacher-deepspeed ds_configs/teacher_whole.json"
 # Seconds of each job, WORKERS of them in parallel on two cores; the estimate of the time left uses these.

@@ -1,10 +1,14 @@
-"""Ask a question about a SQLite database: the model's SQL, and the rows it gives."""
+"""Ask questions about a SQLite database: the model's SQL, and the rows that it gives."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli import add_decoding_flags, check_decoding_flags
 from rich.table import Table
@@ -12,34 +16,51 @@ from rich.text import Text
 
 from kid.config.trained import existing_student
 from kid.console import Console
-from kid.errors import InputError, OneLineParser, run_script
-from kid.terminal import printable
+from kid.errors import InputError, OneLineParser, RunError, print_error, run_script
+from kid.terminal import printable, unescaped
+
+if TYPE_CHECKING:
+    from kid.evaluation.asking import Asker
 
 EXAMPLE = """examples:
   python eval/ask.py --model runs/kid --database concert.sqlite "How many singers are from France?"
   python eval/ask.py --model runs/kid --database concert.sqlite --beams 4 "Who is the oldest singer?"
+  python eval/ask.py --model runs/kid --database concert.sqlite             asks for one question after another
+  python eval/ask.py --model runs/kid --database concert.sqlite --sql-only < questions.txt > queries.sql
+
+  Without a question, every line of the standard input is one. At a terminal, "exit" or Ctrl-D ends, and Ctrl-C gives up
+  the question that is being answered. The exit status is 1 if a query failed or a line from a pipe got no answer, 2
+  if the input was wrong, and 130 after Ctrl-C.
 
   The prompt is made as the model was trained (config.yaml of its run, kid_export.json of its export). The database is
   only read, and a query that takes too long or too much memory is stopped.
 """
+MARKER = "question> "
+END_WORD = "exit"
 SHOWN = 20  # rows
-SECONDS = 30.0
 
 
 def parse() -> argparse.Namespace:
     parser = OneLineParser(
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("question")
+    parser.add_argument("question", nargs="?", help="if it is left out, questions are read line by line")
     parser.add_argument("--model", required=True, metavar="DIR", type=Path, help="folder of a run or of a model")
     parser.add_argument("--database", required=True, metavar="F", type=Path, help="a SQLite file")
     parser.add_argument(
+        "--tables", metavar="F", type=Path, help="tables.json that names its tables and columns in plain words"
+    )
+    parser.add_argument(
         "--evidence-text", metavar="TEXT", default="", help="what one should know to answer (BIRD's evidence)"
     )
+    only_help = "print the SQL, a line for each question (empty if there is none), and do not run it"
+    parser.add_argument("--sql-only", action="store_true", help=only_help)
+    prompt_help = "print the prompt as the model reads it before the SQL (with --sql-only: to stderr)"
+    parser.add_argument("--print-prompt", action="store_true", help=prompt_help)
     add_decoding_flags(parser)
     arguments = parser.parse_args()
     check_decoding_flags(arguments)
-    if not arguments.question.strip():
+    if arguments.question is not None and not arguments.question.strip():
         raise InputError("the question is empty; ask one, in quotation marks")
     if arguments.database.is_dir():
         files = sorted(map(str, arguments.database.rglob("*.sqlite")))
@@ -61,42 +82,105 @@ def show(names: list[str], rows: list[tuple]) -> None:
         # As text: a cell that looks like rich's markup is a cell all the same.
         table.add_row(*[Text("NULL", style="dim") if value is None else Text(printable(str(value))) for value in row])
     console.print(table)
+    count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
     more = len(rows) > SHOWN
-    console.print(f"the first {SHOWN} rows; there are more" if more else f"{len(rows)} rows", highlight=False)
+    console.print(f"the first {SHOWN} rows; there are more" if more else count, highlight=False)
+
+
+def print_sql(sql: str) -> None:
+    """Print a line for another program: as it is, unless it is a terminal that reads it."""
+    print(sql, file=sys.stdout if sys.stdout.isatty() else unescaped(sys.stdout), flush=True)
+
+
+def answer(asker: Asker, question: str, sql_only: bool, print_prompt: bool) -> None:
+    """Print the SQL for a question, and its rows. Raises InputError or RunError if there are none."""
+    prompt = asker.encode(question)
+    if prompt.cut:
+        limit = f"the prompt's {asker.settings.max_prompt_length}"
+        print(f"note: {prompt.cut} tokens of the schema do not fit into {limit}, and are cut", file=sys.stderr)
+    if print_prompt:
+        text = asker.tokenizer.decode(prompt.ids, clean_up_tokenization_spaces=False)
+        print(text, end="", file=sys.stderr if sql_only else sys.stdout, flush=True)
+    sql = asker.write_sql(prompt)
+    if sql_only:
+        print_sql(sql)
+        return
+    print(sql, flush=True)
+    show(*asker.run(sql, SHOWN + 1))
+
+
+def read_line(at_terminal: bool) -> str | None:
+    """The next question, without blanks around it; None at the end of the input."""
+    marker = MARKER if at_terminal else ""
+    if marker and not sys.stdout.isatty():  # what goes there is for another program
+        print(marker, end="", file=sys.stderr, flush=True)
+        marker = ""
+    try:
+        return input(marker).strip()
+    except EOFError:
+        if at_terminal:
+            print(file=sys.stderr)
+        return None
+
+
+def answer_lines(asker: Asker, sql_only: bool, print_prompt: bool) -> None:
+    """Answer each line of the standard input. A question that cannot be answered costs one line on stderr."""
+    if sys.stdin is None:
+        raise InputError("there is no question, and no standard input to read questions from; ask one")
+    at_terminal = sys.stdin.isatty()
+    sys.stdin.reconfigure(errors="surrogateescape")  # a line that is not UTF-8 is a bad question, not the end
+    if at_terminal:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401  # makes input() edit lines and remember them
+    asker.encode("?")  # a database that cannot be read ends here, before the model is loaded
+    _ = asker.model
+    if at_terminal:
+        print(f"ask about {asker.database}; {END_WORD} or Ctrl-D ends", file=sys.stderr)
+    unanswered = 0
+    while (question := read_line(at_terminal)) not in (None, END_WORD):
+        try:
+            if question:
+                answer(asker, question, sql_only, print_prompt)
+            elif sql_only and not at_terminal:
+                print_sql("")
+        except (InputError, RunError) as error:
+            unanswered += 1
+            print_error(str(error))
+            if sql_only:
+                print_sql("")
+        except KeyboardInterrupt:
+            if not at_terminal:
+                raise
+            print("\nthe question is given up", file=sys.stderr)
+    if unanswered and not at_terminal:
+        sys.exit(1)
+
+
+def ask(args: argparse.Namespace) -> None:
+    from kid.evaluation.asking import Asker, prompt_settings
+    from kid.progress import silence_libraries
+
+    silence_libraries()
+    settings, lines = prompt_settings(args.model, args.max_completion_length)
+    if args.evidence_text and not settings.evidence:
+        lines.append("note: the model was trained without evidence; this prompt has it all the same")
+        settings = replace(settings, evidence=True)
+    for line in lines:
+        print(line, file=sys.stderr)
+    asker = Asker(args.model, args.database, settings, args.beams, args.evidence_text, args.tables)
+    if args.question is None:
+        answer_lines(asker, args.sql_only, args.print_prompt)
+    else:
+        answer(asker, args.question, args.sql_only, args.print_prompt)
 
 
 def main() -> None:
     args = parse()
-    # After the flags are checked: importing torch and transformers takes seconds.
-    from kid.data.batching import Sample
-    from kid.evaluation.asking import prompt_settings, question_prompt
-    from kid.evaluation.candidates import choose_accepted, query_table
-    from kid.evaluation.execution import run_jobs
-    from kid.evaluation.prediction import decode_candidates, default_device, load_model
-    from kid.evaluation.worker import Limits
-    from kid.models.pretrained import load_tokenizer
-    from kid.progress import silence_libraries
-
-    silence_libraries()
-    options, lines = prompt_settings(args.model, args.max_completion_length)
-    for line in lines:
-        print(line, file=sys.stderr)
-    tokenizer = load_tokenizer(args.model, "--model")
-    prompt, cut = question_prompt(args.database, args.question, args.evidence_text, options, tokenizer)
-    if cut:
-        limit = options.max_prompt_length
-        print(f"note: {cut} tokens of the schema do not fit into the prompt's {limit} and are cut", file=sys.stderr)
-    model = load_model(args.model, default_device())
-    length = options.max_completion_length
-    ((_, candidates),) = next(decode_candidates(model, tokenizer, [Sample(prompt, [])], length, args.beams, args.beams))
-    taken = choose_accepted([candidates], [args.database], 1)[0] if args.beams > 1 else 0
-    print(candidates[taken])
-    (outcome,) = run_jobs(query_table, [(args.database, candidates[taken], SHOWN + 1)], 1, Limits(seconds=SECONDS))
-    if outcome.error:
-        print(f"error: the query does not run: {outcome.error}; ask in other words, or with --beams 4", file=sys.stderr)
-        sys.exit(1)
-    show(*outcome.value)
+    try:
+        ask(args)
+    except BrokenPipeError:  # what reads the SQL has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), unescaped(sys.stdout).fileno())
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, kept="the database was only read")

@@ -12,6 +12,7 @@ EXAMPLE = """examples:
   python eval/evaluate.py runs/kid
   python eval/evaluate.py runs/kid --splits dev dk syn realistic --test-suite suites
   python eval/evaluate.py runs/kid --steps all                  every adapters/step-N too, for EX over steps in reports
+  python eval/evaluate.py runs/kid --steps base                 the student before training, a row of its own in reports
 
   Runs eval/predict.py and eval/score.py for each split and step, and shows their commands. Files lie where
   eval/report.py reads them: RUN/predictions/SPLIT.sql and RUN/scores/SPLIT.json, of adapters/step-N in step-N/ there.
@@ -28,7 +29,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("run", metavar="RUN", type=Path, help="a run's directory, --output of its training")
     splits_help = "splits of the benchmark it was trained on [dev]"
     parser.add_argument("--splits", metavar="S", nargs="+", default=["dev"], help=splits_help)
-    steps_help = "last: the finished student; all: also every saved step; best: that of --keep-best [last]"
+    steps_help = "last: the finished student; all: also every saved step; best: that of --keep-best; "
+    steps_help += "base: before training [last]"
     parser.add_argument("--steps", choices=STEPS, default="last", help=steps_help)
     suite_help = "also TS, on DIR/SPLIT/DB_ID/*.sqlite, or DIR/DB_ID/*.sqlite where there is no DIR/SPLIT"
     parser.add_argument("--test-suite", metavar="DIR", type=Path, help=suite_help)

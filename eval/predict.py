@@ -20,7 +20,7 @@ from cli import (
 )
 
 from kid.config.trained import existing_student
-from kid.errors import InputError, OneLineParser, run_script
+from kid.errors import InputError, OneLineParser, report_write_errors, run_script
 from kid.files import check_writable
 
 EXAMPLE = """examples:
@@ -229,7 +229,7 @@ def main() -> None:
         print(f"{output} holds these predictions already; --overwrite makes them again")
         return
     part.parent.mkdir(parents=True, exist_ok=True)
-    with only_writer(part, output) as file:
+    with report_write_errors(output), only_writer(part, output) as file:
         candidates, drawn = decoded_so_far(part, made)
         if candidates:
             also = f", and the samples of {len(drawn)}" if args.samples else ""

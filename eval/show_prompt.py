@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 from cli import add_data_flags, check_data_flags, prompt_config, take_settings
 from rich.table import Table
@@ -52,19 +53,33 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def piece_tokenizer(texts: list[str]):
-    """A tokenizer that knows every word and every sign of `texts` as one token."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
+class PieceTokenizer:
+    """A tokenizer that knows every word and every sign of `texts` as one token.
 
-    tokenizer = Tokenizer(models.WordLevel(unk_token="<|unknown|>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.WordLevelTrainer(
-        vocab_size=2**24, special_tokens=["<|unknown|>", "<|end|>"], show_progress=False
-    )
-    tokenizer.train_from_iterator([f"\n{text}" for text in texts], trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>")
+    It has what prompts need of a tokenizer of transformers, whose import takes as long as all else that a prompt needs.
+    """
+
+    bos_token_id, eos_token_id = None, 1
+
+    def __init__(self, texts: list[str]):
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+        tokenizer = self.backend_tokenizer = Tokenizer(models.WordLevel(unk_token="<|unknown|>"))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.WordLevelTrainer(
+            vocab_size=2**24, special_tokens=["<|unknown|>", "<|end|>"], show_progress=False
+        )
+        tokenizer.train_from_iterator([f"\n{text}" for text in texts], trainer)
+
+    def __call__(self, text, add_special_tokens: bool = True, split_special_tokens: bool = False) -> SimpleNamespace:
+        self.backend_tokenizer.encode_special_tokens = split_special_tokens
+        if isinstance(text, str):
+            return SimpleNamespace(input_ids=self.backend_tokenizer.encode(text).ids)
+        return SimpleNamespace(input_ids=[part.ids for part in self.backend_tokenizer.encode_batch(text)])
+
+    def decode(self, ids: list[int]) -> str:
+        return self.backend_tokenizer.decode(ids, skip_special_tokens=False)
 
 
 def find_tokenizer(model: str | None, texts: list[str]):
@@ -72,7 +87,7 @@ def find_tokenizer(model: str | None, texts: list[str]):
     from kid.models.pretrained import find_model, load_tokenizer
 
     if not model:
-        return piece_tokenizer(texts)
+        return PieceTokenizer(texts)
     folder = student_folder(Path(model), "--model")
     return load_tokenizer(folder if folder.is_dir() else find_model(model, "--model"), "--model")
 
@@ -88,7 +103,7 @@ def show_prompt(arguments: argparse.Namespace) -> None:
     loaded = load_split(config, arguments.split, arguments.index)
     (question,) = loaded.questions
     schemas, reasons = read_schemas(loaded, config.missing_database)
-    texts = annotate_questions(loaded, schemas, config.evidence, "", quiet=True)
+    texts = annotate_questions(loaded, schemas, config.evidence, "")
     if question.index not in texts:
         reason = question.fault or reasons.get(question.db_id, "damaged database")
         raise InputError(f"question {question.index} on {question.db_id or 'no database'} has no prompt: {reason}")

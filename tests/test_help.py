@@ -83,6 +83,7 @@ def test_help_shows_defaults_and_what_is_required(script, lines):
     ("module", "without"),
     [
         ("kid.data.prepare", ("torch", "transformers", "datasets", "pandas")),  # one prompt
+        ("kid.prompting", ("torch", "transformers", "datasets", "pandas")),  # of a client that serves a model
         ("kid.models.pretrained", ("torch", "transformers", "huggingface_hub")),  # where a model lies
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -94,11 +95,12 @@ def check_workers_start(pool: ProcessPoolExecutor) -> None:
 
 
 def annotate_questions(
-    loaded: LoadedSplit, schemas: dict[str, Schema], evidence: bool, title: str, quiet: bool = False
+    loaded: LoadedSplit, schemas: dict[str, Schema], evidence: bool, title: str
 ) -> dict[int, AnnotatedQuestion]:
     """Annotate each question that has a schema or its own prompt: index -> annotated question.
 
-    Databases are processed in parallel, with a progress bar over the questions unless `quiet`.
+    Databases are processed in parallel, with a progress bar over the questions. A single question is annotated in this
+    process: a worker would take half a second to start.
 
     Raises:
         InputError: a database is damaged, and damaged ones are not to be skipped.
@@ -111,39 +113,48 @@ def annotate_questions(
     annotated = {question.index: AnnotatedQuestion(question, {}, question.query, None) for question in with_prompt}
     if not groups:
         return annotated
+    jobs = {
+        db_id: (schemas[db_id], loaded.databases.get(db_id), questions, evidence) for db_id, questions in groups.items()
+    }
+
+    def add(db_id: str, result: Callable[[], tuple[list[AnnotatedQuestion], list[str]]]) -> int:
+        """Add the annotated questions of a database, or record its damage. Returns the number of questions added."""
+        try:
+            done, left_out = result()
+        except DamagedDatabaseError as error:  # damage in rows that were not read for the schema's sample values
+            loaded.damage.add("damaged database", str(error))
+            return 0
+        if left_out:
+            line = f"not all values of {db_id} were searched in questions: {', '.join(left_out)}"
+            loaded.notes.append(line)
+            print(f"note: {line}", file=sys.stderr)
+        annotated.update((item.question.index, item) for item in done)
+        return len(done)
+
+    total = sum(map(len, groups.values()))
+    if total == 1:
+        ((db_id, job),) = jobs.items()
+        add(db_id, lambda: annotate_database_questions(*job))
+        loaded.damage.raise_unless_skipped()
+        return annotated
     workers = min(MAX_WORKERS, len(os.sched_getaffinity(0)), len(groups))
     # After Ctrl-C, Python's resource tracker removes the pool's semaphores; suppress its warning about that.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
-    total = sum(map(len, groups.values()))
-    bar = progress_bar(f"{title}: values and SQL", "question", total, quiet=quiet)
+    bar = progress_bar(f"{title}: values and SQL", "question", total)
     # Large databases first, so that the cores finish together. Not fork, which would copy locks held by the caller's
     # threads.
-    order = sorted(groups, key=lambda db_id: file_size(loaded.databases.get(db_id)), reverse=True)
+    order = sorted(jobs, key=lambda db_id: file_size(loaded.databases.get(db_id)), reverse=True)
     with bar, ProcessPoolExecutor(workers, get_context("forkserver"), start_worker, (cache_folder(),)) as pool:
         check_workers_start(pool)
-        running = {
-            pool.submit(
-                annotate_database_questions, schemas[db_id], loaded.databases.get(db_id), groups[db_id], evidence
-            ): db_id
-            for db_id in order
-        }
+        running = {pool.submit(annotate_database_questions, *jobs[db_id]): db_id for db_id in order}
         for future in as_completed(running):
             try:
-                done, left_out = future.result()
-            except DamagedDatabaseError as error:  # damage in rows that were not read for the schema's sample values
-                loaded.damage.add("damaged database", str(error))
-                continue
+                bar.update(add(running[future], future.result))
             except BrokenProcessPool:
                 raise InputError(
                     "a worker process was killed, perhaps because memory ran out; finished databases are kept, so run "
                     "it again with more memory or on fewer cores (taskset)"
                 ) from None
-            if left_out:
-                line = f"not all values of {running[future]} were searched in questions: {', '.join(left_out)}"
-                loaded.notes.append(line)
-                print(f"note: {line}", file=sys.stderr)
-            annotated |= {item.question.index: item for item in done}
-            bar.update(len(done))
     loaded.damage.raise_unless_skipped()
     return annotated
 

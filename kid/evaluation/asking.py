@@ -1,54 +1,88 @@
-"""One question on one SQLite file: its prompt, in the format that the model was trained on."""
+"""Answers to questions on a SQLite file: the prompt, the model's SQL, and the rows that it gives."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kid.config.run_config import RunConfig
-from kid.config.trained import PREDICTION_KEYS, complete_settings, portable_settings
-from kid.data.annotation import annotate_questions
-from kid.data.database import check_not_in_use
-from kid.data.faults import Damage
-from kid.data.prepare import row_encoder
-from kid.data.questions import Question
-from kid.data.reading import LoadedSplit, read_schemas
-from kid.errors import InputError
+from kid.config.trained import complete_settings
+from kid.data.encoding import EncodedPrompt, bos_ids, encode_continuations
+from kid.data.prompt import question_part
+from kid.errors import InputError, RunError
+from kid.evaluation.candidates import choose_accepted, query_table
+from kid.evaluation.execution import run_jobs
+from kid.evaluation.worker import Limits
+from kid.prompting import SETTINGS, PromptSettings, check_question, encode_prompt
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-SPLIT = "dev"  # prompts as in evaluation, not as in training
+SECONDS = 30.0  # of a query
 
 
-def prompt_settings(model: Path, max_completion_length: int | None) -> tuple[RunConfig, list[str]]:
-    """The configuration of a prompt on any database, as the model was trained; and lines that say so.
+def prompt_settings(model: Path, max_completion_length: int | None) -> tuple[PromptSettings, list[str]]:
+    """How the prompts of a model are made, and lines that say what they were taken from.
 
     max_completion_length: None, as the model was trained. Raises InputError as `complete_settings`.
     """
-    given: dict = dict.fromkeys(portable_settings(dict.fromkeys(PREDICTION_KEYS)))
-    del given["evidence"]  # the question comes with its own, or without
-    values, lines = complete_settings(given | {"max_completion_length": max_completion_length}, model)
-    return RunConfig(benchmark="jsonl", **values), lines
+    given = dict.fromkeys(SETTINGS) | {"max_completion_length": max_completion_length}
+    values, lines = complete_settings(given, model)
+    return PromptSettings(**values), lines
 
 
-def question_prompt(
-    database: Path, question: str, evidence: str, config: RunConfig, tokenizer: PreTrainedTokenizerFast
-) -> tuple[list[int], int]:
-    """Token ids of the prompt, and how many tokens were cut from its left.
+@dataclass
+class Asker:
+    """A model and the database that it is asked about. Tokenizer and weights are loaded once, when first needed.
 
-    Raises:
-        InputError: the database is not a SQLite file, is damaged or in use.
+    folder: of the model. beams: 1 decodes greedily; of more, the first query that the database accepts is taken.
+    evidence, tables: as in `kid.prompting.prompt_for`, for every question.
     """
-    check_not_in_use(database)
-    damage = Damage("skip")
-    config = replace(config, evidence=bool(evidence))
-    asked = Question(0, database.stem, question, "SELECT 1", evidence)
-    loaded = LoadedSplit([asked], None, None, {asked.db_id: database}, None, damage)
-    schemas, _ = read_schemas(loaded, config.missing_database)
-    texts = annotate_questions(loaded, schemas, config.evidence, "", quiet=True)
-    if not texts:
-        raise InputError(f"--database {'; '.join(damage.lines())}; give another SQLite file")
-    rows = row_encoder(loaded, schemas, texts, config, SPLIT, tokenizer)({"index": [0]})
-    return rows["prompt_ids"][0], rows["cut"][0]
+
+    folder: Path
+    database: Path
+    settings: PromptSettings
+    beams: int = 1
+    evidence: str = ""
+    tables: Path | None = None
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        from kid.models.pretrained import load_tokenizer
+
+        return load_tokenizer(self.folder, "--model")
+
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        from kid.evaluation.prediction import default_device, load_model  # here: a bad question needs no torch
+
+        return load_model(self.folder, default_device())
+
+    def encode(self, question: str) -> EncodedPrompt:
+        """The prompt of a question. Raises InputError as `prompt_for`, and if the question alone is over the limit."""
+        check_question(question, self.settings, self.evidence)
+        own = question_part(question, self.evidence)  # is never cut
+        length = len(bos_ids(self.tokenizer)) + len(encode_continuations(self.tokenizer, [own])[0])
+        limit = self.settings.max_prompt_length
+        if length > limit:
+            raise InputError(f"the question has {length} tokens, and a prompt {limit} at most; ask in fewer words")
+        return encode_prompt(self.database, question, self.settings, self.tokenizer, self.evidence, self.tables)
+
+    def write_sql(self, prompt: EncodedPrompt) -> str:
+        """The model's SQL, on one line. Raises RunError if the database cannot be read any more."""
+        from kid.data.batching import Sample
+        from kid.evaluation.prediction import decode_candidates
+
+        length, samples = self.settings.max_completion_length, [Sample(prompt.ids, [])]
+        ((_, candidates),) = next(
+            decode_candidates(self.model, self.tokenizer, samples, length, self.beams, self.beams)
+        )
+        return candidates[choose_accepted([candidates], [self.database], 1)[0] if self.beams > 1 else 0]
+
+    def run(self, sql: str, max_rows: int) -> tuple[list[str], list[tuple]]:
+        """The names of a query's columns and its first rows. Raises RunError if it fails or takes too long."""
+        (outcome,) = run_jobs(query_table, [(self.database, sql, max_rows)], 1, Limits(seconds=SECONDS))
+        if outcome.error:
+            raise RunError(f"the query does not run: {outcome.error}; ask in other words, or with --beams 4")
+        return outcome.value

@@ -24,7 +24,7 @@ from kid.errors import CALLER, INTERRUPTED_STATUS, InputError, script_name
 from kid.evaluation.provenance import HASH_KEY, belongs, provenance_path, read_json, read_note
 from kid.files import write_atomically
 
-STEPS = ("last", "all", "best")
+STEPS = ("last", "all", "best", "base")
 SHOWN = ".txt"  # beside a score: what eval/score.py shows
 
 
@@ -32,7 +32,8 @@ SHOWN = ".txt"  # beside a score: what eval/score.py shows
 class Student:
     """A student of a run.
 
-    step: of adapters/step-N; None: the end of the run. weights: its fingerprint. settings: those of its predictions.
+    step: of adapters/step-N; 0: before training; None: the end of the run. weights: its fingerprint. settings: those of
+    its predictions.
     """
 
     folder: Path
@@ -88,6 +89,9 @@ class Cell:
     def predict_flags(self, overwrite: bool) -> list[str]:
         """Of eval/predict.py, which takes the other settings from the run."""
         flags = ["--model", str(self.student.folder), *self.data_flags(), "--output", str(self.predictions)]
+        if self.student.step == 0:  # its folder is not in the run
+            for name, value in self.student.settings.items():
+                flags += [] if value in (None, ()) else as_flags(name, value)
         return flags + (["--overwrite"] if overwrite else [])
 
     def score_flags(self, test_suite: Path | None) -> list[str]:
@@ -196,11 +200,11 @@ def find_cells(run: Path, splits: Sequence[str], steps: str) -> list[Cell]:
     for split in splits:
         if find_split(config.benchmark, split).title is None:
             raise InputError(f"--splits {split}: a split of {config.benchmark} that is not reported; leave it out")
-    folders = find_folders(run, config.export_kind, steps)
+    folders = find_folders(run, config.export_kind, steps, config.student)
     from kid.models.pretrained import find_teacher, fingerprint  # here: it takes seconds, and flags are wrong at once
 
-    # In each, eval/predict.py finds this config.yaml.
-    settings, _ = complete_settings(dict.fromkeys(PREDICTION_KEYS), next(iter(folders.values())), config.data)
+    # In each of the run's own folders, eval/predict.py finds this config.yaml.
+    settings, _ = complete_settings(dict.fromkeys(PREDICTION_KEYS), run / config.export_kind, config.data)
     settings = json.loads(json.dumps(settings))  # as in a note
     students = [
         Student(path, step, fingerprint(find_teacher(str(path), "run")), settings) for step, path in folders.items()
@@ -208,14 +212,21 @@ def find_cells(run: Path, splits: Sequence[str], steps: str) -> list[Cell]:
     return [Cell(run, config, student, split) for split in dict.fromkeys(splits) for student in students]
 
 
-def find_folders(run: Path, kind: str, steps: str) -> dict[int | None, Path]:
-    """Step -> folder of the students to evaluate; None: the end of the run.
+def find_folders(run: Path, kind: str, steps: str, student: str) -> dict[int | None, Path]:
+    """Step -> folder of the students to evaluate; None: the end of the run, 0: the student before training.
+
+    Args:
+        student: the run's --student.
 
     Raises:
         InputError: there is none.
     """
     if steps == "last":
         return {None: student_folder(run, "run")}
+    if steps == "base":
+        from kid.models.pretrained import find_model
+
+        return {0: find_model(student, "--student of the run")}
     if steps == "best":
         step = best_step(run)
         return {step: run / f"{kind}s" / f"step-{step}"}

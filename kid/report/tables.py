@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kid.report.groups import Group, compared_rows
 from kid.report.names import short_name
@@ -23,6 +23,7 @@ from kid.report.settings import describe_settings, variant
 from kid.report.text import format_mean, pluralize, plus_minus, signed
 
 TIMES = "\u00d7"
+UNTOUCHED = 0  # the step of the student before training
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -98,6 +99,16 @@ def divergence_table(group: Group) -> Table | None:
     )
 
 
+def untouched_student(group: Group) -> Row | None:
+    """The student before training, as `eval/evaluate.py --steps base` has scored it for one of its runs."""
+    for row in group.rows():
+        for run in row.runs:
+            if UNTOUCHED in run.curve:
+                runs = (replace(run, scores=run.curve[UNTOUCHED]),)
+                return Row(group.student, "", "sft", (), runs, row.reference)
+    return None
+
+
 def main_table(number: int, group: Group, teachers: Sequence[str]) -> Table | None:
     """Tables 3, 4 and 6: latency, EX, TS, their average, and the gain over SFT, in a block per teacher."""
     compared = compared_rows(group, teachers)
@@ -121,19 +132,21 @@ def main_table(number: int, group: Group, teachers: Sequence[str]) -> Table | No
         f"Percent; seconds per step relative to SFT. {caption}",
         ["method", "latency", *map(metric_heading, metrics), "Avg.", "\u0394"],
     )
-    reference = average(group.sft, common) if group.sft else None
+    reference, untouched = average(group.sft, common) if group.sft else None, untouched_student(group)
 
     def make_row(row: Row, label: str) -> tuple[list[str], list[float | None]]:
         """A row's cells, and the numbers of those that may become bold."""
         row_average = average(row, common)
         gain = "-" if row is group.sft or not reference or not row_average else signed(row_average[0] - reference[0])
-        latency = latency_cell(row, group.sft, table)  # before the scores: footnotes are numbered in reading order
+        # Before the scores: footnotes are numbered in reading order.
+        latency = "-" if row is untouched else latency_cell(row, group.sft, table)
         scores = [row.values(metric) for metric in metrics]
         marks = [score_marks(row, metric, table) for metric in metrics]
         shown = [format_mean(values) + mark for values, mark in zip(scores, marks, strict=True)]
         cells = [label, latency, *shown, plus_minus(*row_average) if row_average else "-", gain]
         return cells, [*map(mean, scores), row_average and row_average[0]]
 
+    table.rows += [make_row(untouched, "before training")[0]] if untouched else []
     table.rows += [make_row(row, row.label)[0] for row in group.baselines()]
     for teacher in teachers:
         table.rows.append(f"Teacher: {teacher}")

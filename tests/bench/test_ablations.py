@@ -10,7 +10,8 @@ import time
 import ablations as ablations_module
 import numpy as np
 import pytest
-from ablations import EXPOSED, PAIR, RATES, RUNS, SETTINGS, Ablation, Setting, method_of, play
+from ablations import Ablation, play
+from parts.ablation_settings import EXPOSED, PAIR, RATES, RUNS, SETTINGS, Setting, method_of
 from parts.ablations_report import (
     REPORTS,
     kid_table,

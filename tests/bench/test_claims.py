@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from ablations import EXPOSED, RUNS
+from parts.ablation_settings import EXPOSED, RUNS
 from parts.claims import (
     CLAIMS,
     EX,

@@ -388,5 +388,5 @@ def test_golden_texts_of_published_questions(real_data, name):
     chosen = options(real_data / benchmark, benchmark=benchmark)
     loaded = load_split(chosen, split, int(index))
     schemas, _ = read_schemas(loaded, "error")
-    text = "".join(tokenizer_corpus(schemas, annotate_questions(loaded, schemas, True, "", quiet=True), True))
+    text = "".join(tokenizer_corpus(schemas, annotate_questions(loaded, schemas, True, ""), True))
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == CHECKED[name], text

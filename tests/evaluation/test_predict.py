@@ -1,4 +1,4 @@
-"""eval/predict.py and eval/ask.py from the command line."""
+"""eval/predict.py from the command line."""
 
 from __future__ import annotations
 
@@ -152,37 +152,6 @@ def test_bad_input_is_one_line(tiny_models, data, tmp_path):
 
 
 @pytest.mark.slow
-def test_ask_shows_sql_and_the_reason_it_does_not_run(tiny_models, data):
-    database = next((data / "database").glob("*/*.sqlite"))
-    flags = ["--model", tiny_models / "teacher", "--database", database, "--max-completion-length", LIMIT]
-    done = run("ask.py", *flags, "How many are there?")
-    assert done.returncode == 1 and done.stdout.count("\n") == 1
-    assert "note: no config.yaml beside" in done.stderr and "error: the query does not run: " in done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("replaced", "message"),
-    [
-        ({"database": "nothing.sqlite"}, "--database nothing.sqlite does not exist"),
-        ({"database": ROOT / "README.md"}, "README.md: file is not a database; give another SQLite file"),
-        ({"database": ROOT / "docs"}, "docs is a folder; give a SQLite file; there is no .sqlite in it"),
-        ({"model": "nowhere"}, "--model nowhere does not exist"),
-        ({"question": " "}, "the question is empty"),
-    ],
-)
-def test_ask_refuses_in_one_line(tiny_models, data, replaced, message):
-    given = {
-        "model": tiny_models / "teacher",
-        "database": next((data / "database").glob("*/*.sqlite")),
-        "question": "?",
-    }
-    given |= replaced
-    done = run("ask.py", "--model", given["model"], "--database", given["database"], given["question"])
-    assert done.returncode == 2 and message in done.stderr and done.stderr.splitlines()[-1].startswith("error: ")
-
-
-@pytest.mark.slow
 def test_a_run_lends_its_settings_and_another_model_does_not_overwrite(tiny_models, data, tmp_path):
     kid, other, output = tmp_path / "kid", tmp_path / "other", tmp_path / "seen.sql"
     for run_folder, limit in ((kid, 300), (other, 200)):
@@ -201,3 +170,21 @@ def test_a_run_lends_its_settings_and_another_model_does_not_overwrite(tiny_mode
     done = predict(other, data, output, "--overwrite", "--max-prompt-length", 250)
     assert done.returncode == 0 and "--max-prompt-length 250 (trained with --max-prompt-length 200)" in done.stderr
     assert json.loads(Path(f"{output}.made.json").read_text())["settings"]["max_prompt_length"] == 250
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_costs_nothing_but_the_time(tiny_models, data, tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("only root can make a disk that is small")
+    try:
+        (folder / "other").write_bytes(b"x" * 4000)
+        done = predict(tiny_models / "teacher", data, folder / "seen.sql")
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert f"error: {folder / 'seen.sql'} cannot be written (" in done.stderr.splitlines()[-1]
+        subprocess.run(["mount", "-o", "remount,size=10m", folder], check=True)
+        done = predict(tiny_models / "teacher", data, folder / "seen.sql")
+        assert done.returncode == 0 and "10 lines, 10 predictions" in done.stdout, done.stderr
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)

@@ -151,6 +151,19 @@ def test_the_best_step(tmp_path):
     assert (cell.student.step, cell.score) == (2, run / "scores" / "step-2" / "dev.json")
 
 
+def test_the_student_before_training_is_step_0_and_gets_the_runs_settings(tmp_path):
+    base = tmp_path / "qwen"
+    base.mkdir()
+    (base / "config.json").write_text('{"weights": "base"}')
+    run = make_run(tmp_path / "kid", "model", student=str(base), max_prompt_length=200)
+    (cell,) = find_cells(run, ["dev"], "base")
+    assert (cell.student.folder, cell.score) == (base, run / "scores" / "step-0" / "dev.json")
+    flags = cell.predict_flags(overwrite=False)
+    assert after(flags, "--model") == [str(base)] and after(flags, "--max-prompt-length") == ["200"]
+    assert "None" not in flags
+    assert not after(find_cells(run, ["dev"], "last")[0].predict_flags(False), "--max-prompt-length")
+
+
 def test_a_run_that_is_not_finished_has_its_steps(tmp_path, capsys):
     run = make_run(tmp_path / "kid", "models/step-2")
     assert [cell.student.name for cell in find_cells(run, ["dev"], "all")] == ["2"]

@@ -11,10 +11,32 @@ from kid.config.run_config import RunConfig
 from kid.data.prepare import prepare
 from kid.models.pretrained import load_tokenizer
 
+MODEL = ROOT / "kid" / "minibench" / "models" / "student"
+
 
 def show(data, *arguments) -> subprocess.CompletedProcess:
     command = [sys.executable, "eval/show_prompt.py", "--benchmark", "spider", "--data", data, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "without"),
+    [([], ("transformers", "torch", "datasets")), (["--model", MODEL], ("torch", "datasets"))],
+)
+def test_a_prompt_imports_no_more_than_it_needs(minibench, model, without):
+    """Nor does it start a process: transformers, torch and a process took most of the time."""
+    script = """
+import multiprocessing.forkserver, runpy, sys
+multiprocessing.forkserver.ForkServer.ensure_running = None
+without, sys.argv = sys.argv[1].split(), sys.argv[2:]
+sys.path[0] = "eval"
+runpy.run_path(sys.argv[0], run_name="__main__")
+print(*[name for name in without if name in sys.modules], file=sys.stderr)
+"""
+    flags = ["--benchmark", "spider", "--data", minibench, "--index", 0, *model]
+    command = [sys.executable, "-c", script, " ".join(without), "eval/show_prompt.py", *map(str, flags)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr.splitlines()[-1] == "", done.stderr
 
 
 @pytest.mark.slow

@@ -48,6 +48,14 @@ def test_main_table(tmp_path):
     assert "have: Spider-dev EX, Spider-dev TS, Spider-DK EX." in table.caption
 
 
+def test_the_student_before_training_stands_first_where_a_run_has_scored_it(tmp_path):
+    sft, kid = scored(tmp_path / "sft", [R, W], "sft"), scored(tmp_path / "kid", [R, R])
+    write_score(kid, [W, W], "step-0/dev")
+    [table] = tables_of(sft, kid)[3]
+    assert table.rows[0] == ["before training", "-", "0.0", "0.0", "-50.0"]
+    assert not table.numbered_notes()
+
+
 def test_average_is_over_what_all_rows_have(tmp_path):
     sft, kid = scored(tmp_path / "sft", [R, W], "sft"), scored(tmp_path / "kid", [R, R])
     write_score(kid, [W, W], "dk", split="dk")

@@ -1,0 +1,91 @@
+"""The commands of docs/your-own-data.md and of README.md, from the first to the last, on tiny models.
+
+They are run as they stand, in a folder where the project's own are links, but for the models' names, the number of
+ranks, and flags that keep a training to two steps on a CPU.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.launcher import ROOT, free_port
+from helpers.pages import commands, python_blocks
+
+OWN_DATA = ROOT / "docs" / "your-own-data.md"
+LINKED = ("train", "eval", "bench", "kid", "ds_configs")
+MODELS = {"Qwen/Qwen1.5-0.5B": "kid/minibench/models/student", "Qwen/Qwen1.5-4B": "kid/minibench/models/teacher"}
+SHORT = ["--deepspeed", "ds_configs/cpu.json", "--dtype", "fp32", "--max-steps", "2", "--save-steps", "2"]
+SHORT += ["--batch-size", "8", "--micro-batch-size", "8", "--max-completion-length", "60"]
+TEACHER = ["--teacher-deepspeed", "ds_configs/teacher_whole.json"]
+# The demo, the tests and SLURM's scripts have runs of their own in CI.
+NOT_HERE = re.compile(r"make |\S*slurm/submit.sh|.*train/recipes/")
+
+
+@pytest.fixture
+def place(tmp_path) -> Path:
+    for name in LINKED:
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+def adapted(words: list[str], database: Path) -> list[str]:
+    """A command with tiny models, one rank and few steps."""
+    words = [MODELS.get(word, str(database) if word.endswith(".sqlite") else word) for word in words]
+    if words[0] != "deepspeed":
+        return [sys.executable, *words[1:]]
+    script = next(word for word in words if word.startswith("train/"))
+    given = words[words.index(script) + 1 :]
+    runner = [sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", "1", "--master_port", free_port()]
+    evaluates = ["--eval-ex-steps", "2", "--eval-questions", "4"] if "--eval-ex-steps" in given else []
+    return [*runner, script, *given, *SHORT, *(TEACHER if "--teacher" in given else []), *evaluates]
+
+
+def run_all(text: str, place: Path, database: Path) -> list[str]:
+    """Run a page's commands; returns the scripts that were run."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    ran = []
+    for words in commands(text):
+        if NOT_HERE.match(" ".join(words)):
+            continue
+        done = subprocess.run(
+            adapted(words, database), cwd=place, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        ran.append(next(word for word in words if word.endswith(".py")))
+    return ran
+
+
+def test_the_page_on_your_own_data_can_be_followed(minibench, place):
+    (place / "runs").mkdir()
+    (place / "runs" / "minibench").symlink_to(minibench)
+    copies, *_ = python_blocks(OWN_DATA)
+    code = copies.replace("[:20]", "[:2]")
+    subprocess.run([sys.executable, "-c", code], cwd=place, check=True)
+    database = next((place / "mydata" / "database").glob("*/*.sqlite")).relative_to(place)
+    ran = run_all(OWN_DATA.read_text(encoding="utf-8"), place, database)
+    assert ran.count("eval/evaluate.py") == 4 and "train/export.py" in ran and "eval/audit.py" in ran
+    assert (place / "runs" / "kid" / "merged" / "kid_export.json").is_file()
+    report = (place / "report" / "report.md").read_text()
+    assert "before training" in report and "Teacher" in report
+
+
+def test_the_commands_of_the_front_page_run(minibench, place):
+    spider = place / "spider"
+    shutil.copytree(minibench, spider, ignore=shutil.ignore_patterns("database"))
+    (spider / "database").symlink_to(minibench / "database")
+    for name, count in (("train_spider", 16), ("dev", 8)):
+        questions = json.loads((spider / f"{name}.json").read_text())
+        (spider / f"{name}.json").write_text(json.dumps(questions[:count]))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    # The report compares with an sft run, which docs/your-own-data.md trains.
+    text = text.replace("eval/report.py runs/sft runs/kid", "eval/report.py runs/teacher runs/kid")
+    database = next((minibench / "database").glob("*/*.sqlite"))
+    ran = run_all(text, place, database)
+    assert {"train/sft.py", "train/distill.py", "eval/evaluate.py", "eval/ask.py", "eval/report.py"} <= {*ran}
+    assert (place / "runs" / "kid" / "best").exists() and (place / "report" / "report.html").is_file()
