@@ -258,6 +258,6 @@ def find_databases(
     if missing and missing_database == "error":
         raise InputError(
             f"no database for {len(missing)} of {len(set(db_ids))} db_ids under {', '.join(map(str, roots))}: "
-            f"{first_of(missing)}; put each of them at DB_ID/DB_ID.sqlite in one of these folders"
+            f"{first_of(missing)}; put each at DB_ID/DB_ID.sqlite in one of these folders"
         )
     return found

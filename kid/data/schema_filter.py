@@ -137,7 +137,9 @@ def read_rankings(path: Path, questions: int | None) -> list[Selection]:
     try:
         rankings = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"--schema-filter {path}: {error.strerror}; use none, lexical or a file of rankings") from None
+        raise InputError(
+            f"--schema-filter {path}: {error.strerror}; give none, lexical or a file of rankings"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"--schema-filter {path} is not valid JSON ({error})") from None
     valid = isinstance(rankings, list) and all(
