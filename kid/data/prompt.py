@@ -1,7 +1,6 @@
 """The prompt of the paper's Figure 7 (the format of CodeS) in three parts: schema, matched contents, question.
 
-Names are written as the normalised gold SQL writes them, and values as they are in the database, so that a model can
-copy them.
+Names are written as in the normalised gold SQL, and values as in the database, so that a model can copy them.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def written_value(value: str) -> str:
-    """A value on one line: as it is, but for line breaks and control characters other than tabs.
+    """A value on one line: unchanged except for line breaks and control characters other than tabs.
 
-    These stand as SQL writes them on one line: a copy of `one'||char(10)||'two`, put between quotes, is an expression
-    equal to the value with a line feed.
+    These are written as calls of char(), so that a copy of `one'||char(10)||'two` in quotes is an SQL expression that
+    equals the value with its line feed.
     """
     return CONTROL_CHARACTERS.sub(lambda match: f"'||char({','.join(str(ord(c)) for c in match[0])})||'", value)
 
@@ -37,7 +36,7 @@ def describe_column(table: str, column: Column) -> str:
 
 
 def schema_part(schema: Schema) -> str:
-    """The part that all questions on a database share; ends with a newline."""
+    """The part of the prompt that all questions on a database share; ends with a newline."""
     lines = ["database schema :"]
     for table in schema.tables:
         name = written_name(table.name)
@@ -50,10 +49,10 @@ def schema_part(schema: Schema) -> str:
 
 
 def matched_part(schema: Schema, matches: dict[tuple[str, str], list[str]]) -> str:
-    """Database values that the question mentions, for the columns in the schema, in its order; ends with a newline.
+    """The database values that the question mentions, by column in the schema's order; ends with a newline.
 
     Args:
-        matches: (table, column) -> values, names as in the database.
+        matches: (table, column) -> values, with names as in the database.
     """
     matches = {(lower(table), lower(column)): values for (table, column), values in matches.items()}
     lines = []
@@ -67,5 +66,5 @@ def matched_part(schema: Schema, matches: dict[tuple[str, str], list[str]]) -> s
 
 
 def question_part(question: str, evidence: str = "") -> str:
-    """Evidence (external knowledge) and question on one line; the SQL follows on the next."""
+    """Evidence (external knowledge) and question on one line; the SQL follows on the next line."""
     return " ".join(f"{evidence} {question}".split()) + "\n"
