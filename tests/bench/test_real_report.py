@@ -110,7 +110,7 @@ def play_main(real: Path, monkeypatch) -> None:
 def checkout(real, tmp_path) -> Path:
     begin, end = markers("real")
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "results.md").write_text(f"# Results\n\n{begin}\nold\n{end}\n\n## More\n")
+    (tmp_path / "docs" / "results.md").write_text(f"# Results\n\n{begin}\nwritten before\n{end}\n\n## More\n")
     (tmp_path / "spider").mkdir()
     items = [{"db_id": "pets", "question": f"q{index}", "query": f"SELECT {index}"} for index in range(N)]
     (tmp_path / "spider" / "dev.json").write_text(json.dumps(items))
@@ -131,7 +131,7 @@ def test_docs_get_their_part(real, checkout, monkeypatch, capsys):
     ]  # fmt: skip
     for part in parts:
         assert part in " ".join(results.split()), part
-    assert "old" not in results and results.endswith(f"{end}\n\n## More\n")
+    assert "written before" not in results and results.endswith(f"{end}\n\n## More\n")
     kept = checkout / "docs" / "results" / "real"
     assert (kept / "figure-1.png").stat().st_size > 1000 and not (kept / "of-before").exists()
     assert len(files_in(kept)) == 2 + 2 * 11 + 4 * 13
