@@ -162,7 +162,7 @@ def test_on_a_gpu_claims_are_judged(real, checkout, monkeypatch):
 @pytest.mark.slow
 def test_what_is_not_whole_is_refused_and_loses_nothing(real, checkout, monkeypatch):
     play_main(real, monkeypatch)
-    before = {path: path.read_bytes() for path in (*files_in(checkout / "docs"), checkout / "README.md")}
+    before = {path: path.read_bytes() for path in files_in(checkout / "docs")}
     exposure = real / "students/kid-seed0/scores/exposure_bias.json"
     written = exposure.read_text()
     for content, said in (
@@ -176,9 +176,9 @@ def test_what_is_not_whole_is_refused_and_loses_nothing(real, checkout, monkeypa
     (real / "students/kid-seed1/scores/dev.json").unlink()
     with pytest.raises(InputError, match="kid-seed1 is not trained and scored; finish it with make real first"):
         play_main(real, monkeypatch)
-    assert before == {path: path.read_bytes() for path in (*files_in(checkout / "docs"), checkout / "README.md")}
+    assert before == {path: path.read_bytes() for path in files_in(checkout / "docs")}
 
 
-def test_readme_has_its_part_on_the_first_screen():
+def test_the_front_page_shows_no_smoke_run():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text[: text.index(markers("real")[0])].count("\n") < 25
+    assert markers("real")[0] not in text and "SmolLM2" not in text
