@@ -260,7 +260,7 @@ class RunConfig:
     )
     teacher_prefix_device_gb: float | None = option(
         None, "GB of each GPU that keep the most used of them (default: none)",
-        group=OPTIMISATION, affects="speed", used=uses.with_teacher, free_on_resume=True, low=0.0,
+        group=OPTIMISATION, affects="speed, plan", used=uses.with_teacher, free_on_resume=True, low=0.0,
     )
     teacher_states: str | None = option(
         None,

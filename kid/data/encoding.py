@@ -1,4 +1,4 @@
-"""Tokenise the parts of a prompt so that their ids together equal those of the whole text."""
+"""Tokenise the parts of a prompt so that their ids, joined, equal those of the whole text."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class EncodedPrompt:
     """Token ids of a prompt.
 
-    shared: how many of the first ids are opening and schema, the same for all questions on a schema.
-    cut: tokens cut from the left of schema and matched contents to keep the limit.
+    shared: length of the prefix of opening and schema, which is the same for all questions on a schema.
+    cut: number of tokens cut from the left of schema and matched contents to meet the limit.
     """
 
     ids: list[int]
@@ -23,13 +23,13 @@ class EncodedPrompt:
 
 
 def bos_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
-    """[BOS] if the tokenizer itself puts it before a text (LLaMA), else [] (Qwen, CodeGen)."""
+    """[BOS] if the tokenizer adds it before a text (LLaMA), otherwise [] (Qwen, CodeGen)."""
     bos = [tokenizer.bos_token_id]
     return bos if tokenizer("a").input_ids[:1] == bos else []
 
 
 def encode_texts(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
-    """Ids of each text on its own, without special tokens even where the text spells one (a cell `</s>` is no EOS)."""
+    """Ids of each text, without special tokens; a text that spells one, such as a cell `</s>`, is not EOS either."""
     if not texts:
         return []
     return tokenizer(texts, add_special_tokens=False, split_special_tokens=True).input_ids
@@ -38,7 +38,7 @@ def encode_texts(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[l
 def encode_continuations(tokenizer: PreTrainedTokenizerFast, texts: list[str], after: str = "\n") -> list[list[int]]:
     """Ids of each text as it is tokenised after a line break, or after another text without special tokens.
 
-    On its own, a LLaMA tokenizer would put a blank before the text, as at the start of a document.
+    A LLaMA tokenizer would put a blank before a separate text, as at the start of a document.
     """
     if not after:
         return encode_texts(tokenizer, texts)
@@ -46,7 +46,7 @@ def encode_continuations(tokenizer: PreTrainedTokenizerFast, texts: list[str], a
     together = encode_texts(tokenizer, [f"{after}{text}" for text in texts])
     alone = encode_texts(tokenizer, texts)
     size = len(before)
-    # A tokenizer that merges a line break with what follows has no such boundary: then each part is tokenised alone.
+    # If the tokenizer merges the line break with the text after it, use the ids of the separate text.
     return [
         joined[size:] if joined[:size] == before else single for joined, single in zip(together, alone, strict=True)
     ]
@@ -55,11 +55,11 @@ def encode_continuations(tokenizer: PreTrainedTokenizerFast, texts: list[str], a
 def join_prompt(
     opening: list[int], schema: list[int], matched: list[int], question: list[int], limit: int
 ) -> EncodedPrompt:
-    """The prompt, cut to `limit` tokens from the left of schema and matched contents.
+    """Join the parts of a prompt and cut schema and matched contents from the left to meet `limit` tokens.
 
-    Opening (BOS among it) and question are never cut, so they can make a prompt longer than the limit.
+    The opening (with BOS) and the question are never cut, so the prompt is longer than the limit if they are.
     """
-    room = max(0, limit - len(opening) - len(question))
-    cut = max(0, len(schema) + len(matched) - room)
+    available = max(0, limit - len(opening) - len(question))
+    cut = max(0, len(schema) + len(matched) - available)
     context = (schema + matched)[cut:]
     return EncodedPrompt(opening + context + question, len(opening) + max(0, len(schema) - cut), cut)

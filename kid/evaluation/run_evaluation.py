@@ -99,6 +99,7 @@ class Cell:
         flags = ["--model", str(self.student.folder), *self.data_flags(), "--output", str(self.predictions)]
         if self.student.step == 0:  # its folder is not in the run
             for name, value in self.student.settings.items():
+                value = tuple(value) if isinstance(value, list) else value  # a list in the note
                 flags += [] if value in (None, ()) else as_flags(name, value)
             flags.append(OTHER_FORM_FLAG)  # the base may be an export of another run
         return flags + (["--overwrite"] if overwrite else [])

@@ -115,7 +115,7 @@ def test_rankings_from_a_file(folder, tokenizer, tmp_path):
 def test_rankings_of_another_split_are_refused(folder, tokenizer, tmp_path):
     (tmp_path / "rankings.json").write_text(json.dumps([{"nowhere": ["id"]}] * 6))
     with pytest.raises(
-        InputError, match=r"no table of the database of question 0, 1, 2, 3, 4, ... \(6 in all\); it must"
+        InputError, match=r"no table of the database of question 0, 1, 2, 3, 4, ... \(6 in all\); give a file made"
     ):
         prepare(options(folder, schema_filter=str(tmp_path / "rankings.json")), "dev", tokenizer)
 
@@ -148,7 +148,7 @@ def test_what_is_over_the_limits_is_counted_and_strict_makes_it_an_error(folder,
     assert f"{6 - kept} outputs over {limit} tokens are skipped ({first}); --max-completion-length raises it" in (
         data.remarks
     )
-    with pytest.raises(InputError, match=r"spider train: 6 prompts over 40 .*; raise the limits or leave out --strict"):
+    with pytest.raises(InputError, match=r"spider train: 6 prompts over 40 .*; raise the limits or remove --strict"):
         load_dataset(replace(config, strict_length=True), "train", tokenizer)
     assert load_dataset(loose, "train", tokenizer).remarks == []
 

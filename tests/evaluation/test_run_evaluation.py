@@ -160,7 +160,7 @@ def test_the_student_before_training_is_step_0_and_gets_the_runs_settings(tmp_pa
     assert (cell.student.folder, cell.score) == (base, run / "scores" / "step-0" / "dev.json")
     flags = cell.predict_flags(overwrite=False)
     assert after(flags, "--model") == [str(base)] and after(flags, "--max-prompt-length") == ["200"]
-    assert "None" not in flags
+    assert "None" not in flags and "[]" not in flags and not after(flags, "--databases")
     assert not after(find_cells(run, ["dev"], "last")[0].predict_flags(False), "--max-prompt-length")
 
 

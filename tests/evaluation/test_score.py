@@ -281,7 +281,7 @@ def test_gold_given_as_rows(benchmark):
     assert [line.get("soft_f1") for line in found["verdicts"]] == [None, 1.0, None, 0.0] and found["soft_f1"]["n"] == 2
     result = score(benchmark, "--test-suite", benchmark, benchmark="jsonl")
     assert (
-        result.returncode == 2 and "--test-suite needs gold SQL, and 2 of 4 questions have gold_rows" in result.stderr
+        result.returncode == 2 and "--test-suite needs gold SQL, but 2 of 4 questions have gold_rows" in result.stderr
     )
 
 

@@ -1,7 +1,6 @@
 """The prompt of the paper's Figure 7, which is the format of CodeS.
 
-Names are written as the normalised gold SQL writes them, and values as they are in the database, so that a model can
-copy them.
+Names are written as in the normalised gold SQL, and values as in the database, so that a model can copy them.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ def schema_part(schema: Schema) -> str:
 
 
 def matched_part(schema: Schema, matches: dict[tuple[str, str], list[str]]) -> str:
-    """Database values that the question mentions, for the columns in the schema, in its order; or that there are none.
+    """The database values that the question mentions, by column in the schema's order.
 
     Args:
-        matches: (table, column) -> values, names as in the database.
+        matches: (table, column) -> values, with names as in the database.
     """
     lines = [
         f"{name} ( {' , '.join(map(written_value, values))} )" for name, _, values in matches_in_schema(schema, matches)

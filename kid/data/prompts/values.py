@@ -12,10 +12,10 @@ CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def written_value(value: str) -> str:
-    """A value on one line: as it is, but for line breaks and control characters other than tabs.
+    """A value on one line: unchanged except for line breaks and control characters other than tabs.
 
-    These stand as SQL writes them on one line: a copy of `one'||char(10)||'two`, put between quotes, is an expression
-    equal to the value with a line feed.
+    These are written as calls of char(), so that a copy of `one'||char(10)||'two` in quotes is an SQL expression that
+    equals the value with its line feed.
     """
     return CONTROL_CHARACTERS.sub(lambda match: f"'||char({','.join(str(ord(c)) for c in match[0])})||'", value)
 
