@@ -1,4 +1,4 @@
-"""A tokenizer's chat template, as the text around a prompt: the prompt is the user's turn, the SQL the answer."""
+"""The text that a tokenizer's chat template writes around a prompt, which is the user's turn; the SQL is the answer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from kid.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-PROMPT, ANSWER = "the text\nof a prompt", "the text\nof an answer"  # found again in what a template writes
-# In place of today's date, which some templates write: a model must read the same prompts on every day.
+PROMPT, ANSWER = "the text\nof a prompt", "the text\nof an answer"  # looked for in the template's output
+# Replaces today's date, which some templates write, so that a model reads the same prompts every day.
 DATE = date(2024, 7, 26)
 TODAY = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
 
@@ -33,7 +33,7 @@ class ChatTurn:
     end: str
 
     def around(self, prompt: str) -> str:
-        """A prompt, whose last line break goes, and all that the template writes around it."""
+        """A prompt without its last line break, and what the template writes around it."""
         return self.opening + prompt.removesuffix("\n") + self.closing
 
 
@@ -88,7 +88,7 @@ def chat_turn(tokenizer: PreTrainedTokenizerFast, chat_template: str) -> ChatTur
 
 
 def added_tokens(tokenizer: PreTrainedTokenizerFast) -> list[str]:
-    """The tokens that are found in a text before anything else is, special tokens among them."""
+    """The tokens at which the tokenizer splits a text first; special tokens are among them."""
     return [token.content for token in tokenizer.added_tokens_decoder.values()]
 
 
@@ -101,7 +101,7 @@ def token_splitter(tokenizer: PreTrainedTokenizerFast) -> Callable[[str], list[s
 
 
 def end_outputs_with_turn(tokenizer: PreTrainedTokenizerFast, chat_template: str) -> None:
-    """Make the token that ends an answer the tokenizer's EOS, for decoding, masking and the tokenizer that is saved.
+    """Make the token that ends an answer the tokenizer's EOS, for decoding, masking and the saved tokenizer.
 
     Raises InputError as `chat_turn`.
     """

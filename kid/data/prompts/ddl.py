@@ -1,7 +1,7 @@
 """The schema as CREATE TABLE statements with sample values in comments, the layout of OmniSQL's prompts.
 
-The schema's part is SQL that SQLite runs, unless the schema filter has left out a column of a foreign key. Names and
-values are written as the normalised gold SQL writes them, quotes included, so that a model can copy them.
+The schema's part is SQL that SQLite runs, unless the schema filter has removed a column of a key. Names and values are
+written as in the normalised gold SQL, with quotes, so that a model can copy them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from kid.data.prompts.values import matches_in_schema, written_value
 from kid.data.schema import Column, Schema, Table
 from kid.sql.normalise import written_name
+from kid.sql.parsing import lower
 
 OPENING = """\
 Task:
@@ -60,7 +61,7 @@ def create_table(table: Table, foreign_keys: list[tuple[str, str, str, str]]) ->
 
 def schema_part(schema: Schema) -> str:
     tables = [
-        create_table(table, [key for key in schema.foreign_keys if key[0].lower() == table.name.lower()])
+        create_table(table, [key for key in schema.foreign_keys if lower(key[0]) == lower(table.name)])
         for table in schema.tables
     ]
     return "".join(f"{table}\n\n" for table in tables)

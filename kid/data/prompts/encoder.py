@@ -1,4 +1,4 @@
-"""The token ids of prompts: of each part for itself, so that what prompts share is tokenised, and run, once."""
+"""The token ids of prompts, part by part, so that what prompts share is tokenised, and run, once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kid.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-# What is tried out on a chat template.
+# A schema to try a chat template with.
 EXAMPLE = Schema("d", (Table("t", (Column("id", "number", "text", True, ("it's", "1")),)),), (("t", "id", "t", "id"),))
 
 
@@ -33,11 +33,11 @@ class FormSettings(Protocol):
 class PromptEncoder:
     """Writes and encodes the parts of prompts in one form. All its lists of ids are without padding.
 
-    The ids of the parts together are those of the whole text, which in a chat template are those of transformers'
-    `apply_chat_template`. But what spells a special token in a part is text.
+    Together the parts have the ids of the whole text; in a chat template, those of transformers' `apply_chat_template`.
+    A special token that is spelt out in a part stays text.
 
-    opening: ids of what every prompt begins with: what the chat template writes before the user's text, else BOS where
-        the tokenizer puts it before a text; and the format's own beginning.
+    opening: ids of the start of every prompt: what the chat template writes before the user's text, or BOS if there is
+        no template and the tokenizer adds it; then the format's OPENING.
     end: id of the token that ends an output.
     """
 
@@ -100,7 +100,7 @@ class PromptEncoder:
         return [[*own, *rest] for own in ids]
 
     def conversation(self, question: Question) -> list[int]:
-        """Ids of the turns of a question that brings a conversation. Raises InputError without a chat template."""
+        """Ids of the turns before the output of a conversation. Raises InputError without a chat template."""
         if self.turn is None:
             raise InputError(
                 f"question {question.index} is a conversation (messages), and the tokenizer has no chat template to "

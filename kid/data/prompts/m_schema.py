@@ -1,7 +1,6 @@
 """XiYan-SQL's M-Schema: a column a line, with its type, comment and examples, and foreign keys after all tables.
 
-Names are written as the normalised gold SQL writes them, and values as they are in the database, so that a model can
-copy them.
+Names are written as in the normalised gold SQL, and values as in the database, so that a model can copy them.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def describe_column(column: Column) -> str:
 
 
 def schema_part(schema: Schema) -> str:
-    lines = [f"【DB_ID】 {schema.db_id}", "【Schema】"]
+    lines = [f"【DB_ID】 {written_value(schema.db_id)}", "【Schema】"]
     for table in schema.tables:
         columns = ",\n".join(map(describe_column, table.columns))
         lines += [f"# Table: {written_name(table.name)}", "[", columns, "]"]
