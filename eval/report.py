@@ -13,8 +13,8 @@ EXAMPLE = """example:
 
   Writes report/report.html, which is self-contained, and report/report.md with its figures as PNG. It reads these files
   of each run: config.yaml, environment.json, metrics.jsonl, scores/*.json, scores/step-N/*.json (of adapters/step-N),
-  scores/exposure_bias.json and predictions/*.sql. Runs that differ only in the seed are averaged. The report ends with
-  the results that a run lacks and others have, and the commands that create them.
+  scores/exposure_bias.json and predictions/*.sql. Runs of one method with different seeds are averaged. The report
+  ends with the results that a run lacks and others have, and the commands that create them.
 """
 
 

@@ -34,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", metavar="RUN", type=Path, help="a run's directory, the --output of its training")
-    merge_help = "merge the adapter into its base; a run without adapter (--lora-rank 0) is exported as it is"
+    merge_help = "merge the adapter into its base; a run without an adapter (--lora-rank 0) is exported as it is"
     parser.add_argument("--merge", action="store_true", help=merge_help)
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder to write (default: RUN/merged)")
     step_help = "the student after N steps, from adapters/step-N; best: that of --keep-best (default: the finished one)"

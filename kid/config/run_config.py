@@ -80,12 +80,12 @@ class RunConfig:
     )
     missing_database: str = option(
         "error",
-        "if a question's database is missing: error; schema-only: write its prompt from tables.json alone; skip: skip "
-        "the question. Questions of the last two kinds are counted",
+        "if a question's database is missing: error; schema-only: write its prompt from tables.json alone; or skip; "
+        "both are counted",
         group=DATA, affects="prompts, prediction", choices=("error", "schema-only", "skip"),
     )
     damaged: str = option(
-        "error", "if questions, schemas or databases cannot be read: error, or skip them, with their number and names",
+        "error", "if questions, schemas or databases cannot be read: error, or skip; what is skipped is listed",
         group=DATA, affects="prompts, prediction, scores", choices=("error", "skip"),
     )
     exclude: str | None = option(
@@ -223,7 +223,7 @@ class RunConfig:
     )
     lr: float = option(2e-4, "peak learning rate", group=OPTIMISATION, affects="training, card", low=0.0)
     warmup_ratio: float = option(
-        0.05, "fraction of the steps over which the learning rate rises; it then follows a cosine to 0",
+        0.05, "fraction of the steps over which the learning rate rises; it then follows a half cosine to 0",
         group=OPTIMISATION, affects="training, card", low=0, high=1,
     )
     weight_decay: float = option(

@@ -256,7 +256,7 @@ def test_mini_dev_with_soft_f1_and_r_ves(benchmark, database):
     assert (found["r_ves"]["n"], found["r_ves"]["score"], found["r_ves"]["runs"]) == (4, 27.95, 100)
     assert list(found["hardness"]) == ["simple", "moderate", "challenging"]
     assert found["hardness"]["moderate"]["soft_f1"] == {"n": 2, "percent": 33.33, "interval": [0.0, 66.67]}
-    assert "41.67" in result.stdout and "27.95 by one half of the 100 runs of each query" in result.stdout
+    assert "41.67" in result.stdout and "27.95 from one half of the 100 runs per query" in result.stdout
 
 
 def test_gold_given_as_rows(benchmark):

@@ -162,7 +162,7 @@ def test_predictions_that_are_not_at_hand_are_said(tmp_path, change, reason):
     change(folder / "predictions" / "dev.sql")
     choice = choose_run(runs, None, remarks)
     assert scored_predictions(choice.score, remarks) is None and len(remarks) == 1
-    assert remarks[0].startswith(f"the predictions of {folder}/scores/dev.json: ")
+    assert remarks[0].startswith(f"the predictions of {folder}/scores/dev.json are not shown: ")
     assert reason in remarks[0]
     assert spaced_examples(choice, compared_runs(choice, []), remarks) == []
 

@@ -49,7 +49,7 @@ def test_few_runs_say_what_is_missing(tmp_path):
     (kid / "scores" / "dev.json").write_text("{")
     result = report(sft, kid, "--output", tmp_path / "report")
     assert result.returncode == 0, result.stderr
-    assert "dev.json cannot be read" in result.stdout
+    assert "dev.json was skipped: it cannot be read" in result.stdout
     text = (tmp_path / "report" / "report.md").read_text()
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["loss.png", "report.html", "report.md"]
     assert f"```sh\n# {kid}: no predictions on Spider-dev\npython eval/evaluate.py {kid} --splits dev\n```" in text

@@ -44,10 +44,18 @@ def test_damage_is_counted_and_said(tmp_path):
     run, remarks = read(folder)
     assert (run.steps, run.scores, run.exposure, run.hardware, run.ranks) == (4, {}, None, "", None)
     said = "\n".join(remarks)
-    assert len(remarks) == 7 and "1 damaged line skipped" in said and "half.json was skipped: it is not what" in said
-    for name in ("environment.json cannot be read", "dev.json cannot be read", "list.json is not a JSON object"):
+    assert (
+        len(remarks) == 7
+        and "1 damaged line skipped" in said
+        and "half.json was skipped: it does not have the format of" in said
+    )
+    for name in (
+        "environment.json was skipped",
+        "dev.json was skipped: it cannot be read",
+        "list.json was skipped: it is not a",
+    ):
         assert name in said
-    assert "no environment.json" in said and "exposure_bias.json was skipped: it is not what" in said
+    assert "no environment.json" in said and "exposure_bias.json was skipped: it does not have the format of" in said
 
 
 @pytest.mark.parametrize("hardware", [None, [], {"gpus": [["a"]]}, {"gpus": "H100"}])
@@ -58,7 +66,7 @@ def test_an_environment_that_names_no_machine_is_said(tmp_path, hardware):
     assert (run.hardware, run.ranks) == ("", None)
     assert remarks == [
         f"{folder}: environment.json does not describe the machine, so its hardware is unknown and its latency is "
-        "left out"
+        "not compared"
     ]
 
 
@@ -78,7 +86,7 @@ def test_folders_that_name_no_step_are_said(tmp_path):
         write_score(folder, [True], f"{name}/dev")
     run, remarks = read(folder)
     assert list(run.curve) == [4]
-    assert [remark.split(" was left out")[0] for remark in remarks] == [
+    assert [remark.split(" was skipped")[0] for remark in remarks] == [
         f"{folder}/scores/step-4x", f"{folder}/scores/step-\u00b2"
     ]  # fmt: skip
 

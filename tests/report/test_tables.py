@@ -74,7 +74,7 @@ def test_a_cell_that_lacks_seeds_says_so(tmp_path):
     [table] = tables_of(*folders)[3]
     # Avg. is the mean of what stands in the row, and has no deviation: the second column has seed 1 alone.
     assert cells(table)["KID"] == ["-¹", "37.5 ± 17.7", "25.0²", "31.2", "-"]
-    assert table.notes[1] == "Of 1 of 2 seeds: 1."
+    assert table.notes[1] == "Only 1 of 2 seeds: 1."
 
 
 def test_average_and_gain_with_fewer_seeds_on_bird(tmp_path):
@@ -91,7 +91,7 @@ def test_average_and_gain_with_fewer_seeds_on_bird(tmp_path):
     [table] = tables_of(*folders)[3]
     assert cells(table)["SFT"][1:] == ["40.0¹", "20.0²", "30.0", "-"]
     assert cells(table)["KID"][1:] == ["50.0 ± 10.0", "20.0³", "35.0", "+5.0"]  # of 50 and 20
-    assert table.notes == ["Of 1 of 2 seeds: 0.", "Of 1 of 2 seeds: 1.", "Of 1 of 3 seeds: 0."]
+    assert table.notes == ["Only 1 of 2 seeds: 0.", "Only 1 of 2 seeds: 1.", "Only 1 of 3 seeds: 0."]
 
 
 def test_scores_of_other_questions_are_left_out_with_a_footnote(tmp_path):
