@@ -1,8 +1,8 @@
-"""The paper's claims on minibench, under imperfect and under clean labels: methods, strategies, ratios, rewriting.
+"""Test the paper's claims on minibench with imperfect and clean labels: methods, strategies, ratios, rewriting.
 
-Each method first gets its own learning rate, out of the same three, by its best EX on `valid`; the runs that vary a
-method have its rate. Results that are there already are kept. The report goes to docs/results.md, the results beside it
-to docs/results/ablations; to continue an unfinished set of them, copy that folder to --output first.
+First, each method's learning rate is chosen from the same three by its best EX on `valid`; variants of a method use its
+rate. Existing results are kept. The report is written to docs/results.md, its results to docs/results/ablations; to
+continue an unfinished set of results, copy that folder to --output first.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ from kid.report.text import markdown_table
 
 
 def digest(paths: list[Path]) -> str:
-    """One hash of the contents of files."""
+    """Return a single hash of the contents of files."""
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)).hexdigest()
 
 
 def parameters(model: Path) -> int:
-    """Number of weights in a model's folder."""
+    """Return the number of weights in a model's folder."""
     from safetensors.numpy import load_file
 
     return sum(weight.size for path in model.glob("*.safetensors") for weight in load_file(path).values())
 
 
 class Ablation:
-    """One setting: its data, its students under all rates and seeds, and what became of each.
+    """One setting: its data, its students with all rates and seeds, and their results.
 
-    A student is called RUN-lrRATE-seedSEED.
+    A student is named RUN-lrRATE-seedSEED.
     """
 
     def __init__(self, output: Path, name: str, seeds: list[int], runs: list[str]) -> None:
@@ -92,55 +92,55 @@ class Ablation:
         return self.output / "settings.json"
 
     def found(self) -> dict[str, dict]:
-        """Model or student -> what the report needs of it, of all that are done."""
+        """Read the results so far: model or student -> what the report needs."""
         if not self.results_file.exists():
             return {}
         lines = map(json.loads, self.results_file.read_text(encoding="utf-8").splitlines())
         return {line.pop("name"): line for line in lines}
 
     def keep(self, name: str, result: dict) -> None:
-        """Add a result, or more keys of one."""
+        """Add a result, or more keys to an existing one."""
         found = self.found()
         found[name] = found.get(name, {}) | result
         lines = [json.dumps({"name": key, **value}) + "\n" for key, value in found.items()]
         write_atomically(self.results_file, "".join(lines))
 
     def tried(self) -> dict[str, list[str]]:
-        """Method -> the students, one a rate, from which its rate is chosen; they are those of `tuned`."""
+        """Return method -> the students, one per rate, that its rate is chosen from; they are those of `tuned`."""
         return {method: [f"{method}-lr{rate}-seed{self.seeds[0]}" for rate in RATES] for method in self.methods}
 
     def valid_ex(self, method: str) -> dict[str, float]:
-        """Rate -> the best EX on valid of the student that tried it."""
+        """Return rate -> the best EX on valid of the student with this rate."""
         found = self.tuned.found()
         return {rate: max(found[name]["valid"]) for rate, name in zip(RATES, self.tried()[method], strict=True)}
 
     def rate(self, method: str) -> str:
-        """The method's own rate; of equally good ones the lowest."""
+        """Choose the method's rate; ties go to the lowest."""
         found = self.valid_ex(method)
         return max(RATES, key=lambda rate: (found[rate], -float(rate)))
 
     def students(self) -> dict[str, list[str]]:
-        """Run -> its students, one a seed, with the rate of its method."""
+        """Return run -> its students, one per seed, with the rate of its method."""
         rates = {method: self.rate(method) for method in self.methods}
         return {run: [f"{run}-lr{rates[method_of(run)]}-seed{seed}" for seed in self.seeds] for run in self.runs}
 
     def make_data(self) -> None:
         if self.data.exists():
             return
-        partial = self.output / "partial"  # moved to its place whole
+        partial = self.output / "partial"  # renamed when it is complete
         shutil.rmtree(partial, ignore_errors=True)
         labels, patterns = self.setting.labels, self.setting.patterns
         build_minibench(partial, 0, labels, self.setting.label_errors, min(TRAIN_DATABASES, labels // 8), patterns)
         partial.rename(self.data)
 
     def base_job(self) -> Iterator[Command]:
-        """Train the student base, unless it comes with the project or is there."""
+        """Train the student base, unless it is part of the project or exists."""
         if not (self.base / "model.safetensors").exists():
             command = [sys.executable, "bench/pretrain_minibench.py", self.setting.base, "--output", str(self.base)]
             yield self.output / "logs" / f"{self.setting.base}.log", command
 
     def check_settings(self) -> None:
-        """Write down what the scores hang on. Raises InputError where there are some that were made otherwise."""
+        """Record what the scores depend on. Raises InputError if there are scores with other settings."""
         data = [self.data / name for name in ("train_spider.json", "valid.json", "dev.json", "tables.json")]
         weights = [path for folder in self.models.values() for path in sorted(folder.glob("*.safetensors"))]
         now = {"student": STUDENT, "epochs": str(self.setting.epochs), "decoding": DECODING}
@@ -150,13 +150,13 @@ class Ablation:
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if differ := differing(before, now):
             raise InputError(
-                f"--output {self.output} holds results of other settings; these differ: {differ}; "
-                "choose another --output, or remove that folder"
+                f"--output {self.output} holds results with other settings; these differ: {differ}; choose another "
+                "--output, or remove that folder"
             )
         write_atomically(file, json.dumps({**before, **now}, indent=1) + "\n")
 
     def write_teacher_outputs(self) -> None:
-        """The teacher's SQL for the training questions; f-distill learns from it."""
+        """Decode the teacher's outputs for the training questions, which f-distill learns from."""
         command = [*launcher("train/generate.py", ranks=1), "--teacher", self.models["teacher"], "--dtype", "fp32"]
         command += ["--teacher-deepspeed", "ds_configs/teacher_whole.json", "--benchmark", "spider"]
         command += ["--data", self.data, "--teacher-outputs", self.teacher_outputs]
@@ -164,7 +164,7 @@ class Ablation:
         execute(self.output / "logs" / "teacher-outputs.log", list(map(str, command)))
 
     def flags(self, student: str) -> list[str]:
-        """A student's flags."""
+        """Return a student's flags."""
         run, rest = student.split("-lr")
         rate, seed = rest.rsplit("-seed", 1)
         paths = {"teacher": self.models["teacher"], "teacher_outputs": self.teacher_outputs}
@@ -175,7 +175,7 @@ class Ablation:
         return [*own, "--save-steps", str(self.setting.steps_per_epoch), *(word.format(**paths) for word in words)]
 
     def job(self, name: str) -> Iterator[Command]:
-        """Train, if it is a student, and evaluate; nothing where that is done."""
+        """Train a student, and evaluate a student or model, unless its result exists."""
         if name in self.found():
             return
         log = self.output / "logs" / name.replace(" ", "-")
@@ -186,17 +186,17 @@ class Ablation:
         command = [sys.executable, "bench/evaluate_run.py", *judged, "--data", self.data, "--json", self.scores(name)]
         yield Path(f"{log}.scores.log"), list(map(str, command))
         self.keep(name, self.of_model(name) if name in self.models else self.of_student(name))
-        for folder in ("models", "checkpoints"):  # 25 MB a student
+        for folder in ("models", "checkpoints"):  # 25 MB per student
             shutil.rmtree(self.run(name) / folder, ignore_errors=True)
 
     def exposure_job(self, student: str) -> Iterator[Command]:
-        """Measure a student's exposure bias, unless that is done."""
+        """Measure a student's exposure bias, unless its result exists."""
         if "ex_acc_err" in self.found()[student]:
             return
         if not (self.run(student) / "model").exists():
             raise InputError(
-                f"{student} has a result in {self.results_file} but no exposure bias, and its model is not on this "
-                "machine; remove its line there, and it is trained again"
+                f"{student} has a result in {self.results_file} but no exposure bias, and its model does not exist; "
+                "remove its line from that file to train it again"
             )
         command = [sys.executable, "eval/exposure_bias.py", "--student", self.run(student) / "model"]
         command += ["--teacher", self.models["teacher"], "--benchmark", "spider", "--data", self.data]
@@ -205,12 +205,12 @@ class Ablation:
         self.keep(student, {"ex_acc_err": json.loads(self.exposure(student).read_text())["ex_acc_err_full"]})
 
     def of_model(self, name: str) -> dict:
-        """What the report needs of the teacher or the base."""
+        """Return what the report needs from the teacher or the base."""
         found = json.loads(self.scores(name).read_text(encoding="utf-8"))
         return {"ex": found["ex"], "valid": found["valid_ex"], "parameters": parameters(self.models[name])}
 
     def of_student(self, student: str) -> dict:
-        """What the report needs of a student, except its exposure bias."""
+        """Return what the report needs from a student, except its exposure bias."""
         found = json.loads(self.scores(student).read_text(encoding="utf-8"))
         rows, _ = read_metrics(self.run(student) / "metrics.jsonl")
         last, labels = found["last"], found["last"]["wrong_labels"]
@@ -223,7 +223,7 @@ class Ablation:
         return result | {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}
 
     def results(self) -> dict:
-        """Everything the report is made of."""
+        """Return all input of the report."""
         found = self.found()
         return {
             "seeds": self.seeds,
@@ -239,12 +239,12 @@ class Ablation:
 
 
 def run_with_bar(title: str, jobs: dict[str, Iterator[Command]], workers: int, run: Callable = run_jobs) -> None:
-    """Run jobs under a progress bar with the time left. `run`: what executes the commands."""
+    """Run jobs with a progress bar that shows the remaining time. run: executes the commands."""
     with tqdm(total=len(jobs), desc=title, unit="run") as bar:
 
         def watch(running: dict[str, Path], done: int) -> None:
             names = ", ".join(running)
-            if sys.stderr.isatty() or names != bar.postfix:  # a log file needs no line a moment
+            if sys.stderr.isatty() or names != bar.postfix:  # fewer lines in a log file
                 bar.n = done
                 bar.set_postfix_str(names)
 
@@ -252,18 +252,18 @@ def run_with_bar(title: str, jobs: dict[str, Iterator[Command]], workers: int, r
 
 
 def prepare(title: str, ablation: Ablation, run: Callable) -> None:
-    """The data, the student base and, for f-distill, the teacher's outputs."""
+    """Create the data, the student base and, for f-distill, the teacher's outputs."""
     ablation.make_data()
     if base := list(ablation.base_job()):
         run_with_bar(f"{title}: student base", {ablation.setting.base: iter(base)}, 1, run)
     ablation.check_settings()
     if "f-distill" in ablation.methods and not ablation.teacher_outputs.exists():
-        console.print(f"{title}: the teacher's outputs for f-distill ...")
+        console.print(f"{title}: decoding the teacher's outputs for f-distill ...")
         ablation.write_teacher_outputs()
 
 
 def play(ablations: dict[str, Ablation], workers: int, run: Callable = run_jobs) -> dict:
-    """All of it, setting by setting; what is done already is not done again. Returns what the report is made of."""
+    """Run all settings one after another, without what is finished already. Returns the input of the report."""
     found = {}
     for title, ablation in ablations.items():
         tuned = ablation.tuned
@@ -273,7 +273,7 @@ def play(ablations: dict[str, Ablation], workers: int, run: Callable = run_jobs)
         tried = [student for students in ablation.tried().values() for student in students]
         run_with_bar(f"{title}: learning rates", {name: tuned.job(name) for name in tried}, workers, run)
         students = ablation.students()
-        # Seed by seed: a run of fewer seeds is the beginning of one of more.
+        # Seed by seed, so that results with fewer seeds can be extended with more.
         in_order = [students[run][place] for place in range(len(ablation.seeds)) for run in ablation.runs]
         jobs = {name: ablation.job(name) for name in (*ablation.models, *in_order)}
         run_with_bar(f"{title}: seeds", jobs, workers, run)
@@ -285,14 +285,16 @@ def play(ablations: dict[str, Ablation], workers: int, run: Callable = run_jobs)
 
 def main() -> None:
     parser = OneLineParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help="where runs go [runs/ablations]")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/ablations"), help="folder of the runs [runs/ablations]"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4],
-                        help="seeds; a setting uses the first three or five of them [0 1 2 3 4]")  # fmt: skip
+                        help="random seeds; a setting uses the first three or five [0 1 2 3 4]")  # fmt: skip
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, metavar="SETTING",
-                        help=f"only these of: {', '.join(SETTINGS)} [all]")  # fmt: skip
-    parser.add_argument("--runs", nargs="+", choices=RUNS, metavar="RUN", help="only these [all]")
-    parser.add_argument("--docs", action="store_true", help="write docs/ also where only some settings are run")
-    parser.add_argument("--workers", type=int, default=2, help="runs side by side, one core each [2]")
+                        help=f"settings to run, of {', '.join(SETTINGS)} [all]")  # fmt: skip
+    parser.add_argument("--runs", nargs="+", choices=RUNS, metavar="RUN", help="runs of each setting [all]")
+    parser.add_argument("--docs", action="store_true", help="write docs/ even if only some settings are run")
+    parser.add_argument("--workers", type=int, default=2, help="number of parallel runs, one core each [2]")
     arguments = parser.parse_args()
     if arguments.workers < 1:
         raise InputError(f"--workers {arguments.workers} is out of range; it must be 1 or more")
@@ -311,7 +313,7 @@ def main() -> None:
         "workers": arguments.workers, "batch": BATCH, "student_flags": STUDENT,
         "exposure_flags": EXPOSURE, "flags": RUNS, "settings": play(ablations, arguments.workers),
     }  # fmt: skip
-    if arguments.runs or (arguments.settings and not arguments.docs):  # some of it: printed, and docs/ left alone
+    if arguments.runs or (arguments.settings and not arguments.docs):  # print results of a part, without changing docs/
         for title, setting in found["settings"].items():
             exs = {run: [f"{one['ex']:.1f}" for one in ones] for run, ones in setting["runs"].items()}
             header = ["EX", "learning rate", *(f"seed {seed}" for seed in setting["seeds"])]
@@ -324,8 +326,8 @@ def main() -> None:
             kept.mkdir(parents=True, exist_ok=True)
             for file in (ablation.results_file, ablation.settings_file):
                 shutil.copy(file, kept)
-        console.print("docs/results.md with its figures, and docs/results/ablations, which they are made of")
+        console.print("written: docs/results.md with its figures, and their data in docs/results/ablations")
 
 
 if __name__ == "__main__":
-    run_script(main, kept="what is finished is kept; run the same command again to continue")
+    run_script(main, kept="finished results are kept; run the same command again to continue")

@@ -1,4 +1,4 @@
-"""Ask questions about a SQLite database: the model's SQL, and the rows that it gives."""
+"""Ask questions about a SQLite database: prints the model's SQL and the rows it returns."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 EXAMPLE = """examples:
   python eval/ask.py --model runs/kid --database concert.sqlite "How many singers are from France?"
   python eval/ask.py --model runs/kid --database concert.sqlite --beams 4 "Who is the oldest singer?"
-  python eval/ask.py --model runs/kid --database concert.sqlite             asks for one question after another
+  python eval/ask.py --model runs/kid --database concert.sqlite             prompts for one question after another
   python eval/ask.py --model runs/kid --database concert.sqlite --sql-only < questions.txt > queries.sql
 
-  Without a question, every line of the standard input is one. At a terminal, "exit" or Ctrl-D ends, and Ctrl-C gives up
-  the question that is being answered. The exit status is 1 if a query failed or a line from a pipe got no answer, 2
-  if the input was wrong, and 130 after Ctrl-C.
+  Without a question, each line of the standard input is a question. At a terminal, "exit" or Ctrl-D quits and Ctrl-C
+  cancels the current question. The exit status is 1 if a query failed or a line from a pipe got no answer, 2 if the
+  input was wrong, and 130 after Ctrl-C.
 
-  The prompt is made as the model was trained (config.yaml of its run, kid_export.json of its export). The database is
-  only read, and a query that takes too long or too much memory is stopped.
+  The prompt has the settings that the model was trained with (config.yaml of its run, kid_export.json of its export).
+  The database is opened read-only, and a query that takes too long or too much memory is stopped.
 """
 MARKER = "question> "
 END_WORD = "exit"
@@ -44,18 +44,18 @@ def parse() -> argparse.Namespace:
     parser = OneLineParser(
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("question", nargs="?", help="if it is left out, questions are read line by line")
+    parser.add_argument("question", nargs="?", help="without it, questions are read line by line")
     parser.add_argument("--model", required=True, metavar="DIR", type=Path, help="folder of a run or of a model")
     parser.add_argument("--database", required=True, metavar="F", type=Path, help="a SQLite file")
     parser.add_argument(
-        "--tables", metavar="F", type=Path, help="tables.json that names its tables and columns in plain words"
+        "--tables", metavar="F", type=Path, help="tables.json with the plain names of its tables and columns"
     )
     parser.add_argument(
-        "--evidence-text", metavar="TEXT", default="", help="what one should know to answer (BIRD's evidence)"
+        "--evidence-text", metavar="TEXT", default="", help="knowledge needed for the answer (BIRD's evidence)"
     )
-    only_help = "print the SQL, a line for each question (empty if there is none), and do not run it"
+    only_help = "print one line of SQL for each question (empty if it failed) and do not run it"
     parser.add_argument("--sql-only", action="store_true", help=only_help)
-    prompt_help = "print the prompt as the model reads it before the SQL (with --sql-only: to stderr)"
+    prompt_help = "print the model's prompt before the SQL (with --sql-only: to stderr)"
     parser.add_argument("--print-prompt", action="store_true", help=prompt_help)
     add_decoding_flags(parser)
     arguments = parser.parse_args()
@@ -64,7 +64,7 @@ def parse() -> argparse.Namespace:
         raise InputError("the question is empty; ask one, in quotation marks")
     if arguments.database.is_dir():
         files = sorted(map(str, arguments.database.rglob("*.sqlite")))
-        found = f", for example {files[0]}" if files else "; there is no .sqlite in it"
+        found = f", for example {files[0]}" if files else "; the folder has no .sqlite"
         raise InputError(f"--database {arguments.database} is a folder; give a SQLite file{found}")
     if not arguments.database.is_file():
         raise InputError(f"--database {arguments.database} does not exist; give a SQLite file")
@@ -79,7 +79,7 @@ def show(names: list[str], rows: list[tuple]) -> None:
         numbers = all(isinstance(row[place], (int, float)) for row in rows)
         table.add_column(Text(printable(name)), justify="right" if numbers and rows else "left")
     for row in rows[:SHOWN]:
-        # As text: a cell that looks like rich's markup is a cell all the same.
+        # As Text, so that a cell is never read as rich's markup.
         table.add_row(*[Text("NULL", style="dim") if value is None else Text(printable(str(value))) for value in row])
     console.print(table)
     count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
@@ -88,16 +88,16 @@ def show(names: list[str], rows: list[tuple]) -> None:
 
 
 def print_sql(sql: str) -> None:
-    """Print a line for another program: as it is, unless it is a terminal that reads it."""
+    """Print SQL for another program, unescaped unless stdout is a terminal."""
     print(sql, file=sys.stdout if sys.stdout.isatty() else unescaped(sys.stdout), flush=True)
 
 
 def answer(asker: Asker, question: str, sql_only: bool, print_prompt: bool) -> None:
-    """Print the SQL for a question, and its rows. Raises InputError or RunError if there are none."""
+    """Print the SQL for a question and its rows. Raises InputError or RunError if the question has no answer."""
     prompt = asker.encode(question)
     if prompt.cut:
         limit = f"the prompt's {asker.settings.max_prompt_length}"
-        print(f"note: {prompt.cut} tokens of the schema do not fit into {limit}, and are cut", file=sys.stderr)
+        print(f"note: {prompt.cut} tokens of the schema do not fit into {limit} and are cut", file=sys.stderr)
     if print_prompt:
         text = asker.tokenizer.decode(prompt.ids, clean_up_tokenization_spaces=False)
         print(text, end="", file=sys.stderr if sql_only else sys.stdout, flush=True)
@@ -110,9 +110,9 @@ def answer(asker: Asker, question: str, sql_only: bool, print_prompt: bool) -> N
 
 
 def read_line(at_terminal: bool) -> str | None:
-    """The next question, without blanks around it; None at the end of the input."""
+    """Return the next question, stripped; None at the end of the input."""
     marker = MARKER if at_terminal else ""
-    if marker and not sys.stdout.isatty():  # what goes there is for another program
+    if marker and not sys.stdout.isatty():  # another program reads stdout
         print(marker, end="", file=sys.stderr, flush=True)
         marker = ""
     try:
@@ -124,18 +124,18 @@ def read_line(at_terminal: bool) -> str | None:
 
 
 def answer_lines(asker: Asker, sql_only: bool, print_prompt: bool) -> None:
-    """Answer each line of the standard input. A question that cannot be answered costs one line on stderr."""
+    """Answer each line of the standard input. A question that cannot be answered gets one error line on stderr."""
     if sys.stdin is None:
-        raise InputError("there is no question, and no standard input to read questions from; ask one")
+        raise InputError("there is no question and no standard input to read questions from; give a question")
     at_terminal = sys.stdin.isatty()
-    sys.stdin.reconfigure(errors="surrogateescape")  # a line that is not UTF-8 is a bad question, not the end
+    sys.stdin.reconfigure(errors="surrogateescape")  # a line that is not UTF-8 fails alone
     if at_terminal:
         with contextlib.suppress(ImportError):
-            import readline  # noqa: F401  # makes input() edit lines and remember them
-    asker.encode("?")  # a database that cannot be read ends here, before the model is loaded
+            import readline  # noqa: F401  # gives input() line editing and a history
+    asker.encode("?")  # fails on an unreadable database before the model is loaded
     _ = asker.model
     if at_terminal:
-        print(f"ask about {asker.database}; {END_WORD} or Ctrl-D ends", file=sys.stderr)
+        print(f"ask about {asker.database}; {END_WORD} or Ctrl-D quits", file=sys.stderr)
     unanswered = 0
     while (question := read_line(at_terminal)) not in (None, END_WORD):
         try:
@@ -151,7 +151,7 @@ def answer_lines(asker: Asker, sql_only: bool, print_prompt: bool) -> None:
         except KeyboardInterrupt:
             if not at_terminal:
                 raise
-            print("\nthe question is given up", file=sys.stderr)
+            print("\nthe question is cancelled", file=sys.stderr)
     if unanswered and not at_terminal:
         sys.exit(1)
 
@@ -163,7 +163,7 @@ def ask(args: argparse.Namespace) -> None:
     silence_libraries()
     settings, lines = prompt_settings(args.model, args.max_completion_length)
     if args.evidence_text and not settings.evidence:
-        lines.append("note: the model was trained without evidence; this prompt has it all the same")
+        lines.append("note: the model was trained without evidence, but this prompt has evidence")
         settings = replace(settings, evidence=True)
     for line in lines:
         print(line, file=sys.stderr)
@@ -178,9 +178,9 @@ def main() -> None:
     args = parse()
     try:
         ask(args)
-    except BrokenPipeError:  # what reads the SQL has read enough
+    except BrokenPipeError:  # the program that reads the SQL has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), unescaped(sys.stdout).fileno())
 
 
 if __name__ == "__main__":
-    run_script(main, kept="the database was only read")
+    run_script(main, kept="nothing was written; the database is only read")

@@ -1,4 +1,4 @@
-"""Look at a benchmark, or at your own data, before anybody trains on it or is judged by it: faults of its questions."""
+"""Audit a benchmark, or your own data, before you train or evaluate on it: find faults in its questions."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ examples:
   python eval/audit.py --benchmark bird --data bird/ --splits train --exclude exclude.json \\
       --exclude-kinds does-not-run too-slow
 
-  eval/score.py and train/*.py take the file with their own --exclude: they leave its questions out and say how many.
-  Gold SQL runs read-only, in processes that are killed at --timeout. docs/data.md says what each check finds.
+  Give the file to eval/score.py and train/*.py with --exclude: they exclude its questions and print how many. Gold SQL
+  runs read-only, in processes that are killed after --timeout. docs/data.md describes each check.
 """
 
 
@@ -39,17 +39,17 @@ def parse_arguments() -> argparse.Namespace:
     )
     add_question_flags(parser, several_splits=True)
     parser.add_argument("--workers", metavar="N", type=int, default=default_workers(), help="default: number of cores")
-    timeout_help = "seconds each gold query may take (default: those of scoring, spider 60, bird 30)"
+    timeout_help = "time limit of a gold query in seconds (default: as in scoring, spider 60, bird 30)"
     parser.add_argument("--timeout", metavar="S", type=float, help=timeout_help)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write every finding to this file")
-    exclude_help = "write the questions to leave out to this file, for --exclude of training and scoring"
+    exclude_help = "write the questions to exclude to this file, for --exclude of training and scoring"
     parser.add_argument("--exclude", metavar="FILE", type=Path, help=exclude_help)
-    kinds_help = f"findings for which --exclude names a question (default: {' '.join(MISLEADING)}); any of the table"
+    kinds_help = f"checks whose findings exclude a question (default: {' '.join(MISLEADING)}); any of the table"
     parser.add_argument("--exclude-kinds", metavar="KIND", nargs="+", choices=KINDS, help=kinds_help)
     arguments = parser.parse_args()
     name_benchmark(arguments)
     if arguments.exclude_kinds and not arguments.exclude:
-        raise InputError("--exclude-kinds needs --exclude FILE")
+        raise InputError("--exclude-kinds requires --exclude FILE")
     if arguments.questions and len(arguments.splits or ()) != 1:
         raise InputError("--questions is the file of one split; name it with --splits")
     rule = comparison_rule(arguments.benchmark)
@@ -67,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def show(console: Console, material: Material, findings: list[Finding]) -> None:
-    """Print the counts by check and split, an example and advice for each kind found, and what was not looked at."""
+    """Print the counts by check and split, an example and advice for each kind found, and what was not checked."""
     from kid.evaluation.audit.checks import CHECKS
     from kid.evaluation.audit.record import counts, describe, not_looked_at, was_looked_for
 
@@ -91,7 +91,7 @@ def show(console: Console, material: Material, findings: list[Finding]) -> None:
         line = f"{kind}: {CHECKS[kind].meaning}; {CHECKS[kind].advice}. The first: {where}, {first.detail}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in map(describe, not_looked_at(material)):
-        console.print(f"not looked at: {line}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"not checked: {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -115,7 +115,7 @@ def main() -> None:
         reasons = reasons_to_exclude(findings, arguments.exclude_kinds or MISLEADING)
         record = exclusion_record(benchmark, material.splits, reasons)
         write_atomically(arguments.exclude, json.dumps(record, indent=1) + "\n")
-        print(f"{arguments.exclude} leaves out {len(reasons)} questions; give it to train/*.py and eval/score.py")
+        print(f"{arguments.exclude} excludes {len(reasons)} questions; give it to train/*.py and eval/score.py")
 
 
 if __name__ == "__main__":

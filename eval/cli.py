@@ -1,4 +1,4 @@
-"""Flags that several scripts have: which questions, how their prompts are made, how SQL is decoded."""
+"""Flags shared by several scripts: the questions, the settings of their prompts, and how SQL is decoded."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from kid.config.trained import FORM_KEYS, OTHER_FORM_FLAG, complete_settings
 from kid.errors import InputError
 
 NAMES = keys_affecting("prompts")
-TRAINED = keys_affecting("prediction")  # where they are not given, they are those the model was trained with
+TRAINED = keys_affecting("prediction")  # their default is the setting that the model was trained with
 
 
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
-    """`--benchmark`, `--data`, `--split` and what else decides on prompts; help is that of training.
+    """Add `--benchmark`, `--data`, `--split` and the other flags that affect prompts, with the help of training.
 
-    Those in `TRAINED` are None where they are not given, until `take_settings`.
+    Flags in `TRAINED` that are not given are None until `take_settings`.
     """
     group = parser.add_argument_group(
         "data",
-        "By default all but --split, --benchmark, --data, --questions and --seed are as in the training of the model:\n"
-        "config.yaml of its run, or kid_export.json of its export, has them. Else the defaults in brackets are taken.",
+        "Except for --split, --benchmark, --data, --questions and --seed, the default is the setting that the model\n"
+        "was trained with, read from config.yaml of its run or kid_export.json of its export. Without such a file, it\n"
+        "is the default in brackets.",
     )
     group.add_argument(
         "--split", default="dev", help="train, dev; spider: also dk, syn, realistic, seen; bird: mini-dev [dev]"
@@ -44,34 +45,34 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_question_flags(parser: argparse.ArgumentParser, several_splits: bool = False) -> None:
-    """Which questions, and where their databases lie: for scripts that make no prompts.
+    """Add the flags for questions and their databases, for scripts that need no prompts.
 
-    several_splits: `--splits` in place of `--split`; None is all whose files are there.
+    several_splits: add `--splits` instead of `--split`; None means all splits whose files exist.
     """
     parser.add_argument("--benchmark", help=f"one of {', '.join(BENCHMARKS)} [by the files in --data]")
     parser.add_argument("--data", required=True, metavar="DIR", help="the benchmark's folder")
     splits = "; ".join(f"{name}: {', '.join(benchmark.splits)}" for name, benchmark in BENCHMARKS.items())
     if several_splits:
-        parser.add_argument("--splits", nargs="+", metavar="S", help=f"default: all that are there; {splits}")
+        parser.add_argument("--splits", nargs="+", metavar="S", help=f"default: all whose files exist; {splits}")
     else:
-        parser.add_argument("--split", default="dev", help=f"which questions (default: dev); {splits}")
+        parser.add_argument("--split", default="dev", help=f"split of the benchmark (default: dev); {splits}")
     parser.add_argument("--questions", metavar="FILE", help="questions of the split, instead of the file in DIR")
-    tables_help = "schemas instead of DIR's tables.json (scoring does without)"
+    tables_help = "schemas, instead of DIR's tables.json (scoring needs none)"
     parser.add_argument("--tables", metavar="FILE", help=tables_help)
-    databases_help = "folder with DB_ID/DB_ID.sqlite, instead of DIR's own; may be repeated, the first that has it wins"
+    databases_help = "folder with DB_ID/DB_ID.sqlite, instead of DIR's; may be repeated, the first that has one wins"
     parser.add_argument("--databases", metavar="DIR", action="append", default=[], help=databases_help)
 
 
 def name_benchmark(arguments: argparse.Namespace) -> None:
-    """Infer the benchmark from the files in --data if it is not given. Raises InputError if they leave it open."""
+    """Infer the benchmark from the files in --data if it is not given. Raises InputError if it cannot be inferred."""
     if arguments.benchmark is None:
-        from kid.data.questions import infer_benchmark  # here, because --help needs none of it
+        from kid.data.questions import infer_benchmark  # here, so that --help does not import it
 
         arguments.benchmark = infer_benchmark(arguments.data)
 
 
 def check_data_flags(arguments: argparse.Namespace) -> None:
-    """Give the values their types. Raises InputError, naming the flag, the value and what is allowed."""
+    """Convert the values to their types. Raises InputError with the flag, the value and what is allowed."""
     name_benchmark(arguments)
     for name in NAMES:
         if getattr(arguments, name) is not None:
@@ -79,12 +80,12 @@ def check_data_flags(arguments: argparse.Namespace) -> None:
 
 
 def take_settings(arguments: argparse.Namespace, model: Path | None) -> None:
-    """Set what was not given to the setting that the model was trained with, else to its default, and say so.
+    """Complete the flags with the settings that the model was trained with, else with defaults; print which apply.
 
-    model: its folder; None: there is none.
+    model: the model's folder; None: there is no model.
 
     Raises:
-        InputError: the file that has the settings cannot be read; or the form of the prompts differs, without the flag.
+        InputError: the file with the settings cannot be read; the form of the prompts differs, without the flag.
     """
     given = {name: getattr(arguments, name) for name in TRAINED}
     values, lines = complete_settings(given, model, arguments.data, arguments.other_form)
@@ -95,21 +96,21 @@ def take_settings(arguments: argparse.Namespace, model: Path | None) -> None:
 
 
 def prompt_config(arguments: argparse.Namespace) -> RunConfig:
-    """The configuration of these prompts; its other keys have their defaults."""
+    """Return the configuration of the prompts; all other keys have their defaults."""
     return RunConfig(**{name: getattr(arguments, name) for name in NAMES})
 
 
 def add_decoding_flags(parser: argparse.ArgumentParser) -> None:
-    """`--beams` and `--max-completion-length`."""
+    """Add `--beams` and `--max-completion-length`."""
     parser.add_argument(
-        "--beams", type=int, default=1, help="1 decodes greedily; of more the first that runs is taken [1]"
+        "--beams", type=int, default=1, help="1: greedy; more: beam search, takes the first output that runs [1]"
     )
-    length_help = "tokens to decode at most [as in the model's training, else 128]"
+    length_help = "maximum number of tokens to decode [as in the model's training, else 128]"
     parser.add_argument("--max-completion-length", type=int, help=length_help)
 
 
 def check_decoding_flags(arguments: argparse.Namespace, *more: str) -> None:
-    """Raises InputError where one of them, or of `more`, is not 1 or above."""
+    """Raise InputError if one of the decoding flags, or of `more`, is below 1."""
     for name in ("beams", "max_completion_length", *more):
         value = getattr(arguments, name)
         if value is not None and value < 1:

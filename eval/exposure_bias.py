@@ -1,4 +1,4 @@
-"""Measure exposure bias (ExAccErr): how much more a student errs along its own outputs than along its teacher's."""
+"""Measure exposure bias (ExAccErr): how much larger a student's errors are on its own outputs than on its teacher's."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ EXAMPLE = """example:
   python eval/exposure_bias.py --student runs/kid --teacher runs/teacher --benchmark bird --data bird \\
     --questions-limit 200 --json runs/kid/scores/exposure_bias.json
 
-  The error of a step is KL(teacher || student). ExAccErr(l) says by how many percent the errors of the first l steps
-  of what the student samples exceed those of as many steps along what the teacher samples; 0: no exposure bias. The
-  interval says what other questions of the same kind could have given. Both models are in memory together.
+  The error of a step is KL(teacher || student). ExAccErr(l) is the percentage by which the errors of the first l steps
+  of outputs sampled by the student exceed those of the first l steps of outputs sampled by the teacher; 0 means no
+  exposure bias. The interval is a bootstrap over the questions. Both models are in memory at the same time.
 """
-# flag -> the least it may be. An interval over prompts takes two.
+# Flag -> its minimum. An interval over prompts needs two.
 LEAST = {"questions_limit": 2, "samples": 1, "max_completion_length": 1, "batch_size": 1}
 
 
@@ -35,14 +35,15 @@ def parse() -> argparse.Namespace:
     )
     model_help = "a run's directory, its adapter/, or a model's folder"
     parser.add_argument("--student", required=True, metavar="DIR", help=model_help)
-    parser.add_argument("--teacher", required=True, metavar="DIR", help=model_help + "; of the same tokenizer")
-    parser.add_argument("--json", required=True, metavar="F", type=Path, help="file to write the figures to")
-    parser.add_argument("--plot", metavar="F.png", type=Path, help="draw ExAccErr over l, and the errors of each step")
-    parser.add_argument("--questions-limit", type=int, metavar="N", help="only N questions, evenly spaced [all]")
-    parser.add_argument("--samples", type=int, default=4, help="outputs each model samples for a question [4]")
-    length_help = "tokens to sample at most [as in the student's training, else 128]"
+    parser.add_argument("--teacher", required=True, metavar="DIR", help=model_help + "; with the same tokenizer")
+    parser.add_argument("--json", required=True, metavar="F", type=Path, help="file to write the results to")
+    parser.add_argument("--plot", metavar="F.png", type=Path, help="plot ExAccErr over l and the errors of each step")
+    parser.add_argument("--questions-limit", type=int, metavar="N", help="use only N questions, evenly spaced [all]")
+    parser.add_argument("--samples", type=int, default=4, help="outputs that each model samples for a question [4]")
+    length_help = "maximum number of tokens to sample [as in the student's training, else 128]"
     parser.add_argument("--max-completion-length", type=int, help=length_help)
-    parser.add_argument("--batch-size", type=int, default=16, help="outputs side by side; changes no result [16]")
+    batch_help = "outputs sampled together; does not change the results [16]"
+    parser.add_argument("--batch-size", type=int, default=16, help=batch_help)
     add_data_flags(parser)
     arguments = parser.parse_args()
     check_data_flags(arguments)
@@ -54,24 +55,24 @@ def parse() -> argparse.Namespace:
 
 
 def check_outputs(arguments: argparse.Namespace) -> None:
-    """Raises InputError now, and not after the work, where a file cannot be written."""
+    """Raise InputError if an output file cannot be written, before any work is done."""
     for name, path in (("--json", arguments.json), ("--plot", arguments.plot)):
         if path is not None:
             if path.is_dir():
                 raise InputError(f"{name} {path} is a folder; name a file")
             check_writable(path.parent, name)
     if arguments.plot and arguments.plot.suffix != ".png":
-        raise InputError(f"--plot {arguments.plot} is no PNG; name a file that ends in .png")
+        raise InputError(f"--plot {arguments.plot} is not a .png; name a file that ends in .png")
 
 
 def choose(total: int, limit: int | None) -> list[int]:
-    """Which of `total` rows: all, or `limit` evenly spaced ones (dev is sorted by database)."""
+    """Choose all of `total` rows, or `limit` evenly spaced ones (dev is sorted by database)."""
     count = min(limit or total, total)
     return [total * place // count for place in range(count)]
 
 
 def show(bias, errors: dict, limit: int, resamples: int) -> None:
-    """Print ExAccErr at l = 1, 2, 4, ... and the longest output, and how long the outputs were."""
+    """Print ExAccErr at l = 1, 2, 4, ... and at the longest output, and the lengths of the outputs."""
     import numpy as np
 
     full = len(bias.value)
@@ -88,21 +89,21 @@ def show(bias, errors: dict, limit: int, resamples: int) -> None:
     valid = bias.valid_resamples
     if (valid < resamples).any():
         print(
-            f"intervals are of {valid.min()} to {valid.max()} of {resamples} resamples of the prompts: "
-            "where the student does not err along the teacher's outputs, nothing can be compared"
+            f"intervals use {valid.min()} to {valid.max()} of {resamples} resamples of the prompts: the others have no "
+            "errors on the teacher's outputs to compare with"
         )
-    print("a step: mean KL(teacher || student) in nats at step l, of outputs the student and the teacher sampled")
+    print("step: mean KL(teacher || student) in nats at step l of the outputs sampled by the student or the teacher")
     for author, found in errors.items():
         there = ~np.isnan(found)
         outputs, cut = there[..., 0].size, there[..., -1].sum()
         print(
             f"{author}: {outputs} outputs of {there.sum() / outputs:.1f} tokens on average, "
-            f"{cut} of them reached --max-completion-length {limit}"
+            f"{cut} of them as long as --max-completion-length {limit}"
         )
 
 
 def numbers(values) -> list[float | None]:
-    """For JSON, which has no NaN."""
+    """Convert to JSON, which has no NaN: NaN becomes None."""
     return [None if math.isnan(value) else float(value) for value in values]
 
 
@@ -119,7 +120,7 @@ def main() -> None:
     from kid.progress import progress_bar, silence_libraries
 
     silence_libraries()
-    # A student may be an adapter too, as a teacher may in training.
+    # The student may be an adapter, as a teacher in training may be.
     found = {name: find_teacher(getattr(args, name), f"--{name}") for name in ("student", "teacher")}
     tokenizer, other = (
         load_tokenizer(model.tokenizer, f"--{name}", args.chat_template) for name, model in found.items()
@@ -129,7 +130,7 @@ def main() -> None:
     rows = prepared.rows.select(choose(len(prepared.rows), args.questions_limit))
     prompts, indices = list(rows["prompt_ids"]), list(rows["index"])
     if len(prompts) < 2:
-        raise InputError(f"{args.benchmark} {args.split} has {len(prompts)} prompts; an interval over prompts takes 2")
+        raise InputError(f"{args.benchmark} {args.split} has {len(prompts)} prompts; an interval over prompts needs 2")
     device = default_device()
     models = {name: load_model(model.adapter or model.base, device, f"--{name}") for name, model in found.items()}
     with progress_bar("exposure bias", "output", 2 * len(prompts) * args.samples) as bar:

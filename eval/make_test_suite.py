@@ -1,4 +1,4 @@
-"""Make a test suite for a benchmark: random databases that find out SQL which is right on the original by accident."""
+"""Create a test suite for a benchmark: random databases that expose SQL which is right on the original by accident."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ example:
   python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --test-suite suite/
 
   After Zhong et al. (2020): each gold query gets neighbours, queries one edit away from it (another operator, column,
-  literal, aggregate, a condition dropped, ...). Random databases with the schema's types and keys are tried, and one is
-  kept if it tells a gold query apart from a neighbour that neither the original nor those kept before told apart; then,
-  while there is room, one that tells apart what only the original did.
-  suite/DB_ID/DB_ID_01.sqlite and on are the databases, suite/suite.json says how much they find. A run that was ended
-  goes on where it was; a finished database is made again only if its queries, its values or the options have changed,
-  or its files are no longer as suite.json says. Nothing that this script did not write is removed.
+  literal or aggregate, a dropped condition, ...). Random databases with the schema's types and keys are generated. One
+  is kept if it distinguishes a gold query from a neighbour that neither the original database nor the databases kept so
+  far distinguish from it; then, up to --max-databases, also for neighbours that only the original distinguishes.
+  The databases are suite/DB_ID/DB_ID_01.sqlite, DB_ID_02.sqlite, ...; suite/suite.json has their statistics. An
+  interrupted run resumes where it stopped. A finished database is generated again only if its queries, its values or
+  the options have changed, or its files no longer match suite.json. Files that this script did not write are never
+  removed.
 """
 COLUMNS = {
     "gold_queries": "gold",
@@ -56,19 +57,19 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_question_flags(parser)
-    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="the suite's folder; new, or a suite")
-    damaged_help = "damaged questions and databases: error, or skip, and the suite leaves them out (default: error)"
+    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="a new folder, or that of a suite")
+    damaged_help = "if questions or databases are damaged: error, or skip them (default: error)"
     parser.add_argument("--damaged", choices=("error", "skip"), default="error", help=damaged_help)
     numbers = {
-        "max-databases": (Options.max_databases, "random databases kept of each schema at most"),
-        "neighbours": (Options.neighbours, "neighbours of each gold query at most"),
-        "rows": (Options.rows, "rows of a table at most"),
-        "workers": (default_workers(), "processes; the suite does not depend on it"),
-        "timeout": (Options.seconds, "seconds each query may take"),
+        "max-databases": (Options.max_databases, "maximum number of random databases to keep per schema"),
+        "neighbours": (Options.neighbours, "maximum number of neighbours per gold query"),
+        "rows": (Options.rows, "maximum number of rows per table"),
+        "workers": (default_workers(), "number of processes; does not change the suite"),
+        "timeout": (Options.seconds, "time limit of a query in seconds"),
     }
     for name, (default, text) in numbers.items():
         parser.add_argument(f"--{name}", metavar="N", type=type(default), default=default, help=f"{text} [{default}]")
-    parser.add_argument("--seed", metavar="N", type=int, default=Options.seed, help=f"of every draw [{Options.seed}]")
+    parser.add_argument("--seed", metavar="N", type=int, default=Options.seed, help=f"random seed [{Options.seed}]")
     arguments = parser.parse_args()
     name_benchmark(arguments)
     for name in numbers:
@@ -79,10 +80,10 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple[dict[str, Schema], dict[str, str]]:
-    """The schema of each database, and with --damaged skip why a database is damaged, by db_id.
+    """Return (schema of each database, reasons why databases are damaged; empty without --damaged skip), by db_id.
 
     Raises:
-        InputError: some are damaged or missing; the message names all that are.
+        InputError: databases are damaged or missing; the message lists them.
     """
     from kid.data.reading import lacks_schema
     from kid.data.schema import read_tables
@@ -94,9 +95,9 @@ def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple
     missing = [db_id for db_id in paths if lacks_schema(known, db_id, partial)]
     if missing and arguments.damaged == "error":
         reasons = "; ".join(["", *damage.lines()])
-        raise InputError(f"{tables} has no sound schema of {first_of(missing)}{reasons}; fetch the file again")
+        raise InputError(f"{tables} has no valid schema of {first_of(missing)}{reasons}; download the file again")
     schemas: dict[str, Schema] = {}
-    damaged = {db_id: f"{tables} has no sound schema of it" for db_id in missing}
+    damaged = {db_id: f"{tables} has no valid schema of it" for db_id in missing}
     for path in paths.values():
         check_not_in_use(path)
     for db_id, path in paths.items():
@@ -106,7 +107,7 @@ def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple
             except DamagedDatabaseError as error:
                 damaged[db_id] = str(error)
     if damaged and arguments.damaged == "error":
-        what_to_do = "mend this, or go on without it with --damaged skip"
+        what_to_do = "fix this, or skip it with --damaged skip"
         raise InputError(f"damaged database: {first_of(damaged.values())}; {what_to_do}")
     if partial and (note := completion_note(tables, known or {}, schemas)):
         print(f"note: {note}", file=sys.stderr)
@@ -114,11 +115,11 @@ def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple
 
 
 def show(content: dict) -> None:
-    """Print the figures, and the gold queries that do not run."""
+    """Print the statistics, and the gold queries that do not run."""
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        title="neighbours told apart by the original, by the suite alone, by neither",
+        title="neighbours distinguished by the original, by the suite alone, by neither",
     )
     table.add_column("db_id", overflow="fold")
     for name in COLUMNS.values():
@@ -134,12 +135,14 @@ def show(content: dict) -> None:
             line = f"gold query that does not run ({db_id}): {failure['error']}: {failure['query']}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     for db_id, value in content["left_out"].items():
-        line = f"damaged database, left out with its {value['questions']} questions ({db_id}): {value['reason']}"
+        line = f"damaged database, skipped with its {value['questions']} questions ({db_id}): {value['reason']}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     total = content["total"]
-    print(f"gold queries that cannot be parsed, and so have no neighbours: {total['gold_not_parsed']}")
-    print(f"gold queries whose rows are left to chance (ties) on the original: {total['gold_left_to_chance']}")
-    print(f"neighbours that nothing tells apart: {total['never_told_apart']}; many of them mean the same as the gold")
+    print(f"gold queries that cannot be parsed and so have no neighbours: {total['gold_not_parsed']}")
+    print(f"gold queries whose rows depend on chance (ties) on the original: {total['gold_left_to_chance']}")
+    print(
+        f"neighbours that no database distinguishes: {total['never_told_apart']}; many are equivalent to the gold query"
+    )
 
 
 def main() -> None:
@@ -153,23 +156,23 @@ def main() -> None:
     check_gold_sql(questions, "a test suite")
     questions = [question for question in questions if not question.fault]
     if not questions:
-        raise InputError(f"no sound question is left; {'; '.join(damage.lines())}")
+        raise InputError(f"all questions are damaged; {'; '.join(damage.lines())}")
     db_ids = [question.db_id for question in questions]
     if "" in db_ids:
         index = questions[db_ids.index("")].index
-        raise InputError(f"question {index} brings its own prompt and no database; there is nothing to test")
+        raise InputError(f"question {index} has its own prompt and no database; remove it")
     for db_id in db_ids:
         check_db_id(db_id)
     paths = find_databases(arguments.benchmark, arguments.split, arguments.data, db_ids, arguments.databases)
     head = {"benchmark": arguments.benchmark, "split": arguments.split}
-    read_suite(output, head)  # a folder of something else is refused before a lock is put into it
+    read_suite(output, head)  # refuse a folder that is not a suite before a lock file is written to it
     schemas, damaged = read_schemas(arguments, paths)
     options = Options(arguments.neighbours, arguments.max_databases, arguments.rows, arguments.seed, arguments.timeout)
     left_out = damaged if arguments.damaged == "skip" else None
     with run_lock(output):
         content = make_suites(questions, schemas, paths, output, options, head, arguments.workers, left_out)
     for line in damage.lines():
-        print(f"left out: {line}")
+        print(f"skipped: {line}")
     show(content)
 
 

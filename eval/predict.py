@@ -1,4 +1,4 @@
-"""Write a model's SQL for every question of a split, one line each, in the benchmark's order."""
+"""Write a model's SQL for every question of a split, one line per question, in the benchmark's order."""
 
 import argparse
 import fcntl
@@ -29,13 +29,13 @@ EXAMPLE = """examples:
   python eval/predict.py --model runs/kid --benchmark spider --data spider --samples 8 --output preds.sql
   python eval/score.py --benchmark spider --data spider --predictions runs/kid/predictions/dev.sql
 
-  Prompts are made as the model was trained: config.yaml of its run, or kid_export.json of its export, has the settings;
-  a flag that differs is said. An adapter is merged into its base, unless --merge no. A question that is left out
-  (--missing-database skip, --damaged skip) gets an empty line. With beams, the first candidate that the question's
-  database accepts is taken.
-  --samples K also draws K outputs of each question into OUTPUT.samples.jsonl, for votes and pass@k (eval/score.py
-  --vote majority); OUTPUT holds the greedy predictions as without it. Batches are kept in OUTPUT.part as they come: a
-  run that was stopped goes on there. How the predictions were made is noted beside them, in preds.sql.made.json.
+  Prompts have the settings that the model was trained with, read from config.yaml of its run or kid_export.json of its
+  export; a note is printed if a flag differs. An adapter is merged into its base, unless you give --merge no. A skipped
+  question (--missing-database skip, --damaged skip) gets an empty line. With --beams, the prediction is the first
+  candidate that the question's database accepts.
+  --samples K also samples K outputs of each question and writes them to OUTPUT.samples.jsonl, for votes and pass@k
+  (eval/score.py --vote majority); OUTPUT has the greedy predictions as usual. Finished batches are kept in OUTPUT.part;
+  an interrupted run resumes from there. OUTPUT.made.json records how the predictions were made.
 """
 
 
@@ -44,15 +44,14 @@ def parse() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", required=True, metavar="DIR", type=Path, help="folder of a run, adapter or model")
-    parser.add_argument("--output", required=True, metavar="F", type=Path, help="file to write, one SQL a line")
-    overwrite_help = "replace what F holds (default: an error, unless these very predictions are there)"
+    parser.add_argument("--output", required=True, metavar="F", type=Path, help="file to write, one SQL query per line")
+    overwrite_help = "replace F (default: an error, unless F already holds these predictions)"
     parser.add_argument("--overwrite", action="store_true", help=overwrite_help)
     add_decoding_flags(parser)
-    parser.add_argument("--samples", metavar="K", type=int, help="also draw K outputs of each question [none]")
-    parser.add_argument(
-        "--temperature", metavar="T", type=float, help="divides the logits that --samples draws from [1]"
-    )
-    side_by_side_help = "sequences decoded side by side, beams or samples counted [32]"
+    parser.add_argument("--samples", metavar="K", type=int, help="also sample K outputs of each question [none]")
+    temperature_help = "temperature of --samples; divides the logits [1]"
+    parser.add_argument("--temperature", metavar="T", type=float, help=temperature_help)
+    side_by_side_help = "sequences decoded together, including beams and samples [32]"
     parser.add_argument("--batch-size", type=int, default=32, help=side_by_side_help)
     parser.add_argument("--merge", choices=("yes", "no"), default="yes", help="merge an adapter into its base [yes]")
     add_data_flags(parser)
@@ -64,11 +63,11 @@ def parse() -> argparse.Namespace:
 
 
 def check_sampling_flags(arguments: argparse.Namespace) -> None:
-    """Raises InputError where `--samples` or `--temperature` is out of range, or has no effect."""
+    """Raise InputError if `--samples` or `--temperature` is out of range or has no effect."""
     count, temperature = arguments.samples, arguments.temperature
     if count is None:
         if temperature is not None:
-            raise InputError("--temperature has no effect without --samples; give both, or neither")
+            raise InputError("--temperature has no effect without --samples; give both or neither")
         return
     if arguments.beams > 1:
         raise InputError(f"--samples {count} and --beams {arguments.beams} exclude each other; give one of them")
@@ -81,19 +80,21 @@ def check_sampling_flags(arguments: argparse.Namespace) -> None:
 
 
 def part_of(output: Path) -> Path:
-    """Where outputs are kept until all are there: a line on how they are made, then one for each question's candidates,
-    and one for its samples.
+    """Return the file of unfinished predictions.
+
+    Its first line records how they are made; then each question has a line of candidates and, with --samples, a line of
+    samples.
     """
     return output.with_name(f"{output.name}.part")
 
 
 def decoded_so_far(part: Path, made: dict) -> tuple[dict[int, list[str]], dict[int, list]]:
-    """Place of the prompt -> candidates, and -> samples, of an attempt that was stopped.
+    """Read an interrupted run: (index of the prompt -> candidates, index of the prompt -> samples).
 
-    A line that was cut off does not count.
+    An incomplete last line is ignored.
 
     Raises:
-        InputError: they were made otherwise, or the file is damaged.
+        InputError: they were made with other settings, or the file is damaged.
     """
     from kid.evaluation.provenance import differences
     from kid.evaluation.samples_file import SampledQuery
@@ -101,7 +102,7 @@ def decoded_so_far(part: Path, made: dict) -> tuple[dict[int, list[str]], dict[i
     candidates: dict[int, list[str]] = {}
     samples: dict[int, list] = {}
     try:
-        whole = part.read_bytes().split(b"\n")[:-1]  # without a line that was cut off
+        whole = part.read_bytes().split(b"\n")[:-1]  # without an incomplete last line
         before, *lines = [json.loads(line) for line in whole] or [made]
         for line in lines:
             if "samples" in line:
@@ -110,17 +111,17 @@ def decoded_so_far(part: Path, made: dict) -> tuple[dict[int, list[str]], dict[i
                 candidates[line["place"]] = [str(text) for text in line["candidates"]]
         differ = differences(before, made)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{part} is damaged; remove it to start again, or choose another --output") from None
+        raise InputError(f"{part} is damaged; remove it to start again or choose another --output") from None
     if differ:
         raise InputError(
-            f"{part} holds predictions made otherwise; these differ: {', '.join(differ)}; give the same values to go "
-            "on, remove the file, or choose another --output"
+            f"{part} holds predictions made with other settings; these differ: {', '.join(differ)}; give the same "
+            "values to resume, remove the file, or choose another --output"
         )
     return candidates, samples
 
 
 def is_begun(part: Path, made: dict) -> bool:
-    """Whether a run with this note was stopped: it was allowed to write its output then."""
+    """Whether `part` is of an interrupted run with this record, which was already allowed to write its output."""
     from kid.evaluation.provenance import differences
 
     try:
@@ -132,25 +133,25 @@ def is_begun(part: Path, made: dict) -> bool:
 
 @contextmanager
 def only_writer(part: Path, output: Path) -> Iterator[TextIO]:
-    """The file of unfinished predictions, opened to append; this process alone writes it until the end of the block.
+    """Open the file of unfinished predictions for appending; no other process can do so until the end of the block.
 
     Raises:
-        InputError: another process writes it, or has just finished.
+        InputError: another process is writing it, or has just finished.
     """
     with part.open("a", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when the process ends, however it ends
         except BlockingIOError:
             raise InputError(
-                f"--output {output} is being written by another process; wait for it, or choose another"
+                f"--output {output} is being written by another process; wait for it or choose another"
             ) from None
         if not part.exists() or not os.path.samestat(part.stat(), os.fstat(file.fileno())):
-            raise InputError(f"--output {output} has just been written by another process; look at it, or run it again")
+            raise InputError(f"--output {output} has just been written by another process; run the command again")
         yield file
 
 
 def draw_missing(args: argparse.Namespace, model, tokenizer, prompts: list, indices: list, drawn: dict, file) -> None:
-    """Draw the samples that `drawn` (place of the prompt -> samples) lacks; add them to it and to the file."""
+    """Draw the samples that are missing in `drawn` (index of the prompt -> samples); add them to it and to the file."""
     from kid.evaluation.sampling import draw_samples
     from kid.progress import progress_bar
 
@@ -165,7 +166,7 @@ def draw_missing(args: argparse.Namespace, model, tokenizer, prompts: list, indi
 
 
 def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> tuple[list[str], list[str]]:
-    """One candidate of each question that has a prompt; and lines on how they were chosen."""
+    """Choose one candidate for each question that has a prompt; returns them and remarks on the choice."""
     from kid.data.database import check_not_in_use
     from kid.data.questions import find_databases
     from kid.evaluation.candidates import choose_accepted
@@ -182,10 +183,11 @@ def choose(args: argparse.Namespace, prepared, candidates: list[list[str]]) -> t
     for place, candidate in zip(places, taken, strict=True):
         chosen[place] = candidates[place][candidate]
     remarks = [
-        f"{sum(map(bool, taken))} of {len(places)} predictions are not the most probable: the database refuses that one"
+        f"{sum(map(bool, taken))} of {len(places)} predictions are not the most probable candidate, because the "
+        "database does not accept that one"
     ]
     if len(places) < len(candidates):
-        remarks.append(f"{len(candidates) - len(places)} questions have no database: the most probable is taken")
+        remarks.append(f"{len(candidates) - len(places)} questions have no database; their most probable one is used")
     return chosen, remarks
 
 
@@ -228,14 +230,14 @@ def main() -> None:
     part = part_of(output)
     there = not is_begun(part, made) and holds_predictions(output, made, args.overwrite)
     if there and (not args.samples or samples_path(output).is_file()):
-        print(f"{output} holds these predictions already; --overwrite makes them again")
+        print(f"{output} already holds these predictions; give --overwrite to make them again")
         return
     part.parent.mkdir(parents=True, exist_ok=True)
     with report_write_errors(output), only_writer(part, output) as file:
         candidates, drawn = decoded_so_far(part, made)
         if candidates:
             also = f", and the samples of {len(drawn)}" if args.samples else ""
-            print(f"{part}: going on after {len(candidates)} of {len(prompts)} questions{also}")
+            print(f"{part}: resuming after {len(candidates)} of {len(prompts)} questions{also}")
         drop_torn_line(part)
         model = load_model(folder, device, merge=args.merge == "yes")
         if args.samples:

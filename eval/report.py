@@ -1,4 +1,4 @@
-"""Tables, figures and examples from finished runs, as Markdown and as one HTML page."""
+"""Write a report on finished runs, with tables, figures and examples, as Markdown and as one HTML page."""
 
 import argparse
 from pathlib import Path
@@ -11,10 +11,10 @@ EXAMPLE = """example:
   python eval/evaluate.py runs/kid --steps all
   python eval/report.py runs/sft runs/kid --data spider --output report
 
-  report/ then holds report.html, which needs nothing beside it, and report.md with its figures as PNG. Of each run are
-  read: config.yaml, environment.json, metrics.jsonl, scores/*.json, scores/step-N/*.json (of adapters/step-N),
-  scores/exposure_bias.json and predictions/*.sql. Runs of one method that differ in the seed are averaged. The report
-  ends with what a run lacks and others have, each with the command that makes it.
+  Writes report/report.html, which is self-contained, and report/report.md with its figures as PNG. It reads these files
+  of each run: config.yaml, environment.json, metrics.jsonl, scores/*.json, scores/step-N/*.json (of adapters/step-N),
+  scores/exposure_bias.json and predictions/*.sql. Runs of one method with different seeds are averaged. The report
+  ends with the results that a run lacks and others have, and the commands that create them.
 """
 
 
@@ -23,13 +23,13 @@ def parse() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", type=Path, help="a run's directory")
-    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="where the report goes")
-    data_help = "the folder of the benchmark: questions and gold SQL beside predictions (default: predictions alone)"
+    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="folder to write the report to")
+    data_help = "the benchmark's folder, to show questions and gold SQL with predictions (default: predictions alone)"
     parser.add_argument("--data", metavar="DIR", type=Path, help=data_help)
     arguments = parser.parse_args()
     check_writable(arguments.output, "--output")
     if arguments.data and not arguments.data.is_dir():
-        raise InputError(f"--data {arguments.data} does not exist; give the benchmark's folder, or leave it out")
+        raise InputError(f"--data {arguments.data} does not exist; give the benchmark's folder, or omit --data")
     return arguments
 
 

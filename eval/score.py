@@ -1,4 +1,4 @@
-"""Score predictions: execution accuracy (EX), test-suite accuracy (TS), BIRD's metrics, and what differs in misses."""
+"""Score predictions: execution accuracy (EX), test-suite accuracy (TS), BIRD's metrics, and a list of failures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from kid.evaluation.worker import Limits
 from kid.files import check_writable, file_sha256, write_atomically
 from kid.report.score_screen import EXAMPLES, failures_page, show_doubtful, show_samples, show_scores
 
-LONG_SECONDS = 3600  # a run that may take longer says so first
+LONG_SECONDS = 3600  # if scoring may take longer, a note is printed first
 Score = Callable[..., list[Verdict]]  # `score_predictions` with everything set but its first three arguments and title
 EXAMPLE = """\
 examples:
@@ -49,13 +49,14 @@ examples:
   python eval/score.py --benchmark bird --data minidev/ --split mini-dev --predictions preds.sql --metrics soft-f1 r-ves
   python eval/score.py --benchmark spider --data spider/ --predictions preds.sql --vote majority
 
-  preds.sql holds one SQL query a line, in the order of the benchmark's questions; what follows a tab is ignored, and
-  an empty line is a wrong prediction. The JSON object of BIRD's evaluator is read too. By Spider's rule a prediction is
-  right (EX) if its result equals the gold query's: rows in any order unless the gold query has ORDER BY, columns in any
-  order, DISTINCT ignored. TS asks for the same on every database of a test suite (eval/make_test_suite.py makes one).
-  By BIRD's rule results are equal as sets of rows, columns in order. --vote majority also scores what
-  eval/predict.py --samples drew: the sample whose result on the database most samples share, pass@k and the oracle.
-  Queries run read-only; docs/evaluation.md has the rules, the limits, the JSON.
+  preds.sql has one SQL query per line, in the order of the benchmark's questions. The text after a tab is ignored, and
+  an empty line is a wrong prediction. The JSON object of BIRD's evaluator is accepted too.
+  By Spider's rule a prediction is correct (EX) if its result equals that of the gold query: rows in any order unless
+  the gold query has ORDER BY, columns in any order, DISTINCT ignored. TS requires this on every database of a test
+  suite (see eval/make_test_suite.py). By BIRD's rule results are compared as sets of rows, with columns in order.
+  --vote majority also scores the samples of eval/predict.py --samples: the majority vote (the sample whose result is
+  the most frequent), pass@k and the oracle. Queries run read-only. docs/evaluation.md describes the rules, the limits
+  and the JSON.
 """
 
 
@@ -65,31 +66,33 @@ def parse_arguments() -> argparse.Namespace:
     )
     add_question_flags(parser)
     parser.add_argument(
-        "--predictions", required=True, metavar="FILE", type=Path, help="one SQL query a line, or BIRD's JSON"
+        "--predictions", required=True, metavar="FILE", type=Path, help="one SQL query per line, or BIRD's JSON"
     )
-    damaged_help = "damaged questions: error, or skip, and they count as wrong (default: error)"
+    damaged_help = "if questions are damaged: error, or skip, which counts them as wrong (default: error)"
     parser.add_argument("--damaged", choices=("error", "skip"), default="error", help=damaged_help)
-    suite_help = "also TS, on DIR/DB_ID/*.sqlite; default: the folders of the databases, if they hold several files"
+    suite_help = "also score TS, on DIR/DB_ID/*.sqlite; default: the databases' folders if they hold several files"
     parser.add_argument("--test-suite", metavar="DIR", type=Path, help=suite_help)
     metrics_help = (
-        "also BIRD's soft F1, and R-VES, for which each right prediction and its gold run 100 times, one by one"
+        "also BIRD's soft F1 and R-VES; R-VES runs each correct prediction and its gold SQL 100 times, one at a time"
     )
     parser.add_argument("--metrics", choices=METRICS, nargs="+", default=[], help=metrics_help)
-    evidence_help = "noted in the JSON: whether prompts had evidence (default: what eval/predict.py noted)"
+    evidence_help = "whether prompts had evidence, for the JSON (default: as recorded by eval/predict.py)"
     parser.add_argument("--evidence", metavar="yes|no", choices=("yes", "no"), help=evidence_help)
-    exclude_help = "leave out the questions that this file of eval/audit.py --exclude names; preds.sql has all the same"
+    exclude_help = "exclude the questions in this file of eval/audit.py --exclude; preds.sql still has a line for them"
     parser.add_argument("--exclude", metavar="FILE", type=Path, help=exclude_help)
     parser.add_argument("--workers", metavar="N", type=int, default=default_workers(), help="default: number of cores")
-    timeout_help = "seconds each query may take (default: 60); of bird, gold and prediction in sum (default: 30)"
+    timeout_help = (
+        "time limit of a query in seconds (default: 60); bird: of gold and predicted SQL together (default: 30)"
+    )
     parser.add_argument("--timeout", metavar="S", type=float, help=timeout_help)
-    distinct_help = "compare with DISTINCT, as the official code's --keep_distinct does (default: DISTINCT is dropped)"
+    distinct_help = "do not ignore DISTINCT, like --keep_distinct of the official code (default: DISTINCT is removed)"
     parser.add_argument("--keep-distinct", action="store_true", help=distinct_help)
-    vote_help = "also score the samples in FILE.samples.jsonl: greedy, voted, pass@k and oracle side by side"
+    vote_help = "also score the samples in FILE.samples.jsonl: compare greedy, vote, pass@k and oracle"
     parser.add_argument("--vote", choices=("majority",), help=vote_help)
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures and every verdict to this file")
-    overwrite_help = "write FILE also where that drops the TS it has (default: an error)"
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the scores and every verdict to this file")
+    overwrite_help = "replace FILE even if it has TS and the new scores do not (default: an error)"
     parser.add_argument("--overwrite", action="store_true", help=overwrite_help)
-    failures_help = f"write the misses by class and hardness, and {EXAMPLES} examples of each class, to this file"
+    failures_help = f"write the failures by class and hardness, and {EXAMPLES} examples of each class, to this file"
     parser.add_argument("--failures", metavar="F.md", type=Path, help=failures_help)
     arguments = parser.parse_args()
     name_benchmark(arguments)
@@ -103,7 +106,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def prepare_file(path: Path, flag: str) -> None:
-    """Create the folder of `path` now, so that a wrong path is met before the work and not after it."""
+    """Create the folder of `path` now, so that a wrong path is reported before any work is done."""
     if path.is_dir():
         raise InputError(f"{flag} {path} is a folder; name a file")
     try:
@@ -114,36 +117,36 @@ def prepare_file(path: Path, flag: str) -> None:
 
 
 def check_keeps_ts(path: Path, has_suite: bool) -> None:
-    """Raises InputError where a score file has TS, which takes long to measure, and the new one would have none."""
+    """Raise InputError if a score file has TS, which takes long to compute, and the new one would not."""
     if not has_suite and read_json(path).get("ts") is not None:
         raise InputError(
-            f"--json {path} has TS, which without a test suite would be lost; give --test-suite, or another file, or "
+            f"--json {path} has TS, which would be lost without a test suite; give --test-suite, another file or "
             "--overwrite"
         )
 
 
 def show_worst_case(asked: Asked, limits: Limits, workers: int) -> None:
-    """Say first how long scoring may take, if that is long."""
-    # Each distinct sample is run once for the vote and once to be scored.
+    """Print the longest time that scoring may take, if it is long."""
+    # Each distinct sample is executed once for the vote and once for its score.
     sampled = [asked.questions[place] for place, own in enumerate(asked.samples) for _ in {one.sql for one in own}]
     everything = [*asked.questions, *sampled, *sampled]
     cases = [worst_case_seconds(everything, files, limits.seconds, workers) for files in asked.roots]
     count, seconds = (sum(case[place] for case in cases) for place in (0, 1))
     if seconds > LONG_SECONDS:
-        less = f"{limits.seconds * LESS_PATIENT_SHARE:g} s, or {GOLD_TIMES} times what the gold query takes"
+        less = f"{limits.seconds * LESS_PATIENT_SHARE:g} s, or {GOLD_TIMES} times the time of the gold query"
         print(
-            f"note: at worst {seconds / 3600:.1f} h, if every prediction runs into its time limit ({count} queries of "
-            f"{limits.seconds:g} s on {workers} workers; after {PATIENT_TIMEOUTS} time-outs on a database the limit "
-            f"there falls to {less})",
+            f"note: scoring takes up to {seconds / 3600:.1f} h if every prediction reaches its time limit ({count} "
+            f"queries of {limits.seconds:g} s on {workers} workers; after {PATIENT_TIMEOUTS} time-outs on a database "
+            f"its limit becomes {less})",
             file=sys.stderr,
         )
 
 
 def check_gold_kinds(questions: list[Question], arguments: argparse.Namespace) -> int:
-    """How many questions have rows as their gold; a line says what they lack.
+    """Count the questions that have gold rows instead of gold SQL; prints which scores they do not get.
 
     Raises:
-        InputError: a flag needs gold SQL.
+        InputError: a flag requires gold SQL.
     """
     with_rows = sum(question.gold_rows is not None for question in questions)
     if with_rows and arguments.test_suite:
@@ -152,18 +155,19 @@ def check_gold_kinds(questions: list[Question], arguments: argparse.Namespace) -
         check_gold_sql(questions, f"--metrics {' '.join(arguments.metrics)}")
     if with_rows:
         print(
-            f"{with_rows} of {len(questions)} questions have rows as their gold, which give no hardness by Spider's "
-            "rule, no classes of misses, no soft F1 and no R-VES; there is no TS"
+            f"{with_rows} of {len(questions)} questions have gold rows instead of gold SQL: they get no hardness by "
+            "Spider's rule, no failure class, no soft F1 and no R-VES, and TS is not scored"
         )
     return with_rows
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is scored: n questions in order, their predictions, their samples (none without --vote).
+    """What to score: n questions in order, their predictions, their samples (none without --vote).
 
-    files: the SQLite file of each db_id. suites: those of its test suite; None: there is no suite. left_out: index of
-    each question of the split that --exclude names -> the kinds of its findings. questions_hash: of the whole split.
+    files: db_id -> its SQLite file. suites: db_id -> the files of its test suite; None without a suite. left_out: index
+    of each question in the file of --exclude -> the kinds of its findings. questions_hash: of the whole
+    split.
     """
 
     questions: list[Question]
@@ -181,7 +185,7 @@ class Asked:
 
 
 def read_asked(arguments: argparse.Namespace) -> Asked:
-    """Read and check everything that was given. Raises InputError; writes nothing but folders for the output."""
+    """Read and check all input. Raises InputError. Creates the folders of the output files, but writes nothing else."""
     benchmark, split = arguments.benchmark, arguments.split
     damage = Damage(arguments.damaged)
     questions = load_questions(benchmark, split, arguments.data, arguments.questions, damage)
@@ -190,7 +194,7 @@ def read_asked(arguments: argparse.Namespace) -> Asked:
         print(f"counted as wrong: {line}")
     whole = next((question.index for question in questions if question.prompt), None)
     if whole is not None:
-        raise InputError(f"question {whole} brings its own prompt and no database; it cannot be scored")
+        raise InputError(f"question {whole} has its own prompt and no database; it cannot be scored")
     db_ids = [question.db_id for question in questions if not question.fault]
     databases = find_databases(benchmark, split, arguments.data, db_ids, arguments.databases)
     for path in databases.values():
@@ -218,26 +222,26 @@ def read_asked(arguments: argparse.Namespace) -> Asked:
 
 
 def score_suites(asked: Asked, ex: list[Verdict], score: Score) -> list[Verdict] | None:
-    """The verdicts on the test suites of the questions that are right by EX; None without suites."""
+    """Return the TS verdicts of the questions that are correct by EX; None without a test suite."""
     if not asked.suites:
         return None
-    # Whoever is wrong on the database itself is wrong on the suite.
+    # A prediction that is wrong on the database itself is wrong on the suite.
     right = [place for place, verdict in enumerate(ex) if verdict.correct]
     chosen, queries = [asked.questions[place] for place in right], asked.predictions.queries
     if without := without_suite(asked):
-        print(f"the test suite has no database for {', '.join(without)}: there TS is EX")
+        print(f"the test suite has no database for {', '.join(without)}: EX is used as their TS")
     return score(chosen, [queries[place] for place in right], asked.suites, title="TS")
 
 
 def without_suite(asked: Asked) -> list[str]:
-    """The db_ids for which the test suite has no database."""
+    """Return the db_ids for which the test suite has no database."""
     return sorted(db_id for db_id, files in (asked.suites or {}).items() if not files)
 
 
 def vote_and_score(
     asked: Asked, ex: list[Verdict], ts: dict[int, Verdict] | None, how: dict, score: Score
 ) -> tuple[dict, list[Verdict]]:
-    """Hold the vote, then score every sample: what `score_samples` returns."""
+    """Compute the majority votes, score every sample, and return the result of `score_samples`."""
     questions, samples = asked.questions, asked.samples
     voters = {place: own for place, own in enumerate(samples) if own and not questions[place].fault}
     votes = majority_votes(voters, {place: asked.files[questions[place].db_id][0] for place in voters}, **how)
@@ -286,7 +290,7 @@ def main() -> None:
     show_doubtful([*ex, *(on_suites or []), *of_samples])
     chance = [str(question.index) for question in questions if not question.fault and depends_on_chance(question.query)]
     if chance:
-        what = "the gold query reads the clock or random numbers, so that the verdict depends on when it is run"
+        what = "the gold query uses the clock or random numbers, so its verdict can differ from run to run"
         print(f"question {', '.join(chance)}: {what}")
 
 

@@ -1,4 +1,4 @@
-"""Show the prompt of a question as the model sees it, or the lengths of all prompts of a split and what is left out."""
+"""Show the prompt of a question as the model sees it, or the lengths of all prompts of a split and what is skipped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXAMPLE = """examples:
   python eval/show_prompt.py --benchmark spider --data spider --index 17 --model Qwen/Qwen1.5-0.5B
   python eval/show_prompt.py --benchmark spider --data spider --split train --stats --model runs/kid/adapter
 
-  Without --model, words and signs count as tokens: enough to read a prompt, too few to judge lengths by.
+  Without --model, words and punctuation marks count as tokens: good enough to read a prompt, but lengths are too short.
 """
 COLOURS = {"prompt": "bold", "schema": "cyan", "matched contents": "green", "question": "bold", "SQL": "magenta"}
 BAR_WIDTH = 50
@@ -33,19 +33,19 @@ def parse() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--index", type=int, metavar="N", help="show the prompt of question N of the split, from 0")
-    parser.add_argument("--stats", action="store_true", help="show lengths, and everything left out with its reason")
-    parser.add_argument("--model", metavar="DIR", help="folder or hub id of the model whose tokenizer counts")
+    parser.add_argument("--stats", action="store_true", help="show lengths, and what is skipped with the reasons")
+    parser.add_argument("--model", metavar="DIR", help="folder or hub id of the model whose tokenizer to use")
     parser.add_argument(
         "--max-completion-length",
         type=int,
-        help="outputs over so many tokens are left out of training [as in the model's training, else 128]",
+        help="training skips outputs with more tokens [as in the model's training, else 128]",
     )
-    parser.add_argument("--json", metavar="F", type=Path, help="write the figures of --stats to this file")
+    parser.add_argument("--json", metavar="F", type=Path, help="write the numbers of --stats to this file")
     add_data_flags(parser)
     arguments = parser.parse_args()
     check_data_flags(arguments)
     if arguments.stats == (arguments.index is not None):
-        raise InputError("give either --index N, to read one prompt, or --stats")
+        raise InputError("give either --index N, to show one prompt, or --stats")
     if arguments.max_completion_length is not None and arguments.max_completion_length < 1:
         raise InputError(f"--max-completion-length {arguments.max_completion_length} is out of range; give 1 or more")
     if arguments.json and (arguments.json.is_dir() or not arguments.stats):
@@ -54,9 +54,10 @@ def parse() -> argparse.Namespace:
 
 
 class PieceTokenizer:
-    """A tokenizer that knows every word and every sign of `texts` as one token.
+    """A tokenizer for which every word and every punctuation mark of `texts` is a token.
 
-    It has what prompts need of a tokenizer of transformers, whose import takes as long as all else that a prompt needs.
+    It implements the part of a transformers tokenizer that prompts need. Importing transformers takes as long as
+    everything else that a prompt needs.
     """
 
     bos_token_id, eos_token_id = None, 1
@@ -83,7 +84,7 @@ class PieceTokenizer:
 
 
 def find_tokenizer(model: str | None, texts: list[str]):
-    """The model's tokenizer, or one of words and signs."""
+    """Return the model's tokenizer, or a `PieceTokenizer` of `texts` without a model."""
     from kid.models.pretrained import find_model, load_tokenizer
 
     if not model:
@@ -137,7 +138,7 @@ def show_prompt(arguments: argparse.Namespace) -> None:
 
 
 def histogram(title: str, lengths: list[int], limit: int) -> Table:
-    """A table of bars: how many of `lengths` lie in each of up to 16 equal steps."""
+    """Return a table with bars: how many of `lengths` are in each of up to 16 bins of equal width."""
     step = max(1, -(-max(lengths) // BINS))
     step = -(-step // 10) * 10 if step > 10 else step
     counts = [0] * (max(lengths) // step + 1)
@@ -179,7 +180,7 @@ def show_stats(arguments: argparse.Namespace) -> None:
     for name, (values, limit) in lengths.items():
         if values:
             console.print(histogram(name, values, limit))
-    for remark in remarks or ["nothing was cut or left out"]:
+    for remark in remarks or ["nothing was cut or skipped"]:
         console.print(remark, markup=False)
     if arguments.json:
         content = {

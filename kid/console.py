@@ -1,4 +1,4 @@
-"""Rich's console for text that nobody has checked: it is `printable`, and its brackets are not rich's markup."""
+"""Rich's console for unchecked text: text is made `printable`, and brackets in it are not read as rich's markup."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from kid.terminal import printable
 
 
 class Console(RichConsole):
-    """A console whose strings are plain text unless `markup=True`; only rich's own colours and moves act."""
+    """A console that prints strings as plain text unless `markup=True`; control codes come only from rich itself."""
 
     def __init__(self, **options: Any):
         super().__init__(**{"markup": False, "emoji": False, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
-        # Here, before anything is laid out, so that columns fit what is shown.
+        # Before the layout, so that columns fit the escaped text.
         return super().render_str(printable(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        # Once more, for `Text`, which is not made of a string above.
+        # Again, for `Text` objects, which do not pass through `render_str`.
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))

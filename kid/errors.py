@@ -1,4 +1,4 @@
-"""Errors that end a run. Each is printed once, as one line that says what is wrong, where, and what to do."""
+"""Errors that end a run. Each is printed once, on one line: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from typing import NoReturn
 from kid.terminal import escape_output, printable
 
 # How long a rank other than 0 waits before it prints an error. If rank 0 has the same error, it prints it and exits,
-# and the launcher ends the other ranks within a second or two. A rank still alive after that has an error of its own.
+# and the launcher ends the other ranks within a second or two. A rank that is still alive has a different error.
 OTHER_RANKS_WAIT_SECONDS = 10
 STOPPED_STATUS = 75  # "try again later" (EX_TEMPFAIL): stopped cleanly and can be resumed
 INTERRUPTED_STATUS = 130  # what a shell reports after Ctrl-C
-CALLER = "KID_CALLER"  # environment variable: the script that has started this one, and says what Ctrl-C leaves
-# What torch's backends report when another rank no longer answers; they raise several kinds of RuntimeError.
+CALLER = "KID_CALLER"  # environment variable: the script that started this one; it reports what Ctrl-C leaves
+# Messages of torch's backends when another rank has ended; they raise several kinds of RuntimeError.
 LOST_PEER_MESSAGES = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 
 
-SHOWN_NAMES = 5  # in a message that could name hundreds
+SHOWN_NAMES = 5  # in a message that could list hundreds
 REQUIRED = " (required)"  # at the end of a flag's help
 
-# A flag's first characters: hyphens, or what word processors make of them.
+# What a flag may start with: hyphens, or the dashes that word processors replace them by.
 DASHES = "-\u2010-\u2015\u2212"
 
 
 def first_of(names: Collection[str]) -> str:
-    """The first SHOWN_NAMES of many names, and how many there are, for a message."""
+    """List the first SHOWN_NAMES names and the number of all, for a message."""
     shown = ", ".join(list(names)[:SHOWN_NAMES])
     return f"{shown}, ... ({len(names)} in all)" if len(names) > SHOWN_NAMES else shown
 
 
 def script_name() -> str:
-    """The script that runs, with its folder: "train/distill.py"."""
+    """Return the running script with its folder, for example "train/distill.py"."""
     return "/".join(Path(sys.argv[0]).parts[-2:])
 
 
@@ -52,19 +52,19 @@ class InputError(ValueError):
 
 
 class RunError(RuntimeError):
-    """A run cannot continue although the user's input is right: a disk is full, a loss is NaN. One line, as above."""
+    """A run cannot continue although the user's input is right: a full disk, a loss of NaN. The message is one line."""
 
 
 class StoppedError(Exception):
-    """A run was asked to stop and has stopped; the code that raises this has already printed why."""
+    """A run has stopped on request; the code that raises this has already printed the reason."""
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An ArgumentParser that raises a wrong flag as a one-line InputError, with the flag that was probably meant.
+    """An ArgumentParser that raises a one-line InputError for a wrong flag and suggests the flag that was meant.
 
     Its help marks the flags that are required.
 
-    foreign: flags of other scripts, which do not belong to this one.
+    foreign: flags of other scripts that this one does not have.
     given: the words of the command line.
     """
 
@@ -87,12 +87,12 @@ class OneLineParser(argparse.ArgumentParser):
         raise InputError(f"{message}; see --help" + (f" ({'; '.join(found)})" if found else ""))
 
     def flags(self) -> list[str]:
-        """The flags that this parser's help names."""
+        """Return the flags shown in this parser's help."""
         shown = (action for action in self._actions if action.help != argparse.SUPPRESS)
         return [flag for action in shown for flag in action.option_strings]
 
     def unknown_flags(self) -> list[str]:
-        """What was given as a flag and is none, without its value, in the order given."""
+        """Return the given words that look like flags but are not known, without their values, in order."""
         known = [flag for action in self._actions for flag in action.option_strings]
         names = [word.partition("=")[0] for word in itertools.takewhile(lambda word: word != "--", self.given)]
         return [
@@ -105,19 +105,19 @@ class OneLineParser(argparse.ArgumentParser):
         ]
 
     def hint(self, given: str) -> str:
-        """Which flag was probably meant, or that it belongs to another script; empty if it is like none."""
+        """Suggest the flag that was meant, or say that it belongs to another script; empty if no flag is similar."""
         name = "--" + given.lstrip(DASHES).replace("_", "-").lower()
         flags = self.flags()
         longer = [flag for flag in flags if flag.startswith(name)]
         if name not in flags and name in self.foreign:
-            return f"{name} does not belong to {script_name()}; leave it out"
+            return f"{name} is not a flag of {script_name()}; remove it"
         near = [name] if name in flags else longer or difflib.get_close_matches(name, flags, n=1, cutoff=0.75)
         return f"did you mean {' or '.join(near)}?" if 0 < len(near) <= 3 else ""
 
 
 @contextmanager
 def report_write_errors(path: Path) -> Iterator[None]:
-    """Turn what any library raises when it writes to a full or failing disk into one line.
+    """Turn the error of any library that writes to a full or failing disk into one line.
 
     Raises:
         RunError: `path` cannot be written.
@@ -128,18 +128,18 @@ def report_write_errors(path: Path) -> Iterator[None]:
         reason = write_error_reason(error)
         if reason is None:
             raise
-        what_to_do = "mend that and run it again, a training with --resume"
+        what_to_do = "fix that and run the command again, for a training with --resume"
         raise RunError(f"{path} cannot be written ({reason}); {what_to_do}") from error
 
 
 def write_error_reason(error: Exception) -> str | None:
-    """The operating system's message for a failed write; None for an error of another kind."""
+    """Return the operating system's message for a failed write; None for any other error."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     errno_match = re.search(r"os error (\d+)", str(error))  # safetensors
     if errno_match:
         return os.strerror(int(errno_match[1]))
-    # torch's archive writer reports neither; a full disk is the usual reason.
+    # torch's archive writer reports no reason; it usually is a full disk.
     return "is the disk full?" if re.search("unexpected pos|file write failed|iostream error", str(error)) else None
 
 
@@ -149,7 +149,7 @@ def is_lost_peer_error(error: Exception) -> bool:
 
 
 def print_error(message: str) -> None:
-    """Print one line on stderr; a rank other than 0 first gives rank 0 the time to print the same error and exit."""
+    """Print an error as one line on stderr; other ranks first give rank 0 time to print the same error and exit."""
     rank = int(os.environ.get("RANK", "0"))
     if rank:
         time.sleep(OTHER_RANKS_WAIT_SECONDS)
@@ -158,10 +158,10 @@ def print_error(message: str) -> None:
 
 
 def exit_process(status: int, run_exit_hooks: bool = True) -> NoReturn:
-    """End a rank's process without the interpreter's own shutdown, in which threads of libraries sometimes abort.
+    """End a rank's process without the interpreter's shutdown, during which threads of libraries sometimes abort.
 
     run_exit_hooks: run atexit's functions first, which leave the process group together with the other ranks; without
-        them the process ends at once and waits for no other rank.
+        them the process ends immediately and does not wait for other ranks.
     """
     if run_exit_hooks:
         atexit._run_exitfuncs()
@@ -173,9 +173,9 @@ def exit_process(status: int, run_exit_hooks: bool = True) -> NoReturn:
 def exit_interrupted(kept: str) -> NoReturn:
     """End the process after Ctrl-C with one line; under the launcher rank 0 prints it.
 
-    The process ends at once: the interpreter's own shutdown would wait for threads and workers.
+    The process ends immediately: the interpreter's shutdown would wait for threads and workers.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's and the launcher's may both arrive
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal and the launcher may each send one
     if os.environ.get("RANK", "0") == "0" and CALLER not in os.environ:
         print(f"\ninterrupted: {kept}", file=sys.stderr, flush=True)
     exit_process(INTERRUPTED_STATUS, run_exit_hooks=False)
@@ -184,10 +184,9 @@ def exit_interrupted(kept: str) -> NoReturn:
 def run_script(main: Callable[[], None], kept: str = "nothing was written") -> None:
     """Run a script's `main` and turn its errors into one line on stderr and an exit status.
 
-    What it prints is escaped where it could act on a terminal (`kid.terminal`), its errors and tracebacks too.
-    Status 2: the user's input is wrong. 1: the run cannot continue. 75: it was stopped and can be resumed. 130: it was
-    interrupted by Ctrl-C. Under the DeepSpeed launcher only rank 0 prints errors, except for a rank that has an error
-    of its own.
+    Control characters in its output, errors and tracebacks are escaped (`kid.terminal`). Status 2: the user's input is
+    wrong. 1: the run cannot continue. 75: it was stopped and can be resumed. 130: it was interrupted by Ctrl-C. Under
+    the DeepSpeed launcher only rank 0 prints errors, unless another rank has a different error.
 
     kept: what Ctrl-C leaves of the script's work, and how to continue.
     """
@@ -208,7 +207,7 @@ def run_script(main: Callable[[], None], kept: str = "nothing was written") -> N
         elif not is_rank:
             raise
         elif is_lost_peer_error(error):
-            # Keep the other rank's error as the last line: the launcher usually ends this rank before it prints.
+            # So that the other rank's error is the last line: usually the launcher ends this rank before it prints.
             time.sleep(OTHER_RANKS_WAIT_SECONDS)
             print_error(f"another rank has ended; look for its error above ({error})")
         else:

@@ -1,4 +1,4 @@
-"""What long runs say: lines of the main process, and progress bars, on a terminal or in a log file."""
+"""Log lines of the main process, and progress bars, for a terminal or a log file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MainProcessHandler(logging.Handler):
         print(self.format(record), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout, flush=True)
 
 
-# Of what each rank knows, for people; what only one rank finds out is printed by that rank.
+# For messages that every rank could print. What only one rank notices is printed by that rank.
 log = logging.getLogger("kid")
 log.setLevel(logging.INFO)
 log.propagate = False
@@ -31,9 +31,9 @@ log.addHandler(MainProcessHandler())
 def progress_bar(
     description: str, unit: str, total: int, done: int = 0, quiet: bool = False, leave: bool = True
 ) -> tqdm:
-    """A bar with the time left, redrawn ten times a second on a terminal, every ten seconds in a log file.
+    """Create a progress bar with the remaining time; redrawn every 0.1 s on a terminal, every 10 s in a log file.
 
-    leave: whether it stays on the terminal when it is done.
+    leave: whether the bar stays on the terminal when it is complete.
     """
     interval = 0.1 if sys.stderr.isatty() else 10.0
     return tqdm(
@@ -42,8 +42,8 @@ def progress_bar(
 
 
 def silence_libraries() -> None:
-    """Silence what the libraries print on every rank, except warnings that a user can act on."""
-    import transformers  # here, because every process that prepares data imports this module for the bar
+    """Turn off the output that libraries print on every rank, except warnings that a user can act on."""
+    import transformers  # here, because every process that prepares data imports this module for its progress bar
 
     warnings.filterwarnings("ignore", category=FutureWarning)
     transformers.utils.logging.disable_progress_bar()

@@ -1,9 +1,9 @@
-"""The prompt of a question on a SQLite file, as training writes it: for code that serves a trained model.
+"""Build the prompt of a question on a SQLite file as in training, for code that serves a trained model.
 
     settings = PromptSettings.of("runs/kid")
     prompt = prompt_for("concert.sqlite", "How many singers are from France?", settings)
 
-Neither torch nor transformers is imported. The section Serving of docs/your-own-data.md has whole examples.
+Neither torch nor transformers is imported. The section Serving of docs/your-own-data.md has complete examples.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ SPLIT = "dev"  # prompts as in evaluation: in training, the schema filter knows 
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """How a model's prompts are made; the fields are keys of training, with its defaults.
+    """The settings of a model's prompts; the fields are keys of training, with the same defaults.
 
-    evidence: whether the evidence of a question is written before it.
-    schema_filter: "lexical": a prompt over the limit has its schema filtered before it is cut; "none": it is only cut.
-    max_prompt_length: tokens of a prompt at most.
-    max_completion_length: tokens of the SQL at most, with EOS; prompts do not depend on it.
-    prompt: their format, a name in `kid.data.prompts.formats.FORMATS`.
-    chat_template: "auto": a prompt is a user's turn in the chat template of the model's tokenizer, if it has one.
+    evidence: whether a question's evidence is written before it.
+    schema_filter: "lexical": the schema of a prompt over the limit is filtered before it is cut; "none": only cut.
+    max_prompt_length: maximum number of tokens of a prompt.
+    max_completion_length: maximum number of tokens of the SQL, with EOS; it does not affect prompts.
+    prompt: the format of the prompts, a name in `kid.data.prompts.formats.FORMATS`.
+    chat_template: "auto": a prompt is a user turn in the chat template of the model's tokenizer, if it has one.
     """
 
     evidence: bool = RunConfig.evidence
@@ -55,21 +55,21 @@ class PromptSettings:
 
     @classmethod
     def of(cls, model: Path | str) -> PromptSettings:
-        """Those with which a model was trained.
+        """Return the settings that a model was trained with.
 
         Args:
             model: the directory of a finished run, a model or adapter in it, or an export. Only config.yaml of a run
-                and kid_export.json of an export are read, so the weights may lie elsewhere.
+                and kid_export.json of an export are read, so the weights may be elsewhere.
 
         Raises:
-            InputError: neither file is there, or it is damaged; the run is not finished.
+            InputError: neither file exists, or it is damaged; the run is not finished.
         """
         folder = student_folder(Path(model), "model")
         settings, source = trained_settings(folder)
         if source is None:
             raise InputError(
-                f"model {folder} has no {EXPORT_FILE} in it and no {RUN_FILE} beside it, to say how its prompts are "
-                "made; give a run or an export, or write PromptSettings() for the defaults of training"
+                f"model {folder} has no {EXPORT_FILE} and no {RUN_FILE} beside it, so its prompt settings are unknown; "
+                "give a run or an export, or use PromptSettings() for the defaults of training"
             )
         return cls(**{name: settings[name] for name in SETTINGS if name in settings})
 
@@ -85,26 +85,26 @@ def prompt_for(
     tables: Path | str | None = None,
     tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> str:
-    """The text of a prompt, which the model continues with the SQL and EOS. Without a chat template it ends with a line
-    break.
+    """Return the text of a prompt; the model continues it with the SQL and EOS.
 
-    There is neither BOS nor EOS in it. A tokenizer that puts BOS before every text (LLaMA's) must do so here as well,
-    because it did in training; EOS must not be added. Encode the text with `split_special_tokens=True`, so that a cell
-    which spells a special token stays text; or take the ids of `encode_prompt`. With a chat template the text holds all
-    special tokens, BOS too: encode it with `add_special_tokens=False` and without `split_special_tokens`.
+    Without a chat template, the prompt ends with a line break and has neither BOS nor EOS. If the tokenizer adds BOS to
+    every text (LLaMA's does), let it do so, as in training; do not add EOS. Encode the text with
+    `split_special_tokens=True`, so that a cell that spells a special token stays text, or use the ids of
+    `encode_prompt`. With a chat template, the text holds all special tokens, including BOS: encode it with
+    `add_special_tokens=False` and without `split_special_tokens`.
 
     Args:
         database: a SQLite file. An index of its values is built for the first question and kept under `KID_CACHE`.
-        evidence: what one should know to answer the question.
-        tables: a tables.json in Spider's format, as in training, that names the tables and columns of this database in
-            plain words; its db_id is the file's name without suffix. What it lacks comes from the file.
-        tokenizer: the model's. With it, a prompt of more than `settings.max_prompt_length` tokens has its schema
-            filtered and is then cut from the left, as in training. Without it, the prompt is whole however long it is,
-            and `schema_filter` and `max_prompt_length` have no effect. A chat template needs it.
+        evidence: knowledge needed to answer the question.
+        tables: a tables.json in Spider's format, as in training, with plain names of the tables and columns of this
+            database; its db_id is the SQLite file's name without suffix. What it lacks is read from the SQLite file.
+        tokenizer: the model's. With it, the schema of a prompt of more than `settings.max_prompt_length` tokens is
+            filtered, and the prompt is then cut from the left, as in training. Without it, prompts are never shortened:
+            `schema_filter` and `max_prompt_length` have no effect. A chat template requires it.
 
     Raises:
-        InputError: the database is no SQLite file, is damaged or in use; the question is empty or no valid Unicode;
-            there is evidence, and the model was trained without; `tables` is damaged; there is no tokenizer for a
+        InputError: the database is not a SQLite file, is damaged or in use; the question is empty or not valid Unicode;
+            evidence is given but the model was trained without; `tables` is damaged; there is no tokenizer for a
             chat template.
     """
     if tokenizer is None and settings.chat_template != "none":
@@ -130,10 +130,10 @@ def encode_prompt(
     evidence: str = "",
     tables: Path | str | None = None,
 ) -> EncodedPrompt:
-    """The token ids of a prompt, exactly those that the model was trained on: with BOS where its tokenizer has it.
+    """Return the token ids of a prompt exactly as in training: with BOS if the tokenizer adds it.
 
-    A question that is longer than the limit by itself is not cut, and makes a prompt over the limit. Arguments and
-    errors are those of `prompt_for`.
+    A question is never cut: if it alone exceeds the limit, so does the prompt. Arguments and errors are those of
+    `prompt_for`.
     """
     schema, annotated = read_question(database, question, settings, evidence, tables)
     row = encode_row(schema, annotated, settings, tokenizer)
@@ -143,22 +143,22 @@ def encode_prompt(
 def check_question(question: str, settings: PromptSettings, evidence: str) -> None:
     """Raise InputError for an empty question, invalid Unicode, and evidence if the model was trained without."""
     if not question.strip():
-        raise InputError("the question is empty; ask one")
+        raise InputError("the question is empty; give a question")
     if not is_text(question + evidence):
         raise InputError("the question or its evidence is not valid Unicode; write it in UTF-8")
     if evidence and not settings.evidence:
-        raise InputError("there is evidence, and the model was trained without (evidence: no); ask without it")
+        raise InputError("evidence is given, but the model was trained without it (evidence: no); remove it")
 
 
 def read_question(
     database: Path | str, question: str, settings: PromptSettings, evidence: str, tables: Path | str | None
 ) -> tuple[Schema, AnnotatedQuestion]:
-    """The schema of a database, and a question with the values that it mentions. Raises InputError as `prompt_for`."""
+    """Return (schema of a database, question with the values that it mentions). Raises InputError as `prompt_for`."""
     path, tables = Path(database), Path(tables) if tables else None
     if not path.is_file():
-        raise InputError(f"database {path} is {'a folder' if path.is_dir() else 'not there'}; give a SQLite file")
+        raise InputError(f"database {path} {'is a folder' if path.is_dir() else 'does not exist'}; give a SQLite file")
     if tables and not tables.is_file():
-        raise InputError(f"tables {tables} is not there; give a tables.json")
+        raise InputError(f"tables {tables} does not exist; give a tables.json")
     check_question(question, settings, evidence)
     check_not_in_use(path)
     files = [path, *description_files(path), *([tables] if tables else [])]
@@ -166,15 +166,15 @@ def read_question(
     asked = Question(0, schema.db_id, question, query="", evidence=evidence)
     (annotated,), left_out = annotate_database_questions(schema, path, [asked], settings.evidence)
     if left_out:
-        say_once(f"values of {path} not all looked for in questions: {', '.join(left_out)}")
+        say_once(f"not all values of {path} were searched in questions: {', '.join(left_out)}")
     return schema, annotated
 
 
 @lru_cache(maxsize=64)
 def read_schema(database: Path, tables: Path | None, versions: tuple) -> Schema:
-    """The complete schema of a database, read once as long as the files stay as they are.
+    """Read the complete schema of a database; it is read again only if the files have changed.
 
-    versions: tells whether they have changed. Raises InputError if one of them is damaged.
+    versions: sizes and times of the files, part of the cache key. Raises InputError if one of them is damaged.
     """
     db_id, damage = database.stem, Damage("skip")
     known = read_tables(tables, damage, partial=True) if tables else None
@@ -194,7 +194,7 @@ def say_once(line: str) -> None:
 def encode_row(
     schema: Schema, annotated: AnnotatedQuestion, settings: PromptSettings, tokenizer: PreTrainedTokenizerFast
 ) -> dict:
-    """The row of a question as `kid.data.prepare` makes it, without an output."""
+    """Encode the row of a question as `kid.data.prepare` does, without an output."""
     config = RunConfig(benchmark="jsonl", **asdict(settings))
     loaded = LoadedSplit([annotated.question], None, None, {}, None, Damage())
     encode = row_encoder(loaded, {schema.db_id: schema}, {0: annotated}, config, SPLIT, tokenizer)

@@ -1,7 +1,7 @@
-"""Text that a person reads, with every character that can act on a terminal or hide text shown as an escape.
+"""Escape characters that could control a terminal or hide text, in everything that is shown to the user.
 
-Questions, cells, queries, names and errors come out of files and models that nobody has checked. What is stored for
-machines stays as it is; only what is shown is escaped.
+Questions, cells, queries, names and errors come from files and models that nobody has checked. Only what is shown is
+escaped; stored files are unchanged.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-# Letters of scripts that spell with joiners, and emoji; Latin, Greek and Cyrillic do not.
+# Letters of scripts whose spelling uses joiners, and emoji; Latin, Greek and Cyrillic do not use them.
 _JOINED = "[\u0590-\u1fff\u2190-\ufe0f\U0001f000-\U0001ffff]"
 UNPRINTABLE = re.compile(
     "["
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but for tab and line feed, delete, C1: commands to the terminal
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # directions: text is shown in another order than it has
-    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0"  # no width, or blank
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 except tab and line feed, delete, C1: terminal commands
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # directions: they change the order in which text is shown
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0"  # no width or blank
     "\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-    "\u2028\u2029"  # line breaks that not everything takes for one
-    "\ud800-\udfff"  # halves of a character: bytes of file names that are not UTF-8; they cannot be written
+    "\u2028\u2029"  # line breaks that some programs do not recognise
+    "\ud800-\udfff"  # lone surrogates: bytes of file names that are not UTF-8; they cannot be encoded
     "]"
     f"|(?<!{_JOINED})[\u200c\u200d]|[\u200c\u200d](?!{_JOINED})"
 )
-# What tqdm writes before a bar, and to get from one bar to another.
+# What tqdm writes before a bar, and to move between bars.
 BAR_MOVES = re.compile(r"\r|(\x1b\[A)+\Z")
 
 
 def printable(text: str) -> str:
-    r"""The text with control, direction-changing and invisible characters as \x1b, \u202e or \U000e0041.
+    r"""Escape control, direction-changing and invisible characters as \x1b, \u202e or \U000e0041.
 
-    Tabs and line feeds stay, and so do joiners between letters that are spelt with them.
+    Tabs and line feeds are kept, and so are joiners between letters whose spelling uses them.
     """
     return UNPRINTABLE.sub(lambda match: _escape(ord(match[0])), text)
 
@@ -43,14 +43,14 @@ def _escape(code: int) -> str:
 
 
 class PrintableStream:
-    """A text stream that writes everything `printable`, whoever prints it.
+    """A text stream that applies `printable` to everything written to it.
 
-    Colours and cursor moves would be escaped too: rich writes its own past this (see `kid.console`), and on a stream
-    with `bars` those moves pass with which tqdm begins what it writes. Everything but writing is the stream's own.
+    Colours and cursor moves would be escaped too. So rich writes to the stream behind it (see `kid.console`), and with
+    `bars` the cursor moves that tqdm writes before a bar are not escaped. Other methods are those of the stream.
     """
 
     def __init__(self, stream: TextIO, bars: bool = False):
-        self.rich_proxied_file = stream  # rich's own name for the stream behind another; it writes there
+        self.rich_proxied_file = stream  # rich looks for this attribute and writes to it
         self.bars = bars
 
     def __getattr__(self, name: str) -> Any:
@@ -68,7 +68,7 @@ class PrintableStream:
 
 
 def escape_output() -> None:
-    """Make stdout and stderr of this process `PrintableStream`s, to its end; doing so again changes nothing."""
+    """Replace stdout and stderr of this process by `PrintableStream`s; calling it again has no effect."""
     if sys.stdout is unescaped(sys.stdout):
         sys.stdout = PrintableStream(sys.stdout)
     if sys.stderr is unescaped(sys.stderr):
@@ -76,5 +76,5 @@ def escape_output() -> None:
 
 
 def unescaped(stream: TextIO) -> TextIO:
-    """The stream behind a `PrintableStream`, for what a program reads and for moves of the cursor; or `stream`."""
+    """Return the stream behind a `PrintableStream`, for text that programs read and for cursor moves; else `stream`."""
     return stream.rich_proxied_file if isinstance(stream, PrintableStream) else stream

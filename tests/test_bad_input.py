@@ -60,7 +60,7 @@ def test_good_input_is_read_and_nothing_is_written(flags, tmp_path):
         ({"data": "/gone/data"}, "data folder /gone/data does not exist"),
         ({"deepspeed": "gone.json"}, "--deepspeed gone.json: No such file or directory; see ds_configs/"),
         ({"mask_token": "<s>"}, "--mask-token '<s>' is not a token"),
-        ({"batch_size": 6}, "the nearest that are: 4 or 8"),
+        ({"batch_size": 6}, "use 4 or 8"),
         ({"max_completion_length": 1}, "leaves no train sample; raise it"),
         (
             {"schema_filter": "lexcal"},
@@ -154,10 +154,10 @@ def test_a_db_id_without_schema(flags, db_ids, tmp_path):
 def test_deepspeed_keys_that_the_run_sets(flags, tmp_path):
     path = tmp_path / "ds.json"
     path.write_text('{"zero_optimization": {"stage": 3}, "train_batch_size": 4}')
-    with pytest.raises(InputError, match="take out 'train_batch_size'"):
+    with pytest.raises(InputError, match="remove 'train_batch_size'"):
         read(flags, deepspeed=str(path))
     path.write_text('{"zero_optimization": {"stage": 3}, "optimizer": {"type": "AdamW", "params": {"lr": 1e-3}}}')
-    with pytest.raises(InputError, match="take out 'lr'"):
+    with pytest.raises(InputError, match="remove 'lr'"):
         read(flags, deepspeed=str(path))
     path.write_text('{"zero_optimization": {"stage": 2}}')
     with pytest.raises(InputError, match=r"stage is 2; it must be one of \(0, 3\)"):
@@ -203,7 +203,7 @@ def test_wrong_flags_end_a_script_with_one_line_and_status_2(script, arguments, 
 def test_an_output_that_is_a_file(flags, tmp_path):
     (tmp_path / "file").write_text("mine")
     for output in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(InputError, match=r"file is not a folder one can write to"):
+        with pytest.raises(InputError, match=r"file is not a folder that you can write to"):
             read(flags, output=str(output))
 
 
@@ -219,7 +219,7 @@ def test_sft_takes_no_recipe_of_another_method(tmp_path):
     done = subprocess.run(
         [sys.executable, "train/sft.py", "--config", recipe], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2 and "method = 'kid' is not for this script" in done.stderr
+    assert done.returncode == 2 and "method = 'kid', but this script only supports sft" in done.stderr
 
 
 def test_sft_has_no_flags_of_a_teacher():
@@ -227,11 +227,11 @@ def test_sft_has_no_flags_of_a_teacher():
         [sys.executable, "train/sft.py", "--teacher", "t"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2 and "unrecognized arguments: --teacher t" in done.stderr
-    assert "(--teacher does not belong to train/sft.py; leave it out)" in done.stderr
+    assert "(--teacher is not a flag of train/sft.py; remove it)" in done.stderr
 
 
 def test_generate_names_the_flag_that_does_not_belong_to_it():
     command = [sys.executable, "train/generate.py", "--teacher", "t", "--data", "d", "--mask_ratio", "0.3"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert "(--mask-ratio does not belong to train/generate.py; leave it out)" in done.stderr
+    assert "(--mask-ratio is not a flag of train/generate.py; remove it)" in done.stderr

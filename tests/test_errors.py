@@ -87,7 +87,9 @@ def test_anything_else_keeps_its_traceback():
 
 
 def test_the_operating_systems_words_are_kept(tmp_path):
-    said = r"run/x cannot be written \(No space left on device\); mend that and run it again, a training with --resume"
+    said = (
+        r"run/x cannot be written \(No space left on device\); fix that and run the command again, for a training with"
+    )
     with pytest.raises(RunError, match=said), report_write_errors("run/x"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(KeyError), report_write_errors("run/x"):
@@ -138,7 +140,7 @@ def parser(**options) -> OneLineParser:
         ("-r r --mask 3", "(did you mean --mask-ratio or --mask-token?)"),
         ("-r r --batch_size --learn --lrr", "(--batch_size: did you mean --batch-size?; --lrr: did you mean --lr?)"),
         ("--requird r", "the following arguments are required: -r/--required; see --help (did you mean --required?)"),
-        ("-r r --teacher_outputs f", "(--teacher-outputs does not belong to train/some.py; leave it out)"),
+        ("-r r --teacher_outputs f", "(--teacher-outputs is not a flag of train/some.py; remove it)"),
         ("-r r --nothing-like-it x", "unrecognized arguments: --nothing-like-it x; see --help"),
         ("-r r --lr", "argument --lr: expected one argument; see --help"),
     ],

@@ -58,19 +58,22 @@ def test_help_imports_nothing_heavy():
         (
             "train/distill.py",
             (
-                "--student STR folder or hub id of the student's base model (required, here or in the recipe)",
+                "--student STR folder or hub id of the student's base model (required, as a flag or in the recipe)",
                 "--evidence yes|no write BIRD's external knowledge before the question [yes]",
                 "--lora-dropout FLOAT dropout before LoRA's A [0]",
-                "--seed INT of everything random [0]",
-                "--benchmark STR whose files lie in --data {spider, bird, jsonl} [by the files in --data]",
+                "--seed INT random seed [0]",
+                "--benchmark STR benchmark whose files are in --data {spider, bird, jsonl} [by the files in --data]",
             ),
         ),
-        ("train/plan.py", ("--gpus N ranks in all, 8 to a node (required)",)),
+        ("train/plan.py", ("--gpus N number of GPUs, one rank each, 8 per node (required)",)),
         (
             "eval/show_prompt.py",
-            ("the benchmark's folder (required)", "--evidence yes|no write BIRD's", "of everything random [0]"),
+            ("the benchmark's folder (required)", "--evidence yes|no write BIRD's", "random seed [0]"),
         ),
-        ("eval/score.py", ("or BIRD's JSON (required)", "--evidence yes|no noted in the JSON")),
+        (
+            "eval/score.py",
+            ("or BIRD's JSON (required)", "--evidence yes|no whether prompts had evidence, for the JSON"),
+        ),
     ],
 )
 def test_help_shows_defaults_and_what_is_required(script, lines):

@@ -160,10 +160,10 @@ def test_settings_are_those_of_a_run_or_an_export(tmp_path):
     expected = PromptSettings(False, "lexical", 200, 99)
     assert PromptSettings.of(run) == PromptSettings.of(str(run / "model")) == expected
     assert PromptSettings.of(export) == PromptSettings(False, "none", 300)
-    with pytest.raises(InputError, match=r"other has no kid_export.json in it and no config.yaml beside it"):
+    with pytest.raises(InputError, match=r"other has no kid_export.json and no config.yaml beside it"):
         PromptSettings.of(tmp_path / "other")
     (run / "model").rmdir()
-    with pytest.raises(InputError, match="is a run that is not finished"):
+    with pytest.raises(InputError, match="is an unfinished run"):
         PromptSettings.of(run)
 
 
@@ -175,13 +175,13 @@ def test_settings_hold_what_a_prompt_on_any_data_depends_on():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"database": "nowhere.sqlite"}, r"database nowhere\.sqlite is not there; give a SQLite file"),
+        ({"database": "nowhere.sqlite"}, r"database nowhere\.sqlite does not exist; give a SQLite file"),
         ({"database": ROOT / "docs"}, "docs is a folder; give a SQLite file"),
         ({"database": ROOT / "README.md"}, "README.md: file is not a database; give another SQLite file$"),
         ({"question": " \n"}, "the question is empty"),
         ({"question": "\udcff"}, "not valid Unicode; write it in UTF-8"),
-        ({"evidence": "e", "settings": PromptSettings(evidence=False)}, r"trained without \(evidence: no\)"),
-        ({"tables": "nowhere.json"}, r"tables nowhere\.json is not there"),
+        ({"evidence": "e", "settings": PromptSettings(evidence=False)}, r"trained without it \(evidence: no\)"),
+        ({"tables": "nowhere.json"}, r"tables nowhere\.json does not exist"),
     ],
 )
 def test_bad_input_is_one_line(database, given, message):
@@ -206,7 +206,7 @@ def test_a_changed_file_is_read_again_and_a_note_is_said_once(data, tmp_path, ca
     for _ in range(2):
         before = prompt_for(database, "Why?", PromptSettings(), tables=tables)
     notes = capsys.readouterr().err.splitlines()
-    assert len(notes) == 2 and "lacks 1 database" in notes[0] and "not all looked for in questions" in notes[1]
+    assert len(notes) == 2 and "lacks 1 database" in notes[0] and "not all values of" in notes[1]
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("CREATE TABLE added (x)")
     assert "table added" not in before

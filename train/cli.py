@@ -1,4 +1,4 @@
-"""The command line of train/*.py: every key of kid.config.run_config.RunConfig is a flag of the same name."""
+"""The command line of train/*.py: each key of kid.config.run_config.RunConfig has a flag of the same name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 class TrainingParser(OneLineParser):
-    """Its help ends with an example and the recipes that `keep` keeps, which are only read for it."""
+    """A parser whose help ends with an example and the recipes selected by `keep`; they are read only for the help."""
 
     def __init__(self, description: str, example: str, keep: Callable[[dict], bool]):
         super().__init__(
@@ -31,16 +31,16 @@ class TrainingParser(OneLineParser):
 
 
 def list_recipes(keep: Callable[[dict], bool]) -> str:
-    """A line for each recipe whose keys and values `keep` keeps: its file and its first comment."""
+    """Return a line for each recipe for whose dict `keep` is true: its file and its first comment."""
     lines = []
     for path in sorted(RECIPES.glob("*/*.yaml")):
         if keep(read_recipe(path)):
             title = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
             lines.append(f"  {path.relative_to(RECIPES.parent.parent)!s:<45} {title}\n")
     return (
-        "\nrecipes (--config), to which only --data is to be added: the paper's runs on Spider, by table and figure\n"
-        "(those of table3 and table4 on BIRD have the same names in bird-with-evidence/ and bird-without-evidence/\n"
-        "beside them), and in smollm2/ the runs of make real:\n"
+        "\nrecipes (--config); they only need --data in addition. The paper's runs on Spider, by table and figure\n"
+        "(bird-with-evidence/ and bird-without-evidence/ have the runs of table3 and table4 on BIRD under the same\n"
+        "names), and the runs of `make real` in smollm2/:\n"
         f"{''.join(lines)}"
     )
 
@@ -48,9 +48,9 @@ def list_recipes(keep: Callable[[dict], bool]) -> str:
 def build_parser(
     description: str, example: str, names: Collection[str], required: Collection[str], keep: Callable[[dict], bool]
 ) -> TrainingParser:
-    """Flags for these keys of RunConfig, in its order and groups; see `TrainingParser`.
+    """Build a `TrainingParser` with flags for the keys `names` of RunConfig, in its order and groups.
 
-    required: keys that must have a value, from a flag or the recipe; the help marks them.
+    required: keys that need a value from a flag or the recipe; the help marks them.
     """
     parser = TrainingParser(description, example, keep)
     parser.foreign = {flag(name) for name in FIELDS if name not in names}
@@ -63,7 +63,7 @@ def build_parser(
         group = field.metadata["group"]
         section = groups.setdefault(group, parser.add_argument_group(group) if group not in groups else None)
         kind, help = field_type(name)[0], help_text(name)
-        help += " (required, here or in the recipe)" if name in required else ""
+        help += " (required, as a flag or in the recipe)" if name in required else ""
         if kind is bool and not field.default:
             section.add_argument(flag(name), action="store_true", help=help)
         elif kind is bool:
@@ -76,9 +76,12 @@ def build_parser(
 
 
 def read_flags(parser: OneLineParser, **fixed: str) -> tuple[str | None, dict[str, str]]:
-    """(recipe, key -> value given as a flag); `fixed` keys are the script's own, and the recipe may say no other.
+    """Parse the command line: (recipe, key -> value given as a flag), with the script's `fixed` values added.
 
-    A benchmark that neither names is inferred from the files in the data folder.
+    If neither the flags nor the recipe name a benchmark, it is inferred from the files in the data folder.
+
+    Raises:
+        InputError: the recipe has another value for a fixed key.
     """
     flags = vars(parser.parse_args())
     flags.pop("local_rank", None)
@@ -86,13 +89,13 @@ def read_flags(parser: OneLineParser, **fixed: str) -> tuple[str | None, dict[st
     stated = {**(read_recipe(recipe) if recipe else {}), **flags}
     data = stated.get("data")
     if "benchmark" not in stated and "--benchmark" in parser.flags() and data and Path(data).is_dir():
-        from kid.data.questions import infer_benchmark  # here, because --help needs none of it
+        from kid.data.questions import infer_benchmark  # here, so that --help does not import it
 
         flags["benchmark"] = infer_benchmark(data)
     for key, value in fixed.items():
         given = read_recipe(recipe).get(key, value) if recipe else value
         if given != value:
             raise InputError(
-                f"{recipe}: {key} = {given!r} is not for this script, which has {value}; try train/distill.py"
+                f"{recipe}: {key} = {given!r}, but this script only supports {value}; use train/distill.py"
             )
     return recipe, {**flags, **fixed}

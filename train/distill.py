@@ -1,4 +1,4 @@
-"""Distil a teacher into a LoRA student by one of the methods of the paper's Table 1."""
+"""Distil a teacher into a LoRA student with one of the methods of the paper's Table 1."""
 
 import os
 
@@ -31,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_script(main, kept="no step was made, and nothing was written")
+    run_script(main, kept="no training step was run and nothing was written")

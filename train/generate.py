@@ -1,4 +1,4 @@
-"""Write a teacher's outputs for a training set, once: the fixed part of f-distill's data (section 2.2 of the paper)."""
+"""Decode a teacher's outputs for a training set once: the fixed part of f-distill's data (section 2.2 of the paper)."""
 
 from cli import build_parser, read_flags
 
@@ -11,9 +11,9 @@ EXAMPLE = """example:
   deepspeed --num_gpus 8 train/generate.py --teacher runs/teacher/adapter --benchmark spider --data spider \\
       --teacher-outputs runs/teacher/outputs.jsonl --micro-batch-size 32
 
-  The same data flags as in training, or the prompts are others than the student will see. Each rank decodes its share;
-  with a ZeRO-3 teacher in step with the others, with --teacher-deepspeed ds_configs/teacher_whole.json by itself. What
-  was stopped goes on where it was, on any number of ranks.
+  Give the same data flags as in training; otherwise the prompts differ from those of the student. Each rank decodes its
+  share: in step with the other ranks if the teacher is partitioned (ZeRO-3), independently with --teacher-deepspeed
+  ds_configs/teacher_whole.json. An interrupted run resumes where it stopped, on any number of ranks.
 """
 REQUIRED = ("teacher", "data", "teacher_outputs")
 

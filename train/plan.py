@@ -1,4 +1,4 @@
-"""Predict whether a run fits before it is started: memory of GPUs and host, bytes exchanged, seconds a step."""
+"""Estimate whether a run fits before you start it: GPU and host memory, bytes exchanged, seconds per step."""
 
 from __future__ import annotations
 
@@ -24,34 +24,35 @@ EXAMPLE = """examples:
       --host-memory 1000 --teacher-deepspeed ds_configs/teacher_zero3_offload.json --json plan.json
 
   A model is a folder with config.json, the adapter/ of a run, or the name of one of the paper's models; no weights are
-  read and nothing is fetched. All methods are planned, or the one that --method or the recipe names. Every prompt and
-  output is taken to be as long as its limit. What does not fit comes with the flags that cure it, for plan.py and for
-  training alike, where there are any; exit status 1 then. docs/planning.md has the formulas.
+  read and nothing is downloaded. All methods are estimated, or only the one given by --method or the recipe. Every
+  prompt and output is assumed to be as long as its limit. For a method that does not fit, the flags that make it fit
+  are shown, if there are any; they are the same for plan.py and for training. The exit status is then 1.
+  docs/planning.md has the formulas.
 """
-# Flag -> (default, what it says); the script's own.
+# Flags of this script alone -> (default, help).
 NUMBERS = {
-    "gpus": (None, "ranks in all, 8 to a node"),
-    "gpu_memory": (None, "GB of each (2^30 bytes)"),
-    "host_memory": (None, "GB of each node; default: as much as it takes"),
-    "peak_tflops": (989.0, "of a GPU, without sparsity; default: an H100's in bf16, 989"),
-    "mfu": (0.4, "share of it that is reached; default: 0.4"),
-    "bandwidth": (200.0, "GB (10^9 bytes) a second that a GPU receives in a collective; default: 200"),
+    "gpus": (None, "number of GPUs, one rank each, 8 per node"),
+    "gpu_memory": (None, "memory of a GPU in GB (2^30 bytes)"),
+    "host_memory": (None, "memory of a node in GB; default: unlimited"),
+    "peak_tflops": (989.0, "peak TFLOP/s of a GPU, without sparsity; default: 989, an H100 in bf16"),
+    "mfu": (0.4, "fraction of the peak that is reached (model FLOPs utilisation); default: 0.4"),
+    "bandwidth": (200.0, "GB/s (10^9 bytes) that a GPU receives in a collective; default: 200"),
 }
 NEEDED = ("gpus", "gpu_memory")
 GB = 2**30
-SPIDER_SCHEMAS = 146  # of its training questions
+SPIDER_SCHEMAS = 146  # databases of Spider's training questions
 console = Console()
 
 
 def parse_arguments() -> tuple[RunConfig, list[str], dict[str, float | None], Path | None]:
-    """(configuration, methods to plan, the numbers of NUMBERS, file for the JSON)."""
+    """Return (configuration, methods to estimate, the values of NUMBERS, file for the JSON)."""
     parser = build_parser(
         __doc__, EXAMPLE, keys_affecting("plan"), ("student",), lambda values: values.get("method") != "sft"
     )
     section = parser.add_argument_group("the machine")
     for name, (_, text) in NUMBERS.items():
         section.add_argument(flag(name), metavar="N", help=text + (REQUIRED if name in NEEDED else ""))
-    parser.add_argument("--json", metavar="FILE", help="write the predictions to this file too")
+    parser.add_argument("--json", metavar="FILE", help="also write the estimates to this file")
     recipe, flags = read_flags(parser)
     numbers = {name: number(name, flags.pop(name, default)) for name, (default, _) in NUMBERS.items()}
     path = flags.pop("json", None)
@@ -67,30 +68,30 @@ def parse_arguments() -> tuple[RunConfig, list[str], dict[str, float | None], Pa
     if config.teacher_states:
         methods = [method for method in methods if METHODS[method].fixed_outputs]
     if METHODS[methods[0]].needs_teacher and not config.teacher:
-        raise InputError(f"--teacher is missing; method {config.method} distils from one")
+        raise InputError(f"--teacher is missing; method {config.method} requires one")
     return config, methods, numbers, Path(path) if path else None
 
 
 def number(name: str, value) -> float | None:
-    """Raises InputError unless it is a number above 0, whole where GPUs are counted, at most 1 where it is a share."""
+    """Convert a flag's value. Raises InputError unless it is above 0, whole for `gpus`, and at most 1 for `mfu`."""
     try:
         found = None if value is None else (int if name == "gpus" else float)(value)
     except ValueError:
         found = 0
     if found is not None and not 0 < found < (1 + 1e-9 if name == "mfu" else float("inf")):
-        raise InputError(f"{flag(name)} {value} is out of range; give {NUMBERS[name][1]}")
+        raise InputError(f"{flag(name)} {value} is out of range; give a number above 0 ({NUMBERS[name][1]})")
     return found
 
 
 def show_methods(
     predictions: list, over: list[str | None], cures: list[str | None], speeds, machine, state_bytes: int
 ) -> None:
-    """A row for each method, and below what does not fit.
+    """Print a row for each method and, below the table, what does not fit.
 
-    state_bytes: of the teacher's states at an output token; 0: there is no method for which they can be stored.
+    state_bytes: size of the teacher's states of an output token; 0 if no planned method can use stored states.
     """
     table = Table(title=f"{machine.gpus} GPUs of {machine.gpu_memory / GB:g} GB", title_justify="left")
-    names = ["GPU GB", "at", "node GB", "GB received", "TFLOP", "s a step", "stored", "fits"]
+    names = ["GPU GB", "at", "node GB", "GB received", "TFLOP", "s/step", "stored", "fits"]
     table.add_column("method", no_wrap=True)
     for name in names:
         table.add_column(name, justify="left" if name.startswith("at") else "right")
@@ -103,29 +104,29 @@ def show_methods(
     console.print(table)
     if size := max((found.schema_bytes or 0 for found in predictions), default=0):
         console.print(
-            "stored: seconds a step where the teacher's keys and values of all schemas are stored "
-            f"(--teacher-prefix-gb); of one schema they are {size / 1e6:.0f} MB, of Spider's {SPIDER_SCHEMAS} "
-            f"{SPIDER_SCHEMAS * size / 1e9:.0f} GB, in each node's memory and on its disk",
+            "stored: seconds per step if the teacher's keys and values of all schemas are stored "
+            f"(--teacher-prefix-gb); they take {size / 1e6:.0f} MB for one schema and "
+            f"{SPIDER_SCHEMAS * size / 1e9:.0f} GB for Spider's {SPIDER_SCHEMAS}, in memory and on disk of each node",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     if state_bytes:
         console.print(
-            "train/teacher_states.py stores the teacher's states for fkd and rkd, which then train without it "
-            f"(--teacher-states): {state_bytes / 1e3:.0f} KB an output token, {state_bytes / 1e3:.0f} GB for a million "
-            "of them",
+            "fkd and rkd can train without loading the teacher (--teacher-states); train/teacher_states.py stores its "
+            f"states: {state_bytes / 1e3:.0f} KB per output token, {state_bytes / 1e3:.0f} GB for a million output "
+            "tokens",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
     for found, what, cure in zip(predictions, over, cures, strict=True):
         if what:
-            advice = f"cured by {cure}" if cure else "no setting cures it: take more GPUs, or a smaller model"
+            advice = f"it fits with {cure}" if cure else "no setting makes it fit: use more GPUs or a smaller model"
             console.print(
                 f"{found.method} does not fit: {what}; {advice}", markup=False, highlight=False, soft_wrap=True
             )
 
 
 def show_parts(found) -> None:
-    """What one method's memory is made of, at its peak."""
-    table = Table(title=f"{found.method} at its peak ({found.peak_phase}), of each rank", title_justify="left")
+    """Print the components of one method's memory at its peak."""
+    table = Table(title=f"memory of a rank with {found.method}, at its peak ({found.peak_phase})", title_justify="left")
     table.add_column("")
     for name in ("GPU GB", "host GB"):
         table.add_column(name, justify="right")
@@ -162,7 +163,7 @@ def main() -> None:
             bar.update()
     hidden = models.teacher.config.hidden_size if any(METHODS[method].fixed_outputs for method in methods) else 0
     show_methods(predictions, over, cures, speeds, machine, hidden * DTYPES[config.dtype].itemsize)
-    # Of all methods, the one whose parts are most: the first of those that take most.
+    # The method that needs most memory; ties go to the first.
     show_parts(max(predictions, key=lambda found: found.gpu))
     if path:
         records = [

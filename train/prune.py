@@ -1,4 +1,4 @@
-"""Take layers out of a model: a smaller student of the same family, to be healed by fine-tuning."""
+"""Remove layers from a model: a smaller student of the same family, to be healed by fine-tuning."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ examples:
   python train/prune.py --model Qwen/Qwen1.5-1.8B --keep every-second --output models/half
   python train/prune.py --model models/big --keep listed --layers 0,1,2,9,10,11 --output models/small
 
-  Qwen2, LLaMA and CodeGen. Kept layers are numbered anew; their weights and all others are byte for byte what they
-  were, in the same dtype. A pruned model writes nothing of use until it is healed:
+  Supports Qwen2, LLaMA and CodeGen. The kept layers are renumbered; all remaining weights are copied byte for byte, in
+  the same dtype. A pruned model needs fine-tuning before its outputs are of any use:
   deepspeed --num_gpus 1 train/sft.py --student models/half --lora-rank 0 --data spider --output runs/healed
 """
 
@@ -24,11 +24,11 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", required=True, metavar="DIR", help="a model's folder, or its hub id")
-    keep_help = "layers that stay: every-second (0, 2, 4, ...), first (--count of them) or listed (--layers)"
+    keep_help = "layers to keep: every-second (0, 2, 4, ...), first (--count of them) or listed (--layers)"
     parser.add_argument("--keep", required=True, choices=("every-second", "first", "listed"), help=keep_help)
-    parser.add_argument("--layers", metavar="0,2,5", help="with --keep listed: their numbers, from 0")
-    parser.add_argument("--count", metavar="N", type=int, help="with --keep first: how many")
-    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="the folder to write; new")
+    parser.add_argument("--layers", metavar="0,2,5", help="with --keep listed: the layers' numbers, from 0")
+    parser.add_argument("--count", metavar="N", type=int, help="with --keep first: number of layers")
+    parser.add_argument("--output", required=True, metavar="DIR", type=Path, help="new folder to write")
     arguments = parser.parse_args()
     if arguments.layers is not None:
         try:

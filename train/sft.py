@@ -1,4 +1,4 @@
-"""Fine-tune a model on the gold SQL of a benchmark: a teacher, or the baseline that students are compared with."""
+"""Fine-tune a model on the gold SQL of a benchmark: a teacher, or the baseline for distilled students."""
 
 import os
 
@@ -33,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_script(main, kept="no step was made, and nothing was written")
+    run_script(main, kept="no training step was run and nothing was written")

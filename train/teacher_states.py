@@ -1,4 +1,4 @@
-"""Store the states a teacher has at the gold outputs, once, so that fkd and rkd train without loading the teacher."""
+"""Store a teacher's last hidden states at the gold outputs once, so that fkd and rkd train without the teacher."""
 
 from cli import build_parser, read_flags
 
@@ -14,9 +14,9 @@ EXAMPLE = """example:
   deepspeed --num_gpus 1 train/distill.py --method rkd --student Qwen/Qwen1.5-0.5B --benchmark spider --data spider \\
       --teacher-states runs/teacher/states --output runs/rkd
 
-  The same data flags and --dtype as in training, or a recipe with them. An output token takes 2 bytes (fp32: 4) for
-  each of the teacher's hidden features: 10 KB with one of 32B. What was stopped goes on where it was, on any number of
-  ranks.
+  Give the same data flags and --dtype as in training, or a recipe that has them. An output token takes 2 bytes (fp32:
+  4) for each hidden feature of the teacher: 10 KB for a 32B teacher. An interrupted run resumes where it stopped, on
+  any number of ranks.
 """
 REQUIRED = ("teacher", "data", "teacher_states")
 

@@ -1,4 +1,4 @@
-"""What the ablations run: methods and their variants, the settings in which they learn, and all flags."""
+"""The runs of the ablations: methods and their variants, the settings of their training, and all flags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kid.minibench.build import LABEL_ERRORS
 from kid.minibench.patterns import PATTERNS, Pattern
 from parts.claims import CLAIMS, EX_ACC_ERR
 
-# Flags of train/distill.py by run. `kid` alone has the defaults: random, ratio 0.2, predict.
+# Flags of train/distill.py by run. `kid` has the defaults: random masking, ratio 0.2, predict.
 RUNS = {
     "sft": "--method sft",
     "fkd": "--method fkd",
@@ -38,22 +38,22 @@ RUNS = {
 RATES = ("1e-4", "3e-4", "1e-3")
 BATCH = 16
 NEW_TOKENS = "80"
-# All weights: with the embeddings of so small a student frozen, LoRA of rank 16 hardly moves it in so few steps.
+# All weights are trained: with frozen embeddings, LoRA of rank 16 hardly changes such a small student in so few steps.
 STUDENT = f"--lora-rank 0 --batch-size {BATCH} --micro-batch-size 16 --batching schema"
-DECODING = f"--max-new-tokens {NEW_TOKENS}"  # of methods whose student generates outputs
-TEACHER = "--teacher {teacher} --teacher-deepspeed ds_configs/teacher_whole.json"  # of all runs but sft
+DECODING = f"--max-new-tokens {NEW_TOKENS}"  # for methods whose student generates outputs
+TEACHER = "--teacher {teacher} --teacher-deepspeed ds_configs/teacher_whole.json"  # for all runs except sft
 EXPOSURE = "--split dev --questions-limit 80 --samples 2 --max-completion-length 80 --batch-size 80"
-# Exposure bias is measured of those that a claim compares by it.
+# Runs whose exposure bias is measured: those that a claim compares by it.
 EXPOSED = {run for claim in CLAIMS if claim.measure is EX_ACC_ERR for pair in claim.pairs for run in pair}
 ERROR_RATES = ("error_rate", "masked_error_rate")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Labels that students learn from, for how long, and the runs that do.
+    """The labels that students learn from, the length of training, and the runs.
 
     base: the student base, a model of bench/pretrain_minibench.py. patterns: kinds of question in `train`. rates_of:
-    another setting, whose learning rates are taken. seeds: how many of the command line's seeds are run.
+    another setting, whose learning rates are used. seeds: how many of the seeds on the command line are run.
     """
 
     labels: int
@@ -72,12 +72,12 @@ class Setting:
 
 OF_METHODS = (*METHODS, "kid-mask-only")
 PAIR = ("rkd", "kid")
-# With 250, 500 and 1,000 labels no method lifted the tiny student base above what it knows.
+# With 250, 500 and 1,000 labels, no method improved the tiny student base.
 SETTINGS = {
     "imperfect": Setting(3000, 2, LABEL_ERRORS, seeds=5),
     "clean": Setting(3000, 2, 0.0, OF_METHODS, rates_of="imperfect"),
     "few labels": Setting(500, 8, LABEL_ERRORS, ("sft", *PAIR)),
-    # Only the kinds of question that the student base has not seen; their SQL has 31 tokens on average, not 23.
+    # Only kinds of question that the student base has not seen; their SQL has 31 tokens on average instead of 23.
     "longer outputs": Setting(
         3000, 2, LABEL_ERRORS, PAIR, patterns=[one for one in PATTERNS if not one.is_simple], rates_of="imperfect"
     ),

@@ -1,4 +1,4 @@
-"""What the ablations gave, as tables and figures in docs/."""
+"""Write the results of the ablations as tables and figures in docs/."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from parts.sections import marked, with_section
 
 @dataclass(frozen=True)
 class Report:
-    """A table. rows: what a row is called -> its run, in order; error_rates: with the shares of changed tokens.
+    """A table. rows: label of a row -> its run, in order; error_rates: add the percentages of changed tokens.
 
-    against: a run; every other row has its difference to that, paired as in the claims.
+    against: a run; every other row has its difference from that run, paired as in the claims.
     """
 
     title: str
@@ -30,11 +30,11 @@ class Report:
 
 REPORTS = {
     "rewriting": Report(
-        "Rewriting (Table 5), and what else KID may do",
+        "Rewriting (Table 5), and other options of KID",
         "output",
-        # Where nothing is rewritten, kid is rkd to the last digit: it is not trained twice.
+        # Without rewriting, kid equals rkd exactly, so it is not trained again.
         {
-            "vanilla KID (`--rewrite none`; rkd, to the last digit)": "rkd",
+            "vanilla KID (`--rewrite none`; equals rkd exactly)": "rkd",
             "masking only": "kid-mask-only",
             "rewriting": "kid",
             "rewriting with sampled tokens (`--fill sample`)": "kid-sample",
@@ -43,9 +43,9 @@ REPORTS = {
         },
         against="rkd",
     ),
-    # What gkd has beside other outputs: no likelihood of gold SQL, tokens sampled by chance, a step made for gold SQL.
+    # Besides its outputs, gkd differs in having no likelihood of gold SQL, and in its randomly sampled tokens.
     "outputs": Report(
-        "Own outputs against gold, one thing at a time",
+        "Own outputs or gold SQL, one difference at a time",
         "reverse KL",
         {
             "on gold, and likelihood of gold (rkd)": "rkd",
@@ -72,31 +72,31 @@ REPORTS = {
 
 
 def name_of(setting: dict) -> str:
-    wrong = f"{100 * setting['label_errors']:g} % of them wrong" if setting["label_errors"] else "all right"
+    wrong = f"{100 * setting['label_errors']:g} % of them wrong" if setting["label_errors"] else "all correct"
     seeds = ", ".join(map(str, setting["seeds"]))
     return f"{setting['labels']:,} labels, {wrong}, {setting['epochs']} epochs, seeds {seeds}"
 
 
 def column(setting: dict, run: str, key: str) -> list[float]:
-    """A run's values of a key, one a seed."""
+    """Return a run's values of a key, one per seed."""
     return [one[key] for one in setting["runs"][run]]
 
 
 def difference(setting: dict, run: str, other: str, measure: Measure = EX) -> str:
-    """EX of a run less that of another, paired by seed and question, with its interval; of a run itself "-"."""
+    """Return EX of a run minus that of another, paired by seed and question, with its interval; "-" if equal."""
     return "-" if run == other else with_interval(*compare(measure, setting["runs"][run], setting["runs"][other]))
 
 
 def table(report: Report, setting: dict) -> str:
-    """A report's rows that the setting has, as Markdown: EX over the seeds, at the best and at the last checkpoint."""
+    """Write a report's rows that the setting has as Markdown: EX over seeds, at the best and the last checkpoint."""
     labelled = {label: run for label, run in report.rows.items() if run in setting["runs"]}
-    header = [report.first_column, "EX best", f"less {report.against}, 95 % interval", "EX last"]
+    header = [report.first_column, "EX best", f"minus {report.against}, 95 % interval", "EX last"]
     rows = []
     for label, run in labelled.items():
         best, last = (format_mean(column(setting, run, key)) for key in ("ex", "ex_last"))
         rows.append([label, best, difference(setting, run, report.against), last])
     if report.error_rates:
-        header += ["tokens changed, %", "of those masked, %"]
+        header += ["tokens changed, %", "of masked tokens, %"]
         for row, run in zip(rows, labelled.values(), strict=True):
             for key in ("error_rate", "masked_error_rate"):
                 row.append(f"{100 * statistics.mean(column(setting, run, key)):.1f}")
@@ -104,8 +104,8 @@ def table(report: Report, setting: dict) -> str:
 
 
 def methods_table(setting: dict) -> str:
-    """Table 2: each method with its divergence and the outputs it learns from, below teacher and base."""
-    header = ["method", "divergence", "outputs", "learning rate", "EX best", "less sft, 95 % interval", "best epoch"]
+    """Write Table 2: each method with its divergence and the outputs that it learns from, below teacher and base."""
+    header = ["method", "divergence", "outputs", "learning rate", "EX best", "minus sft, 95 % interval", "best epoch"]
     header += ["EX last", "s/step to sft", "wrong labels repeated", "put right"]
     rows = []
     for name, model in setting["models"].items():
@@ -130,7 +130,7 @@ def methods_table(setting: dict) -> str:
 
 
 def rates_table(setting: dict) -> str:
-    """EX on valid of every method under every learning rate."""
+    """Write a table of EX on valid for every method and learning rate."""
     rates = list(next(iter(setting["rates"].values())))
     rows = []
     for method, found in setting["rates"].items():
@@ -140,7 +140,7 @@ def rates_table(setting: dict) -> str:
 
 
 def kid_table(settings: dict[str, dict]) -> str:
-    """Every run of kid in every setting, less rkd there: the best epoch on valid, and best and last on dev."""
+    """Write a table of every run of kid in every setting minus rkd: best epoch on valid, best and last on dev."""
     header = ["labels", "run", "valid, best", "dev, best", "dev, last", "rkd on dev, best"]
     rows = []
     for title, setting in settings.items():
@@ -160,11 +160,11 @@ def paragraph(text: str) -> str:
 
 
 def setting_parts(title: str, setting: dict) -> list[str]:
-    """A setting's tables, and the paper's claims judged by its runs."""
+    """Return a setting's tables, and the verdicts of its runs on the paper's claims."""
     where = f", in the setting *{setting['rates_of']}*" if setting["rates_of"] else ""
     chosen = (
-        f"Learning rates, chosen by the best EX on `valid` under seed {setting['seeds'][0]}{where}: **bold**. Runs "
-        "that vary a method have its rate."
+        f"Learning rates: the one with the best EX on `valid` with seed {setting['seeds'][0]}{where} is **bold** and "
+        "used. Variants of a method use its rate."
     )
     parts = [f"### {title.capitalize()}: {name_of(setting)}", methods_table(setting), paragraph(chosen)]
     parts.append(rates_table(setting))
@@ -175,35 +175,35 @@ def setting_parts(title: str, setting: dict) -> list[str]:
 
 
 def section(results: dict) -> str:
-    """The ablations' part of docs/results.md, its markers included."""
+    """Write the ablations' section of docs/results.md, with its markers."""
     settings = results["settings"]
     models = next(iter(settings.values()))["models"]
     sizes = {name: f"{model['parameters'] / 1e6:.1f} million parameters" for name, model in models.items()}
     pairs = sum(len(claim.pairs) for claim in CLAIMS)
     intro = (
         f"`{results['command']}` (`make ablations`). Teacher ({sizes['teacher']}) and student base "
-        f"({sizes['student base']}) are those of `kid/minibench/models`; every student starts from that base, if "
-        f"nothing else is said, and trains all weights with `{results['student_flags']}`. EX is percent on "
-        "the 1,000 questions of `dev`, on databases in no other split, ± the sample standard deviation over seeds; "
-        "*best*: the epoch with the highest EX on `valid`, *last*: after all epochs. Tokens changed: the share of the "
-        f"output's tokens (without EOS) that the rewriting changed. Seconds are medians of a step, "
-        f"{results['workers']} runs side by side."
+        f"({sizes['student base']}) are those of `kid/minibench/models`. Unless stated otherwise, every student starts "
+        f"from that base and trains all weights with `{results['student_flags']}`. EX is in percent on the 1,000 "
+        "questions of `dev`, on databases in no other split, ± the sample standard deviation over seeds; *best*: at "
+        "the epoch with the highest EX on `valid`, *last*: after all epochs. Tokens changed: percentage of the "
+        "output's tokens (without EOS) that were changed by rewriting. Seconds: medians per step, with "
+        f"{results['workers']} parallel runs."
     )
     judged = (
-        "Claims are judged by the best checkpoints: differences of the first run less the second under the same seed, "
-        "on the same questions. Intervals of EX say what other seeds and other questions of the kind would give (both "
-        "drawn, crossed), those of ExAccErr and seconds what other seeds would; one teacher and one base stand behind "
-        "all of them. Where nothing differs one interval in 20 says that something does, and there are "
-        f"{pairs} here for each setting. A claim holds if it does for all its pairs, does not if it fails for one, "
-        f"and is not testable here otherwise. ExAccErr is over whole outputs, by `{results['exposure_flags']}`. Paper: "
-        "its difference for Qwen1.5-0.5B from 1.8B on Spider dev (Table 5: TinyLLaMA), where it gives one."
+        "Claims are judged by the best checkpoints: the first run minus the second with the same seed, on the same "
+        "questions. Intervals of EX are bootstrap intervals over seeds and questions (both resampled, crossed), those "
+        "of ExAccErr and seconds over seeds; all have the same teacher and the same base. Without any real difference, "
+        f"1 interval in 20 would show one, and there are {pairs} for each setting. A claim holds if it holds for all "
+        "its pairs, does not hold if it fails for one of them, and is not testable otherwise. ExAccErr is over whole "
+        f"outputs, with `{results['exposure_flags']}`. Paper: its difference for Qwen1.5-0.5B from 1.8B on Spider dev "
+        "(Table 5: TinyLLaMA), if it has one."
     )
     parts = ["## Ablations", paragraph(intro), "![EX on valid over epochs](ablations_epochs.png)"]
     parts += ["![EX by method](ablations_methods.png)", "![EX by masking strategy and mask ratio](ablations.png)"]
     parts += [
-        "In the figures whiskers and bands are a standard deviation each way, dots are seeds; the last two are of the "
-        "first setting.",
-        "All of it by seed and question: [results/ablations/](results/ablations/).",
+        "In the figures, whiskers and bands are one standard deviation on each side, dots are seeds; the last two "
+        "figures are of the first setting.",
+        "All results by seed and question: [results/ablations/](results/ablations/).",
         paragraph(judged),
     ]
     for title, setting in settings.items():
@@ -214,7 +214,7 @@ def section(results: dict) -> str:
         for title, setting in settings.items()
     )
     compared = (
-        "Each run of kid less rkd, EX in points with 95 % intervals: over seeds on `valid`, over seeds and questions "
+        "Each run of kid minus rkd: EX in points with 95 % intervals, over seeds on `valid`, over seeds and questions "
         f"on `dev`. {others}."
     )
     parts += ["### Where is KID above RKD?", paragraph(compared), kid_table(settings)]
@@ -222,8 +222,12 @@ def section(results: dict) -> str:
 
 
 def write_report(results: dict, docs: Path) -> None:
-    """Write the section into results.md, and the figures beside it."""
-    from parts.plots import plot_masking, plot_methods, plot_settings  # not above: matplotlib takes a second
+    """Write the section of results.md, and its figures."""
+    from parts.plots import (
+        plot_masking,
+        plot_methods,
+        plot_settings,
+    )  # here, because importing matplotlib takes a second
 
     (_, first), *_ = results["settings"].items()
     ylabel = "EX % on dev"

@@ -1,4 +1,4 @@
-"""Benchmarks as data: the files of each split, what their fields are called, and how predictions are scored."""
+"""Benchmarks as data: the files of each split, the names of their fields, and how predictions are scored."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from kid.errors import InputError
 class Split:
     """The files of one split.
 
-    folders: where they may be, relative to the data folder or to its parent; the first folder that has them is used.
-    questions, optional: question files, concatenated; optional ones may be absent, which is reported.
-    tables, databases: looked for in the folders, then in the data folder. All database roots that exist are used.
+    folders: relative to the data folder or to its parent; the first folder that has the question files is used.
+    questions, optional: question files, concatenated; a missing optional file is reported.
+    tables, databases: searched in the folders, then in the data folder. All database roots that exist are used.
     tables_required: False if schemas may come from the SQLite files alone.
-    title: in reports; None: no score of the split is reported.
+    title: name of the split in reports; None: its scores are not reported.
     """
 
     questions: tuple[str, ...]
@@ -35,10 +35,10 @@ class Benchmark:
     """One benchmark.
 
     scoring: a key of `kid.evaluation.execution_accuracy.COMPARISON_RULES`.
-    hardness: whether a question without a difficulty of its own has the level by Spider's rule.
-    evidence: whether its runs with and without evidence are reported apart.
-    own_files: whether the files are the user's own: runs on other files are runs on another benchmark.
-    cluster_splits: those that slurm/ evaluates unless others are named.
+    hardness: whether a question without a difficulty is given a level by Spider's rule.
+    evidence: whether runs with and without evidence are reported separately.
+    own_files: whether the files are the user's own: runs on different files then count as different benchmarks.
+    cluster_splits: the splits that slurm/ evaluates by default.
     """
 
     splits: dict[str, Split]
@@ -106,14 +106,14 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """A benchmark. Raises InputError that lists the known ones."""
+    """Return a benchmark. Raises InputError that lists the known ones."""
     if name not in BENCHMARKS:
         raise InputError(f"benchmark {name!r} is unknown; choose one of {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name]
 
 
 def find_split(benchmark: str, split: str) -> Split:
-    """A benchmark's split. Raises InputError that lists the known ones."""
+    """Return a benchmark's split. Raises InputError that lists the known ones."""
     splits = find_benchmark(benchmark).splits
     if split not in splits:
         raise InputError(f"split {split!r} of benchmark {benchmark} is unknown; choose one of {', '.join(splits)}")

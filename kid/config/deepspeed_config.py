@@ -1,4 +1,4 @@
-"""DeepSpeed configurations (ds_configs/): read, checked, and completed with values from the run's configuration."""
+"""Read and check DeepSpeed configurations (ds_configs/), and complete them with values of the run's configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from kid.config.run_config import RunConfig, accumulation_steps
 from kid.errors import InputError
 
-# Derived from the run's configuration; a second value in the file could only contradict it.
+# Keys derived from the run's configuration; a value in the file could contradict it.
 SET_BY_THE_RUN = (
     "train_batch_size",
     "train_micro_batch_size_per_gpu",
@@ -26,7 +26,7 @@ STUDENT_FLAG, TEACHER_FLAG = "--deepspeed", "--teacher-deepspeed"
 
 
 def read_deepspeed_config(path: str, flag: str) -> dict:
-    """The content of a DeepSpeed configuration file.
+    """Read a DeepSpeed configuration file.
 
     Raises:
         InputError: it is missing, not JSON, has no valid ZeRO stage, or has a key that the run sets.
@@ -34,18 +34,18 @@ def read_deepspeed_config(path: str, flag: str) -> dict:
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{flag} {path}: {error.strerror}; see ds_configs/ for some") from None
+        raise InputError(f"{flag} {path}: {error.strerror}; see ds_configs/ for examples") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{flag} {path} is not valid JSON: {error}") from None
     sections = ("optimizer", "zero_optimization")
     if not isinstance(values, dict) or not all(isinstance(values.get(key, {}), dict) for key in sections):
-        raise InputError(f"{flag} {path} is not a DeepSpeed configuration; see ds_configs/ for some")
+        raise InputError(f"{flag} {path} is not a DeepSpeed configuration; see ds_configs/ for examples")
     if "optimizer" in values and "type" not in values["optimizer"]:
-        raise InputError(f"{flag} {path}: optimizer has no type; name one of DeepSpeed's, AdamW for example")
+        raise InputError(f"{flag} {path}: optimizer has no type; give one that DeepSpeed supports, for example AdamW")
     given = {*values, *values.get("optimizer", {}).get("params", {})}
     for key in SET_BY_THE_RUN:
         if key in given:
-            raise InputError(f"{flag} {path}: take out {key!r}; it follows from the run's own flags")
+            raise InputError(f"{flag} {path}: remove {key!r}; it is set by the run's flags")
     stage = values.get("zero_optimization", {}).get("stage")
     allowed = (0, 3) if flag == TEACHER_FLAG else (0, 1, 2, 3)
     if stage not in allowed:
@@ -54,7 +54,7 @@ def read_deepspeed_config(path: str, flag: str) -> dict:
 
 
 def complete_deepspeed_config(values: dict, config: RunConfig, world_size: int, student: bool) -> dict:
-    """The file's values plus those of the run: batch sizes, dtype and, for the student, optimizer and monitor."""
+    """Add the run's values to those of the file: batch sizes, dtype and, for the student, optimizer and monitor."""
     accumulation = accumulation_steps(config, world_size) if student else 1
     completed = {
         **values,

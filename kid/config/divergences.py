@@ -1,6 +1,6 @@
-"""The divergences by name; kid.losses.divergence and its backends compute them."""
+"""The names of the divergences; kid.losses.divergence and its backends compute them."""
 
-# Name -> the key of `RunConfig` that weighs the mixture; None: nothing is mixed.
+# Name -> the key of `RunConfig` with its mixture weight; None: it has no mixture.
 DIVERGENCES: dict[str, str | None] = {
     "fkl": None,
     "rkl": None,

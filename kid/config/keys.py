@@ -1,4 +1,4 @@
-"""The keys of `RunConfig`: their types and help, values read from text, and those that share a property."""
+"""The keys of `RunConfig`: types, help texts, values converted from text, and groups of keys."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ FREE_ON_RESUME = tuple(name for name, field in FIELDS.items() if field.metadata[
 
 
 def keys_affecting(what: str) -> tuple[str, ...]:
-    """The keys that affect `what`, a name in `kid.config.option.AFFECTS`."""
+    """Return the keys that affect `what`, a name in `kid.config.option.AFFECTS`."""
     if what not in AFFECTS:
         raise KeyError(what)
     return tuple(name for name, field in FIELDS.items() if what in field.metadata["affects"])
 
 
 def keys_in(groups: Collection[str]) -> tuple[str, ...]:
-    """The keys under these headings of `--help`."""
+    """Return the keys in these groups of `--help`."""
     return tuple(name for name, field in FIELDS.items() if field.metadata["group"] in groups)
 
 
 def unused_reason(name: str, config: RunConfig) -> str | None:
-    """Why the run does not use a key, None if it does."""
+    """Return why the run does not use a key; None if it does."""
     return FIELDS[name].metadata["used"](config)
 
 
@@ -39,12 +39,12 @@ def used_keys(config: RunConfig) -> tuple[str, ...]:
 
 
 def flag(name: str) -> str:
-    """A key's flag: with dashes for underscores."""
+    """Return a key's flag: underscores become dashes."""
     return f"--{name.replace('_', '-')}"
 
 
 def as_flags(name: str, value: Any) -> list[str]:
-    """A key with a value, as words of a command line."""
+    """Return a key and its value as words of a command line."""
     if isinstance(value, tuple):
         return [word for one in value for word in (flag(name), one)]
     if value is True and FIELDS[name].default is False:  # a switch
@@ -54,12 +54,12 @@ def as_flags(name: str, value: Any) -> list[str]:
 
 @cache
 def type_hints() -> dict[str, Any]:
-    """The type of each field, evaluated once: that takes a millisecond, and a recipe asks for each of its keys."""
+    """Return the type of each field; cached, as it takes a millisecond and is needed for each key of a recipe."""
     return get_type_hints(RunConfig)
 
 
 def field_type(name: str) -> tuple[type[Any], bool]:
-    """(type, whether None is allowed) of a field; tuple means any number of strings."""
+    """Return (type, whether None is allowed) of a field; tuple means any number of strings."""
     hint = type_hints()[name]
     if get_origin(hint) is tuple:
         return tuple, False
@@ -68,7 +68,7 @@ def field_type(name: str) -> tuple[type[Any], bool]:
 
 
 def help_text(name: str) -> str:
-    """A key's help text for argparse: what it does, its choices and its default."""
+    """Return a key's help text for argparse: what it does, its choices and its default."""
     meta = FIELDS[name].metadata
     default = FIELDS[name].default
     allowed = f" {{{', '.join(meta['choices'])}}}" if meta["choices"] else ""
@@ -82,32 +82,32 @@ def help_text(name: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """`value` as Python writes it, for a message: its first 200 characters."""
+    """Return the first 200 characters of `repr(value)`, for messages."""
     try:
         text = repr(value)
-    except ValueError:  # Python does not write a number of thousands of digits
-        return "a number of too many digits"
+    except ValueError:  # Python refuses to print an integer with thousands of digits
+        return "a number with too many digits"
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def check_text(name: str, text: str, where: str) -> None:
-    """Raise InputError if a text holds what neither a file's name nor a token can hold: NUL, or half of a character.
+    """Raise InputError if a text has a NUL or a lone surrogate, which neither file names nor tokens can contain.
 
-    Bytes of a file's name that are not UTF-8 pass; Python has characters of its own for them.
+    Bytes of a file name that are not UTF-8 are allowed; Python represents them by surrogate escapes.
     """
     try:
         valid = b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
         valid = False
     if not valid:
-        raise InputError(f"{where}: {name} = {shown(text)} has a NUL or half of a surrogate pair; write it without")
+        raise InputError(f"{where}: {name} = {shown(text)} has a NUL or half of a surrogate pair; remove it")
 
 
 def convert(name: str, value: Any, where: str) -> Any:
-    """`value` converted to the field's type. Text is parsed as a number for a numeric field: YAML reads 2e-4 as text.
+    """Convert `value` to the field's type. Text is parsed for a numeric field, because YAML reads 2e-4 as text.
 
     Raises:
-        InputError: wrong type or out of range; it names the key, the value and what is allowed.
+        InputError: the type is wrong or the value out of range; names the key, the value and what is allowed.
     """
     kind, optional = field_type(name)
     meta = FIELDS[name].metadata
@@ -123,7 +123,7 @@ def convert(name: str, value: Any, where: str) -> Any:
             raise wrong
         check_text(name, "".join(texts), where)
         return tuple(texts)
-    if kind is bool and value in ("yes", "no", "on", "off"):  # flags arrive as text; YAML has parsed them already
+    if kind is bool and value in ("yes", "no", "on", "off"):  # flags are text; YAML values are already parsed
         value = value in ("yes", "on")
     if isinstance(value, bool) != (kind is bool):
         raise wrong

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 class MaskStrategy:
     """How the masked tokens of an output are chosen.
 
-    needs_entropies: whether the student's own distribution on y decides, which takes one more forward.
-    select: without entropies, (token ids of y [|y|], how many to mask, generator keyed by the sample) -> their
+    needs_entropies: whether the choice depends on the student's distribution on y, which takes one more forward.
+    select: without entropies, (token ids of y [|y|], number of tokens to mask, generator keyed by the sample) ->
         positions in [0, |y|). With entropies, (token ids int64 [B, R], entropies [B, R] of the student's distribution
-        at each output position given y before it) -> [B, R]: the highest are masked, ties go to the first.
+        at each output position given y before it) -> ranking [B, R]: the highest are masked, ties go to the first.
     """
 
     select: Callable[..., Any]
@@ -33,7 +33,7 @@ def select_uniform(token_ids: Sequence[int], count: int, generator: np.random.Ge
     """The paper's strategy "Uniform": evenly spaced from a random offset."""
     length = len(token_ids)
     offset = generator.integers(max(1, length))
-    import numpy as np  # here, because every --help reads the names of the strategies
+    import numpy as np  # here, because every --help imports this module for the names of the strategies
 
     return (np.arange(count) * length + offset) // max(1, count)
 

@@ -27,7 +27,7 @@ class Method:
 
     @property
     def fixed_outputs(self) -> bool:
-        """Whether the teacher reads the same outputs in every epoch, so that its states at them can be stored."""
+        """Whether the teacher processes the same outputs in every epoch, so that its states can be stored."""
         return self.needs_teacher and self.sources == (GOLD,)
 
 

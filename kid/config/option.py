@@ -1,4 +1,4 @@
-"""What each key of `RunConfig` says about itself: its help, its allowed values, what it affects, which runs use it."""
+"""The metadata of each key of `RunConfig`: its help, its allowed values, what it affects, which runs use it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ MODELS, DATA, LOSS, REWRITE, SAMPLING, OPTIMISATION, RUN = GROUPS
 # What a key may affect; kid.config.keys.keys_affecting lists the keys that do.
 AFFECTS = {
     "prompts": "the prompts of a split",
-    "paths": "where the data lie: equal however the path is spelt",
-    # Not --questions: in training it names the training questions, and dev stays the benchmark's.
-    "prediction": "a prediction: given again where the trained student predicts",
-    "scores": "a score: given again where predictions are scored",
+    "paths": "the location of the data: compared as resolved paths",
+    # Not --questions: in training it names the training questions; dev is still the benchmark's.
+    "prediction": "a prediction: passed on when the trained student predicts",
+    "scores": "a score: passed on when predictions are scored",
     "decoding": "outputs that a model generates",
-    "training": "the training: runs that differ in it do not compare methods fairly",
-    "variant": "the method: runs that differ in it are variants of one",
-    "card": "what a published model says of its training, besides its variant",
-    "speed": "the seconds of a step",
+    "training": "the training: methods cannot be compared fairly by runs that differ in it",
+    "variant": "the method: runs that differ in it are variants of a method",
+    "card": "the model card's description of the training, besides the variant",
+    "speed": "the seconds per step",
     "plan": "the memory or time that train/plan.py estimates",
     "teacher alone": "the scripts that run the teacher over a training set",
-    "inputs": "what is read where it is named, besides the data",
-    "files": "what is checked or written, and when; nothing that is computed",
+    "inputs": "files that are read, besides the data",
+    "files": "what is checked or written, and when; not what is computed",
 }
 
 
@@ -42,14 +42,14 @@ def option(
     low: float | None = None,
     high: float | None = None,
 ) -> Any:
-    """A field of `RunConfig`.
+    """Create a field of `RunConfig`.
 
     Args:
         group: heading in `--help`, one of `GROUPS`.
         affects: names in `AFFECTS`, separated by commas.
-        used: a function of `kid.config.uses`: why a run does not use the key, None if it does.
-        free_on_resume: whether the key may change when a run is resumed: it affects at most rounding and what dropout
-            drops.
+        used: a function of `kid.config.uses`: returns why a run does not use the key, None if it does.
+        free_on_resume: whether the key may change when a run is resumed: it affects at most rounding and the dropout
+            masks.
         choices: the allowed values; or `low` <= value <= `high`.
     """
     affected = tuple(affects.split(", "))

@@ -1,4 +1,4 @@
-"""Builds a run's configuration from a recipe and flags, and checks it before any model is loaded."""
+"""Build a run's configuration from a recipe and flags, and check it before any model is loaded."""
 
 from __future__ import annotations
 
@@ -19,47 +19,47 @@ from kid.errors import InputError
 
 
 class PlainLoader(yaml.SafeLoader):
-    """YAML without anchors and aliases: a few lines of them can stand for billions of items."""
+    """A YAML loader that refuses anchors and aliases: with them, a few lines can expand to billions of items."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()
         if getattr(event, "anchor", None) is not None:
             raise yaml.MarkedYAMLError(
-                problem=f"anchors (&) and aliases (*) are not read, and {shown(event.anchor)} is one",
+                problem=f"anchors (&) and aliases (*) are not supported; remove {shown(event.anchor)}",
                 problem_mark=event.start_mark,
             )
         return super().compose_node(parent, index)
 
 
 def load_yaml(text: str) -> Any:
-    """What YAML text holds, without aliases. Raises yaml.YAMLError for everything that cannot be read."""
+    """Parse YAML without aliases. Raises yaml.YAMLError for everything that cannot be read."""
     try:
         return yaml.load(text, PlainLoader)
     except RecursionError:
         raise yaml.YAMLError("it is nested too deeply") from None
-    # What the loader raises for a number of 5000 digits, 2001-02-30, !!int "", !!bool x.
+    # The loader raises these for a number of 5000 digits, 2001-02-30, !!int "" and !!bool x.
     except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:
         raise yaml.YAMLError(f"it has a value that cannot be read: {str(error).partition(';')[0]}") from None
 
 
 @cache
 def load_recipe_text(text: str) -> Any:
-    """What a recipe's text holds, not to be changed: `--help` reads the same few bases for each of 70 recipes."""
+    """Parse a recipe's text; do not modify the result. Cached: `--help` reads the same few bases for 70 recipes."""
     return load_yaml(text)
 
 
 def suggest_key(name: str, known: list[str]) -> str:
-    """For an error message: the known key closest to `name`, or all keys if none is close."""
+    """Suggest, for an error message, the known key closest to `name`, or all keys if none is close."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
 
 
 def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A recipe's keys and values, which override those of the recipe named by its key `base` (a path relative to it).
+    """Read a recipe's keys and values; they override those of its `base`, the path of a recipe relative to it.
 
     Args:
         path: a YAML file.
-        seen: the recipes whose chain of bases led here, to detect a cycle.
+        seen: the recipes that lead to this one through their bases, to detect a cycle.
 
     Raises:
         InputError: unreadable file, unknown key, wrong value, or a cycle of bases.
@@ -68,7 +68,7 @@ def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]
     if "\0" in str(path):
         raise InputError(f"recipe {shown(str(path))} has a NUL in its name; give an existing file")
     if path.resolve() in seen:
-        raise InputError(f"{path}: recipes name one another as base in a circle; take one base out")
+        raise InputError(f"{path}: the bases of these recipes form a cycle; remove one base")
     try:
         values = deepcopy(load_recipe_text(path.read_text(encoding="utf-8"))) or {}
     except OSError as error:
@@ -89,7 +89,7 @@ def read_recipe(path: Path | str, seen: tuple[Path, ...] = ()) -> dict[str, Any]
 
 
 def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
-    """Defaults, overridden by the recipe, overridden by flags.
+    """Build the configuration: defaults, overridden by the recipe, overridden by flags.
 
     Args:
         recipe: a YAML file, or None.
@@ -103,15 +103,15 @@ def merge_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
     config = RunConfig(**values)
     if config.activation_checkpointing and config.prefix:
         raise InputError(
-            "--activation-checkpointing yes: activations computed anew would lack the prompts' keys and values that "
-            "all passes share; give --prefix off with it"
+            "--activation-checkpointing yes: recomputed activations would lack the KV cache of the prompts that all "
+            "passes share; add --prefix off"
         )
     if unknown := [name for name in config.trackers if name not in TRACKERS]:
         raise InputError(f"--report-to: {shown(unknown[0])} is unknown; choose from {', '.join(TRACKERS)}, or none")
     return config
 
 
-REQUIRED = ("student", "data", "output")  # of a training run
+REQUIRED = ("student", "data", "output")  # for a training run
 
 
 def require_keys(config: RunConfig, *names: str) -> None:
@@ -122,37 +122,37 @@ def require_keys(config: RunConfig, *names: str) -> None:
 
 
 def used_config(config: RunConfig, flags: Collection[str]) -> RunConfig:
-    """The configuration without the inputs that its method does not read; a recipe may name some.
+    """Reset the inputs that the method does not read, which a recipe may have, to their defaults.
 
     Raises:
-        InputError: one of `flags` has no effect, or the teacher's states were asked for without the fused losses.
+        InputError: one of `flags` has no effect, or teacher_states is given without the fused losses.
     """
     for name in flags:
         value = getattr(config, name)
-        if value != "" and (reason := unused_reason(name, config)):  # --teacher "" names none
-            raise InputError(f"{' '.join(as_flags(name, value))}: {reason}; leave it out")
+        if value != "" and (reason := unused_reason(name, config)):  # --teacher "" means no teacher
+            raise InputError(f"{' '.join(as_flags(name, value))}: {reason}; remove it")
     unused = [name for name in keys_affecting("inputs") if unused_reason(name, config)]
     defaults: dict[str, Any] = {name: FIELDS[name].default for name in unused}
     config = replace(config, **defaults)
     if config.teacher_states and not config.fused:
         raise InputError(
-            f"--teacher-states {config.teacher_states}: --fused off takes the teacher's logits, not its hidden "
-            "states; leave one of them out"
+            f"--teacher-states {config.teacher_states}: --fused off uses the teacher's logits, not its hidden states; "
+            "remove one of them"
         )
     return config
 
 
 def resolve_config(recipe: Path | str | None, flags: dict[str, Any]) -> RunConfig:
-    """The configuration of a training run. Raises InputError as `merge_config`, and for keys that contradict."""
+    """Build the configuration of a training run. Raises InputError as `merge_config`, and if keys contradict."""
     config = used_config(merge_config(recipe, flags), flags)
     require_keys(config, *REQUIRED)
     method = METHODS[config.method]
     if method.needs_teacher and not (config.teacher or config.teacher_states):
-        raise InputError(f"--teacher is missing; method {config.method} distils from one")
+        raise InputError(f"--teacher is missing; method {config.method} requires one")
     if TEACHER_OUTPUTS in method.sources and not config.teacher_outputs:
         raise InputError(
-            f"--teacher-outputs is missing; method {config.method} learns from outputs that train/generate.py makes"
+            f"--teacher-outputs is missing; method {config.method} learns from outputs written by train/generate.py"
         )
     if config.keep_best and not getattr(config, steps := MEASURES[config.keep_best].steps):
-        raise InputError(f"--keep-best {config.keep_best}: nothing is measured; give {flag(steps)} N with it")
+        raise InputError(f"--keep-best {config.keep_best}: it is not measured; add {flag(steps)} N")
     return config

@@ -17,7 +17,7 @@ from kid.errors import InputError
 
 @dataclass(frozen=True)
 class Measure:
-    """What a run can measure of its student on the way. steps: the key that says how often."""
+    """What a run can measure of its student during training. steps: the key that sets how often."""
 
     steps: str
     higher_is_better: bool
@@ -30,7 +30,7 @@ PROMPTS = ("codes", "ddl", "m-schema")  # kid.data.prompts.formats has a module 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything a run depends on. Each field is a YAML key and, with dashes for underscores, a flag."""
+    """Everything a run depends on. Each field is a YAML key and, with underscores written as dashes, a flag."""
 
     # fmt: off
     method: str = option("kid", "a row of the paper's Table 1", group=LOSS, affects="plan", choices=METHODS)
@@ -45,7 +45,7 @@ class RunConfig:
         group=MODELS, affects="speed, plan, teacher alone", choices=("fp32", "bf16"),
     )
     attention: str = option(
-        "auto", "auto: flash_attention_2 where it is installed, else sdpa where the architecture has it",
+        "auto", "auto: flash_attention_2 if it is installed, else sdpa if the architecture supports it",
         group=MODELS, affects="speed, teacher alone", free_on_resume=True,
         choices=("auto", "sdpa", "flash_attention_2"),
     )
@@ -63,7 +63,7 @@ class RunConfig:
     )
 
     benchmark: str = option(
-        "spider", "whose files lie in --data",
+        "spider", "benchmark whose files are in --data",
         group=DATA, affects="prompts", choices=BENCHMARKS,
     )
     data: str = option("", "the benchmark's folder", group=DATA, affects="prompts, paths, training")
@@ -81,16 +81,16 @@ class RunConfig:
     )
     missing_database: str = option(
         "error",
-        "a question whose database is absent: error, schema-only (its prompt is made of tables.json alone) or skip "
-        "(left out); both are counted",
+        "if a question's database is missing: error; schema-only: write its prompt from tables.json alone; or skip; "
+        "both are counted",
         group=DATA, affects="prompts, prediction", choices=("error", "schema-only", "skip"),
     )
     damaged: str = option(
-        "error", "questions, schemas and databases that cannot be read: error, or skip (left out, counted and named)",
+        "error", "if questions, schemas or databases cannot be read: error, or skip; what is skipped is listed",
         group=DATA, affects="prompts, prediction, scores", choices=("error", "skip"),
     )
     exclude: str | None = option(
-        None, "file of training questions to leave out, made by eval/audit.py --exclude; they are counted",
+        None, "file of training questions to exclude, written by eval/audit.py --exclude; they are counted",
         group=DATA, affects="paths, training",
     )
     evidence: bool = option(
@@ -110,26 +110,26 @@ class RunConfig:
     )
     schema_filter: str = option(
         "lexical",
-        "of a prompt over the limit, keep at most 6 tables with 10 columns each, fewer until it fits: in training "
-        "those of the gold SQL and random others, else by a lexical ranking, or by the rankings in the file named "
-        "here; none: keep all",
+        "filter the schema of a prompt over the limit: keep at most 6 tables with 10 columns each, fewer if needed. In "
+        "training: those of the gold SQL and random others; otherwise the first of a lexical ranking, or of the "
+        "rankings in the file given here; none: keep all",
         group=DATA, affects="prompts, prediction, training",
     )
     max_prompt_length: int = option(
-        1024, "tokens; a longer prompt has its schema filtered, then cut from the left",
+        1024, "tokens; the schema of a longer prompt is filtered, then the prompt is cut from the left",
         group=DATA, affects="prompts, prediction, training, speed, plan, card", low=1,
     )
     max_completion_length: int = option(
-        128, "tokens with EOS; a longer gold SQL is left out of training",
+        128, "tokens with EOS; questions with longer gold SQL are not trained on",
         group=DATA, affects="prediction, training, speed, plan, card", low=1,
     )
     strict_length: bool = option(
-        False, "a prompt or output over its limit is an error",
+        False, "make a prompt or output over its limit an error",
         group=DATA, affects="files",
     )
     batching: str = option(
         "random",
-        "random, or schema: micro-batches of questions on one database, whose schema runs once for all of them",
+        "random, or schema: the questions of a micro-batch are on one database, whose schema is encoded only once",
         group=DATA, affects="speed, plan", choices=("random", "schema"),
     )
 
@@ -146,7 +146,7 @@ class RunConfig:
         group=LOSS, affects="variant", used=uses.with_mixture("skew_alpha"), low=0.001, high=0.999,
     )
     temperature: float = option(
-        1.0, "both logits of the divergence are divided by it, the loss times its square",
+        1.0, "temperature: divides the logits of teacher and student; the loss is multiplied by its square",
         group=LOSS, affects="variant", used=uses.with_teacher, low=1e-6,
     )
     kd_weight: float = option(
@@ -154,17 +154,17 @@ class RunConfig:
         group=LOSS, affects="variant", used=uses.with_teacher, low=0.0,
     )
     mle_weight: float = option(
-        1.0, "weight of the maximum-likelihood loss, where outputs are gold or imperfect",
+        1.0, "weight of the maximum-likelihood loss, used if outputs are gold or imperfect",
         group=LOSS, affects="variant", used=uses.with_mle, low=0.0,
     )
     fused: bool = option(
         True,
-        "losses from hidden states, a chunk of output tokens at a time; no (or off): from all logits at once, for "
-        "comparison",
+        "compute the losses from hidden states, one chunk of output tokens at a time; no (or off): from all logits at "
+        "once, for comparison",
         group=LOSS, affects="speed, plan", free_on_resume=True,
     )
     logit_memory_mb: int = option(
-        768, "MiB per rank that logits may take with the fused losses",
+        768, "MiB per rank for logits with the fused losses",
         group=LOSS, affects="plan", free_on_resume=True, low=16,
     )
     reduction: str = option(
@@ -174,13 +174,14 @@ class RunConfig:
 
     rewrite: str = option(
         "predict",
-        "predict: the student's predictions; mask-only: the mask token stays; none: gold outputs (vanilla kid)",
+        "what replaces masked tokens. predict: the student's predictions; mask-only: the mask token; none: nothing is "
+        "masked, outputs are gold (vanilla kid)",
         group=REWRITE, affects="variant, plan", used=uses.with_imperfect_data, choices=("predict", "mask-only", "none"),
     )
     mask_strategy: str = option(
         "random",
-        "random; uniform: evenly spaced; hard, easy: where the student's entropy is highest, lowest (one more "
-        "forward)",
+        "tokens to mask. random; uniform: evenly spaced; hard, easy: those at which the student's entropy is highest, "
+        "lowest (one more forward)",
         group=REWRITE, affects="variant, plan", used=uses.with_masks, choices=MASK_STRATEGIES,
     )
     mask_ratio: float = option(
@@ -188,40 +189,40 @@ class RunConfig:
         group=REWRITE, affects="variant, plan", used=uses.with_masks, low=0.0, high=1.0,
     )
     fill: str = option(
-        "argmax", "the most probable token, or a sample of the student's distribution (--sample-temperature, --top-p)",
+        "argmax", "predict the most probable token, or sample from the distribution (--sample-temperature, --top-p)",
         group=REWRITE, affects="variant", used=uses.with_predictions, choices=("argmax", "sample"),
     )
     mask_token: str | None = option(
-        None, "default: the tokenizer's mask, bos, unk, pad or eos token, in that order",
+        None, "mask token; default: the first that the tokenizer has of mask, bos, unk, pad and eos",
         group=REWRITE, affects="variant", used=uses.with_masks,
     )
     mle_on: str = option(
         "imperfect",
-        "what stands before the gold tokens in kid's maximum-likelihood loss: its imperfect output, or the gold one "
-        "(a second forward)",
+        "the output that gold tokens are conditioned on in kid's maximum-likelihood loss: imperfect, or gold (a second "
+        "forward)",
         group=REWRITE, affects="variant, plan", used=uses.with_masks, choices=("imperfect", "gold"),
     )
 
     sample_temperature: float = option(
-        1.0, "of the distribution tokens are drawn from; 0: the most probable token",
+        1.0, "temperature of sampling; 0: take the most probable token",
         group=SAMPLING, affects="variant, decoding", used=uses.with_sampling, low=0.0,
     )
     top_p: float = option(
-        1.0, "draw from the most probable tokens that together have this probability",
+        1.0, "nucleus sampling: sample from the most probable tokens that together have this probability",
         group=SAMPLING, affects="variant, decoding", used=uses.with_sampling, low=1e-6, high=1,
     )
     max_new_tokens: int | None = option(
-        None, "tokens decoded at most [max_completion_length]",
+        None, "maximum number of tokens to decode [max_completion_length]",
         group=SAMPLING, affects="decoding, plan", used=uses.with_generated_outputs, low=1,
     )
     teacher_outputs: str | None = option(
-        None, "the teacher's outputs for the training set, made by train/generate.py (f-distill)",
+        None, "file of the teacher's outputs for the training set, written by train/generate.py (f-distill)",
         group=SAMPLING, affects="inputs", used=uses.with_teacher_outputs,
     )
 
     epochs: int = option(8, "passes over the training set", group=OPTIMISATION, affects="training, card", low=1)
     max_steps: int | None = option(
-        None, "stop after so many optimizer steps; the schedule ends there too",
+        None, "stop after this many optimizer steps; the learning rate schedule ends there too",
         group=OPTIMISATION, affects="training, card", low=1,
     )
     batch_size: int = option(
@@ -234,7 +235,7 @@ class RunConfig:
     )
     lr: float = option(2e-4, "peak learning rate", group=OPTIMISATION, affects="training, card", low=0.0)
     warmup_ratio: float = option(
-        0.05, "share of the steps over which lr rises; it then falls along a cosine",
+        0.05, "fraction of the steps over which the learning rate rises; it then follows a half cosine to 0",
         group=OPTIMISATION, affects="training, card", low=0, high=1,
     )
     weight_decay: float = option(
@@ -242,38 +243,38 @@ class RunConfig:
         group=OPTIMISATION, affects="training, card", low=0.0,
     )
     max_grad_norm: float = option(
-        1.0, "gradients are clipped to this norm; 0: never",
+        1.0, "clip gradients to this norm; 0: do not clip",
         group=OPTIMISATION, affects="training, card", low=0.0,
     )
     prefix: bool = option(
         True,
-        "run a prompt once and every pass over outputs against its keys and values; no (or off): whole sequences in "
-        "every pass",
+        "encode a prompt once and reuse its KV cache in every pass over outputs; no (or off): process whole sequences "
+        "in every pass",
         group=OPTIMISATION, affects="speed, plan", free_on_resume=True,
     )
     teacher_prefix_gb: float | None = option(
         None,
-        "GB (a node's memory and disk) for the teacher's keys and values of schemas, computed once and read in every "
-        "step; 0: none (default: a quarter of the free memory and half of the free disk under KID_CACHE; on GPUs "
+        "GB of each node's memory and disk for the teacher's keys and values of schemas, computed once and read in "
+        "every step; 0: none (default: a quarter of the free memory and half of the free disk under KID_CACHE; on GPUs "
         "none)",
         group=OPTIMISATION, affects="speed, plan", used=uses.with_teacher, free_on_resume=True, low=0.0,
     )
     teacher_prefix_device_gb: float | None = option(
-        None, "GB of each GPU that keep the most used of them (default: none)",
+        None, "GB of each GPU for the most used of these keys and values (default: none)",
         group=OPTIMISATION, affects="speed, plan", used=uses.with_teacher, free_on_resume=True, low=0.0,
     )
     teacher_states: str | None = option(
         None,
-        "folder of the teacher's hidden states for the training set, made by train/teacher_states.py; the teacher is "
-        "not loaded then (fkd, rkd)",
+        "folder of the teacher's hidden states for the training set, written by train/teacher_states.py; the teacher "
+        "is then not loaded (fkd, rkd)",
         group=OPTIMISATION, affects="speed, plan, inputs", used=uses.with_fixed_outputs, free_on_resume=True,
     )
     activation_checkpointing: bool = option(
-        False, "compute the student's activations anew in backward: less memory, more time; with prefix: no only",
+        False, "recompute the student's activations in backward: less memory, more time; requires prefix: no",
         group=OPTIMISATION, affects="speed, plan", free_on_resume=True,
     )
     seed: int = option(
-        0, "of everything random",
+        0, "random seed",
         group=OPTIMISATION, affects="prompts, teacher alone, card", low=0, high=2**31 - 1,
     )
 
@@ -287,21 +288,21 @@ class RunConfig:
         group=RUN, affects="plan, teacher alone", used=uses.with_teacher, free_on_resume=True,
     )
     save_steps: int | None = option(
-        None, "checkpoint, and adapters/step-N/, every so many steps (default: at the end only)",
+        None, "write a checkpoint and adapters/step-N/ every N steps (default: only at the end)",
         group=RUN, affects="files", free_on_resume=True, low=1,
     )
     eval_steps: int | None = option(
-        None, "validation loss on a fixed part of dev every so many steps",
+        None, "measure the validation loss on a fixed part of dev every N steps",
         group=RUN, affects="files", low=1,
     )
     eval_ex_steps: int | None = option(
         None,
-        "EX every so many steps, and at the end: the ranks share the questions, decode them greedily with the student "
-        "as it is, and run the SQL",
+        "measure EX every N steps and at the end: the ranks share the questions, decode them greedily and execute the "
+        "SQL",
         group=RUN, affects="files", low=1,
     )
     eval_questions: int = option(
-        200, "questions of --eval-split that EX is measured on, evenly spaced",
+        200, "number of questions of --eval-split for EX, evenly spaced",
         group=RUN, affects="files", used=uses.with_ex, low=1,
     )
     eval_split: str = option(
@@ -310,23 +311,24 @@ class RunConfig:
     )
     keep_best: str | None = option(
         None,
-        "best/ is the export of the step that did best in this, best.json says which and how well (needs "
-        "--eval-ex-steps or --eval-steps)",
+        "keep the step with the best value of this measure: best/ is its export, best.json has the step and the value "
+        "(requires --eval-ex-steps or --eval-steps)",
         group=RUN, affects="files", choices=MEASURES,
     )
     patience: int | None = option(
-        None, "end the run once so many evaluations in a row were not better than the best before (default: never)",
+        None, "stop after this many evaluations in a row without improvement (default: never)",
         group=RUN, affects="training", used=uses.with_best, low=1,
     )
     report_to: str = option(
         "tensorboard",
-        "where curves and configuration go besides metrics.jsonl, with commas: tensorboard, wandb, mlflow; or none",
+        "trackers that receive curves and configuration besides metrics.jsonl, separated by commas: tensorboard, "
+        "wandb, mlflow; or none",
         group=RUN, affects="files", free_on_resume=True,
     )
     resume: bool = option(
         False,
-        "go on from the newest good checkpoint, on any number of ranks; or start if there is none. Refused where "
-        "other users can write the checkpoint, unless KID_TRUST_CHECKPOINTS=yes (docs/cluster.md)",
+        "resume from the newest intact checkpoint, on any number of ranks; without one, start. A checkpoint that other "
+        "users can write is refused unless KID_TRUST_CHECKPOINTS=yes (docs/cluster.md)",
         group=RUN, affects="files", free_on_resume=True,
     )
     # fmt: on
@@ -365,13 +367,13 @@ def dump_config(config: RunConfig) -> str:
 
 
 def accumulation_steps(config: RunConfig, world_size: int) -> int:
-    """Micro-batches per rank and optimizer step. Raises InputError that names the nearest valid batch sizes."""
+    """Return the micro-batches per rank and optimizer step. Raises InputError with the nearest valid batch sizes."""
     per_pass = config.micro_batch_size * world_size
     if config.batch_size % per_pass:
         below = config.batch_size // per_pass * per_pass
         near = " or ".join(str(size) for size in (below, below + per_pass) if size)
         raise InputError(
-            f"--batch-size {config.batch_size} is not micro-batch-size x ranks x accumulation "
-            f"({config.micro_batch_size} x {world_size} x ...); the nearest that are: {near}"
+            f"--batch-size {config.batch_size} is not divisible by micro-batch-size x ranks "
+            f"({config.micro_batch_size} x {world_size}); use {near}"
         )
     return config.batch_size // per_pass

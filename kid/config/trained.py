@@ -1,4 +1,4 @@
-"""A trained student: where it lies in a run's directory, and the settings that predictions with it should have."""
+"""A trained student: its folder in a run's directory, and the settings to use for predictions with it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kid.config.recipe import merge_config
 from kid.errors import InputError
 
 RUN_FILE = "config.yaml"
-EXPORT_FILE = "kid_export.json"  # of train/export.py: what the directory was made from, and its settings
+EXPORT_FILE = "kid_export.json"  # of train/export.py: the weights that the directory was made from, and its settings
 MODEL_FILES = ("adapter_config.json", "config.json")
-STEP_FOLDERS = ("adapters", "models")  # in a run, with its step-N
-BEST_FILE = "best.json"  # in a run with --keep-best: which step-N did best, and how well
+STEP_FOLDERS = ("adapters", "models")  # folders of a run's directory that hold step-N
+BEST_FILE = "best.json"  # of a run with --keep-best: its best step and the value measured there
 PREDICTION_KEYS = keys_affecting("prediction")
-# These say something of the data, and not of the model.
+# Settings of the data rather than of the model.
 DATA_KEYS = ("tables", "databases", "missing_database", "damaged")
 # The form of a prompt: in another one than its own, a model answers far worse.
 FORM_KEYS = ("prompt", "chat_template")
@@ -25,10 +25,10 @@ OTHER_FORM_FLAG = "--other-form"
 
 
 def student_folder(path: Path, flag: str) -> Path:
-    """The folder of a model: `path` itself or, of a finished run's directory, its adapter/ or model/.
+    """Return the folder of a model: `path` itself or, if it is the directory of a finished run, its adapter/ or model/.
 
     Raises:
-        InputError: it is the directory of a run that is not finished.
+        InputError: the run is not finished.
     """
     if not (path / RUN_FILE).is_file() or any((path / name).is_file() for name in MODEL_FILES):
         return path
@@ -36,14 +36,14 @@ def student_folder(path: Path, flag: str) -> Path:
     if not (path / kind).is_dir():
         steps = ", ".join(map(str, saved_steps(path, kind))) or "none"
         raise InputError(
-            f"{flag} {path} is a run that is not finished: it has no {kind}/; finish it with --resume, or give one of "
-            f"its {kind}s/step-N (there: {steps})"
+            f"{flag} {path} is an unfinished run: it has no {kind}/; finish it with --resume, or give one of its "
+            f"{kind}s/step-N (available: {steps})"
         )
     return path / kind
 
 
 def existing_student(path: Path, flag: str) -> Path:
-    """`student_folder` of what must be a folder. Raises InputError as it does, and where no model is there."""
+    """As `student_folder`, but the model must exist. Raises InputError if it does not, or the run is not finished."""
     folder = student_folder(path, flag)
     if not any((folder / name).is_file() for name in MODEL_FILES):
         problem = f"holds neither {' nor '.join((*MODEL_FILES, RUN_FILE))}" if folder.is_dir() else "does not exist"
@@ -52,22 +52,22 @@ def existing_student(path: Path, flag: str) -> Path:
 
 
 def saved_steps(run: Path, kind: str) -> list[int]:
-    """The N of the adapters/step-N (kind: "adapter") or models/step-N ("model") that a run has, in ascending order."""
+    """List N of each adapters/step-N (kind: "adapter") or models/step-N ("model") of a run, in ascending order."""
     names = (path.name.removeprefix("step-") for path in (run / f"{kind}s").glob("step-*") if path.is_dir())
     return sorted(int(name) for name in names if name.isdecimal())
 
 
 def best_step(run: Path) -> int:
-    """The step of a run's best student. Raises InputError where the run has kept none."""
+    """Return the step of a run's best student. Raises InputError if the run has not kept one."""
     try:
         return int(json.loads((run / BEST_FILE).read_text(encoding="utf-8"))["step"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{run} has no {BEST_FILE} to read; train with --keep-best, or give other steps") from None
+        raise InputError(f"{run} has no readable {BEST_FILE}; train with --keep-best, or give another step") from None
 
 
 def run_of(model: Path) -> Path | None:
-    """The directory of the run that made a model; None if config.yaml is not where it would be."""
-    for path in (model, model.absolute(), model.resolve()):  # best/ is a link inside its run; others may lie elsewhere
+    """Return the directory of the run that trained a model; None if its config.yaml is not found."""
+    for path in (model, model.absolute(), model.resolve()):  # best/ links into its own run, other links may not
         folder = path.parent.parent if path.parent.name in STEP_FOLDERS else path.parent
         if (folder / RUN_FILE).is_file():
             return folder
@@ -75,7 +75,7 @@ def run_of(model: Path) -> Path | None:
 
 
 def portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that hold on any data: rankings in a file are of one benchmark's questions, so the lexical one is used."""
+    """Select the settings that apply to any data; a file of rankings is for one benchmark, so it becomes "lexical"."""
     found = {name: value for name, value in settings.items() if name not in DATA_KEYS}
     if found.get("schema_filter") not in (None, "none"):
         found["schema_filter"] = "lexical"
@@ -83,13 +83,13 @@ def portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def trained_settings(model: Path, data: str | None = None) -> tuple[dict[str, Any], Path | None]:
-    """The settings that affect a prediction, as a model was trained with them, and the file that has them.
+    """Return (the settings that affect a prediction, as a model was trained with them; the file that has them).
 
-    They are those of an export's `EXPORT_FILE` or of its run's config.yaml; ({}, None) without either.
+    They are read from an export's `EXPORT_FILE` or from the run's config.yaml; ({}, None) without either.
 
     Args:
-        model: a folder; one that does not exist has no settings.
-        data: the data to predict on. Settings of the data itself are only given where it is the run's own.
+        model: a folder; if it does not exist, there are no settings.
+        data: the data to predict on. Settings of the data itself are only returned if the run was trained on it.
 
     Raises:
         InputError: the file cannot be read, or has a wrong value.
@@ -108,10 +108,10 @@ def trained_settings(model: Path, data: str | None = None) -> tuple[dict[str, An
 
 
 def read_export_settings(path: Path) -> dict[str, Any] | None:
-    """The settings in an export's record; None without a record, or if an older version wrote it.
+    """Read the settings in an export's record; None without a record, or if an older version wrote it.
 
     Raises:
-        InputError: it is damaged, or a value is wrong.
+        InputError: the record is damaged, or a value is wrong.
     """
     try:
         settings = json.loads(path.read_text(encoding="utf-8")).get("settings")
@@ -122,20 +122,23 @@ def read_export_settings(path: Path) -> dict[str, Any] | None:
     if settings is None:
         return None
     if not isinstance(settings, dict) or settings.keys() - {*PREDICTION_KEYS}:
-        raise InputError(f"{path}: its settings are not those that this version knows; export the model again")
+        raise InputError(f"{path} has settings that this version does not know; export the model again")
     return {name: convert(name, value, str(path)) for name, value in settings.items()}
 
 
 def complete_settings(
     given: Mapping[str, Any], model: Path | None, data: str | None = None, other_form: bool = False
 ) -> tuple[dict[str, Any], list[str]]:
-    """Settings of a prediction: those given, else the model's own, else the defaults; and lines that say so.
+    """Complete the settings of a prediction: those given, else those of the training, else the defaults.
 
     Args:
-        given: key -> value, None where the user did not give it; the keys to complete.
-        model: its folder; None: there is no model, and nothing is said.
+        given: key -> value, None if the user did not give it; the keys to complete.
+        model: the model's folder; None: there is no model.
         data: as in `trained_settings`.
         other_form: whether prompts may have another form than those that the model was trained on.
+
+    Returns:
+        The settings, and lines that tell the user which of them come from the training or differ from it.
 
     Raises:
         InputError: as `trained_settings`; the form of the prompts is another, and `other_form` is not set.
@@ -156,17 +159,17 @@ def complete_settings(
     lines = []
     if model and not source:
         lines.append(
-            f"note: no config.yaml beside {model}, and no {EXPORT_FILE} in it, to say how it was trained; prompts are "
-            "made by the flags and by the defaults of training"
+            f"note: {model} has no {EXPORT_FILE} and no config.yaml beside it, so its training settings are unknown; "
+            "prompts follow the flags and the defaults of training"
         )
     if taken:
-        lines.append(f"as {source} has it: {' '.join(words(name, own[name]) for name in taken)}")
+        lines.append(f"settings from {source}: {' '.join(words(name, own[name]) for name in taken)}")
     if differ:
         pairs = (f"{words(name, values[name])} (trained with {words(name, own[name])})" for name in differ)
-        lines.append(f"note: other settings than in {source}: {', '.join(pairs)}")
+        lines.append(f"note: settings that differ from {source}: {', '.join(pairs)}")
     return values, lines
 
 
 def words(name: str, value: Any) -> str:
-    """A setting as it is written on a command line."""
+    """Return a setting as it is written on a command line."""
     return f"no {flag(name)}" if value in (None, ()) else " ".join(as_flags(name, value))

@@ -1,4 +1,4 @@
-"""Which runs use a key of `RunConfig`: each function returns why a run does not, or None if it does."""
+"""Which runs use a key of `RunConfig`: each function returns the reason why a run does not, or None if it does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def with_mle(config: RunConfig) -> str | None:
 
 
 def with_mixture(key: str) -> Callable[[RunConfig], str | None]:
-    """A use by the divergences that mix with the weight `key`."""
+    """For keys used only by the divergences whose mixture weight is `key`."""
 
     def used(config: RunConfig) -> str | None:
         name = config.resolved_divergence
@@ -60,9 +60,9 @@ def with_generated_outputs(config: RunConfig) -> str | None:
 
 
 def with_sampling(config: RunConfig) -> str | None:
-    """Tokens are drawn from the student's distribution: of whole outputs, or of kid's masked tokens."""
+    """Tokens are sampled from the student's distribution: whole outputs, or kid's masked tokens."""
     if with_predictions(config) is None:
-        return None if config.fill == "sample" else "--fill argmax draws nothing"
+        return None if config.fill == "sample" else "--fill argmax does not sample"
     return with_generated_outputs(config)
 
 
@@ -72,18 +72,18 @@ def with_teacher_outputs(config: RunConfig) -> str | None:
 
 
 def with_ex(config: RunConfig) -> str | None:
-    return None if config.eval_ex_steps else "without --eval-ex-steps no EX is measured"
+    return None if config.eval_ex_steps else "EX is only measured with --eval-ex-steps"
 
 
 def with_best(config: RunConfig) -> str | None:
-    return None if config.keep_best else "without --keep-best no evaluation is the best"
+    return None if config.keep_best else "it requires --keep-best"
 
 
 def with_fixed_outputs(config: RunConfig) -> str | None:
-    """The teacher reads the same outputs in every epoch."""
+    """The teacher processes the same outputs in every epoch."""
     if METHODS[config.method].fixed_outputs:
         return None
     return with_teacher(config) or (
-        f"method {config.method} makes outputs anew in every step, and the teacher must read them; only fkd and rkd "
-        "can use stored states"
+        f"method {config.method} has new outputs in every step, which the teacher must process; only fkd and rkd can "
+        "use stored states"
     )

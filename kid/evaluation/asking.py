@@ -1,4 +1,4 @@
-"""Answers to questions on a SQLite file: the prompt, the model's SQL, and the rows that it gives."""
+"""Answer questions on a SQLite file: build the prompt, decode the model's SQL and run it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from kid.prompting import SETTINGS, PromptSettings, check_question, encode_promp
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-SECONDS = 30.0  # of a query
+SECONDS = 30.0  # time limit of a query
 
 
 def prompt_settings(model: Path, max_completion_length: int | None) -> tuple[PromptSettings, list[str]]:
-    """How the prompts of a model are made, and lines that say what they were taken from.
+    """Return (the settings of a model's prompts, lines that say where they come from).
 
-    max_completion_length: None, as the model was trained. Raises InputError as `complete_settings`.
+    max_completion_length: None: as in the model's training. Raises InputError as `complete_settings`.
     """
     given = dict.fromkeys(SETTINGS) | {"max_completion_length": max_completion_length}
     values, lines = complete_settings(given, model)
@@ -35,9 +35,9 @@ def prompt_settings(model: Path, max_completion_length: int | None) -> tuple[Pro
 
 @dataclass
 class Asker:
-    """A model and the database that it is asked about. Tokenizer and weights are loaded once, when first needed.
+    """A model and a database to ask questions about. Tokenizer and weights are loaded once, when first needed.
 
-    folder: of the model. beams: 1 decodes greedily; of more, the first query that the database accepts is taken.
+    folder: the model's. beams: 1: greedy decoding; more: the first candidate that the database accepts is used.
     evidence, tables: as in `kid.prompting.prompt_for`, for every question.
     """
 
@@ -56,23 +56,26 @@ class Asker:
 
     @cached_property
     def model(self) -> PreTrainedModel:
-        from kid.evaluation.prediction import default_device, load_model  # here: a bad question needs no torch
+        from kid.evaluation.prediction import (
+            default_device,
+            load_model,
+        )  # here, so that a bad question fails before torch is imported
 
         return load_model(self.folder, default_device())
 
     def encode(self, question: str) -> EncodedPrompt:
-        """The prompt of a question. Raises InputError as `prompt_for`, and if the question alone is over the limit."""
+        """Encode a question's prompt. Raises InputError as `prompt_for`, or if the question exceeds the limit."""
         check_question(question, self.settings, self.evidence)
         encoder = PromptEncoder(self.tokenizer, self.settings)
         (own,) = encoder.questions([Question(0, "", question, query="", evidence=self.evidence)])
         length = len(encoder.opening) + len(own)  # these are never cut
         limit = self.settings.max_prompt_length
         if length > limit:
-            raise InputError(f"the question has {length} tokens, and a prompt {limit} at most; ask in fewer words")
+            raise InputError(f"the question has {length} tokens, but prompts are limited to {limit}; use fewer words")
         return encode_prompt(self.database, question, self.settings, self.tokenizer, self.evidence, self.tables)
 
     def write_sql(self, prompt: EncodedPrompt) -> str:
-        """The model's SQL, on one line. Raises RunError if the database cannot be read any more."""
+        """Decode the model's SQL, on one line. Raises RunError if the database can no longer be read."""
         from kid.data.batching import Sample
         from kid.evaluation.prediction import decode_candidates
 
@@ -83,8 +86,8 @@ class Asker:
         return candidates[choose_accepted([candidates], [self.database], 1)[0] if self.beams > 1 else 0]
 
     def run(self, sql: str, max_rows: int) -> tuple[list[str], list[tuple]]:
-        """The names of a query's columns and its first rows. Raises RunError if it fails or takes too long."""
+        """Run a query: (column names, first rows). Raises RunError if it fails or takes too long."""
         (outcome,) = run_jobs(query_table, [(self.database, sql, max_rows)], 1, Limits(seconds=SECONDS))
         if outcome.error:
-            raise RunError(f"the query does not run: {outcome.error}; ask in other words, or with --beams 4")
+            raise RunError(f"the query does not run: {outcome.error}; rephrase the question or use --beams 4")
         return outcome.value

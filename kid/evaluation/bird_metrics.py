@@ -1,7 +1,7 @@
-"""BIRD's further metrics: soft F1 (how alike two results are) and R-VES (how fast a right prediction is).
+"""BIRD's further metrics: soft F1 (how similar two results are) and R-VES (how fast a correct prediction is).
 
-Values are those of the official evaluators (bird-bench/mini_dev, evaluation_f1.py and evaluation_ves.py). Both compare
-queries as they stand and rows by BIRD's rule, whatever the benchmark's own rule is.
+Values equal those of the official evaluators (bird-bench/mini_dev, evaluation_f1.py and evaluation_ves.py). Both run
+queries without normalising them and compare rows by BIRD's rule, whatever the benchmark's own rule is.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from kid.evaluation.worker import Limits, Sandbox
 from kid.sql.comparison import Row, bird_results_equal, first_query
 
 METRICS = ("soft-f1", "r-ves")
-RUNS = 100  # of each query, by which R-VES takes the time
+RUNS = 100  # of each query, to measure its time for R-VES
 OUTLIER_DEVIATIONS = 3
-REWARDS = ((2.0, 1.25), (1.0, 1.0), (0.5, 0.75), (0.25, 0.5))  # (ratio from which it is given, reward), best first
+REWARDS = ((2.0, 1.25), (1.0, 1.0), (0.5, 0.75), (0.25, 0.5))  # (minimum time ratio, reward), best first
 RESAMPLES = 2000  # of the bootstrap
-LEAST_REWARD = 0.25  # of a right prediction, however slow
-Times = Sequence[tuple[float, float]]  # seconds of prediction and gold, run in turn
+LEAST_REWARD = 0.25  # of a correct prediction, however slow
+Times = Sequence[tuple[float, float]]  # seconds of prediction and gold, run alternately
 
 
 def soft_f1(predicted: Sequence[Row], gold: Sequence[Row]) -> float:
-    """Soft F1 of two results, 0 to 1: the first different row with the first, the second with the second, and so on.
+    """Compute the soft F1 of two results, 0 to 1: their distinct rows are compared in pairs, in order.
 
-    In a pair of rows a value counts where it is found anywhere in the other row, as a share of the gold row's columns;
-    a value that occurs twice counts twice, so that a pair may count for more than one row. A row without a partner
-    counts as one that is missing, or as one too many.
+    In a pair of rows, a value matches if it occurs anywhere in the other row; it counts as a fraction of the number of
+    gold columns. A value that occurs twice counts twice, so a pair may count for more than one row. A row without a
+    partner counts as missing or surplus.
     """
     if not predicted and not gold:
         return 1.0
@@ -46,17 +46,17 @@ def soft_f1(predicted: Sequence[Row], gold: Sequence[Row]) -> float:
         matched += hits / len(wanted)
         too_many += (len(found) - hits) / len(wanted)
         missing += sum(value not in found for value in wanted) / len(wanted)
-    # 2 P R / (P + R), for P = matched / (matched + too_many) and R = matched / (matched + missing)
+    # 2 P R / (P + R) with P = matched / (matched + too_many) and R = matched / (matched + missing)
     return 2 * matched / (2 * matched + too_many + missing)
 
 
 def time_ratio(times: Times) -> float:
-    """How many times as long as the prediction the gold query takes: the mean over the runs, without outliers.
+    """Return the gold query's time divided by the prediction's: the mean over the runs, without outliers.
 
-    An outlier lies three standard deviations or more from the mean of all runs. (Where all runs agree, the official
-    code divides by the number 0 of those that are left; here none is an outlier.)
+    Outliers are three standard deviations or more from the mean of all runs. (If all runs are equal, the official code
+    treats all as outliers and divides by 0; here none is an outlier.)
     """
-    import numpy as np  # here and below, because eval/score.py --help reads METRICS
+    import numpy as np  # here and below, because eval/score.py --help imports METRICS from here
 
     predicted, gold = np.asarray(times, dtype=np.float64).T
     ratios = gold / predicted
@@ -65,14 +65,14 @@ def time_ratio(times: Times) -> float:
 
 
 def reward(ratio: float | None) -> float:
-    """The reward for a time ratio; 0 for None, a prediction that is wrong."""
+    """Return the reward for a time ratio; 0 for None, a wrong prediction."""
     if ratio is None:
         return 0.0
     return next((value for least, value in REWARDS if ratio >= least), LEAST_REWARD)
 
 
 def r_ves(rewards: Sequence[float]) -> float:
-    """The reward-based valid efficiency score of n questions: 100 x the mean of the rewards' roots, up to 111.8."""
+    """Return the reward-based valid efficiency score: 100 x the mean square root of the rewards, up to 111.8."""
     return 100 * sum(map(math.sqrt, rewards)) / len(rewards)
 
 
@@ -85,7 +85,7 @@ def soft_f1_of_queries(sandbox: Sandbox, database: Path, gold: str, prediction: 
 def times_of_queries(
     sandbox: Sandbox, database: Path, gold: str, prediction: str, cache: Path, runs: int
 ) -> list[tuple[float, float]] | None:
-    """The job of one question for R-VES: the times of `runs` runs of both queries; None where the prediction is wrong.
+    """The job of one question for R-VES: times of `runs` runs of both queries; None if the prediction is wrong.
 
     Raises:
         QueryError: a query fails, or all runs together take longer than `runs` times the time limit.
@@ -100,7 +100,7 @@ def times_of_queries(
 def rows_of_both(
     sandbox: Sandbox, database: Path, gold: str, prediction: str, cache: Path
 ) -> tuple[list[Row], list[Row]]:
-    """The rows of gold and prediction, which have the time limit together; then the stage "comparison" begins."""
+    """Run gold and prediction within one time limit, begin the stage "comparison" and return the rows of both."""
     sandbox.begin_stage("gold")
     ((gold_rows, seconds),) = gold_results(sandbox, [database], first_query(gold), cache)
     sandbox.begin_stage("prediction", sandbox.limits.seconds - seconds)
@@ -112,7 +112,7 @@ def rows_of_both(
 def measure_soft_f1(
     pairs: Sequence[tuple[Question, str]], databases: Mapping[str, Path], workers: int, limits: Limits
 ) -> dict[int, float]:
-    """Soft F1 of each (question, prediction) by the question's index; of a query that fails, 0."""
+    """Compute the soft F1 of each (question, prediction) by the question's index; 0 if a query fails."""
     found = _run("soft F1", soft_f1_of_queries, pairs, databases, workers, limits)
     return {index: value or 0.0 for index, value in found.items()}
 
@@ -120,9 +120,9 @@ def measure_soft_f1(
 def measure_times(
     pairs: Sequence[tuple[Question, str]], databases: Mapping[str, Path], limits: Limits, runs: int = RUNS
 ) -> dict[int, Times | None]:
-    """The times of each (question, prediction) by the question's index; None where it is wrong or fails.
+    """Measure the times of each (question, prediction) by the question's index; None if it is wrong or fails.
 
-    One worker runs one query at a time, so that they do not take time from each other.
+    One worker runs one query at a time, so that queries do not slow each other down.
     """
     return _run("R-VES", times_of_queries, pairs, databases, 1, limits, runs)
 
@@ -136,14 +136,14 @@ def _run(
     limits: Limits,
     *more: object,
 ) -> dict:
-    """A job's value for each pair, by the question's index; None for one that failed."""
+    """Run a job for each pair and return its value by the question's index; None if it failed."""
     jobs = [(databases[q.db_id], q.query, prediction, cache_folder(), *more) for q, prediction in pairs]
     found = {}
     for outcome in tqdm(run_jobs(job, jobs, workers, limits), total=len(jobs), desc=title, unit="query", disable=None):
         index = pairs[outcome.index][0].index
         found[index] = outcome.value
         if outcome.stage == "timing":
-            tqdm.write(f"note: question {index} has no reward although right: {outcome.error}", file=sys.stderr)
+            tqdm.write(f"note: question {index} is correct but gets no reward: {outcome.error}", file=sys.stderr)
     return found
 
 
@@ -156,16 +156,16 @@ def metric_lines(
     workers: int,
     limits: Limits,
 ) -> dict[int, dict]:
-    """What the lines of a score file get of these metrics, by the index of each question whose gold is SQL.
+    """Compute the values of these metrics for the lines of a score file, by index of each question with gold SQL.
 
     Args:
-        metrics: of `METRICS`.
+        metrics: names in `METRICS`.
         questions, predictions, verdicts: n each, in the same order; the verdicts are EX. A prediction (or gold query)
-            that has an error there is not run again: it has 0.
+            with an error in its verdict is not run again and gets 0.
 
     Returns:
-        `soft_f1`, 0 to 1; `reward`, `time_ratio` (null: no reward), and `time_ratio_halves`: the ratio by every second
-        run, beginning with the first and with the second.
+        `soft_f1`, 0 to 1; `reward`, `time_ratio` (null: no reward), and `time_ratio_halves`: the ratios of the odd and
+        of the even runs.
     """
     lines: dict[int, dict] = {}
     pairs = []
@@ -192,10 +192,10 @@ def metric_lines(
 
 
 def metric_summary(lines: Sequence[dict]) -> dict:
-    """The metrics over the lines of a score file that have them, each with n and a 95 % interval; {} if none has.
+    """Summarise the metrics over the lines of a score file that have them, with n and a 95 % interval; {} if none has.
 
-    The noise of R-VES: `halves` is R-VES by each half of the runs, and `rewards_that_differ` counts the questions whose
-    reward is another by the one half than by the other.
+    The noise of R-VES: `halves` is R-VES computed from each half of the runs, and `rewards_that_differ` counts the
+    questions whose reward differs between the halves.
     """
     found: dict[str, dict] = {}
     f1 = [line["soft_f1"] for line in lines if "soft_f1" in line]
@@ -217,11 +217,11 @@ def metric_summary(lines: Sequence[dict]) -> dict:
 
 
 def mean_interval(values: Sequence[float]) -> list[float] | None:
-    """The 95 % bootstrap interval (percentiles of 2000 resamples) of 100 times the mean; None for fewer than two."""
+    """Return the 95 % bootstrap interval (2000 resamples) of 100 times the mean; None for fewer than two values."""
     if len(values) < 2:
         return None
     import numpy as np
-    from scipy.stats import bootstrap  # it takes a second, so only where it is needed
+    from scipy.stats import bootstrap  # here, because the import takes a second
 
     data = (100 * np.asarray(values),)
     found = bootstrap(data, np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Selection of the first SQL candidate that the question's database accepts, as CodeS selects among its beams."""
+"""Select the first SQL candidate that the question's database accepts, as CodeS does for beam search."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ QUERY_STARTS = ("select", "with", "values")
 def first_accepted(sandbox: Sandbox, database: Path, candidates: Sequence[str]) -> int:
     """The job of one question: the index of the first query that EXPLAIN QUERY PLAN accepts; 0 if there is none.
 
-    This is CodeS's test: it checks names and grammar, and runs nothing. A PRAGMA that it accepts is no answer. What
-    follows the first statement is dropped, as in scoring.
+    This is the test of CodeS: it checks names and syntax but does not run the query. A PRAGMA is never accepted. Text
+    after the first statement is ignored, as in scoring.
     """
     for index, candidate in enumerate(candidates):
         sandbox.begin_stage("candidate")
@@ -33,7 +33,7 @@ def first_accepted(sandbox: Sandbox, database: Path, candidates: Sequence[str]) 
 
 
 def query_table(sandbox: Sandbox, database: Path, sql: str, max_rows: int) -> tuple[list[str], list[tuple]]:
-    """The job of showing a result: the names of its columns, and its first `max_rows` rows."""
+    """The job of showing a result: returns the column names and the first `max_rows` rows."""
     sandbox.begin_stage("query")
     return sandbox.table(database, first_query(sql), max_rows)
 
@@ -44,12 +44,12 @@ def choose_accepted(
     workers: int | None = None,
     report: Callable[[], object] = lambda: None,
 ) -> list[int]:
-    """The index of each question's first candidate that its database accepts; 0, the most probable, if there is none.
+    """Return the index of each question's first candidate that its database accepts; 0, the most probable, if none is.
 
     Args:
-        candidates: of each of n questions, the most probable first.
+        candidates: the candidates of each of n questions, the most probable first.
         databases: the SQLite file of each question.
-        workers: number of processes (default: cores).
+        workers: number of processes (default: number of cores).
         report: called once per question.
     """
     chosen = [0] * len(candidates)

@@ -15,14 +15,14 @@ from typing import Any
 from kid.errors import RunError
 from kid.evaluation.worker import EXIT_OUT_OF_MEMORY, Limits
 
-ENDED_FROM_OUTSIDE = "ended from outside; is memory short?"
-# Signals by which a process ends itself; any other comes from another process or from the system.
+ENDED_FROM_OUTSIDE = "killed from outside; did memory run out?"
+# Signals of a process that crashed; any other signal comes from another process or the system.
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a job: its value, or an error and the stage in which it happened."""
+    """The outcome of a job: its value, or an error and the stage in which it occurred."""
 
     index: int
     value: Any = None
@@ -39,9 +39,9 @@ class _Worker:
     pipe: connection.Connection = field(init=False)
 
     def __post_init__(self) -> None:
-        # A plain command instead of multiprocessing's spawn, which imports the caller's main script, and so torch.
+        # A plain command: multiprocessing's spawn would import the caller's main script, and with it torch.
         self.pipe, child_end = Pipe()
-        # And no `-m`: the module would be imported twice, once as __main__, with two QueryError classes.
+        # Not with `-m`, which would import the module twice, once as __main__, with two QueryError classes.
         serve = f"serve({child_end.fileno()}, {os.getpid()})"
         command = [sys.executable, "-c", f"from kid.evaluation.worker import serve; {serve}"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[child_end.fileno()])
@@ -53,18 +53,18 @@ class _Worker:
         self._send((function, arguments))
 
     def _send(self, message: object) -> None:
-        with contextlib.suppress(OSError):  # the worker has died; `run_jobs` notices when it reads from the pipe
+        with contextlib.suppress(OSError):  # the worker has died; `run_jobs` notices that when it reads from the pipe
             self.pipe.send(message)
 
     def kill(self) -> int:
-        """Kill the process if it still runs, and return its exit status."""
+        """Kill the process if it is still running, and return its exit status."""
         self.process.kill()
         self.pipe.close()
         return self.process.wait()
 
 
 def default_workers() -> int:
-    """The number of cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
@@ -73,16 +73,16 @@ def run_jobs(
 ) -> Generator[Outcome, None, None]:
     """Run `function(sandbox, *job)` for every job in worker processes; yield outcomes as jobs finish, in any order.
 
-    A job that fails, or whose worker dies (time, memory, a crash), gives an outcome with an error.
+    If a job fails or its worker dies (time, memory, a crash), its outcome has an error.
 
     Args:
-        function: a module-level function; it gets a `worker.Sandbox` and the job's arguments, and names its stages.
+        function: a module-level function that takes a `worker.Sandbox` and the job's arguments, and names its stages.
         jobs: the arguments of each job; an outcome's index is the job's position here.
-        workers: number of processes (default: cores).
-        limits: what each job may use (default: `Limits()`).
+        workers: number of processes (default: number of cores).
+        limits: limits of each job (default: `Limits()`).
 
     Raises:
-        RunError: the machine failed: a database cannot be read any more.
+        RunError: the machine failed, for example a database can no longer be read.
         RuntimeError: a worker did not start, or cannot import the function.
     """
     waiting = list(enumerate(jobs))[::-1]
@@ -108,9 +108,9 @@ def run_jobs(
                 elif kind == "error":
                     yield Outcome(worker.job, error=content, stage=worker.stage)
                 elif kind == "machine":
-                    raise RunError(f"{content}; mend that and run it again")
+                    raise RunError(f"{content}; fix that and run the command again")
                 elif kind == "unknown job":
-                    what_to_do = "put it into a module that can be imported, not into the script that is run"
+                    what_to_do = "define it in a module that can be imported, not in the script that is run"
                     raise RuntimeError(f"a worker process cannot import a job's function ({content}); {what_to_do}")
                 if waiting:
                     index, arguments = waiting.pop()
@@ -124,22 +124,22 @@ def run_jobs(
 
 
 def _outcome_of_dead_worker(worker: _Worker) -> Outcome:
-    # The worker's end of the pipe is closed, so it is exiting: wait for its own exit status before killing it.
+    # The worker has closed its end of the pipe, so it is exiting: wait for its exit status before killing it.
     worker.process.wait()
     status = worker.kill()
     if worker.job is None:
-        raise RuntimeError(f"a worker process for SQL did not start (exit status {status}); see its message above")
+        raise RuntimeError(f"a worker process for SQL did not start (exit status {status}); its error is printed above")
     return Outcome(worker.job, error=death_reason(status), stage=worker.stage)
 
 
 def death_reason(status: int) -> str:
-    """Why a worker ended in the middle of a job, by its exit status; minus the number of the signal that ended it."""
+    """Describe why a worker ended during a job, from its exit status (minus the signal's number if it was killed)."""
     if status == -signal.SIGALRM:
         return "timeout"
     if status == EXIT_OUT_OF_MEMORY:
         return "out of memory"
     if status >= 0:
-        return f"worker died (status {status}: an error of its own, printed above)"
+        return f"worker died (status {status}: its error is printed above)"
     try:
         name = signal.Signals(-status).name
     except ValueError:

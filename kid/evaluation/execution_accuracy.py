@@ -1,6 +1,7 @@
-"""EX and TS: the share of predictions whose result equals the gold query's, on one database or on a test suite.
+"""EX and TS: the fraction of predictions whose result equals that of the gold query, on one database or a test suite.
 
-EX and TS differ only in the databases. The benchmark decides which results are equal and how long queries may run.
+EX and TS differ only in the databases. The benchmark's rule defines which results are equal and how long queries may
+run.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ GOLD_FAILED = "gold failed: "
 
 @dataclass(frozen=True)
 class ComparisonRule:
-    """How a benchmark's official evaluator compares.
+    """How a benchmark's official evaluator compares results.
 
-    normalize: gold or predicted query -> the query that is run in its place.
+    normalize: gold or predicted query -> the query that is run instead.
     equal: (normalised gold, its rows, the prediction's rows) -> whether the rows count as equal.
-    seconds: time limit of each query; with `shared_time`, of gold and prediction in sum.
+    seconds: time limit of each query; with `shared_time`, of gold and prediction together.
     """
 
     normalize: Callable[[str], str]
@@ -67,42 +68,42 @@ COMPARISON_RULES = {
 
 
 def comparison_rule(benchmark: str, keep_distinct: bool = False) -> ComparisonRule:
-    """A benchmark's rule; one that keeps DISTINCT, as the official code's option of this name does, if asked to.
+    """Return a benchmark's rule. keep_distinct: do not ignore DISTINCT, like the option of this name in Spider's code.
 
     Raises:
-        InputError: the benchmark is unknown, or asked to keep the DISTINCT that its rule keeps anyway.
+        InputError: the benchmark is unknown, or `keep_distinct` is given for a rule that always keeps DISTINCT.
     """
     rule = COMPARISON_RULES[find_benchmark(benchmark).scoring]
     if keep_distinct and rule.normalize is not normalize_query:
-        raise InputError("--keep-distinct is for Spider's rule; BIRD's keeps DISTINCT anyway: leave the flag out")
+        raise InputError("--keep-distinct is for Spider's rule; BIRD's rule always keeps DISTINCT; remove the flag")
     return replace(rule, normalize=partial(normalize_query, keep_distinct=True)) if keep_distinct else rule
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a prediction is correct; `error` is None, "timeout", or why it (or the gold query) gave no result."""
+    """Whether a prediction is correct; `error` is None, "timeout", or why it (or the gold query) has no result."""
 
     index: int
     correct: bool
     error: str | None = None
 
 
-# A model that loops writes thousands of queries that never end: 10,000 of 60 s are 3.5 days on two workers.
+# A degenerate model writes thousands of queries that never end: 10,000 of 60 s take 3.5 days on two workers.
 PATIENT_TIMEOUTS, LESS_PATIENT_SHARE, GOLD_TIMES = 10, 1 / 20, 10
 
 
 @dataclass
 class Patience:
-    """How long a prediction on one database may run; less after `PATIENT_TIMEOUTS` of them have timed out.
+    """The time limit of predictions on one database; it is lowered after `PATIENT_TIMEOUTS` of them have timed out.
 
-    A job is sent to its worker when it starts, with the seconds of that moment.
+    A job is sent to its worker when it starts, with the limit at that time.
     """
 
     seconds: float
     timeouts: int = 0
 
     def lose_some(self) -> bool:
-        """Count a time-out; whether it is the one that lowers the limit."""
+        """Count a time-out, and return whether it has lowered the limit."""
         self.timeouts += 1
         if self.timeouts != PATIENT_TIMEOUTS:
             return False
@@ -113,12 +114,12 @@ class Patience:
 def worst_case_seconds(
     questions: Sequence[Question], databases: Mapping[str, Sequence[Path]], seconds: float, workers: int
 ) -> tuple[int, float]:
-    """How many queries `score_predictions` may run for predictions, and its duration if each runs into its limit."""
+    """Return (number of predictions that `score_predictions` may run, its seconds if each reaches its limit)."""
     count, total = 0, 0.0
     by_database = Counter(question.db_id for question in questions if not question.fault)
     for db_id, predictions in by_database.items():
         files = len(databases[db_id])
-        # The others that run when the limit falls keep the one they began with.
+        # Queries that are running when the limit is lowered keep the limit that they started with.
         patient = min(predictions, PATIENT_TIMEOUTS + workers - 1)
         count += files * predictions
         total += files * seconds * (patient + (predictions - patient) * LESS_PATIENT_SHARE)
@@ -140,22 +141,23 @@ def score_predictions(
     """Compare each prediction with its question's gold query or gold rows; shows a progress bar on stderr.
 
     Args:
-        questions: n questions; the prediction for a faulty one counts as wrong.
+        questions: n questions; the prediction for a damaged one counts as wrong.
         predictions: n queries, in the same order; an empty one is wrong.
-        databases: the SQLite files of each db_id; results must agree on every one (EX: one file, TS: many).
-        workers: number of processes (default: cores).
-        limits: what each query may use (default: the time limit of the benchmark's rule).
+        databases: the SQLite files of each db_id; results must be equal on all of them (EX: one file, TS: many).
+        workers: number of processes (default: number of cores).
+        limits: limits of each query (default: the time limit of the benchmark's rule).
         benchmark: a key of `kid.config.benchmarks.BENCHMARKS`.
         title: the progress bar's title.
         keep_distinct: see `comparison_rule`.
-        quiet: no progress bar, and no notes.
-        seconds: of all of it; what has no result by then is a time-out. A query that runs still has its own limit.
+        quiet: print no progress bar and no notes.
+        seconds: total time; predictions without a result by then count as time-outs. A running query may still use its
+            own limit.
 
     Returns:
         n verdicts, in order.
 
     Raises:
-        RunError: a database cannot be read any more; no prediction is wrong for that.
+        RunError: a database can no longer be read; that never counts as a wrong prediction.
     """
     limits = limits or Limits(seconds=comparison_rule(benchmark, keep_distinct).seconds)
     pairs = [pair for pair in zip(questions, predictions, strict=True) if not pair[0].fault]
@@ -174,8 +176,8 @@ def score_predictions(
         timed_out = outcome.error == "timeout" and outcome.stage != "gold"
         if timed_out and patience[question.db_id].lose_some() and not quiet:
             tqdm.write(
-                f"note: {PATIENT_TIMEOUTS} predictions on database {question.db_id} timed out; the next ones have "
-                f"{patience[question.db_id].seconds:g} s each, or {GOLD_TIMES} times what the gold query takes",
+                f"note: {PATIENT_TIMEOUTS} predictions on database {question.db_id} timed out; the limit is now "
+                f"{patience[question.db_id].seconds:g} s each, or {GOLD_TIMES} times the time of the gold query",
                 file=sys.stderr,
             )
         if time.monotonic() > deadline:
@@ -198,15 +200,15 @@ def match_on_databases(
     patience: Patience | None = None,
     keep_distinct: bool = False,
 ) -> bool:
-    """The job of one question: whether both queries give the same result on every database.
+    """The job of one question: whether both queries have the same result on every database.
 
     Args:
-        gold: the gold query, or its rows, which are those on the first database.
-        patience: what predictions on this database may take by now; None: the limits' own seconds.
+        gold: the gold query, or its rows on the first database.
+        patience: current time limit of predictions on this database; None: that of the limits.
         keep_distinct: see `comparison_rule`.
 
     Raises:
-        QueryError: a query fails; the sandbox's stage tells which.
+        QueryError: a query fails; the sandbox's stage says which.
     """
     if isinstance(gold, GoldRows):
         seconds = min(sandbox.limits.seconds, patience.seconds if patience else math.inf)
@@ -231,7 +233,7 @@ def match_on_databases(
 def gold_results(
     sandbox: Sandbox, databases: Sequence[Path], gold: str, cache: Path
 ) -> Iterator[tuple[list[Row], float]]:
-    """The gold query's rows on each database and the seconds it took; computed once, then read from `cache`.
+    """Yield the gold query's rows on each database and the seconds it took; computed once, then read from `cache`.
 
     Raises:
         QueryError: the query fails on one of them.
@@ -248,7 +250,7 @@ def gold_results(
         sandbox.begin_stage("gold")
         started = time.monotonic()
         result = sandbox.rows(database, gold), time.monotonic() - started
-        # Only one result is held in memory at a time, plus those small enough to cache.
+        # Only one result is in memory at a time, besides those small enough to cache.
         size += estimated_bytes(result[0])
         results = [*results, result] if size <= MAX_CACHED_BYTES else []
         if path and len(results) == len(databases) == number + 1:
@@ -257,12 +259,12 @@ def gold_results(
 
 
 def percent_correct(verdicts: Sequence[Verdict]) -> float:
-    """EX in percent, to two decimals; every question counts, including those whose gold query failed."""
+    """Return EX in percent, to two decimals; questions whose gold query failed count too."""
     return round(100 * sum(verdict.correct for verdict in verdicts) / len(verdicts), 2)
 
 
 def gold_failures(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The verdicts that say nothing about the prediction, because the gold query itself gave no result."""
+    """Return the verdicts that say nothing about the prediction, because the gold query has no result."""
     return [verdict for verdict in verdicts if (verdict.error or "").startswith(GOLD_FAILED)]
 
 

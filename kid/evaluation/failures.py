@@ -1,7 +1,7 @@
-"""Classes of wrong predictions, found by comparing the prediction's tree with the gold query's, and from its verdict.
+"""Classes of wrong predictions, from the verdict and from comparing the prediction's syntax tree with the gold query's.
 
-A prediction with a wrong table and a wrong literal is in two classes. A class counts the misses that show it, so the
-classes do not add up to the number of misses.
+A prediction with a wrong table and a wrong literal is in two classes, so the counts of the classes do not add up to the
+number of misses.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from kid.evaluation.execution_accuracy import GOLD_FAILED
 from kid.sql import hardness
 from kid.sql.query_parts import MaskedExpression, QueryBlock, extract_parts, resolve, unify_column_names
 
-# In the order of every list and table. The first three come from the verdict, and at most one of them applies, except
-# that a query that timed out may be unparsable too. The rest is ordered by what a reader would name first.
+# The order of all lists and tables. The first three come from the verdict; at most one of them applies, except that a
+# query that timed out may be unparsable too. The others are ordered by importance to a reader.
 CLASSES = (
-    "does not parse",  # empty, a syntax error, or nothing that sqlglot reads (also: too long or too deep)
+    "does not parse",  # empty, a syntax error, or not parsed by sqlglot (also: too long or too deep)
     "does not run",  # unknown names, misused functions; too much memory or too many rows
     "time-out",
-    "tables",  # other tables
-    "columns",  # SELECT lists have other columns (or, if nothing else differs, another order of them)
-    "aggregation",  # SELECT lists have other aggregates, functions or arithmetic (or, alone, COUNT of something else)
-    "joins",  # tables of both queries are joined on other columns, in another way, or not at all
-    "conditions",  # WHERE, HAVING or ON test something else
-    "values",  # the same condition, but another literal; LIMIT another number
+    "tables",  # different tables
+    "columns",  # SELECT lists have different columns (or, if nothing else differs, a different order)
+    "aggregation",  # SELECT lists differ in aggregates, functions or arithmetic (or only in what COUNT counts)
+    "joins",  # tables of both queries are joined on different columns, with a different kind of join, or not at all
+    "conditions",  # WHERE, HAVING or ON test something different
+    "values",  # the same condition with a different literal, or LIMIT with a different number
     "grouping",
     "ordering",  # ORDER BY, or whether there is a LIMIT
     "set operation",
-    "other",  # what none of these shows, such as SELECT DISTINCT
+    "other",  # differences in none of these, such as SELECT DISTINCT
 )
 SYNTAX_ERRORS = re.compile("syntax error|incomplete input|unrecognized token|empty prediction|is not UTF-8")
 PARSE_ERRORS = (InputError, RecursionError, SqlglotError)
@@ -42,7 +42,7 @@ HARDNESS_ORDER = (*hardness.LEVELS, "simple", "moderate", "challenging")  # Spid
 
 
 def failure_classes(gold: str, prediction: str, error: str | None) -> list[str]:
-    """The classes that apply to a wrong prediction.
+    """Find the classes that apply to a wrong prediction.
 
     Args:
         gold: the gold query; if sqlglot cannot parse it, only the verdict is used.
@@ -64,7 +64,7 @@ def failure_classes(gold: str, prediction: str, error: str | None) -> list[str]:
 
 
 def verdict_class(prediction: str, error: str | None) -> str | None:
-    """The class that follows from the verdict, or None."""
+    """Return the class that follows from the verdict, or None."""
     if not prediction.strip():
         return "does not parse"
     if error is None or error.startswith(GOLD_FAILED):
@@ -75,16 +75,16 @@ def verdict_class(prediction: str, error: str | None) -> str | None:
 
 
 def tree_failure_classes(gold: list[QueryBlock], predicted: list[QueryBlock]) -> set[str]:
-    """The classes that follow from comparing the trees."""
+    """Find the classes that follow from comparing the syntax trees."""
     shared = unify_column_names(gold, predicted)
     a, b = extract_parts(gold, shared), extract_parts(predicted, shared)
-    # SELECT lists are not compared for a subquery, or an arm of a set operation, that only one query has.
+    # SELECT lists of a subquery, or of an arm of a set operation, that only one query has are not compared.
     both = {role for role, count in a.selects.items() if b.selects[role] == count}
     for parts in (a, b):
         parts.columns = Counter({key: count for key, count in parts.columns.items() if key[0] in both})
         parts.aggregation = [item for item in parts.aggregation if item[0][0] in both]
     if not a.ordering:
-        # Results are then compared in any order, so an ORDER BY matters only with a LIMIT.
+        # Results are compared in any order then, so ORDER BY only matters with LIMIT.
         b.ordering = {(keys, limited) for keys, limited in b.ordering if limited}
     with_literals = ((a.aggregation, b.aggregation), (a.conditions, b.conditions), (a.limits, b.limits))
     found = {
@@ -98,7 +98,7 @@ def tree_failure_classes(gold: list[QueryBlock], predicted: list[QueryBlock]) ->
         "ordering": a.ordering != b.ordering,
         "set operation": a.set_operations != b.set_operations,
     }
-    if not any(found.values()) and a.selected != b.selected:  # another order, or what a COUNT counts
+    if not any(found.values()) and a.selected != b.selected:  # a different order, or what COUNT counts
         reordered = list(map(sorted, a.selected)) == list(map(sorted, b.selected))
         found["columns" if reordered else "aggregation"] = True
     return {name for name, differs in found.items() if differs}
@@ -109,26 +109,26 @@ def count_masked(items: Iterable[MaskedExpression]) -> Counter:
 
 
 def literals_differ(gold: Iterable[MaskedExpression], predicted: Iterable[MaskedExpression]) -> bool:
-    """Whether an expression of one query equals one of the other but for its literals; a missing one does not count."""
+    """Whether expressions of both queries differ only in literals; an expression missing in one does not count."""
     missing, extra = Counter(gold) - Counter(predicted), Counter(predicted) - Counter(gold)
     return not count_masked(missing).keys().isdisjoint(count_masked(extra))
 
 
 def hardness_levels(verdicts: Sequence[dict]) -> list[str]:
-    """The hardness levels that occur: known ones from easy to hard, then a file's own levels in alphabetical order."""
+    """List the hardness levels that occur: known ones from easy to hard, then the file's own in alphabetical order."""
     present = {verdict["hardness"] for verdict in verdicts} - {None}
     return [level for level in HARDNESS_ORDER if level in present] + sorted(present - set(HARDNESS_ORDER))
 
 
 def failure_table(verdicts: Sequence[dict]) -> tuple[list[str], list[list]]:
-    """Counts of misses (EX) by class and hardness.
+    """Count misses (EX) by class and hardness.
 
     Args:
-        verdicts: of a score JSON; `differs` holds the classes of a wrong prediction.
+        verdicts: of a score JSON; `differs` has the classes of a wrong prediction.
 
     Returns:
         header: "class", the hardness levels that occur, "all".
-        rows: one per class, in the order of `CLASSES`, and a last row "misses", which counts each miss once.
+        rows: one per class, in the order of `CLASSES`, and a last row "misses" that counts each miss once.
     """
     levels = hardness_levels(verdicts)
     misses = [verdict for verdict in verdicts if not verdict["ex"]]
@@ -143,13 +143,13 @@ def failure_table(verdicts: Sequence[dict]) -> tuple[list[str], list[list]]:
 def failure_examples(
     verdicts: Sequence[dict], questions: Sequence[Question], predictions: Sequence[str], per_class: int
 ) -> list[dict]:
-    """Example misses of each class, those with the fewest other classes first; each miss is shown at most once.
+    """Choose example misses of each class, those with the fewest other classes first; each is shown at most once.
 
     Args:
         verdicts: n verdicts of a score JSON.
         questions: n, in the same order.
         predictions: n, in the same order.
-        per_class: the largest number of examples of a class.
+        per_class: maximum number of examples per class.
 
     Returns:
         Dictionaries with class, index, question, db_id, gold, prediction, error, in the order of `CLASSES`.
@@ -159,8 +159,8 @@ def failure_examples(
     """
     if not len(verdicts) == len(questions) == len(predictions):
         raise InputError(
-            f"{len(verdicts)} verdicts, {len(questions)} questions and {len(predictions)} predictions do not belong "
-            "together; score the predictions again"
+            f"{len(verdicts)} verdicts do not match {len(questions)} questions and {len(predictions)} predictions; "
+            "score the predictions again"
         )
     misses = [triple for triple in zip(verdicts, questions, predictions, strict=True) if not triple[0]["ex"]]
     misses.sort(key=lambda triple: len(triple[0]["differs"]))

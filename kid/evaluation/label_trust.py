@@ -1,4 +1,4 @@
-"""Which gold SQL a teacher trusts least: the questions to look at first when labels may be wrong."""
+"""Rank gold SQL by its probability under a teacher: the least probable labels are the first to check for errors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from kid.models.response_model import ResponseModel
 def label_log_probabilities(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, samples: Sequence[Sample], batch_size: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """log p(y_t | x, y_<t) of each token of each label, EOS included; the longest prompts first.
+    """Compute log p(y_t | x, y_<t) of each token of each label, EOS included; the longest prompts come first.
 
     Args:
         model: the teacher, in eval mode.
         samples: prompts, and labels as outputs.
-        batch_size: labels side by side; logits of all their tokens are in memory.
+        batch_size: labels per batch; the logits of all their tokens must fit in memory.
 
     Yields:
         (index of the sample, float32 [|y|] in nats).
@@ -44,6 +44,6 @@ def label_log_probabilities(
 
 
 def precision_and_recall(ranking: Sequence[int], wrong: set[int], count: int) -> tuple[float, float]:
-    """Of the first `count` of a ranking: the share that is wrong, and what share of all wrong ones they are."""
+    """Return (precision, recall) of the first `count` items of a ranking as a prediction of the `wrong` ones."""
     found = len(wrong & set(ranking[:count]))
     return found / count, found / len(wrong)

@@ -1,10 +1,10 @@
-"""Tell an error of the machine (its disk is full or fails) from an error of the data or of a query."""
+"""Distinguish errors of the machine (such as a full or failing disk) from errors of the data or of a query."""
 
 from __future__ import annotations
 
 import sqlite3
 
-# What a query on a database that is open for reading alone, without locks or temporary files, cannot bring about.
+# Errors that no query can cause on a database that is opened read-only, without locks or temporary files.
 READING_CODES = (
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_CANTOPEN,
@@ -13,29 +13,29 @@ READING_CODES = (
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_NOLFS,
 )
-# Never the fault of a schema or of the values drawn for it. SQLite raises BUSY, PROTOCOL and NOLFS on network disks.
+# Errors that no schema and no generated values can cause. SQLite raises BUSY, PROTOCOL and NOLFS on network disks.
 MACHINE_CODES = (*READING_CODES, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY)
 
 DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class MachineError(Exception):
-    """The machine failed in a worker's job; the message says where and how. The parent raises it as a RunError."""
+    """The machine failed during a worker's job; the message says where and how. The parent raises it as a RunError."""
 
 
 def machine_reason(error: BaseException | None) -> str | None:
-    """How the machine failed, if that is why an error was raised; None if the data or the query raised it."""
+    """Describe how the machine failed if that caused the error; None if the data or the query caused it."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    if isinstance(error, MemoryError):  # SQLITE_NOMEM too: the sqlite3 module raises it so
+    if isinstance(error, MemoryError):  # also SQLITE_NOMEM, which the sqlite3 module raises as MemoryError
         return "out of memory"
     return str(error) if _primary_code(error) in MACHINE_CODES else None
 
 
 def reading_reason(error: BaseException) -> str | None:
-    """As `machine_reason`, of what was raised while a hostile query ran: only what no query can bring about.
+    """As `machine_reason`, for errors raised while an untrusted query ran: only those that no query can cause.
 
-    Out of memory is therefore no such reason, nor is an attempt to write.
+    Running out of memory and attempts to write are therefore not included.
     """
     if isinstance(error, OSError):
         return error.strerror or str(error)
@@ -43,15 +43,15 @@ def reading_reason(error: BaseException) -> str | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory was short; SQLite also says so by an error of reading."""
+    """Whether memory ran out, which SQLite may also report as a read error."""
     return isinstance(error, MemoryError) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_NOMEM
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether SQLite found the file damaged, which is an error of the data."""
+    """Whether SQLite reports a damaged file, which is an error of the data."""
     return _primary_code(error) in DAMAGE_CODES
 
 
 def _primary_code(error: BaseException | None) -> int:
-    """SQLite's error code without its extension; 0 if another library raised the error."""
+    """Return SQLite's primary error code; 0 if another library raised the error."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF if isinstance(error, sqlite3.Error) else 0

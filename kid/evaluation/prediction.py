@@ -1,4 +1,4 @@
-"""Predictions of a trained student: greedy decoding or beam search of the SQL after each prompt."""
+"""Predict SQL with a trained student: greedy decoding or beam search after each prompt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kid.models.pretrained import TokenIds, find_model, padding_token
 from kid.models.response_model import ResponseModel
 from kid.sql.one_line import one_line
 
-SEGMENT_BATCHES = 8  # what a stopped prediction repeats at most
+SEGMENT_BATCHES = 8  # an interrupted prediction repeats at most this many batches
 
 
 def default_device() -> str:
@@ -32,19 +32,19 @@ def load_model(folder: Path, device: str, flag: str = "--model", merge: bool = T
     """Load a PEFT directory, merging its adapter into the base model, or a merged model, in eval mode.
 
     Args:
-        device: weights are bf16 on "cuda", else fp32.
-        flag: the flag that named the folder, for error messages.
-        merge: whether the adapter is merged; if not, its layers run beside the base's, as in training.
+        device: weights are bf16 on "cuda", otherwise fp32.
+        flag: the flag with the folder, for error messages.
+        merge: whether to merge the adapter; if not, its layers run in addition to the base's, as in training.
 
     Raises:
-        InputError: the folder holds neither of the two, a file is not what our scripts wrote, or the adapter's base
-            model cannot be found.
+        InputError: the folder is neither of the two, a file has changed since our scripts wrote it, or the adapter's
+            base model cannot be found.
     """
     check_hashes(folder)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
         if (folder / "adapter_config.json").is_file():
-            from peft import PeftConfig, PeftModel  # here: it takes seconds, and a merged model needs none
+            from peft import PeftConfig, PeftModel  # here, because it takes seconds and a merged model does not need it
 
             adapter = PeftConfig.from_pretrained(str(folder))
             base = find_model(adapter.base_model_name_or_path, f"{flag} {folder}: its base")
@@ -60,15 +60,15 @@ def load_model(folder: Path, device: str, flag: str = "--model", merge: bool = T
         if isinstance(error, InputError):
             raise
         raise InputError(f"{flag} {folder} cannot be loaded: {str(error).splitlines()[0]}") from None
-    # Decode the most probable SQL: a chat model's own generation settings may add a repetition penalty.
+    # To decode the most probable SQL: a chat model's generation settings may have a repetition penalty.
     model.generation_config = GenerationConfig()
     return model.to(device).eval()
 
 
 def decoding_batches(samples: Sequence[Sample], size: int) -> list[list[int]]:
-    """Places of the samples in batches; those of similar length share one, to save padding.
+    """Return batches of indices of samples; samples of similar length share a batch, to save padding.
 
-    The longest come first: running out of memory is detected immediately, and the time left is not underestimated.
+    The longest come first: running out of memory is detected immediately, and the remaining time is not underestimated.
     """
     order = sorted(range(len(samples)), key=lambda place: -len(samples[place].prompt_ids))
     return [order[start : start + size] for start in range(0, len(order), size)]
@@ -83,21 +83,21 @@ def decode_candidates(
     beams: int = 1,
     done: Container[int] = (),
 ) -> Iterator[list[tuple[int, list[str]]]]:
-    """The most probable SQL of each prompt, until EOS or `max_completion_length` tokens, as it comes.
+    """Decode the most probable SQL of each prompt, until EOS or `max_completion_length` tokens; yields it when ready.
 
-    Greedy decoding runs what prompts share once (`kid.models.decoding.decode_waiting`). Beams, and models whose prompts
-    cannot be kept as keys and values, are left to transformers.
+    Greedy decoding encodes shared parts of prompts once (`kid.models.decoding.decode_waiting`). Beam search, and models
+    that cannot reuse the KV cache of a prompt, use transformers' `generate`.
 
     Args:
-        samples: their prompts, and which part of each is a schema.
-        batch_size: sequences decoded side by side.
-        beams: 1 decodes greedily; more use beam search and give as many candidates.
-        done: places of prompts that need not be decoded. They are only left out a whole segment, or batch, at a time,
-            so that a resumed run decodes the same SQL as an uninterrupted one: rounding depends on the batch.
+        samples: the prompts, with the length of the schema in each.
+        batch_size: sequences decoded together.
+        beams: 1: greedy decoding; more: beam search, with this number of candidates.
+        done: indices of prompts that need not be decoded. Only whole segments or batches of them are skipped, so that a
+            resumed run decodes the same SQL as an uninterrupted one: rounding depends on the batch.
 
     Yields:
-        (place of the prompt, its candidates, the most probable first) for one prompt or several. A candidate is one
-        line of SQL: the first statement of the output, as `kid.sql.one_line` writes it.
+        (index of the prompt, its candidates, the most probable first) for one or more prompts. A candidate is one line
+        of SQL: the first statement of the output, as written by `kid.sql.one_line`.
     """
     greedy = beams == 1 and can_keep_prompts(model)
     run = greedy_outputs if greedy else generated_outputs
@@ -107,20 +107,20 @@ def decode_candidates(
 
 
 def sql_lines(tokenizer: PreTrainedTokenizerFast, outputs: list[list[int]]) -> list[str]:
-    """Outputs as one line of SQL each, from their token ids."""
-    # Without `clean_up...` some tokenizers take blanks away before commas and full stops, in literals too.
+    """Convert token ids of outputs to one line of SQL each."""
+    # `clean_up...` would make some tokenizers remove blanks before commas and full stops, even in literals.
     texts = tokenizer.batch_decode(outputs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return [one_line(text) for text in texts]
 
 
 def decoded_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> TokenIds:
-    """The ids to decode with: all rows of the vocabulary, as `generate` has them, also those that only pad it."""
+    """Return the ids to decode with: all rows of the vocabulary as in `generate`, including padding rows."""
     pad = padding_token(tokenizer)
     return TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=len(model.get_output_embeddings().weight))
 
 
 def can_keep_prompts(model: PreTrainedModel) -> bool:
-    """Whether a model goes on from keys and values of prompts, so that what they share need not run twice."""
+    """Whether a model can decode from the KV cache of a prompt, so that shared parts are encoded only once."""
     response_model = ResponseModel(model)
     return response_model.decodes and response_model.prefix_unsupported_reason is None
 
@@ -134,7 +134,7 @@ def greedy_outputs(
     beams: int,
     done: Container[int],
 ) -> Iterator[list[tuple[int, list[list[int]]]]]:
-    """(place, [token ids]) of each prompt, one at a time, in segments of SEGMENT_BATCHES batches."""
+    """Yield (index, [token ids]) of each prompt, one at a time, in segments of SEGMENT_BATCHES batches."""
     response_model, tokens = ResponseModel(model), decoded_tokens(model, tokenizer)
     order, prefixes = by_schema(samples), RecentPrefixes(response_model, samples)
     for start in range(0, len(order), SEGMENT_BATCHES * batch_size):
@@ -158,14 +158,14 @@ def generated_outputs(
     beams: int,
     done: Container[int],
 ) -> Iterator[list[tuple[int, list[list[int]]]]]:
-    """(place, token ids of each beam) of the prompts of a batch, as transformers generates them."""
+    """Yield (index, token ids of each beam) of the prompts of a batch, generated by transformers."""
     pad = padding_token(tokenizer)
     settings = GenerationConfig(
         max_new_tokens=limit,
         do_sample=False,
         num_beams=beams,
         num_return_sequences=beams,
-        use_cache=True,  # even if settings left over from the model's training disable it
+        use_cache=True,  # even if settings from the model's training disable it
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=pad,
     )
@@ -173,7 +173,7 @@ def generated_outputs(
         if all(place in done for place in chosen):
             continue
         ids, mask = pad_left([samples[place].prompt_ids for place in chosen], pad)
-        output = model.generate(  # type: ignore[operator]  # of causal models, not of their base class
+        output = model.generate(  # type: ignore[operator]  # a method of causal models, not of their base class
             ids.to(model.device), attention_mask=mask.to(model.device), generation_config=settings
         )
         outputs = output[:, ids.shape[1] :].tolist()

@@ -1,4 +1,4 @@
-"""Whose predictions a file holds: the note that eval/predict.py writes beside it, and the hash that binds the two."""
+"""How predictions were made: the note that eval/predict.py writes beside a file, and the hash that links the two."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from kid.errors import InputError
 
 HASH_KEY = "predictions_sha256"  # in the note, and in the score file
 QUESTIONS_KEY = "questions_sha256"  # of the split: in the note without, in the score file with the gold SQL
-# Of the note. `weights` tells one model from another, wherever it lies; `prompts` follows from the settings.
+# Keys of the note. `weights` identifies a model independently of its path; `prompts` depends on the settings.
 NOT_COMPARED = ("model", "settings", HASH_KEY, QUESTIONS_KEY)
 
 
 def provenance_path(predictions: Path) -> Path:
-    """The file in which eval/predict.py records how the predictions were made."""
+    """Return the path of the note, in which eval/predict.py records how the predictions were made."""
     return predictions.with_name(f"{predictions.name}.made.json")
 
 
 def read_json(path: Path) -> dict:
-    """The object in a JSON file; empty if the file is missing, unreadable or holds something else."""
+    """Read the object in a JSON file; empty if the file is missing, unreadable or not an object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -31,7 +31,7 @@ def read_json(path: Path) -> dict:
 
 
 def belongs(predictions: Path, record: dict) -> bool:
-    """Whether a note, or a score file, is of these predictions as they are now; those of older versions have no hash.
+    """Whether a note or a score file belongs to these predictions as they are now; older ones have no hash and do.
 
     Raises:
         InputError: the predictions cannot be read.
@@ -40,7 +40,7 @@ def belongs(predictions: Path, record: dict) -> bool:
 
 
 def read_note(predictions: Path) -> dict:
-    """What eval/predict.py noted of these predictions; empty without a note, or if they have changed since.
+    """Read the note of these predictions; empty without a note, or if the predictions have changed since.
 
     Raises:
         InputError: the predictions cannot be read.
@@ -50,31 +50,31 @@ def read_note(predictions: Path) -> dict:
 
 
 def recorded_evidence(predictions: Path) -> bool | None:
-    """Whether the prompts had evidence, as the note says; None if it does not. Raises InputError as `read_note`."""
+    """Whether the prompts had evidence according to the note; None if unknown. Raises InputError as `read_note`."""
     return read_note(predictions).get("evidence")
 
 
 def check_scored_as(predictions: Path, benchmark: str, split: str) -> None:
-    """Refuse to score predictions as those of other questions than the note says; a line says if it is not of them.
+    """Check that predictions were made for this split; prints a line if their note is outdated.
 
     Raises:
-        InputError: they are of another benchmark or split, or cannot be read.
+        InputError: they are for another benchmark or split according to the note, or cannot be read.
     """
     if not predictions.is_file():
-        return  # reading them says so
+        return  # reported when they are read
     note, path = read_note(predictions), provenance_path(predictions)
     made_for = note.get("benchmark", benchmark), note.get("split", split)
     if made_for != (benchmark, split):
         raise InputError(
-            f"--predictions {predictions} are of {' '.join(map(str, made_for))}, {path.name} says, and not of "
-            f"{benchmark} {split}; give the benchmark and split they were made for"
+            f"--predictions {predictions} are for {' '.join(map(str, made_for))} according to {path.name}, not for "
+            f"{benchmark} {split}; give the benchmark and split that they were made for"
         )
     if not note and path.is_file():
-        print(f"note: {path} is not of {predictions} as it is now, and is not used", file=sys.stderr)
+        print(f"note: {predictions} has changed since {path} was written; that note is ignored", file=sys.stderr)
 
 
 def differences(there: dict, here: dict) -> list[str]:
-    """What tells two notes apart, as words for a message; empty if they are of the same model, prompts and settings."""
+    """List the differences of two notes for a message; empty if model, prompts and settings are the same."""
     found = []
     for key in dict.fromkeys((*there, *here)):
         before, now = there.get(key), here.get(key)
@@ -82,7 +82,7 @@ def differences(there: dict, here: dict) -> list[str]:
             continue
         if key == "weights" and there.get("model") != here.get("model"):
             found.append(f"model ({there.get('model')} there, {here.get('model')} here)")
-        elif key in ("weights", "prompts"):  # hashes, which say nothing to a reader
+        elif key in ("weights", "prompts"):  # hashes, which tell the user nothing
             found.append(f"the {key}")
         else:
             found.append(f"{key} ({before!r} there, {now!r} here)")
@@ -90,20 +90,20 @@ def differences(there: dict, here: dict) -> list[str]:
 
 
 def holds_predictions(output: Path, note: dict[str, Any], overwrite: bool) -> bool:
-    """Whether a file already holds the predictions that would get this note.
+    """Whether a file already holds the predictions that would have this note.
 
     Raises:
-        InputError: it holds others, and `overwrite` is not set.
+        InputError: it holds different ones, and `overwrite` is not set.
     """
     if overwrite or not output.exists():
         return False
     there = read_json(provenance_path(output))
     if not there:
-        problem = f"holds predictions of which {provenance_path(output).name} does not say how they were made"
+        problem = f"holds predictions that {provenance_path(output).name} does not describe"
     elif not belongs(output, there):
-        problem = f"has been changed since eval/predict.py wrote it ({provenance_path(output).name})"
+        problem = f"has changed since eval/predict.py wrote it ({provenance_path(output).name})"
     elif differ := differences(there, note):
-        problem = f"holds predictions made otherwise; these differ: {', '.join(differ)}"
+        problem = f"holds predictions made with other settings; these differ: {', '.join(differ)}"
     else:
         return True
-    raise InputError(f"--output {output} {problem}; choose another, or give --overwrite")
+    raise InputError(f"--output {output} {problem}; choose another or give --overwrite")

@@ -1,4 +1,4 @@
-"""Predictions and scores of a run's students: what is to be made, in which files, and what is there already."""
+"""Predict and score a run's students: which files are needed, and which already exist."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from kid.evaluation.provenance import HASH_KEY, QUESTIONS_KEY, belongs, provenan
 from kid.files import write_atomically
 
 STEPS = ("last", "all", "best", "base")
-SHOWN = ".txt"  # beside a score: what eval/score.py shows
+SHOWN = ".txt"  # suffix of the file beside a score with the output of eval/score.py
 
 
 @dataclass(frozen=True)
 class Student:
     """A student of a run.
 
-    step: of adapters/step-N; 0: before training; None: the end of the run. weights: its fingerprint. settings: those of
-    its predictions.
+    step: N of adapters/step-N; 0: before training; None: the end of the run. weights: its fingerprint. settings: the
+    settings of its predictions.
     """
 
     folder: Path
@@ -58,9 +58,9 @@ class Student:
 
 @dataclass(frozen=True)
 class Cell:
-    """A student on a split, and the files in which the report looks for its predictions and its score.
+    """A student on a split, and the files from which the report reads its predictions and its score.
 
-    asked, judged: hashes of the split's questions as they are now, without and with their gold; empty if unknown.
+    asked, judged: hashes of the split's current questions, without and with their gold; empty if unknown.
     """
 
     run: Path
@@ -83,7 +83,7 @@ class Cell:
         return self.file("scores", ".json")
 
     def is_predicted(self) -> bool:
-        """Whether the predictions are there, as they were written, of this student and with the run's settings."""
+        """Whether the predictions exist, unchanged, from this student and with the run's settings."""
         if not self.predictions.is_file():
             return False
         expected: dict[str, Any] = {"weights": self.student.weights, "split": self.split}
@@ -93,7 +93,7 @@ class Cell:
         return HASH_KEY in note and same_questions and all(note.get(key) == value for key, value in expected.items())
 
     def is_scored(self, test_suite: Path | None) -> bool:
-        """Whether the score is there, of these very predictions and of all questions, with TS if there is a suite."""
+        """Whether the score of these predictions exists, for all questions, with TS if there is a suite."""
         record = read_json(self.score)
         questions = (record.get("benchmark"), record.get("split")) == (self.config.benchmark, self.split)
         whole = not record.keys() & {"excluded", "keep_distinct"} and (not test_suite or record.get("ts") is not None)
@@ -104,7 +104,7 @@ class Cell:
         return ["--benchmark", self.config.benchmark, "--data", self.config.data, "--split", self.split]
 
     def predict_flags(self, overwrite: bool) -> list[str]:
-        """Of eval/predict.py, which takes the other settings from the run."""
+        """The flags of eval/predict.py, which reads the other settings from the run."""
         flags = ["--model", str(self.student.folder), *self.data_flags(), "--output", str(self.predictions)]
         if self.student.step == 0:  # its folder is not in the run
             for name, value in self.student.settings.items():
@@ -114,7 +114,7 @@ class Cell:
         return flags + (["--overwrite"] if overwrite else [])
 
     def score_flags(self, test_suite: Path | None) -> list[str]:
-        """Of eval/score.py. A score of predictions that are no longer there may be overwritten, TS included."""
+        """The flags of eval/score.py. A score of other predictions may be overwritten, including its TS."""
         flags = [*self.data_flags(), "--predictions", str(self.predictions), "--json", str(self.score)]
         for name in keys_affecting("scores"):
             value = getattr(self.config, name)
@@ -125,11 +125,11 @@ class Cell:
 
 @dataclass
 class Evaluation:
-    """The evaluation of a run: its cells, and how they are filled.
+    """The evaluation of a run: its cells, and the scripts that fill them.
 
-    scripts: the folder of eval/predict.py and eval/score.py. test_suite: the suite, or a folder with one of a split's
-    name for each split. overwrite: whether other predictions that lie where these are to be are replaced. made: the
-    cells of which something was made, and not all was there already.
+    scripts: the folder of eval/predict.py and eval/score.py. test_suite: the suite, or a folder with a suite for each
+    split, named after it. overwrite: whether to replace different predictions in the same files. made: the cells for
+    which something was computed.
     """
 
     cells: list[Cell]
@@ -139,16 +139,16 @@ class Evaluation:
     made: list[Cell] = field(default_factory=list)
 
     def suite(self, cell: Cell) -> Path | None:
-        """The test suite for a cell: each split has gold queries of its own, which its suite is made for."""
+        """Return the test suite for a cell: a suite is made for the gold queries of one split."""
         own = self.test_suite and self.test_suite / cell.split
         return own if own and own.is_dir() else self.test_suite
 
     def run(self) -> None:
-        """Fill all cells. Raises InputError where a script fails, once it has said why."""
+        """Fill all cells. Raises InputError if a script fails, which has printed the reason."""
         for number, cell in enumerate(self.cells, start=1):
             title = f"[{number}/{len(self.cells)}] {cell.split}, step {cell.student.name}"
             if cell.is_predicted() and cell.is_scored(self.suite(cell)):
-                print(f"{title}: there", flush=True)
+                print(f"{title}: up to date", flush=True)
                 continue
             self.made.append(cell)
             if twin := self.find_twin(cell):
@@ -163,19 +163,19 @@ class Evaluation:
                 write_atomically(cell.score.with_suffix(SHOWN), shown)
 
     def find_twin(self, cell: Cell) -> Cell | None:
-        """A finished cell of the same split and weights: the last step-N is the end of the run."""
+        """Find a finished cell of the same split and weights: the last step-N equals the end of the run."""
         for other in self.cells:
             same = (other.split, other.student.weights) == (cell.split, cell.student.weights)
             if other is not cell and same and other.is_predicted() and other.is_scored(self.suite(other)):
-                # What is in its place, and may not be overwritten, is for eval/predict.py to refuse.
+                # eval/predict.py refuses to replace existing files that must not be overwritten.
                 return other if self.overwrite or not cell.predictions.exists() else None
         return None
 
     def call(self, script: str, flags: Sequence[str], keep: bool = False) -> str:
-        """Run a script; what it prints on stdout is returned if `keep`, else shown.
+        """Run a script. Its stdout is returned if `keep`, otherwise shown.
 
         Raises:
-            InputError: it failed.
+            InputError: the script failed.
             KeyboardInterrupt: Ctrl-C; the script has ended.
         """
         print(shlex.join(["python", f"eval/{script}", *flags]), flush=True)
@@ -187,13 +187,13 @@ class Evaluation:
             raise KeyboardInterrupt
         if process.returncode:
             raise InputError(
-                f"eval/{script} has failed, see above; run the same command again to go on: what is finished is kept"
+                f"eval/{script} has failed, see above; finished files are kept, run the same command again to resume"
             )
         return shown or ""
 
 
 def copy_results(source: Cell, target: Cell) -> None:
-    """Give a cell the predictions, their note and the score of another."""
+    """Copy predictions, their note and their score from one cell to another."""
     pairs = [
         (cell.predictions, provenance_path(cell.predictions), cell.score, cell.score.with_suffix(SHOWN))
         for cell in (source, target)
@@ -204,25 +204,25 @@ def copy_results(source: Cell, target: Cell) -> None:
 
 
 def find_cells(run: Path, splits: Sequence[str], steps: str) -> list[Cell]:
-    """The cells of a run, split by split, steps in ascending order and the end of the run last.
+    """List the cells of a run, split by split, steps in ascending order and the end of the run last.
 
     Args:
         steps: one of `STEPS`.
 
     Raises:
-        InputError: no run, an unknown split or one without a place in the report, or no such student.
+        InputError: there is no run, the split is unknown or not reported, or there is no such student.
     """
     if not (run / RUN_FILE).is_file():
-        problem = f"holds no {RUN_FILE}, so it is no run's directory" if run.is_dir() else "does not exist"
-        raise InputError(f"{run} {problem}; give the directory that --output named in training")
+        problem = f"has no {RUN_FILE}, so it is not a run's directory" if run.is_dir() else "does not exist"
+        raise InputError(f"{run} {problem}; give the --output of a training")
     config = merge_config(run / RUN_FILE, {})
     for split in splits:
         if find_split(config.benchmark, split).title is None:
-            raise InputError(f"--splits {split}: a split of {config.benchmark} that is not reported; leave it out")
+            raise InputError(f"--splits {split}: reports do not have this split of {config.benchmark}; remove it")
     folders = find_folders(run, config.export_kind, steps, config.student)
-    from kid.models.pretrained import find_teacher, fingerprint  # here: it takes seconds, and flags are wrong at once
+    from kid.models.pretrained import find_teacher, fingerprint  # here, so that wrong flags are reported immediately
 
-    # In each of the run's own folders, eval/predict.py finds this config.yaml.
+    # eval/predict.py finds this config.yaml from each of the run's folders.
     settings, _ = complete_settings(dict.fromkeys(PREDICTION_KEYS), run / config.export_kind, config.data)
     settings = json.loads(json.dumps(settings))  # as in a note
     students = [
@@ -245,13 +245,13 @@ def hashes_of(config: RunConfig, split: str) -> tuple[str, str]:
 
 
 def find_folders(run: Path, kind: str, steps: str, student: str) -> dict[int | None, Path]:
-    """Step -> folder of the students to evaluate; None: the end of the run, 0: the student before training.
+    """Find the students to evaluate: step -> folder; None: the end of the run, 0: the student before training.
 
     Args:
         student: the run's --student.
 
     Raises:
-        InputError: there is none.
+        InputError: there are no students.
     """
     if steps == "last":
         return {None: student_folder(run, "run")}
@@ -266,14 +266,14 @@ def find_folders(run: Path, kind: str, steps: str, student: str) -> dict[int | N
     if (run / kind).is_dir():
         found[None] = run / kind
     else:
-        print(f"{run} is not finished: there is no {kind}/, and the saved steps alone are evaluated")
+        print(f"{run} is not finished: there is no {kind}/, so only the saved steps are evaluated")
     if not found:
         raise InputError(f"{run} has saved no student yet; train with --save-steps, or until the end")
     return found
 
 
 def show_results(evaluation: Evaluation) -> None:
-    """Print a row a split and step, and of several steps the best of each split by EX, of equals the first."""
+    """Print a row for each split and step, and the step with the best EX on each split; ties go to the first."""
     table = Table()
     for name in ("split", "step", "questions", "EX %", "TS %", ""):
         table.add_column(name, justify="left" if name in ("split", "") else "right")
@@ -281,7 +281,7 @@ def show_results(evaluation: Evaluation) -> None:
     for cell in evaluation.cells:
         record = read_json(cell.score)
         figures = ["-" if record[kind] is None else f"{record[kind]:.2f}" for kind in ("ex", "ts")]
-        said = "" if cell in evaluation.made else "was there"
+        said = "" if cell in evaluation.made else "up to date"
         table.add_row(cell.split, cell.student.name, str(record["n"]), *figures, said)
         if cell.split not in best or record["ex"] > best[cell.split][0]:
             best[cell.split] = record["ex"], cell.student.name

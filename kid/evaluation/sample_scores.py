@@ -1,4 +1,4 @@
-"""What samples are worth: greedy, voted, pass@k and oracle accuracy side by side, in a score file's `samples`."""
+"""Score samples: greedy, voted, pass@k and oracle accuracy, for a score file's `samples`."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from kid.evaluation.provenance import provenance_path, read_json
 from kid.evaluation.samples_file import SampledQuery, read_samples, samples_path
 from kid.evaluation.voting import Vote
 
-Pair = tuple[int, str]  # the place of a question, and a query
+Pair = tuple[int, str]  # (position of a question, query)
 
 
 def load_samples(predictions: Path, expected: int) -> list[list[SampledQuery]]:
-    """The samples beside a file of predictions, see `read_samples`.
+    """Read the samples beside a file of predictions, see `read_samples`.
 
     Raises:
-        InputError: they cannot be used, or eval/predict.py has since written the predictions without them.
+        InputError: the samples cannot be used, or eval/predict.py has since written the predictions without them.
     """
     path, made = samples_path(predictions), read_json(provenance_path(predictions))
     samples = read_samples(path, expected)
     count = max(map(len, samples))
     if made and made.get("samples") != count:
         raise InputError(
-            f"{path} holds {count} samples a question, but {provenance_path(predictions)} says that {predictions} was "
-            f"made with {made.get('samples') or 'none'}; run eval/predict.py --samples again"
+            f"{path} has {count} samples per question, but according to {provenance_path(predictions)}, {predictions} "
+            f"was made with {made.get('samples') or 'none'}; run eval/predict.py --samples again"
         )
     return samples
 
 
 def pass_at(n: int, correct: int, k: int) -> float:
-    """The chance that at least one of k samples, chosen from n without replacement, is correct.
+    """Return the probability that at least one of k samples, chosen from n without replacement, is correct.
 
-    With n independent samples it is the unbiased estimate of pass@k (Chen et al. 2021, Eq. 1). 1 <= k <= n.
+    With n independent samples this is the unbiased estimate of pass@k (Chen et al. 2021, Eq. 1). 1 <= k <= n.
     """
     return 1 - comb(n - correct, k) / comb(n, k)
 
 
 def ks_to_report(n: int) -> list[int]:
-    """Powers of two below n, and n."""
+    """Return the powers of two below n, and n."""
     return [1 << power for power in range((n - 1).bit_length())] + [n]
 
 
 def figures(greedy: Sequence[bool], votes: Mapping[int, Vote], right: Sequence[Sequence[bool]], n: int) -> dict:
-    """Accuracy in percent to two decimals. Every question counts; without samples only greedy decoding can be right.
+    """Compute accuracies in percent to two decimals. Questions without samples count; only greedy can be right there.
 
     Args:
-        greedy: whether each question's greedy prediction is right.
-        votes: by place, of the questions that have samples.
-        right: whether each of a question's n samples is right; empty: it has none.
+        greedy: whether each question's greedy prediction is correct.
+        votes: by position, for the questions that have samples.
+        right: whether each of a question's n samples is correct; empty if it has none.
 
     Returns:
         {"greedy", "voted", "pass_at": {"1": ..., "2": ..., str(n): ...}, "oracle"}.
@@ -74,13 +74,13 @@ def judge(
     questions: Sequence[Question],
     score: Callable[[list[Question], list[str]], list[Verdict]],
 ) -> list[Verdict]:
-    """Score the pairs that `known` lacks, each once, and add them to it: pair -> whether it is right.
+    """Score the pairs that are not in `known`, each once, and add them: pair -> whether it is correct.
 
     Returns:
-        The verdicts on these.
+        The verdicts on these pairs.
     """
     new = [pair for pair in dict.fromkeys(pairs) if pair not in known]
-    # Verdicts are kept by index, and here a question comes several times.
+    # Verdicts are identified by index, but here a question occurs several times.
     asked = [replace(questions[place], index=at) for at, (place, _) in enumerate(new)]
     verdicts = score(asked, [query for _, query in new]) if new else []
     known.update((pair, verdict.correct) for pair, verdict in zip(new, verdicts, strict=True))
@@ -98,16 +98,16 @@ def score_samples(
     suites: Mapping[str, Sequence[Path]] | None,
     score: Callable[..., list[Verdict]],
 ) -> tuple[dict, list[Verdict]]:
-    """The `samples` of a score file, see docs/evaluation.md, and the verdicts of the queries that were run for it.
+    """Return (`samples` of a score file, see docs/evaluation.md; the verdicts of the queries that were run for it).
 
-    Each distinct sample of a question is scored once; one that equals the greedy prediction has its verdict.
+    Each distinct sample of a question is scored once; a sample that equals the greedy prediction has its verdict.
 
     Args:
         questions, samples, predictions, ex: n each, in the same order; the predictions are the greedy ones.
-        votes: by place, of the questions that have samples and no fault.
-        ts: verdicts on the test suites by question index, for the questions correct by EX; None: no suite.
+        votes: by position, for the questions that have samples and no fault.
+        ts: verdicts on the test suites by question index, for the questions correct by EX; None without a suite.
         files, suites: the SQLite files of each db_id, for EX and for TS.
-        score: `score_predictions`, for its first three arguments and `title`.
+        score: `score_predictions` with all arguments set except the first three and `title`.
     """
     count = max(map(len, samples))
     pairs = [(place, one.sql) for place in votes for one in samples[place]]
@@ -120,7 +120,7 @@ def score_samples(
     if suites and ts is not None:
         correct = {index for index, verdict in ts.items() if verdict.correct}
         greedy = {(place, query): questions[place].index in correct for place, query in greedy}
-        # Whoever is wrong on the database itself is wrong on the suite.
+        # A sample that is wrong on the database itself is wrong on the suite.
         known = greedy | {pair: False for pair, right in known.items() if not right}
         found += judge(pairs, known, questions, partial(score, databases=suites, title="TS of samples"))
         kinds["ts"] = (greedy, known)

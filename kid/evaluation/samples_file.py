@@ -1,4 +1,4 @@
-"""F.samples.jsonl, beside a file F of predictions: the outputs that eval/predict.py drew for each question."""
+"""F.samples.jsonl, beside a file F of predictions: the outputs that eval/predict.py sampled for each question."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ class SampledQuery(NamedTuple):
 
 
 def samples_path(predictions: Path) -> Path:
-    """The file of the samples that belong to a file of predictions."""
+    """Return the path of the samples that belong to a file of predictions."""
     return predictions.with_name(f"{predictions.name}.samples.jsonl")
 
 
 def samples_line(index: int, samples: Sequence[SampledQuery]) -> str:
-    """The line of a question, by its place in the benchmark; one that was skipped has no samples."""
+    """Return the line of a question with this index in the benchmark; a skipped question has no samples."""
     values = [{"sql": one.sql, "log_probability": round(one.log_probability, 6)} for one in samples]
     return json.dumps({"index": index, "samples": values}) + "\n"
 
 
 def read_samples(path: Path, expected: int) -> list[list[SampledQuery]]:
-    """The samples of each question of a split; the same number for each, none for a question that was skipped.
+    """Read the samples of each question of a split: the same number for each, none for a skipped question.
 
     Args:
         expected: the number of questions.
 
     Raises:
-        InputError: the file cannot be read, or is not one of these questions.
+        InputError: the file cannot be read, or is not for these questions.
     """
-    remedy = "make it with eval/predict.py --samples K"
+    remedy = "create it with eval/predict.py --samples K"
     try:
         # Only \n ends a line, as in files of predictions.
         lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
@@ -55,16 +55,16 @@ def read_samples(path: Path, expected: int) -> list[list[SampledQuery]]:
         except (ValueError, KeyError, TypeError, RecursionError):
             well_formed = False
         if not well_formed:
-            raise InputError(f"{path}, line {place + 1} does not hold the samples of question {place}; {remedy}")
+            raise InputError(f"{path}, line {place + 1} does not have the samples of question {place}; {remedy}")
     counts = {len(samples) for samples in found} - {0}
     if len(counts) != 1:
-        what = f"{min(counts)} to {max(counts)} samples a question" if counts else "no samples"
-        raise InputError(f"{path} holds {what}; every question needs the same number: {remedy}")
+        what = f"{min(counts)} to {max(counts)} samples per question" if counts else "no samples"
+        raise InputError(f"{path} has {what}; every question needs the same number: {remedy}")
     return found
 
 
 def is_sample(sample: SampledQuery) -> bool:
-    """Whether a sample from a file has its types."""
+    """Whether the values of a sample from a file have the right types."""
     value = sample.log_probability
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return isinstance(sample.sql, str) and number

@@ -1,4 +1,4 @@
-"""Several outputs of each prompt, drawn from a model's distribution: votes and pass@k are computed from them."""
+"""Sample several outputs of each prompt from a model's distribution, for votes and pass@k."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from kid.randomness import PREDICTION, sample_uniforms
 
 
 def check_can_sample(model: PreTrainedModel, flag: str) -> None:
-    """Raise InputError, which begins with `flag`, unless a model can decode from keys and values of prompts."""
+    """Raise InputError, starting with `flag`, unless a model can decode from the KV cache of a prompt."""
     if not can_keep_prompts(model):
-        reason = ResponseModel(model).prefix_unsupported_reason or "it takes no keys and values"
+        reason = ResponseModel(model).prefix_unsupported_reason or "it takes no KV cache"
         raise InputError(
-            f"{flag}: --samples needs a model whose prompts can be kept as keys and values, but {reason}; "
-            "leave --samples out"
+            f"{flag}: --samples needs a model that can reuse the KV cache of a prompt, but {reason}; remove --samples"
         )
 
 
@@ -41,22 +40,22 @@ def draw_samples(
     seed: int,
     done: Container[int] = (),
 ) -> Iterator[tuple[int, list[SampledQuery]]]:
-    """`count` outputs of each prompt, until EOS or `max_completion_length` tokens, as they come.
+    """Sample `count` outputs of each prompt, until EOS or `max_completion_length` tokens; yields them when ready.
 
-    A prompt runs once for all its outputs. The random numbers of an output depend on the seed, the question's index and
-    the output's number alone: neither on batches, nor on the other prompts, nor on `count`.
+    A prompt is encoded once for all its outputs. The random numbers of an output depend only on the seed, the
+    question's index and the output's number, not on batches, other prompts or `count`.
 
     Args:
-        model: one that `check_can_sample` accepts, in eval mode.
-        prompts: n of them, and which part of each is a schema.
-        indices: each prompt's question, its place in the benchmark.
-        batch_size: outputs decoded side by side.
+        model: a model that `check_can_sample` accepts, in eval mode.
+        prompts: n prompts, with the length of the schema in each.
+        indices: the index of each prompt's question in the benchmark.
+        batch_size: outputs decoded together.
         temperature: above 0.
-        done: places of prompts that need not be decoded; left out as in `kid.evaluation.prediction.decode_candidates`.
+        done: indices of prompts to skip, as in `kid.evaluation.prediction.decode_candidates`.
 
     Yields:
-        (place of the prompt, its outputs in the order of their numbers). Log-probabilities are those at temperature 1
-        of the whole output, of which the SQL is the first statement.
+        (index of the prompt, its outputs in the order of their numbers). Log-probabilities are at temperature 1 and of
+        the whole output; the SQL is its first statement.
     """
     response_model, tokens = ResponseModel(model), decoded_tokens(model, tokenizer)
     order, schemas = by_schema(prompts), RecentPrefixes(response_model, prompts)

@@ -1,4 +1,4 @@
-"""The score file of a set of predictions: the figures, also by hardness and database, and each verdict's reason."""
+"""The score file of a set of predictions: the scores, also by hardness and database, and the verdicts."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from kid.evaluation.suites.folders import check_db_id, check_record, find_fault
 def find_suites(
     test_suite: Path | None, databases: Mapping[str, Path], db_ids: Sequence[str]
 ) -> dict[str, list[Path]] | None:
-    """The SQLite files of each db_id's test suite; None if there is no suite.
+    """Find the SQLite files of each db_id's test suite; None if there is no suite.
 
-    What eval/make_test_suite.py made is compared with its suite.json; a line is printed for each database that it left
-    out. A suite without that file is another tool's.
+    A suite of eval/make_test_suite.py is compared with its suite.json; a line is printed for each database that it
+    skipped. A suite without suite.json was made by another tool.
 
     Args:
-        test_suite: a folder with DB_ID/*.sqlite. Without it, each database's own folder is its suite if any of them
-            holds more than the database (the layout of Spider's official test suites).
+        test_suite: a folder with DB_ID/*.sqlite. Without it, the suite of a database is its own folder if any of these
+            folders has more than the database (the layout of Spider's official test suites).
         databases: the SQLite file of each db_id.
-        db_ids: those that need a suite.
+        db_ids: the db_ids that need a suite.
 
     Raises:
-        InputError: `test_suite` has no databases for some of them or is not as its suite.json says, or a database is in
+        InputError: `test_suite` has no databases for some of them or does not match its suite.json, or a database is in
             use.
     """
     db_ids = list(dict.fromkeys(db_ids))
@@ -43,12 +43,12 @@ def find_suites(
     folders = {db_id: test_suite / db_id if test_suite else databases[db_id].parent for db_id in db_ids}
     suites = {db_id: sorted(folder.glob("*.sqlite")) for db_id, folder in folders.items()}
     made, left_out = read_made_suite(test_suite) if test_suite else (None, {})
-    # eval/make_test_suite.py may keep no random database for a db_id, which suite.json records.
+    # It is no error if eval/make_test_suite.py kept no random database for a db_id; suite.json records that.
     missing = [db_id for db_id, files in suites.items() if not (files or db_id in left_out or db_id in (made or {}))]
     if missing:
         raise InputError(
             f"--test-suite {test_suite} has no DB_ID/*.sqlite for {len(missing)} of {len(suites)} db_ids: "
-            f"{first_of(sorted(missing))}; eval/make_test_suite.py makes them"
+            f"{first_of(sorted(missing))}; create them with eval/make_test_suite.py"
         )
     if made is not None:
         check_made_suite(test_suite, made, [db_id for db_id in db_ids if suites[db_id] or db_id in made])
@@ -56,12 +56,12 @@ def find_suites(
         check_not_in_use(path)
     for db_id in db_ids:
         if db_id in left_out and not suites[db_id]:
-            print(f"the test suite leaves out {db_id}, which was damaged when it was made: {left_out[db_id]['reason']}")
+            print(f"the test suite skips {db_id}, which was damaged when it was made: {left_out[db_id]['reason']}")
     return suites if test_suite or any(len(files) > 1 for files in suites.values()) else None
 
 
 def read_made_suite(test_suite: Path) -> tuple[dict[str, dict] | None, dict[str, dict]]:
-    """What suite.json records of each db_id, and of those left out; (None, {}) if another tool made the suite.
+    """Read suite.json: (record of each db_id, of each skipped one); (None, {}) if another tool made the suite.
 
     Raises:
         InputError: suite.json cannot be read.
@@ -76,7 +76,7 @@ def read_made_suite(test_suite: Path) -> tuple[dict[str, dict] | None, dict[str,
             check_record(db_id, record)
         [value["reason"] for value in left_out.values()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError(f"{path} is damaged or no file of eval/make_test_suite.py; make the suite again") from None
+        raise InputError(f"{path} is damaged or not from eval/make_test_suite.py; create the suite again") from None
     return made, left_out
 
 
@@ -91,21 +91,21 @@ def check_made_suite(test_suite: Path, made: Mapping[str, dict], db_ids: Sequenc
             except OSError as error:
                 raise InputError(f"--test-suite: {error.filename} cannot be read: {error.strerror}") from None
         if fault:
-            what_to_do = "move away what is not of the suite, and run eval/make_test_suite.py again"
-            raise InputError(f"--test-suite {test_suite} is not as its suite.json says: {fault}; {what_to_do}")
+            what_to_do = "move files that are not of the suite, and run eval/make_test_suite.py again"
+            raise InputError(f"--test-suite {test_suite} does not match its suite.json: {fault}; {what_to_do}")
 
 
 def question_hardness(benchmark: str, question: Question) -> str | None:
-    """The difficulty that the question's file gives, else the level by Spider's rule if the benchmark has levels."""
+    """Return the difficulty in the question's file, else the level by Spider's rule if the benchmark has levels."""
     if question.difficulty or question.fault or question.gold_rows or not BENCHMARKS[benchmark].hardness:
         return question.difficulty or None
-    from kid.sql.hardness import spider_hardness  # here and below, because sqlglot is not for --help
+    from kid.sql.hardness import spider_hardness  # here and below, so that --help does not import sqlglot
 
     return spider_hardness(question.query)
 
 
 def with_faults(verdicts: Sequence[Verdict], faults: Mapping[int, str]) -> list[Verdict]:
-    """The verdicts with the reasons why predictions could not be run (by place), unless the gold query failed."""
+    """Add the reasons why predictions could not be run (by position) to verdicts, unless the gold query failed."""
     failed = {verdict.index for verdict in gold_failures(verdicts)}
     return [
         replace(verdict, error=faults[place]) if place in faults and verdict.index not in failed else verdict
@@ -123,13 +123,13 @@ def score_record(
     ts: Mapping[int, Verdict] | None,
     metrics: Mapping[int, dict] | None = None,
 ) -> dict:
-    """The content of a score file, see docs/evaluation.md.
+    """Return the content of a score file, see docs/evaluation.md.
 
     Args:
         evidence: whether the prompts had evidence; None if unknown.
         questions, predictions, ex: n each, in the same order.
-        ts: verdicts on the test suites by question index, for the questions correct by EX; None: no suite.
-        metrics: what `metric_lines` gives by question index, if further metrics are wanted.
+        ts: verdicts on the test suites by question index, for the questions correct by EX; None without a suite.
+        metrics: the result of `metric_lines`, by question index; None without further metrics.
     """
     from kid.evaluation.failures import failure_classes, hardness_levels
 
@@ -159,7 +159,7 @@ def score_record(
 
 
 def summaries_by_database(lines: Sequence[dict]) -> dict[str, dict]:
-    """The summary of each database's questions, that of the lowest EX first; of equals, that with more questions."""
+    """Summarise the questions of each database, the lowest EX first; of equal ones, the most questions first."""
     by_database: dict[str, list[dict]] = {}
     for line in lines:
         if line["db_id"]:  # a damaged question may have none
@@ -169,9 +169,9 @@ def summaries_by_database(lines: Sequence[dict]) -> dict[str, dict]:
 
 
 def summary(lines: Sequence[dict]) -> dict:
-    """n, and EX and TS in percent to two decimals with 95 % intervals, and the further metrics that the lines have.
+    """Return n, EX and TS in percent to two decimals with 95 % intervals, and the further metrics of the lines.
 
-    Every question counts, including those whose gold query failed.
+    Questions whose gold query failed count too.
     """
     found: dict = {"n": len(lines)}
     for name in ("ex", "ts"):
@@ -183,8 +183,10 @@ def summary(lines: Sequence[dict]) -> dict:
 
 
 def wilson_interval(right: int, n: int) -> list[float]:
-    """The 95 % interval of a share, in percent to two decimals: `scipy.stats.binomtest(right, n).proportion_ci` by
-    Wilson's method, without the second that importing scipy.stats takes.
+    """Return the 95 % interval of a proportion, in percent to two decimals, by Wilson's method.
+
+    Equals `scipy.stats.binomtest(right, n).proportion_ci(method="wilson")` without importing scipy.stats, which takes a
+    second.
     """
     z = NormalDist().inv_cdf(0.975)
     middle, half = right + z**2 / 2, z * math.sqrt(right * (n - right) / n + z**2 / 4)

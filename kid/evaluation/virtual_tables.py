@@ -1,6 +1,6 @@
-"""Virtual tables that may be read: SQLite connects to one on first use, by statements an authorizer takes for writes.
+"""Allow queries to read virtual tables: SQLite connects to one on first use, which an authorizer sees as writing.
 
-So those that a query may reach are connected before the authorizer is set, on a connection that only reads.
+So the virtual tables that a query may use are connected before the authorizer is set, on a read-only connection.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from contextlib import suppress
 
 from kid.sql.tokens import SqlToken, sql_tokens, unquoted, virtual_table_module
 
-# They read nothing but the database. Others (dbstat, csv, fsdir) stay unconnected, so that reading them is refused.
+# Modules that read only the database. Others (dbstat, csv, fsdir) are not connected, so that reading them is refused.
 MODULES = {"fts3", "fts4", "fts5", "fts4aux", "fts5vocab", "fts3tokenize", "rtree", "rtree_i32", "geopoly"}
-# Tables that are there without a CREATE.
+# Tables that exist without a CREATE.
 TABLE_FUNCTIONS = {"json_each", "json_tree", "fts3tokenize", "generate_series"}
 TABLE_FUNCTION = re.compile("|".join([*TABLE_FUNCTIONS, "pragma"]), re.IGNORECASE)
-# Pragmas that change nothing, whatever their argument.
+# Pragmas that change nothing, with any argument.
 READ_ONLY_PRAGMAS = {
     "table_info", "table_xinfo", "table_list", "foreign_key_list", "index_list", "index_info", "index_xinfo",
     "foreign_key_check", "integrity_check", "quick_check", "collation_list", "compile_options", "database_list",
     "function_list", "module_list", "pragma_list",
 }  # fmt: skip
-# Pragmas that change nothing without an argument, and set something with one.
+# Pragmas that change nothing without an argument, but set something with one.
 READ_ONLY_WITHOUT_ARGUMENT = {
     "application_id", "auto_vacuum", "cache_size", "data_version", "encoding", "foreign_keys", "freelist_count",
     "journal_mode", "locking_mode", "max_page_count", "page_count", "page_size", "recursive_triggers", "schema_version",
@@ -32,18 +32,18 @@ READ_ONLY_WITHOUT_ARGUMENT = {
 
 
 def is_reading_pragma(name: str, argument: str | None) -> bool:
-    """Whether a PRAGMA, as a statement or as the table function `pragma_NAME`, only reads."""
+    """Whether a PRAGMA only reads, as a statement or as the table function `pragma_NAME`."""
     name = name.lower()
     return name in READ_ONLY_PRAGMAS or (argument is None and name in READ_ONLY_WITHOUT_ARGUMENT)
 
 
 def connect_virtual_tables(connection: sqlite3.Connection, sql: str) -> bool:
-    """Connect to the virtual tables that `sql` names, also by way of views and of other virtual tables.
+    """Connect to the virtual tables that `sql` uses, directly or through views and other virtual tables.
 
-    Nothing of the query is run. What cannot be connected is left to the query to fail on.
+    The query is not run. If a table cannot be connected, the query will fail later.
 
     Returns:
-        Whether there was anything to look through: virtual tables or views of the database, or table functions.
+        Whether there is anything to connect: virtual tables or views of the database, or table functions.
 
     Raises:
         sqlite3.Error: the schema cannot be read.
@@ -57,7 +57,7 @@ def connect_virtual_tables(connection: sqlite3.Connection, sql: str) -> bool:
     found = names_in(sql_tokens(sql))
     while found - names:
         names |= found
-        # The columns of any table: its name may come from another row, or stand nowhere, as for pragma_table_list.
+        # This lists the columns of any table; its name may come from another row or be absent, as in pragma_table_list.
         every = any(name.startswith("pragma") for name in names)
         definitions, reached = (
             [entry for entry in definitions if (every or entry[0].lower() in names) is wanted]
@@ -76,11 +76,11 @@ def connect_virtual_tables(connection: sqlite3.Connection, sql: str) -> bool:
 
 
 def names_in(tokens: Iterable[SqlToken]) -> set[str]:
-    """What may be names among the tokens, in lower case; SQLite takes a string for one where it needs one."""
+    """Return the tokens that may be names, in lower case; SQLite reads a string as a name if it needs one."""
     return {unquoted(token.text).lower() for token in tokens if token.kind in ("word", "quoted", "string")}
 
 
 def connect(connection: sqlite3.Connection, name: str) -> None:
-    """Have SQLite call a virtual table's constructor: it does when it compiles a query that reads the table."""
+    """Make SQLite call a virtual table's constructor, which it does when it compiles a query that reads the table."""
     with suppress(sqlite3.Error):
         connection.execute(f"EXPLAIN SELECT 1 FROM {name}").close()

@@ -1,6 +1,6 @@
-"""Execution-based self-consistency: of a question's samples, the query whose result on the database most of them share.
+"""Execution-based self-consistency: choose the sample of a question whose result is the most frequent.
 
-The gold query is not known here, nor whether its rows are ordered.
+The gold query is not known here, and so neither is whether rows are ordered.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from kid.evaluation.worker import Limits, QueryError, Sandbox
 from kid.progress import progress_bar
 from kid.sql.comparison import Row
 
-NO_GOLD = ""  # what a rule gets instead of the gold query: it has no ORDER BY
+NO_GOLD = ""  # given to a rule instead of the gold query; it has no ORDER BY
 
 
 @dataclass(frozen=True)
 class Vote:
-    """The sample that is taken.
+    """The chosen sample.
 
     number: of the sample, from 0.
-    votes: how many samples share its result, itself included; 0 if none of them gave a result.
-    failures: why each sample that did not vote gave no result, "timeout" or another error.
+    votes: the number of samples with its result, including itself; 0 if no sample has a result.
+    failures: why each sample that did not vote has no result, "timeout" or another error.
     """
 
     number: int
@@ -38,12 +38,12 @@ class Vote:
 
 
 def majority(results: Sequence[int | None], log_probabilities: Sequence[float]) -> tuple[int, int]:
-    """(the most probable sample among those with the most frequent results, how many share its result).
+    """Return (the most probable sample among those with the most frequent results, how many share its result).
 
-    Without any result it is the most probable of all, with 0 votes. Of equally probable ones the first is taken.
+    Without any result, this is the most probable of all samples, with 0 votes. Ties go to the first.
 
     Args:
-        results: of n samples, the same number where two have the same result; None: no result.
+        results: of n samples, equal numbers for equal results; None: no result.
         log_probabilities: of n samples.
     """
     votes = Counter(result for result in results if result is not None)
@@ -61,13 +61,13 @@ def shared_results(
     patience: Patience,
     given_up: Mapping[int, str],
 ) -> list[int | str]:
-    """The job of one question: for each query, the place of the first one that has its result, or why it has none.
+    """The job of one question: for each query, the position of the first one with its result, or why it has none.
 
     Args:
-        queries: distinct ones; a result is compared with the first of each different result before it.
-        benchmark: whose `ComparisonRule` says which rows are equal.
-        patience: seconds that each of them may take by now.
-        given_up: place -> error, of queries that ended a worker before; they are not run again.
+        queries: distinct queries; a result is compared with the first of each different result before it.
+        benchmark: its `ComparisonRule` defines which rows are equal.
+        patience: current time limit of each query, in seconds.
+        given_up: position -> error, for queries that ended a worker before; they are not run again.
     """
     rule = comparison_rule(benchmark, keep_distinct)
     different: dict[int, list[Row]] = {}  # the first query with each result, and the rows
@@ -84,7 +84,7 @@ def shared_results(
         except QueryError as error:
             found.append(str(error))
             continue
-        sandbox.begin_stage(str(place))  # the comparison has a clock of its own
+        sandbox.begin_stage(str(place))  # the comparison has its own time limit
         same = next((first for first, others in different.items() if rule.equal(NO_GOLD, others, rows)), place)
         different.setdefault(same, rows)
         found.append(same)
@@ -99,22 +99,22 @@ def majority_votes(
     limits: Limits | None = None,
     keep_distinct: bool = False,
 ) -> dict[int, Vote]:
-    """The sample that each question's vote takes, see `majority`; shows a progress bar on stderr.
+    """Choose a sample of each question by majority vote, see `majority`; shows a progress bar on stderr.
 
-    A query that several samples share is run once, and each of them votes. Queries that fail or time out do not vote.
-    Results are equal by the benchmark's rule for a gold query without ORDER BY.
+    A query shared by several samples is run once, and each of them votes. Samples whose query fails or times out do not
+    vote. Results are compared by the benchmark's rule for a gold query without ORDER BY.
 
     Args:
         samples: question -> its samples, at least one.
         databases: question -> its SQLite file.
         benchmark, keep_distinct: see `kid.evaluation.execution_accuracy.comparison_rule`.
-        limits: what each query may use (default: the time limit of the benchmark's rule).
+        limits: limits of each query (default: the time limit of the benchmark's rule).
 
     Raises:
-        RunError: a database cannot be read any more.
+        RunError: a database can no longer be read.
     """
     limits = limits or Limits(seconds=comparison_rule(benchmark, keep_distinct).seconds)
-    # The most probable first: of equal results, the others are compared with that one.
+    # The most probable first: later queries are compared with the first of each different result.
     queries = {
         question: list(dict.fromkeys(one.sql for one in sorted(own, key=lambda one: -one.log_probability)))
         for question, own in samples.items()
@@ -135,21 +135,21 @@ def majority_votes(
                     results[question] = outcome.value or [outcome.error] * len(queries[question])
                     timeouts = results[question].count("timeout") - list(given_up.values()).count("timeout")
                     bar.update()
-                else:  # one query ended the worker: another worker runs the others
+                else:  # a query ended the worker, so another worker runs the remaining ones
                     waiting[question] = given_up | {int(outcome.stage): outcome.error}
                     timeouts = int(outcome.error == "timeout")
                 limit = patience[databases[question]]
                 if any([limit.lose_some() for _ in range(timeouts)]):
                     tqdm.write(
-                        f"note: {PATIENT_TIMEOUTS} samples on database {databases[question].stem} timed out; the next "
-                        f"ones have {limit.seconds:g} s each to vote",
+                        f"note: {PATIENT_TIMEOUTS} samples on database {databases[question].stem} timed out; the limit "
+                        f"for votes is now {limit.seconds:g} s each",
                         file=sys.stderr,
                     )
     return {question: vote_of(own, queries[question], results[question]) for question, own in samples.items()}
 
 
 def vote_of(samples: Sequence[SampledQuery], queries: Sequence[str], results: Sequence[int | str]) -> Vote:
-    """The vote of one question, from what `shared_results` gives for its different queries."""
+    """Compute the vote of one question from the result of `shared_results` for its distinct queries."""
     of_query = dict(zip(queries, results, strict=True))
     own = [of_query[sample.sql] for sample in samples]
     shared = [result if isinstance(result, int) else None for result in own]

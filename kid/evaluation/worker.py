@@ -1,9 +1,10 @@
 """The worker process that runs a model's SQL. `kid.evaluation.execution` starts it and sends it jobs.
 
-The SQL is treated as hostile. The database is opened read-only and immutable, and an authorizer refuses everything but
-reading. RLIMIT_AS limits memory; a result is limited in rows and bytes. Time is limited twice: a progress handler stops
-a query at its limit and leaves the process alive; an alarm shortly after it ends the process (its default action), so
-that it also stops what SQLite cannot interrupt, such as a single long function call, even if the parent is dead.
+The SQL is treated as hostile. The database is opened read-only and immutable, and an authorizer refuses everything
+except reading. RLIMIT_AS limits memory; rows and bytes of a result are limited. Time is limited twice: a progress
+handler stops a query at its limit and keeps the process alive; shortly afterwards, an alarm ends the process (its
+default action). The alarm also stops what SQLite cannot interrupt, such as a single long function call, even if the
+parent is dead.
 """
 
 from __future__ import annotations
@@ -25,29 +26,29 @@ from kid.evaluation.virtual_tables import connect_virtual_tables, is_reading_pra
 
 # The parent reports this exit status as "out of memory". The process is not reused: its heap may stay too full.
 EXIT_OUT_OF_MEMORY = 17
-PR_SET_PDEATHSIG = 1  # of prctl(2)
+PR_SET_PDEATHSIG = 1  # option of prctl(2)
 READ_ACTIONS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 # Functions that load code or access files, in builds of SQLite that have them.
 REFUSED_FUNCTIONS = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"}
-DAMAGED = "the database is damaged: "  # begins the error of a query that met the damage
+DAMAGED = "the database is damaged: "  # start of the error of a query that reads a damaged part
 ALARM_DELAY_SECONDS = 0.5  # from a query's time limit, which the progress handler enforces, to the alarm
-OPERATIONS_PER_CLOCK_CHECK = 20_000  # of SQLite's virtual machine: some tenths of a millisecond
+OPERATIONS_PER_CLOCK_CHECK = 20_000  # operations of SQLite's virtual machine: some tenths of a millisecond
 ROWS_PER_FETCH = 1000  # a result's size is checked after each fetch
 MAX_SQL_BYTES = 1_000_000  # bytes
 
 
 class QueryError(Exception):
-    """A query gives no result; the message is the reason."""
+    """A query has no result; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one query may use.
+    """The limits of one query.
 
     Args:
         seconds: wall-clock time of each stage of a job (each query, and the comparison of two results).
-        rows: rows of one result; more is an error, a result is never truncated.
-        result_bytes: bytes of text and blobs in one result; also of a single intermediate value.
+        rows: rows of one result; more are an error, a result is never truncated.
+        result_bytes: bytes of text and blobs in one result; also the limit of a single intermediate value.
         memory: bytes of address space of the whole worker process.
     """
 
@@ -78,19 +79,19 @@ class Sandbox:
         signal.setitimer(signal.ITIMER_REAL, max(seconds, 0) + ALARM_DELAY_SECONDS)
 
     def rows(self, database: Path | str, sql: str) -> list[tuple]:
-        """All rows of a query.
+        """Return all rows of a query.
 
         Raises:
-            QueryError: the query fails, gives no result set or too large a one; "timeout" after the stage's time limit.
+            QueryError: the query fails, returns no result set or too large a one; "timeout" after the time limit.
         """
         return self.table(database, sql)[1]
 
     def table(self, database: Path | str, sql: str, max_rows: int | None = None) -> tuple[list[str], list[tuple]]:
-        """The names of a query's columns, and its rows (all, or the first). Raises QueryError as `rows` does."""
+        """Return a query's column names and its rows (all, or the first ones). Raises QueryError as `rows` does."""
         return fetch_table(database, sql, self.limits, self.deadline, max_rows)
 
     def alternate_times(self, database: Path | str, first: str, second: str, count: int) -> list[tuple[float, float]]:
-        """Seconds of two queries that are run in turn, `count` times each. Raises QueryError as `rows` does."""
+        """Measure the seconds of two queries, run alternately `count` times each. Raises QueryError as `rows` does."""
         virtual = [reads_virtual_tables(database, sql, self.limits, self.deadline) for sql in (first, second)]
         return [
             (
@@ -104,21 +105,22 @@ class Sandbox:
 def fetch_table(
     database: Path | str, sql: str, limits: Limits, deadline: float = float("inf"), max_rows: int | None = None
 ) -> tuple[list[str], list[tuple]]:
-    """Run one read-only query on a SQLite file; bytes that are not UTF-8 are dropped from text.
+    """Run one read-only query on a SQLite file; bytes of text that are not UTF-8 are dropped.
 
-    It limits neither memory nor the time of a single long function call; the process does (`serve`, `begin_stage`).
+    Memory and the time of a single long function call are not limited here, but by the process (`serve`,
+    `begin_stage`).
 
     Args:
         deadline: value of `time.monotonic()` at which the query ends as a "timeout".
-        max_rows: fetch only the first rows, at most this many, and ignore the limit on rows.
+        max_rows: fetch at most this many rows, and ignore the limit on rows.
 
     Returns:
-        The names of its columns, and its rows.
+        The column names and the rows.
 
     Raises:
-        QueryError: the query fails, gives no result set, or more rows or bytes than `limits` allow; or the database is
-            damaged where the query reads it.
-        MachineError: the file cannot be opened or read, whatever the query.
+        QueryError: the query fails, returns no result set, or more rows or bytes than `limits` allow; or it reads a
+            damaged part of the database.
+        MachineError: the file cannot be opened or read, independently of the query.
         MemoryError: SQLite or Python ran out of memory.
     """
     with open_database(database, limits, deadline) as connection:
@@ -132,12 +134,13 @@ def fetch_table(
 
 
 def time_query(database: Path | str, sql: str, limits: Limits, deadline: float, virtual: bool) -> float:
-    """Seconds that a query takes, as BIRD's evaluator measures them: from its start until its rows are fetched and the
-    connection is closed. A new connection reads the schema within that time, unless virtual tables are connected first.
+    """Measure the seconds of a query as BIRD's evaluator does: until its rows are fetched and the connection is closed.
+
+    A new connection reads the schema within that time, unless virtual tables are connected first.
 
     Args:
         sql: a query that `fetch_table` has run within the limits; its rows are not counted again.
-        virtual: what `reads_virtual_tables` says of it.
+        virtual: the result of `reads_virtual_tables` for it.
     """
     with open_database(database, limits, deadline) as connection:
         if virtual:
@@ -151,16 +154,16 @@ def time_query(database: Path | str, sql: str, limits: Limits, deadline: float, 
 
 
 def reads_virtual_tables(database: Path | str, sql: str, limits: Limits, deadline: float) -> bool:
-    """Whether a query may read virtual tables or views, which have to be looked through before it runs."""
+    """Whether a query may read virtual tables or views, which must be examined before it runs."""
     with open_database(database, limits, deadline) as connection:
         return connect_virtual_tables(connection, sql)
 
 
 @contextmanager
 def open_database(database: Path | str, limits: Limits, deadline: float) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write and keeps to the limits; what goes wrong inside becomes `fetch_table`'s errors.
+    """Open a read-only connection with the limits; errors in the block are raised as those of `fetch_table`.
 
-    It lets through every statement that only reads until `_allow_reading` is set.
+    Every statement that only reads is allowed until `_allow_reading` is set.
     """
     late = False
 
@@ -173,7 +176,7 @@ def open_database(database: Path | str, limits: Limits, deadline: float) -> Iter
         uri = Path(database).absolute().as_uri() + "?mode=ro&immutable=1"
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
             connection.text_factory = lambda raw: raw.decode(errors="ignore")
-            # Sort in memory, which is limited, instead of on disk.
+            # Sort in memory, which is limited, and not on disk.
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limits.result_bytes)
             connection.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, MAX_SQL_BYTES)
@@ -181,7 +184,7 @@ def open_database(database: Path | str, limits: Limits, deadline: float) -> Iter
             yield connection
     except (MemoryError, QueryError):
         raise
-    except Exception as error:  # odd text (NUL, surrogates, parameters) raises more than sqlite3.Error
+    except Exception as error:  # unusual text (NUL, surrogates, parameters) raises other errors than sqlite3.Error
         if is_out_of_memory(error):
             raise MemoryError from error
         if reason := reading_reason(error):
@@ -212,10 +215,10 @@ def _allow_reading(action: int, first: str | None, second: str | None, *_: str |
 
 
 def end_with_parent(parent: int) -> None:
-    """Have Linux kill this process when its parent ends, however that ends: the pipe is not read during a query."""
-    with suppress(OSError, AttributeError):  # elsewhere than on Linux the alarm ends the query
+    """Make Linux kill this process when its parent ends for any reason: the pipe is not read during a query."""
+    with suppress(OSError, AttributeError):  # on other systems the alarm ends the query
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the call
+    if os.getppid() != parent:  # the parent ended before the call
         os._exit(1)
 
 
@@ -257,7 +260,7 @@ def _run(function: Callable, sandbox: Sandbox, arguments: tuple) -> tuple[str, o
         return "error", " ".join(str(error).split())
     except MachineError as error:
         return "machine", str(error)
-    except OSError as error:  # a database is gone
+    except OSError as error:  # a database no longer exists
         return "machine", f"{error.filename or 'a file'} cannot be read ({machine_reason(error)})"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,4 +1,4 @@
-"""Figures over the steps of a training: EX (the paper's Figure 6), and the loss."""
+"""Figures over training steps: EX (the paper's Figure 6) and the loss."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kid.report.text import standard_error
 
 
 def panels_of(groups: Sequence[Group]) -> list[tuple[str, list[Row]]]:
-    """(title, rows) of every student and teacher; of a student without a teacher, its SFT."""
+    """Return (title, rows) for each pair of student and teacher, and for a student without a teacher its SFT."""
     pairs = [(f"{group.student} from {teacher}", rows) for group, teacher, rows in student_teacher_pairs(groups)]
     return pairs + [(group.student, group.baselines()) for group in groups if not group.methods]
 
 
 def steps_figure(groups: Sequence[Group]) -> Figure | None:
-    """Figure 6: EX over training steps, a line per method."""
+    """Draw Figure 6: EX over training steps, one line per method."""
     left_out: list[str] = []
 
     def panel(title: str, rows: list[Row]) -> Panel | None:
@@ -49,16 +49,16 @@ def steps_figure(groups: Sequence[Group]) -> Figure | None:
 
     panels = [drawn for pair in panels_of(groups) if (drawn := panel(*pair))]
     caption = (
-        "EX on the way, of saved adapters or as it was measured while training: how many steps a method needs. Of "
-        "several seeds the mean, at the steps that all of them have. Whiskers: standard error, by the number of "
-        "questions alone."
+        "EX during training, of saved adapters or measured by the training: how many steps a method needs. With "
+        "several seeds, the mean at the steps that all of them have. Whiskers: standard error, only from the number of "
+        "questions."
     )
-    caption += f" Not drawn, since measured on other questions: {', '.join(left_out)}." if left_out else ""
+    caption += f" Not drawn, because measured on other questions: {', '.join(left_out)}." if left_out else ""
     return draw_figure("figure-6", "EX over steps", caption, panels)
 
 
 def loss_figure(groups: Sequence[Group]) -> Figure | None:
-    """The training loss over steps, a line per method; not in the paper."""
+    """Draw the training loss over steps, one line per method; not in the paper."""
 
     def panel(title: str, rows: list[Row]) -> Panel | None:
         curves = loss_curves(rows)
@@ -77,15 +77,15 @@ def loss_figure(groups: Sequence[Group]) -> Figure | None:
 
     panels = [drawn for pair in panels_of(groups) if (drawn := panel(*pair))]
     caption = (
-        "Each method minimises a loss of its own, so compare where the lines level off, not their heights. Of several "
-        f"seeds the mean, at the steps that all of them have. More than {BINS} steps are drawn as {BINS} means of "
-        "consecutive steps."
+        "Each method has its own loss, so compare where the lines level off, not their heights. With several seeds, "
+        f"the mean at the steps that all of them have. More than {BINS} steps are drawn as {BINS} means of consecutive "
+        "steps."
     )
     return draw_figure("loss", "Training loss over steps", caption, panels)
 
 
 def line_style(row: Row) -> dict[str, Any]:
-    """Label and colour of a row's line; KID is wide and below the others, so that identical lines both show."""
+    """Return label and style of a row's line; KID is wide and below the others, so that identical lines both show."""
     kid = row.method == "kid"
     return {"label": row.label, "color": COLORS[row.method], "lw": 3 if kid else 1.3, "zorder": 2 if kid else 3}
 

@@ -1,4 +1,4 @@
-"""Over the steps of runs: EX, of saved adapters as scored or as measured while training, and the training loss."""
+"""Curves over the steps of runs: EX, from scores of saved adapters or measured during training, and the loss."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kid.report.rows import Row, main_column
 from kid.report.score_files import SCORE_COLUMNS, ScoreColumn
 
 Points = list[tuple[int, float]]  # (step, value)
-BINS = 100  # of a line of losses, so that thousands of steps are read, and fit into a page
+BINS = 100  # points of a loss curve, so that thousands of steps stay readable and the page stays small
 
 
 class Curves(NamedTuple):
     """Curves on the same questions.
 
-    questions: which, in words. lines: (row, its points, the number of questions). left_out: labels of the rows that
-    were only measured on others.
+    questions: description of the questions. lines: (row, its points, number of questions). left_out: labels of the rows
+    that were only measured on other questions.
     """
 
     questions: str
@@ -27,14 +27,14 @@ class Curves(NamedTuple):
 
 
 def mean_points(curves: Iterable[Mapping[int, float]]) -> Points:
-    """The mean of the curves of some seeds, at the steps that all of them have: elsewhere the line would jump."""
+    """Average the curves of several seeds at the steps that all of them have; at other steps the mean would jump."""
     found = [curve for curve in curves if curve]
     steps = set.intersection(*map(set, found)) if found else ()
     return [(step, statistics.mean(curve[step] for curve in found)) for step in sorted(steps)]
 
 
 def scored_curve(row: Row, column: ScoreColumn) -> Points:
-    """Of the scored checkpoints, including the finished model; of seeds without any scores, none."""
+    """Return EX of the scored checkpoints, including the finished model; empty for seeds without scores."""
     curves: list[dict[int, float]] = []
     for run in row.runs:
         scores = {step: found[column] for step, found in run.curve.items() if column in found}
@@ -45,14 +45,14 @@ def scored_curve(row: Row, column: ScoreColumn) -> Points:
 
 
 def measured_curve(row: Row, questions: tuple) -> Points:
-    """Of the evaluations while training that asked these questions."""
+    """Return EX of the evaluations during training on these questions."""
     return mean_points(run.evaluations for run in row.runs if run.evaluated_on == questions)
 
 
 def comparable_curves(rows: Sequence[Row]) -> Curves | None:
-    """The curves on the questions on which most rows have one, scored ones first; None without any.
+    """Return the curves on the questions for which most rows have one, preferring scores; None without any.
 
-    A curve has two points at least.
+    A curve has at least two points.
     """
     candidates: list[tuple[str, list[tuple[Row, Points, int]]]] = []
     column = main_column(rows)
@@ -62,7 +62,7 @@ def comparable_curves(rows: Sequence[Row]) -> Curves | None:
     for questions in dict.fromkeys(run.evaluated_on for row in rows for run in row.runs if run.evaluated_on):
         split, n = questions[-2:]
         lines = [(row, measured_curve(row, questions), n) for row in rows]
-        candidates.append((f"{n} questions of {split}, while training", lines))
+        candidates.append((f"{n} questions of {split}, during training", lines))
     candidates = [(words, [line for line in lines if len(line[1]) > 1]) for words, lines in candidates]
     words, lines = max(candidates, key=lambda one: len(one[1]), default=("", []))
     drawn = {row.label for row, _, _ in lines}
@@ -71,7 +71,7 @@ def comparable_curves(rows: Sequence[Row]) -> Curves | None:
 
 
 def loss_curves(rows: Sequence[Row]) -> list[tuple[Row, list[tuple[float, float]]]]:
-    """(row, its training losses over steps) of each row with two steps at least, on the benchmark that most runs have.
+    """Return (row, its training losses over steps) of rows with at least two steps, on the benchmark of most runs.
 
     A point is the mean (step, loss) of a bin of consecutive steps.
     """
@@ -86,7 +86,7 @@ def loss_curves(rows: Sequence[Row]) -> list[tuple[Row, list[tuple[float, float]
 
 
 def binned(points: Points) -> list[tuple[float, float]]:
-    """The means of at most `BINS` groups of consecutive points, which differ by one point in size at most."""
+    """Return the means of at most `BINS` groups of consecutive points, whose sizes differ by at most one point."""
     count = min(BINS, len(points))
     bins = [points[number * len(points) // count : (number + 1) * len(points) // count] for number in range(count)]
     return [(statistics.mean(step for step, _ in own), statistics.mean(loss for _, loss in own)) for own in bins]

@@ -11,7 +11,7 @@ from kid.report.text import mean_and_deviation
 
 
 def draw_seeds(axes: Axes, x: float, values: list[float], width: float) -> None:
-    """Draws the standard deviation over seeds as an error bar around their mean, with each seed as a dot."""
+    """Draw the standard deviation over seeds as an error bar around their mean, and each seed as a dot."""
     mean, deviation = mean_and_deviation(values)
     if deviation is not None:
         axes.errorbar(x, mean, yerr=deviation, color="black", capsize=5, zorder=3)
@@ -20,7 +20,7 @@ def draw_seeds(axes: Axes, x: float, values: list[float], width: float) -> None:
 
 
 def draw_bars(axes: Axes, bars: dict[str, list[float]]) -> None:
-    """Draws a bar per name, as high as the mean of its values, with the number above it."""
+    """Draw a bar for each name, as high as the mean of its values, with the number above it."""
     for x, values in enumerate(bars.values()):
         mean, deviation = mean_and_deviation(values)
         axes.bar(x, mean, width=0.65, color="C0", alpha=0.6)
@@ -32,7 +32,7 @@ def draw_bars(axes: Axes, bars: dict[str, list[float]]) -> None:
 
 
 def draw_line(axes: Axes, name: str, values: list[float], color: str) -> None:
-    """Draws a dashed reference line at the mean of `values`, in a band of one standard deviation each way."""
+    """Draw a dashed reference line at the mean of `values`, with a band of one standard deviation on each side."""
     mean, deviation = mean_and_deviation(values)
     axes.axhline(mean, linestyle="--", color=color, label=f"{name}: {mean:.1f}", zorder=2)
     if deviation is not None:
@@ -40,7 +40,7 @@ def draw_line(axes: Axes, name: str, values: list[float], color: str) -> None:
 
 
 def set_range(axes: Axes, values: list[float], ylabel: str) -> None:
-    """Limits the y axis to the range of `values`: on an axis from 0, differences would be too small to see."""
+    """Limit the y axis to the range of `values`: on an axis from 0, differences would be too small to see."""
     margin = max(1.5, 0.2 * (max(values) - min(values)))
     low = max(0, min(values) - margin)
     axes.set_ylim(low, min(100, max(values) + margin))

@@ -1,4 +1,4 @@
-"""The errors of one run: misses by class and hardness, examples of each class, predictions next to the gold SQL."""
+"""The errors of one run: misses by class and hardness, examples of each class, predictions next to gold SQL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Example:
 
 @dataclass(frozen=True)
 class ChosenRun:
-    """The run whose errors are shown, and why it was chosen. questions: with their gold queries, or None if unknown."""
+    """The run whose errors are shown, and why it was chosen. questions: with gold queries, or None if unknown."""
 
     run: Run
     score: Score
@@ -40,7 +40,7 @@ class ChosenRun:
 
 
 def candidate_runs(runs: Sequence[Run]) -> Iterator[ChosenRun]:
-    """Yields the KID run with the highest EX in each column, then the scores of all runs in the order given."""
+    """Yield the KID run with the highest EX in each column, then the scores of all runs in the order given."""
     kid_runs = [run for run in runs if run.config.method == "kid"]
     for column, name in SCORE_COLUMNS.items():
         scored_runs = [run for run in kid_runs if column in run.scores]
@@ -57,7 +57,7 @@ def candidate_runs(runs: Sequence[Run]) -> Iterator[ChosenRun]:
 
 
 def choose_run(runs: Sequence[Run], data: Path | None, remarks: list[str]) -> ChosenRun | None:
-    """The first candidate, preferring one whose questions `data` holds; None if nothing was scored."""
+    """Choose the first candidate, preferring one whose questions are in `data`; None if nothing was scored."""
     candidates = list(candidate_runs(runs))
     reasons: dict[tuple, str] = {}
     for choice in candidates if data else ():
@@ -69,13 +69,14 @@ def choose_run(runs: Sequence[Run], data: Path | None, remarks: list[str]) -> Ch
                 return ChosenRun(choice.run, choice.score, reason, questions)
     if reasons:
         remarks.append(
-            f"--data {data} has the questions of no score, so gold queries are left out: {'; '.join(reasons.values())}"
+            f"--data {data} does not have the questions of any score, so gold queries are not shown: "
+            f"{'; '.join(reasons.values())}"
         )
     return candidates[0] if candidates else None
 
 
 def read_questions(score: Score, data: Path, remarks: list[str]) -> tuple[list[Question] | None, str]:
-    """(questions of a score, "") or (None, why `data` lacks them). Damaged ones are kept and noted in `remarks`."""
+    """Return (questions of a score, "") or (None, why `data` lacks them). Damaged ones are kept, with a remark."""
     damage = Damage("skip")
     benchmark, split, _ = score.column
     try:
@@ -83,7 +84,7 @@ def read_questions(score: Score, data: Path, remarks: list[str]) -> tuple[list[Q
     except InputError as error:
         return None, str(error)
     if len(questions) != score.n:
-        return None, f"{len(questions)} questions of {benchmark} {split} there, but {score.n} were scored"
+        return None, f"it has {len(questions)} questions of {benchmark} {split}, but {score.n} were scored"
     if score.questions_hash not in ("", questions_hash(questions, gold=True)):
         return None, f"{benchmark} {split} has changed since {score.path} was made; predict and score it again"
     remarks += [f"--data {data}: {line}" for line in damage.lines()]
@@ -91,7 +92,7 @@ def read_questions(score: Score, data: Path, remarks: list[str]) -> tuple[list[Q
 
 
 def hardness_table(run: Run, score: Score) -> Table:
-    """Table of questions, EX and TS by hardness, followed by the number of misses by class."""
+    """Return a table of questions, EX and TS by hardness, followed by the number of misses by class."""
     header, counts = failure_table(score.verdicts)
     subsets = [[verdict for verdict in score.verdicts if verdict["hardness"] == level] for level in header[1:-1]]
     subsets.append(score.verdicts)
@@ -102,26 +103,26 @@ def hardness_table(run: Run, score: Score) -> Table:
             rows.append([f"{kind.upper()} in percent", *(f"{value:.1f}" for value in shares)])
     misses = [[name, *map(str, numbers)] for name, *numbers in counts if numbers[-1] or name == "misses"]
     caption = (
-        f"{SCORE_COLUMNS[score.column]}: predictions that are not right by EX, by what differs from the gold query. "
-        "One may be wrong in several ways; in the row of misses each counts once."
+        f"{SCORE_COLUMNS[score.column]}: predictions that are wrong by EX, by difference from the gold query. A "
+        "prediction may differ in several ways; in the row of misses each counts once."
     )
     caption += " Easy to extra: the hardness of the gold query by Spider's rule." if "extra" in header else ""
     if len(misses) == 1 and misses[0][-1] != "0":
-        caption += " The score file names no classes: it is an older one, score the predictions again."
+        caption += " The score file has no classes, because it is from an older version: score the predictions again."
     return Table(f"Failures of {run.folder}", caption, header, [*rows, "Number of misses", *misses])
 
 
 def scored_predictions(score: Score, remarks: list[str]) -> list[str] | None:
-    """The scored predictions, one per verdict; None, with a remark, if they cannot be read."""
+    """Read the scored predictions, one per verdict; None, with a remark, if they cannot be read."""
     try:
         return read_predictions(score.predictions, score.n).queries
     except InputError as error:
-        remarks.append(f"no example shows the predictions of {score.path}: {error}")
+        remarks.append(f"the predictions of {score.path} are not shown: {error}")
         return None
 
 
 def failure_blocks(choice: ChosenRun, predictions: list[str]) -> list[tuple[str, list[Example]]]:
-    """(class, examples of it); without questions, examples show only the predictions."""
+    """Return (class, its examples); without questions, examples show only the predictions."""
     found: dict[str, list[Example]] = {}
     for failure in failure_examples(
         choice.score.verdicts, questions_or_placeholders(choice), predictions, EXAMPLES_PER_CLASS
@@ -133,18 +134,18 @@ def failure_blocks(choice: ChosenRun, predictions: list[str]) -> list[tuple[str,
 
 
 def questions_or_placeholders(choice: ChosenRun) -> Sequence[Question]:
-    """The questions, or as many empty placeholders."""
+    """Return the questions, or as many empty placeholders."""
     return choice.questions or [Question(index, "", "", "") for index in range(choice.score.n)]
 
 
 def make_example(question: Question, predictions: dict[str, str], right: dict[str, bool]) -> Example:
-    """The example of one question, titled by its index if its text is unknown."""
+    """Create the example of one question, with its index as the title if its text is unknown."""
     title = f"{question.question} ({question.db_id})" if question.db_id else f"Question {question.index}"
     return Example(title, marked_predictions(question.query, predictions, right))
 
 
 def compared_runs(choice: ChosenRun, groups: Sequence[Group]) -> dict[str, Run]:
-    """Label -> run: teacher, SFT baseline and the chosen run; of several seeds, that of the chosen run is preferred."""
+    """Return label -> run: teacher, SFT baseline and the chosen run, preferably with the seed of the chosen run."""
     run, score, rows = choice.run, choice.score, {}
     for group in groups:
         for teacher, method_rows in group.methods.items():
@@ -162,7 +163,7 @@ def compared_runs(choice: ChosenRun, groups: Sequence[Group]) -> dict[str, Run]:
 
 
 def spaced_examples(choice: ChosenRun, shown: dict[str, Run], remarks: list[str]) -> list[Example]:
-    """SPACED_EXAMPLES evenly spaced questions, with the predictions of each run."""
+    """Return SPACED_EXAMPLES evenly spaced questions with the predictions of each run."""
     predictions, right = {}, {}
     for label, run in shown.items():
         score = run.scores[choice.score.column]

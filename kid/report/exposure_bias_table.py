@@ -14,16 +14,16 @@ MEASUREMENT_KEYS = (
     "prompts",
     "samples",
     "max_completion_length",
-)  # measurements must agree in these to be comparable
+)  # comparable measurements must have the same values of these
 
 
 def mismatch_table(group: Group) -> Table | None:
-    """Table 7: excess accumulated error, which measures the mismatch of training and inference, next to EX."""
+    """Create Table 7: excess accumulated error, a measure of the mismatch of training and inference, next to EX."""
     table = Table(
         f"Exposure bias of {group.student}",
-        "ExAccErr (excess accumulated error): by how many percent a student errs more along its own outputs than along "
-        "its teacher's, lower is better; over the first 16 tokens with its 95 % interval over the prompts, and "
-        "over the whole length. EX in percent on the run's own dev questions. A row per run.",
+        "ExAccErr (excess accumulated error): by how many percent a student's errors on its own outputs exceed those "
+        "on its teacher's outputs, lower is better; over the first 16 tokens with its 95 % interval over the prompts, "
+        "and over the whole length. EX in percent on the run's own dev questions. One row per run.",
         ["method", "benchmark", "seed", "prompts", "ExAccErr, 16", "interval", "ExAccErr, all", "EX"],
         left=2,
     )
@@ -43,13 +43,13 @@ def mismatch_table(group: Group) -> Table | None:
                 ]
                 words = key.replace("_", " ")
                 table.footnote_mark(
-                    f"{split_name}: rows differ in {words} ({' and '.join(sorted(values))}); compare with care."
+                    f"{split_name}: rows differ in {words} ({' and '.join(sorted(values))}); compare them with care."
                 )
     return table if table.rows else None
 
 
 def runs_by_teacher(group: Group) -> dict[str, list[tuple[Row, Run]]]:
-    """Name of a teacher -> the runs measured against it, baselines included."""
+    """Return name of a teacher -> the runs measured against it, including baselines."""
     names = {
         canonical_model(run.config.teacher): teacher
         for teacher, rows in group.methods.items()

@@ -24,17 +24,17 @@ from kid.report.score_files import SCORE_COLUMNS, ScoreColumn
 from kid.report.text import pluralize, standard_error
 from kid.terminal import printable
 
-# A method has the same colour in every figure.
+# Each method has the same colour in every figure.
 COLORS = {method: f"C{number}" for number, method in enumerate(METHOD_LABELS)}
 STRATEGIES = ("random", "uniform", "hard", "easy")
 PANEL = (5.2, 3.6)  # inches
-# In the HTML page, black and white follow the reader's light or dark theme.
+# In the HTML page, black and white are replaced by colours of the reader's light or dark theme.
 THEME_COLORS = {"#000000": "currentColor", "#ffffff": "var(--paper)"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawn figure. alt: its numbers as text, for readers who cannot see it."""
+    """A drawn figure. alt: its numbers as text, for readers who cannot see the figure."""
 
     name: str
     title: str
@@ -48,7 +48,7 @@ Panel = tuple[str, Callable[[Axes], str]]  # title, function that draws into the
 
 
 def draw_figure(name: str, title: str, caption: str, panels: Sequence[Panel]) -> Figure | None:
-    """The figure of some panels, two per row; None without panels."""
+    """Draw a figure with these panels, two per row; None without panels."""
     if not panels:
         return None
     columns = min(2, len(panels))
@@ -75,7 +75,7 @@ def draw_figure(name: str, title: str, caption: str, panels: Sequence[Panel]) ->
 
 
 def inline_svg(svg: str) -> str:
-    """The <svg> element for embedding in HTML: no prologue, no namespaces, colors of the page's theme."""
+    """Return the <svg> element for embedding in HTML: no prologue, no namespaces, colours of the page's theme."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # matplotlib numbers them from 1 in every figure
@@ -85,14 +85,14 @@ def inline_svg(svg: str) -> str:
 
 
 def student_teacher_pairs(groups: Sequence[Group]) -> list[tuple[Group, str, list[Row]]]:
-    """(group, teacher, SFT baselines followed by the teacher's main rows) of every student and teacher."""
+    """Return (group, teacher, SFT baselines followed by the teacher's main rows) for each student and teacher."""
     return [
         (group, teacher, group.baselines() + group.main_rows(teacher)) for group in groups for teacher in group.methods
     ]
 
 
 def tradeoff_figure(groups: Sequence[Group]) -> Figure | None:
-    """Figure 1: average performance over relative latency, one point per method."""
+    """Draw Figure 1: average performance over relative latency, one point per method."""
 
     def panel(group: Group, teacher: str, rows: list[Row]) -> Panel | None:
         block = next(teachers for teachers in teachers_by_table(group).values() if teacher in teachers)
@@ -112,7 +112,7 @@ def tradeoff_figure(groups: Sequence[Group]) -> Figure | None:
                 error = standard_error([(mean_ex(row, column), row.reference[column].n) for column in columns])
                 axes.errorbar(latency, score, yerr=error, color=COLORS[row.method], alpha=0.5, capsize=3, zorder=0)
                 extremes += [score - error, score + error]
-                # The label goes to the side with more room.
+                # Put the label on the side with more space.
                 shift, alignment = ((6, 5), "left") if latency <= middle else ((-6, 5), "right")
                 axes.annotate(row.label, (latency, score), shift, textcoords="offset points", ha=alignment, fontsize=9)
             averaged = pluralize(len(common), "score")
@@ -127,19 +127,19 @@ def tradeoff_figure(groups: Sequence[Group]) -> Figure | None:
     panels = [panel(*pair) for pair in student_teacher_pairs(groups)]
     caption = (
         "Average performance over training latency relative to SFT: up and to the left is better. Whiskers: standard "
-        "error, by the number of questions alone. A method whose latency cannot be compared is not drawn; the table's "
+        "error, only from the number of questions. Methods whose latency cannot be compared are not drawn; the table's "
         "footnotes say why."
     )
     return draw_figure("figure-1", "Performance and latency", caption, [drawn for drawn in panels if drawn])
 
 
 def mean_ex(row: Row, column: ScoreColumn) -> float:
-    """Mean EX over seeds in a score column."""
+    """Return the mean EX over seeds in a score column."""
     return statistics.mean(row.values((column, "ex")))
 
 
 def latencies(group: Group) -> dict[tuple[str, str], float]:
-    """(teacher, method) -> relative latency of the method as it is by default, where it can be compared with SFT's."""
+    """Return (teacher, method) -> relative latency of the method with its defaults, if comparable with SFT."""
     rows = {teacher: [row for row in group.main_rows(teacher) if not row.variant] for teacher in group.methods}
     return {
         (teacher, row.method): latency
@@ -150,7 +150,7 @@ def latencies(group: Group) -> dict[tuple[str, str], float]:
 
 
 def latency_figure(groups: Sequence[Group]) -> Figure | None:
-    """Figure 2: relative latency of each method by teacher, of the students that have several teachers."""
+    """Draw Figure 2: relative latency of each method by teacher, for students with several teachers."""
     drawn = [group for group in groups if len({teacher for teacher, _ in latencies(group)}) > 1]
 
     def panel(group: Group) -> Panel:
@@ -195,7 +195,7 @@ def latency_figure(groups: Sequence[Group]) -> Figure | None:
 
 
 def undrawn_latency(groups: Sequence[Group]) -> list[str]:
-    """A sentence that says why `latency_figure` draws nothing, where latencies are known, but of one teacher each."""
+    """Say why `latency_figure` draws nothing, if latencies are known but each student has only one teacher."""
     teachers = [{teacher for teacher, _ in latencies(group)} for group in groups]
     if not any(teachers) or max(map(len, teachers)) > 1:
         return []
@@ -203,26 +203,26 @@ def undrawn_latency(groups: Sequence[Group]) -> list[str]:
 
 
 def kid_ex_by_setting(group: Group, teacher: str, key: str, column: ScoreColumn) -> dict[Any, list[float]]:
-    """Value of one KID setting -> EX of each seed, with all other settings at their defaults."""
+    """Return value of a KID setting -> EX of each seed, with all other settings at their defaults."""
     rows = [row for row in group.methods[teacher] if row.method == "kid" and {name for name, _ in row.variant} <= {key}]
     values = {getattr(row.runs[0].config, key): row.values((column, "ex")) for row in rows}
     return {value: exs for value, exs in values.items() if exs}
 
 
 def strategies_figure(groups: Sequence[Group]) -> Figure | None:
-    """Figure 4: EX of KID by masking strategy."""
+    """Draw Figure 4: EX of KID by masking strategy."""
 
     def draw_panel(axes: Axes, values: dict[str, list[float]], sft: list[float], column: ScoreColumn) -> str:
         draw_bars(axes, values)
         return finish_ablation_panel(axes, values, sft, column)
 
-    caption = "EX of KID by the way masked tokens are chosen; dashed: SFT. Whiskers: standard deviation over seeds."
+    caption = "EX of KID by masking strategy; dashed: SFT. Whiskers: standard deviation over seeds."
     panels = ablation_panels(groups, "mask_strategy", draw_panel, STRATEGIES)
     return draw_figure("figure-4", "Masking strategies", caption, panels)
 
 
 def ratios_figure(groups: Sequence[Group]) -> Figure | None:
-    """Figure 5: EX of KID over the mask ratio."""
+    """Draw Figure 5: EX of KID over the mask ratio."""
 
     def draw_panel(axes: Axes, values: dict[float, list[float]], sft: list[float], column: ScoreColumn) -> str:
         axes.plot(list(values), [statistics.mean(exs) for exs in values.values()], marker="o", color=COLORS["kid"])
@@ -232,14 +232,14 @@ def ratios_figure(groups: Sequence[Group]) -> Figure | None:
         axes.set_xlabel("mask ratio")
         return finish_ablation_panel(axes, values, sft, column)
 
-    caption = "EX of KID over the share of tokens that are masked; dashed: SFT."
+    caption = "EX of KID over the fraction of tokens that are masked; dashed: SFT."
     return draw_figure("figure-5", "Mask ratio", caption, ablation_panels(groups, "mask_ratio", draw_panel))
 
 
 def ablation_panels(
     groups: Sequence[Group], key: str, draw_panel: Callable[..., str], order: Sequence[str] | None = None
 ) -> list[Panel]:
-    """A panel per student and teacher with KID runs of at least two values of the setting; values in order."""
+    """Draw a panel for each student and teacher with KID runs of at least two values of the setting, in order."""
     panels: list[Panel] = []
     for group, teacher, _ in student_teacher_pairs(groups):
         column = main_column(group.methods[teacher])
@@ -254,7 +254,7 @@ def ablation_panels(
 
 
 def finish_ablation_panel(axes: Axes, values: dict[Any, list[float]], sft: list[float], column: ScoreColumn) -> str:
-    """Adds SFT as a line and the axis range, which both ablations share, and returns the alt text."""
+    """Add what both ablations share: a line for SFT and the axis range. Returns the alt text."""
     if sft:
         draw_line(axes, "SFT", sft, "gray")  # visible in light and dark themes
         axes.legend(loc="lower left", fontsize=8)

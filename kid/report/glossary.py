@@ -1,4 +1,4 @@
-"""Explains the abbreviations that a report uses, a line each; only those that its runs need."""
+"""Explain the abbreviations in a report, one line each; only those that its runs need."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kid.report.score_files import SCORE_COLUMNS
 
 SOURCES = {
     GOLD: "gold SQL",
-    IMPERFECT: "gold SQL in which the student has rewritten some tokens",
+    IMPERFECT: "gold SQL with some tokens rewritten by the student",
     TEACHER_OUTPUTS: "the teacher's outputs",
     ON_POLICY: "the student's own outputs",
 }
@@ -25,7 +25,7 @@ DIVERGENCE_NAMES = {
 
 
 def glossary(runs: Sequence[Run]) -> list[str]:
-    """A line for each abbreviation, as plain text."""
+    """Return a line for each abbreviation, as plain text."""
     lines = []
     scores = [score for run in runs for score in run.scores.values()]
     if scores:
@@ -39,7 +39,7 @@ def glossary(runs: Sequence[Run]) -> list[str]:
     if any(run.config.teacher for run in runs):
         lines.append(
             "Latency: the median time of a training step, divided by that of the SFT run of the same student and "
-            "benchmark on the same hardware with the same settings of batches, lengths, precision and memory."
+            "benchmark on the same hardware with the same settings for batches, lengths, precision and memory."
         )
     if len({run.config.seed for run in runs}) > 1:
         lines.append("±: the sample standard deviation over seeds; the number before it is their mean.")
@@ -47,13 +47,13 @@ def glossary(runs: Sequence[Run]) -> list[str]:
 
 
 def own_files_line(name: str, runs: Sequence[Run]) -> str:
-    """Which file a column of the user's own questions is."""
+    """Say which file a column of the user's own questions is."""
     file = BENCHMARKS[runs[0].config.benchmark].splits["dev"].questions[0]
     return f"{name}: {file} in {' and '.join(dict.fromkeys(run.config.data for run in runs))}."
 
 
 def method_line(method: str) -> str:
-    """What a method trains on."""
+    """Say what a method trains on."""
     sources = " or ".join(SOURCES[source] for source in METHODS[method].sources)
     divergence = METHODS[method].divergence
     what = f"{DIVERGENCE_NAMES[divergence]} to the teacher" if divergence else "fine-tuning without a teacher"

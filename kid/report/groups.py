@@ -1,4 +1,4 @@
-"""Groups runs as in the paper's tables: by student, then teacher, then method."""
+"""Group runs as in the paper's tables: by student, then teacher, then method."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kid.report.runs import Run
 from kid.report.score_files import SCORE_COLUMNS, Score, ScoreColumn
 from kid.report.settings import Variant, describe_settings, differences, shared_settings, variant
 
-TABLE_2_ONLY = ("gkd-fkl", "gkd-jsd")  # the paper's later tables have GKD only with its best divergence
+TABLE_2_ONLY = ("gkd-fkl", "gkd-jsd")  # in the paper's later tables, GKD has only its best divergence
 ABLATED_SETTINGS = ("rewrite", "mask_strategy", "mask_ratio")  # Table 5 and Figures 4 and 5 vary one of these
 
 
@@ -24,7 +24,7 @@ ABLATED_SETTINGS = ("rewrite", "mask_strategy", "mask_ratio")  # Table 5 and Fig
 class Group:
     """All rows of one student.
 
-    sft: the baseline, or None; variants: SFT with another loss. methods, teachers: by teacher, smallest first.
+    sft: the baseline, or None; variants: SFT with other losses. methods, teachers: by teacher, smallest first.
     shared: non-default settings shared by all runs that use them.
     """
 
@@ -39,7 +39,7 @@ class Group:
         return [*([self.sft] if self.sft else []), *self.variants]
 
     def rows(self) -> list[Row]:
-        """The baselines and the rows of all methods, without the teachers' own rows."""
+        """Return the baselines and the rows of all methods, without the teachers' own rows."""
         return [*self.baselines(), *chain.from_iterable(self.methods.values())]
 
     def row(self, teacher: str, method: str, variant: Variant = ()) -> Row | None:
@@ -47,7 +47,7 @@ class Group:
         return next((row for row in rows if row.method == method and row.variant == variant), None)
 
     def main_rows(self, teacher: str) -> list[Row]:
-        """The teacher's rows without KID ablations and without divergences that only Table 2 compares."""
+        """Return the teacher's rows without KID ablations and without divergences that only Table 2 compares."""
         rows = [row for row in self.methods[teacher] if row.method not in TABLE_2_ONLY]
         if self.row(teacher, "kid"):
             rows = [row for row in rows if not is_ablation(row)]
@@ -55,9 +55,9 @@ class Group:
 
 
 def teachers_by_table(group: Group) -> dict[int, list[str]]:
-    """Number of the paper's table -> the teachers whose rows it holds.
+    """Return number of the paper's table -> the teachers in it.
 
-    Table 4 has CodeGen and the LLaMAs, Table 6 the teacher 64 times larger than its student, Table 3 everything else.
+    Table 4 has CodeGen and the LLaMAs, Table 6 the teacher 64 times larger than its student, Table 3 all others.
     """
     number = 4 if re.match(r"codegen|(tiny-?)?llama", group.student.lower()) else 3
     largest = [teacher for teacher in group.methods if re.search(r"(?<!\d)32b", teacher)]
@@ -66,39 +66,39 @@ def teachers_by_table(group: Group) -> dict[int, list[str]]:
 
 
 def compared_rows(group: Group, teachers: Sequence[str]) -> list[Row]:
-    """The rows of a table that are compared with each other: SFT and the methods, if they have a score."""
+    """Return the rows of a table that are compared with each other: SFT and the methods, if they have a score."""
     rows = [row for teacher in teachers for row in group.main_rows(teacher)]
     return [row for row in group.baselines() + rows if metrics_of([row])]
 
 
 def is_ablation(row: Row) -> bool:
-    """Whether a row is KID with exactly one setting changed, one of those in Table 5 and Figures 4 and 5."""
+    """Whether a row is KID with exactly one changed setting, one of those in Table 5 and Figures 4 and 5."""
     return row.method == "kid" and len(row.variant) == 1 and row.variant[0][0] in ABLATED_SETTINGS
 
 
 def model_size(model: str) -> float:
-    """Billions of parameters according to a model's name; infinity without a size, so that it sorts last."""
+    """Return billions of parameters according to a model's name; infinity if it has no size, to sort it last."""
     size = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)([bm])(?![a-z])", model.lower())
     return float(size[1]) / {"b": 1, "m": 1000}[size[2]] if size else float("inf")
 
 
 def group_runs(runs: Sequence[Run], remarks: list[str]) -> list[Group]:
-    """The runs by student, then teacher, then method; runs that cannot be compared are skipped, with a remark."""
+    """Group runs by student, then teacher, then method; runs that cannot be compared are skipped with a remark."""
     students = model_names((run.benchmark_key, run.config.student) for run in runs)
     teachers = model_names((run.benchmark_key, run.config.teacher) for run in runs if is_distilled(run))
     for name in dict.fromkeys(short_name(run.config.student) for run in runs):
         distinct = sorted({full for student, full in students.items() if short_name(student) == name})
         if len(distinct) > 1:
-            remarks.append(f"{' and '.join(distinct)} are other models by their paths, so each has tables of its own")
+            remarks.append(f"{' and '.join(distinct)} are different models by their paths, so each has its own tables")
     with_own_files = {run.benchmark_key for run in runs if BENCHMARKS[run.config.benchmark].own_files}
     by_student: dict[str, list[Run]] = {}
     for run in runs:
         name = students[run.config.student]
         if run.benchmark_key in with_own_files and len(with_own_files) > 1:
-            name += f" on {run.config.questions or run.config.data}"  # other questions are not comparable
+            name += f" on {run.config.questions or run.config.data}"  # different questions are not comparable
         by_student.setdefault(name, []).append(run)
     groups = [make_group(name, student_runs, runs, teachers, remarks) for name, student_runs in by_student.items()]
-    # Students that only served other runs, as teacher or base, need no table of their own.
+    # Students that are only the teacher or base of other runs need no table.
     used_models = {
         canonical_model(name) for run in runs if is_distilled(run) for name in (run.config.student, run.config.teacher)
     }
@@ -121,7 +121,7 @@ def is_distilled(run: Run) -> bool:
 def make_group(
     student: str, student_runs: Sequence[Run], runs: Sequence[Run], teacher_names: dict[str, str], remarks: list[str]
 ) -> Group:
-    """The rows of one student and of its teachers' own fine-tuning.
+    """Group the rows of one student and of its teachers' own fine-tuning.
 
     Args:
         student_runs: the runs of this student; runs: all runs.
@@ -134,7 +134,7 @@ def make_group(
         runs_by_row.setdefault((teacher, run.config.method, variant(run.config, shared)), []).append(run)
     order = list(METHOD_LABELS)
     keys = sorted(runs_by_row, key=lambda key: (order.index(key[1]), len(key[2])))
-    # In each column, scores must be of the same questions as the first row's: the baseline's, if it was scored.
+    # In each column, scores must have the same questions as the first row, the baseline if it was scored.
     reference: dict[ScoreColumn, Score] = {}
     for run in chain.from_iterable(runs_by_row[key] for key in keys):
         for column, score in run.scores.items():
@@ -155,12 +155,12 @@ def make_group(
 
 
 def run_paths(run: Run) -> set[str]:
-    """Resolved folders of a run, by which models name it: where it is now and where it was trained."""
+    """Return resolved folders of a run that models may refer to: where it is now and where it was trained."""
     return {os.path.realpath(path) for path in (run.folder, run.config.output) if str(path)}
 
 
 def teacher_runs(teachers: set[str], runs: Sequence[Run], student_runs: Sequence[Run]) -> list[Run]:
-    """The SFT runs that made the teachers, found by path; otherwise those of the only base model of a teacher's name.
+    """Find the SFT runs that trained the teachers, by path; otherwise, those of the only base with a teacher's name.
 
     A student's own runs are never its teacher.
     """
@@ -174,7 +174,7 @@ def teacher_runs(teachers: set[str], runs: Sequence[Run], student_runs: Sequence
 
 
 def one_run_per_seed(runs: Sequence[Run], remarks: list[str]) -> tuple[Run, ...]:
-    """The runs sorted by seed, skipping those with the benchmark and seed of an earlier one."""
+    """Return the runs sorted by seed, skipping those with the benchmark and seed of an earlier one."""
     kept: dict[tuple, Run] = {}
     for run in runs:
         first = kept.setdefault((run.benchmark_key, run.config.seed), run)
@@ -182,7 +182,7 @@ def one_run_per_seed(runs: Sequence[Run], remarks: list[str]) -> tuple[Run, ...]
             differ = differences(first, run)
             reason = f"it differs in {differ}" if differ else "it is the same configuration"
             remarks.append(
-                f"{run.folder} was left out of the tables: {first.folder} is {run.config.method} on the same models, "
+                f"{run.folder} was skipped in the tables: {first.folder} is {run.config.method} on the same models, "
                 f"benchmark and seed, and was given first; {reason}"
             )
     for first in kept.values():
@@ -197,29 +197,29 @@ def one_run_per_seed(runs: Sequence[Run], remarks: list[str]) -> tuple[Run, ...]
 
 
 def incomparable_scores(row: Row) -> list[str]:
-    """A line for each score that a row skips because its questions are not the baseline's."""
+    """Return a line for each score that a row skips because its questions differ from those of the baseline."""
     lines = []
     for run in row.runs:
         for score in chain(run.scores.values(), *(scores.values() for scores in run.curve.values())):
             if not row.is_comparable(score):
                 baseline = row.reference[score.column]
-                how_many = f"{score.n} and {baseline.n}" if score.n != baseline.n else f"{score.n}, but others"
+                how_many = f"{score.n} and {baseline.n}" if score.n != baseline.n else f"{score.n}, but different ones"
                 lines.append(
-                    f"{score.path} was left out of tables and figures: it is of other questions of "
-                    f"{SCORE_COLUMNS[score.column]} than {baseline.path} ({how_many})"
+                    f"{score.path} was skipped in tables and figures: its questions of "
+                    f"{SCORE_COLUMNS[score.column]} differ from those of {baseline.path} ({how_many})"
                 )
     return lines
 
 
 def compare_settings(group: Group, remarks: list[str]) -> None:
-    """Adds remarks where a method's training settings differ from the baseline's, and on settings all runs share."""
+    """Add remarks on training settings that differ from those of the baseline, and on settings that all runs share."""
     if group.shared:
-        remarks.append(f"{group.student}: all runs that this concerns have {describe_settings(group.shared)}")
+        remarks.append(f"{group.student}: all runs to which this applies have {describe_settings(group.shared)}")
     for row in group.rows()[1:] if group.sft else []:
         for run in row.runs:
             baseline = next((base for base in group.sft.runs if base.benchmark_key == run.benchmark_key), None)
             differ = differences(baseline, run) if baseline else ""
             if differ:
                 remarks.append(
-                    f"{run.folder} and its baseline {baseline.folder} differ in {differ}: not in the method alone"
+                    f"{run.folder} and its baseline {baseline.folder} differ not only in the method but in {differ}"
                 )

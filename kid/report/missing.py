@@ -1,4 +1,4 @@
-"""What runs lack that others of them have, and the commands that make it."""
+"""Results that some runs lack and others have, and the commands that create them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kid.report.text import pluralize
 
 
 class Gap(NamedTuple):
-    """What is missing, in words, and the shell command that makes it."""
+    """A description of what is missing, and the shell command that creates it."""
 
     what: str
     command: str
 
 
 def missing_measurements(runs: Sequence[Run], groups: Sequence[Group]) -> list[Gap]:
-    """What the runs lack, run by run: dev, splits and TS that others of the same benchmark have, EX over steps."""
+    """Find what each run lacks: dev, splits and TS that others of the same benchmark have, EX over steps, ExAccErr."""
     found = []
     for run in runs:
         others = [other for other in runs if other.benchmark_key == run.benchmark_key]
@@ -33,9 +33,9 @@ def missing_measurements(runs: Sequence[Run], groups: Sequence[Group]) -> list[G
 
 
 def missing_scores(run: Run, others: Sequence[Run]) -> Iterator[Gap]:
-    """A gap for each split whose predictions are there, and one for all that are to be predicted.
+    """Yield a gap for each split that has predictions, and one for all splits that must be predicted.
 
-    Nothing can be predicted with the runs that `to_resume` lists.
+    The runs listed by `to_resume` cannot predict.
     """
     with_suite = {column for other in others for column, score in other.scores.items() if score.ts is not None}
     wanted = {run.dev_column, *(column for other in others for column in other.scores)}
@@ -57,7 +57,7 @@ def missing_scores(run: Run, others: Sequence[Run]) -> Iterator[Gap]:
 
 
 def missing_steps(run: Run, others: Sequence[Run]) -> list[Gap]:
-    """Saved steps without a score, unless EX was measured while training and no other run has scores of its steps."""
+    """Find saved steps without a score, unless EX was measured during training and no other run has step scores."""
     saved = saved_steps(run.folder, run.config.export_kind)
     on_the_way = saved[:-1] if run.finished else saved  # the last is the finished student
     unscored = [step for step in on_the_way if run.dev_column not in run.curve.get(step, {})]
@@ -68,7 +68,7 @@ def missing_steps(run: Run, others: Sequence[Run]) -> list[Gap]:
 
 
 def missing_exposure(groups: Sequence[Group]) -> list[Gap]:
-    """Distilled runs without ExAccErr where others of the same student, teacher and benchmark have it."""
+    """Find distilled runs without ExAccErr if others of the same student, teacher and benchmark have it."""
     gaps = []
     for group in groups:
         for rows in group.methods.values():
@@ -81,7 +81,7 @@ def missing_exposure(groups: Sequence[Group]) -> list[Gap]:
 
 
 def to_resume(runs: Sequence[Run]) -> list[str]:
-    """A line for each unfinished run, which has no student to predict with."""
+    """Return a line for each unfinished run, which has no student to predict with."""
     lines = []
     for run in (run for run in runs if not run.finished):
         script = "sft.py" if run.config.method == "sft" else "distill.py"
@@ -92,18 +92,18 @@ def to_resume(runs: Sequence[Run]) -> list[str]:
 
 
 def score_path(run: Run, column: ScoreColumn) -> Path:
-    """The score that the report takes from a column, else where eval/evaluate.py writes it."""
+    """Return the score file that the report uses for a column, else the one that eval/evaluate.py would write."""
     known = run.scores.get(column)
     return known.path if known else run.folder / "scores" / f"{column[1]}.json"
 
 
 def drops_ts(run: Run, column: ScoreColumn, suite: bool) -> bool:
-    """Whether a new score would replace one with TS by one without, which eval/score.py does on request only."""
+    """Whether a new score would replace one with TS by one without, which eval/score.py only does with --overwrite."""
     return not suite and read_json(score_path(run, column)).get("ts") is not None
 
 
 def is_made_by_evaluate(run: Run, column: ScoreColumn, suite: bool) -> bool:
-    """Whether eval/evaluate.py takes the predictions that are there as its own, and may write their score."""
+    """Whether eval/evaluate.py recognises the existing predictions as its own, and may write their score."""
     path = score_path(run, column)
     predictions = predictions_of(path)
     note = read_note(predictions)
@@ -117,13 +117,13 @@ def is_made_by_evaluate(run: Run, column: ScoreColumn, suite: bool) -> bool:
 
 
 def evaluate_command(run: Run, columns: Sequence[ScoreColumn], suite: bool) -> str:
-    """The command that predicts and scores splits with the run's student and settings, as far as they are not there."""
+    """Return the command that predicts and scores splits with the run's student and settings, unless they exist."""
     splits = [split for _, split, _ in columns]
     return python_command("evaluate.py", str(run.folder), "--splits", *splits, *suite_flags(suite))
 
 
 def score_command(run: Run, column: ScoreColumn, suite: bool) -> str:
-    """The command that scores predictions which eval/evaluate.py does not know."""
+    """Return the command that scores predictions that eval/evaluate.py does not know."""
     path = score_path(run, column)
     flags = [*data_flags(run, column), "--predictions", str(predictions_of(path)), "--json", str(path)]
     flags += ["--evidence", "yes" if column[2] else "no"] if column[2] is not None else []
@@ -142,7 +142,7 @@ def exposure_command(run: Run) -> str:
 
 
 def student_path(run: Run) -> str:
-    """Path of the finished student."""
+    """Return the path of the finished student."""
     return str(run.folder / run.config.export_kind)
 
 
@@ -151,7 +151,7 @@ def data_flags(run: Run, column: ScoreColumn) -> list[str]:
 
 
 def changed_flags(run: Run, what: str) -> list[str]:
-    """Flags for the keys that affect `what` and differ from their defaults."""
+    """Return flags for the keys that affect `what` and differ from their defaults."""
     values = {key: getattr(run.config, key) for key in keys_affecting(what)}
     changed = {key: value for key, value in values.items() if value != FIELDS[key].default}
     return [word for key, value in changed.items() for word in as_flags(key, value)]

@@ -1,4 +1,4 @@
-"""Which model a path or hub id means, and a name for it: the shortest part of its path that is unambiguous."""
+"""Identify the model of a path or hub id, and name it by the shortest unambiguous part of its path."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-MODEL_FOLDERS = ("adapter", "adapters", "model", "models")  # in a run: the final model, and its checkpoints (…/step-N)
+MODEL_FOLDERS = ("adapter", "adapters", "model", "models")  # in a run: the final model, and the saved ones (…/step-N)
 
 
 def run_folder(model: str) -> Path:
-    """A model's path or hub id without a trailing adapter/, model/ or step-N: the run that made it, if any."""
+    """Return a model's path or hub id without a trailing adapter/, model/ or step-N: the run that trained it, if so."""
     path = Path(model)
     while path.parent.name and (path.name in MODEL_FOLDERS or path.name.startswith("step-")):
         path = path.parent
@@ -18,12 +18,12 @@ def run_folder(model: str) -> Path:
 
 
 def canonical_model(model: str) -> str:
-    """The resolved run_folder of a model: equal for all spellings of one model."""
+    """Return the resolved run_folder of a model, which is equal for all spellings of the same model."""
     return os.path.realpath(run_folder(model))
 
 
 def short_name(model: str) -> str:
-    """The last part of a model's run_folder."""
+    """Return the last part of a model's run_folder."""
     return run_folder(model).name
 
 
@@ -32,10 +32,10 @@ def last_parts(model: str, count: int) -> str:
 
 
 def model_names(used: Iterable[tuple[tuple, str]]) -> dict[str, str]:
-    """A name for each model: the last part of its run_folder, or as many parts as distinguish it from its namesakes.
+    """Name each model by the last part of its run_folder, or by more parts if others have the same name.
 
-    Two models of the same name that are never used on the same benchmark count as one: in the paper's tables a teacher
-    fine-tuned on Spider shares a row with the same teacher fine-tuned on BIRD.
+    Two models with the same name that are never used on the same benchmark count as one: in the paper's tables, a
+    teacher fine-tuned on Spider shares a row with the same teacher fine-tuned on BIRD.
 
     Args:
         used: (the benchmark, as in `Run.benchmark_key`; path or hub id).
@@ -57,7 +57,7 @@ def model_names(used: Iterable[tuple[tuple, str]]) -> dict[str, str]:
 
 
 def is_ambiguous(used: Sequence[tuple[tuple, str]], count: int) -> bool:
-    """Whether names of `count` parts are the same for two models of one benchmark."""
+    """Whether names of `count` parts are equal for two models of one benchmark."""
     known: dict[tuple, str] = {}
     return any(
         known.setdefault((benchmark_key, last_parts(model, count).lower()), canonical_model(model))

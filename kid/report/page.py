@@ -1,4 +1,4 @@
-"""Writes a report as Markdown with PNG figures, and as one self-contained HTML page."""
+"""Write a report as Markdown with PNG figures, and as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kid.terminal import printable
 
 @dataclass(frozen=True)
 class Bullets:
-    """Lines of a list, as plain text."""
+    """The items of a list, as plain text."""
 
     lines: list[str]
 
@@ -47,9 +47,9 @@ def anchor(title: str) -> str:
 
 
 def inline_html(text: str) -> Markup:
-    """The text of a paragraph or cell as HTML, with its `code` and **bold**."""
+    """Convert the text of a paragraph or cell to HTML, with its `code` and **bold**."""
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(printable(text)))
-    text = re.sub(r" (± [\d.]+)", r" <small>\1</small>", text)  # deviations are smaller than the numbers they follow
+    text = re.sub(r" (± [\d.]+)", r" <small>\1</small>", text)  # deviations are set in a smaller font
     return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text))
 
 
@@ -75,7 +75,7 @@ PAGE.filters |= {
 
 
 def to_markdown(title: str, sections: Sequence[Section]) -> str:
-    """The report as Markdown; its figures are NAME.png in the same folder."""
+    """Write the report as Markdown; its figures are NAME.png in the same folder."""
     parts = [f"# {inline_markdown(title)}"]
     for section in sections:
         parts.append(f"## {inline_markdown(section.title)}")
@@ -104,13 +104,13 @@ def markdown_block(block: Block) -> str:
 
 
 def to_html(title: str, sections: Sequence[Section]) -> str:
-    """The report as one HTML page: inline style and plots, no scripts, no external resources."""
+    """Write the report as one HTML page: inline styles and plots, no scripts, no external resources."""
     style = Markup((Path(__file__).parent / "page.css").read_text(encoding="utf-8"))
     return PAGE.get_template("page.html.jinja").render(title=title, sections=sections, style=style)
 
 
 def write_report(folder: Path, title: str, sections: Sequence[Section]) -> list[Path]:
-    """Writes report.html, report.md and the figures that the latter shows; returns their paths."""
+    """Write report.html, report.md and the figures of report.md, and return their paths."""
     figures = [block for section in sections for block in section.blocks if isinstance(block, Figure)]
     page, markdown = folder / "report.html", folder / "report.md"
     write_atomically(page, to_html(title, sections))

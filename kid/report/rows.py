@@ -1,4 +1,4 @@
-"""Rows of a table: runs of one method over benchmarks and seeds, with their scores, average and latency."""
+"""The rows of a table: runs of one method over benchmarks and seeds, with scores, average and latency."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Metric = tuple[ScoreColumn, str]  # the str is "ex" or "ts"
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Runs of one method from one teacher into one student: on Spider, on BIRD, with several seeds.
+    """Runs of one method with one teacher and one student: on Spider, on BIRD, with several seeds.
 
-    reference: for each column the score, the baseline's, whose questions a score must have; others are skipped.
+    reference: the baseline's score in each column; scores with different questions are skipped.
     """
 
     student: str
@@ -44,16 +44,16 @@ class Row:
         return METHOD_LABELS[self.method] + (f" ({describe_settings(self.variant)})" if self.variant else "")
 
     def is_comparable(self, score: Score) -> bool:
-        """Whether a score is of the same questions as the reference of its column."""
+        """Whether a score has the same questions as the reference of its column."""
         return score.questions == self.reference.get(score.column, score).questions
 
     def scores(self, column: ScoreColumn) -> dict[int, Score]:
-        """Seed -> its score in that column."""
+        """Return seed -> score in this column."""
         found = {run.config.seed: run.scores[column] for run in self.runs if column in run.scores}
         return {seed: score for seed, score in found.items() if self.is_comparable(score)}
 
     def by_seed(self, metric: Metric) -> dict[int, float]:
-        """Seed -> EX or TS in percent."""
+        """Return seed -> EX or TS in percent."""
         column, kind = metric
         values = {seed: getattr(score, kind) for seed, score in self.scores(column).items()}
         return {seed: value for seed, value in values.items() if value is not None}
@@ -63,25 +63,25 @@ class Row:
 
 
 def metrics_of(rows: Iterable[Row]) -> list[Metric]:
-    """EX and TS of every column for which any row has them, in the order of the tables."""
+    """List EX and TS of every column for which any row has them, in the order of the tables."""
     rows = list(rows)
     metrics = [(column, kind) for column in SCORE_COLUMNS for kind in ("ex", "ts")]
     return [metric for metric in metrics if any(row.by_seed(metric) for row in rows)]
 
 
 def common_metrics(rows: Sequence[Row]) -> list[Metric]:
-    """The metrics that all rows have; Avg. is their mean."""
+    """List the metrics that all rows have; Avg. is their mean."""
     return [metric for metric in metrics_of(rows) if all(row.by_seed(metric) for row in rows)]
 
 
 def main_column(rows: Iterable[Row]) -> ScoreColumn | None:
-    """The first column that any row has: Spider-dev if it was scored."""
+    """Return the first column that any row has: Spider-dev if it was scored."""
     metrics = metrics_of(rows)
     return metrics[0][0] if metrics else None
 
 
 def average(row: Row, metrics: Sequence[Metric]) -> tuple[float, float | None] | None:
-    """The mean of the metrics' means, and its deviation over seeds if all metrics have the same seeds.
+    """Return (mean of the metrics' means, its deviation over seeds if all metrics have the same seeds).
 
     None if a metric is missing.
     """
@@ -97,10 +97,10 @@ def average(row: Row, metrics: Sequence[Metric]) -> tuple[float, float | None] |
 
 
 def relative_latency(row: Row, sft: Row | None) -> tuple[float | None, list[str]]:
-    """Seconds per step over the SFT run's on the same benchmark, averaged over the row's runs.
+    """Divide seconds per step by those of the SFT run on the same benchmark, averaged over the row's runs.
 
     Returns:
-        The mean over the comparable runs, None without any; and why the others are not comparable.
+        (the mean over the comparable runs, None without any; why the other runs are not comparable).
     """
     ratios, reasons = [], []
     for run in row.runs:

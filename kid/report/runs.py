@@ -1,4 +1,4 @@
-"""Reads a run for the report: configuration, step time, scores, and remarks about anything that is wrong with them."""
+"""Read a run for the report: configuration, step time, scores, and remarks about problems with them."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Run:
 
     seconds: median per step; None if metrics.jsonl has no steps.
     steps: last step in metrics.jsonl. finished: whether training has reached its end.
-    scores: of the finished student, on splits of the benchmark it was trained on.
+    scores: of the finished student, on splits of the benchmark that it was trained on.
     losses: step -> training loss. curve: step -> the scores of adapters/step-N.
-    evaluations: step -> EX as it was measured while training. evaluated_on: the questions (benchmark, evidence, split,
-        how many); None without evaluations.
+    evaluations: step -> EX measured during training. evaluated_on: the questions (benchmark, evidence, split, number);
+        None without evaluations.
     exposure: the measurement of eval/exposure_bias.py, or None.
     """
 
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def benchmark_key(self) -> tuple:
-        """The benchmark the run was trained on; where that makes a difference, whether with evidence, and the files."""
+        """The benchmark that the run was trained on, and whether with evidence and on which files if that matters."""
         config, benchmark = self.config, BENCHMARKS[self.config.benchmark]
         evidence = config.evidence if benchmark.evidence else None
         if benchmark.own_files:
@@ -74,7 +74,7 @@ class Run:
 
     @property
     def hardware(self) -> str:
-        """GPUs (or cores) of the first node; empty if environment.json does not name them."""
+        """GPUs (or cores) of the first node; empty if environment.json does not have them."""
         known = self.environment.get("hardware")
         if known is None:
             return ""
@@ -89,16 +89,16 @@ class Run:
 
 
 def load_runs(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
-    """All runs, and a remark for each thing in them that cannot be used as it is.
+    """Load (all runs, remarks about everything in them that cannot be used).
 
     Raises:
         InputError: a folder is not a run's directory, or its config.yaml cannot be read.
     """
     for folder in folders:  # before the progress bar
         if not folder.is_dir():
-            raise InputError(f"run {folder} does not exist; give the directory that --output named in training")
+            raise InputError(f"run {folder} does not exist; give the --output of a training")
         if not (folder / "config.yaml").is_file():
-            raise InputError(f"{folder} holds no config.yaml, so it is no run's directory; give those, one by one")
+            raise InputError(f"{folder} has no config.yaml, so it is not a run's directory; give those, one by one")
     runs, remarks, seen = [], [], set()
     with progress_bar("reading", "run", len(folders)) as bar:
         for folder in folders:
@@ -112,22 +112,22 @@ def load_runs(folders: Sequence[Path]) -> tuple[list[Run], list[str]]:
 
 
 def load_run(folder: Path, remarks: list[str]) -> Run:
-    """One run; adds a remark for what cannot be used in it. Raises InputError if its config.yaml is wrong."""
+    """Load a run; adds remarks about everything that cannot be used. Raises InputError if its config.yaml is wrong."""
     config = merge_config(folder / "config.yaml", {})
     rows, damaged = read_metrics(folder / "metrics.jsonl")
     if damaged:
-        remarks.append(f"{folder / 'metrics.jsonl'}: {pluralize(damaged, 'damaged line')} left out")
+        remarks.append(f"{folder / 'metrics.jsonl'}: {pluralize(damaged, 'damaged line')} skipped")
     last = rows[-1] if rows else {}
     steps = last.get("step", 0)
     finished = bool(rows) and (steps == config.max_steps or last.get("epoch", 0) >= config.epochs - 1e-9)
     sound = [row for row in rows if all(is_number(row[key]) for key in (*MEASURES, "ex_questions") if key in row)]
-    # The student is exported at the end: the last line may be damaged.
+    # Not by the last line, which may be damaged: the student is exported at the end.
     finished = finished or ends_early(config, sound) or (folder / config.export_kind).is_dir()
     measured = {row["step"]: row for row in sound if "ex" in row and "ex_questions" in row}
     asked = {row["ex_questions"] for row in measured.values()}
     benchmark_key = (config.benchmark, config.evidence if BENCHMARKS[config.benchmark].evidence else None)
     if not finished:
-        remarks.append(f"{folder}: not finished, {pluralize(steps, 'step')} so far; its numbers are those of now")
+        remarks.append(f"{folder}: not finished, {pluralize(steps, 'step')} so far; its numbers are preliminary")
     return Run(
         folder,
         config,
@@ -145,9 +145,9 @@ def load_run(folder: Path, remarks: list[str]) -> Run:
 
 
 def read_metrics(path: Path) -> tuple[list[dict], int]:
-    """The lines of a metrics.jsonl that hold a step and its seconds, and the number of lines that do not.
+    """Read (the lines of a metrics.jsonl with a step and its seconds, the number of other lines).
 
-    The file of an unfinished or killed run may end in half a line.
+    The file of an unfinished or killed run may end with an incomplete line.
     """
     rows, damaged = [], 0
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
@@ -165,28 +165,28 @@ def read_metrics(path: Path) -> tuple[list[dict], int]:
 
 
 def median_seconds(rows: Sequence[dict]) -> float:
-    """Median seconds per step, which the slow first steps and brief disturbances of the machine do not affect."""
+    """Return the median seconds per step; it is not affected by slow first steps and brief disturbances."""
     return statistics.median(row["seconds"] for row in rows)
 
 
 def read_environment(path: Path, remarks: list[str]) -> dict:
-    """The contents of environment.json; empty, with a remark, if it does not name the hardware."""
+    """Read environment.json; empty, with a remark, if it does not have the hardware."""
     environment = read_object(path, remarks)
     hardware = (environment or {}).get("hardware")
     gpus = (hardware.get("gpus") or []) if isinstance(hardware, dict) else None
     if isinstance(gpus, list) and all(isinstance(name, str) for name in gpus):
         return environment
-    what = "no environment.json" if environment is None else "environment.json does not say what machine it was"
-    remarks.append(f"{path.parent}: {what}, so its hardware is unknown and its latency is left out")
+    what = "no environment.json" if environment is None else "environment.json does not describe the machine"
+    remarks.append(f"{path.parent}: {what}, so its hardware is unknown and its latency is not compared")
     return {}
 
 
 def read_curve(folder: Path, config: RunConfig, remarks: list[str]) -> dict[int, dict[ScoreColumn, Score]]:
-    """Step -> the scores of adapters/step-N."""
+    """Read step -> the scores of adapters/step-N."""
     curve = {}
     for step_folder in sorted(folder.glob("step-*")):
         if step_folder.name[5:].isdecimal():
             curve[int(step_folder.name[5:])] = read_scores(step_folder, config, remarks)
         else:
-            remarks.append(f"{step_folder} was left out: {step_folder.name} names no step, as step-100 does")
+            remarks.append(f"{step_folder} was skipped: {step_folder.name} is not the name of a step, such as step-100")
     return dict(sorted(curve.items()))

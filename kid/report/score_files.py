@@ -1,4 +1,4 @@
-"""Reads and checks the files that eval/score.py and eval/exposure_bias.py wrote; only those of this run are used."""
+"""Read and check the files written by eval/score.py and eval/exposure_bias.py; only those of this run are used."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kid.config.run_config import RunConfig
 from kid.evaluation.provenance import QUESTIONS_KEY, belongs
 from kid.report.names import canonical_model
 
-# (benchmark, split, with evidence: None where that makes no difference)
+# (benchmark, split, with evidence: None if the benchmark has none)
 ScoreColumn = tuple[str, str, bool | None]
 
 
 def score_columns() -> dict[ScoreColumn, str]:
-    """Column -> heading, in the order of the paper's Table 3: what every benchmark has, then the other splits."""
+    """Return column -> heading, in the order of the paper's Table 3: dev of every benchmark, then the other splits."""
     found: dict[ScoreColumn, str] = {}
     for name, benchmark in BENCHMARKS.items():
         for split, files in benchmark.splits.items():
@@ -32,14 +32,14 @@ def score_columns() -> dict[ScoreColumn, str]:
 
 SCORE_COLUMNS = score_columns()
 EXPOSURE_FILE = "exposure_bias.json"
-WRONG_FORMAT = "it is not what {} writes; make it again"
+WRONG_FORMAT = "it does not have the format of {}; create it again"
 
 
 @dataclass(frozen=True)
 class Score:
     """The result of eval/score.py for a model's predictions on one split.
 
-    ex, ts: in percent, computed from the verdicts (the file's own numbers are rounded); ts is None if it was not run.
+    ex, ts: in percent, computed from the verdicts (the numbers in the file are rounded); ts is None if not scored.
     questions: indices of the scored questions, in ascending order.
     questions_hash: of the split's questions and gold when they were scored; empty in older files.
     """
@@ -58,12 +58,12 @@ class Score:
 
     @property
     def predictions(self) -> Path:
-        """The file of the scored predictions where a run keeps it."""
+        """The file in the run with the scored predictions."""
         return predictions_of(self.path)
 
 
 def predictions_of(score: Path) -> Path:
-    """Where a run keeps the predictions of a score file: one SQL query per line, or BIRD's JSON where there is one."""
+    """Return the file in a run with the predictions of a score: one SQL query per line, or BIRD's JSON if it exists."""
     parts = list(score.parts)
     index = len(parts) - 1 - parts[::-1].index("scores")
     path = Path(*parts[:index], "predictions", *parts[index + 1 :])
@@ -76,30 +76,30 @@ def is_number(value: object) -> bool:
 
 
 def accuracy_percent(verdicts: Sequence[dict], kind: str) -> float | None:
-    """EX or TS (`kind`: "ex", "ts") of verdicts in percent; None without verdicts, or if one lacks this kind."""
+    """Compute EX or TS (`kind`: "ex", "ts") of verdicts in percent; None without verdicts or if one lacks it."""
     values = [verdict[kind] for verdict in verdicts]
     return None if not values or None in values else 100 * sum(values) / len(values)
 
 
 def read_object(path: Path, remarks: list[str]) -> dict | None:
-    """A file's JSON object; None if there is no file or, with a remark, if it holds something else."""
+    """Read a file's JSON object; None if there is no file or, with a remark, if it has other content."""
     if not path.is_file():
         return None
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        remarks.append(f"{path} cannot be read ({error}); it was left out, make it again")
+        remarks.append(f"{path} was skipped: it cannot be read ({error}); create it again")
         return None
     if not isinstance(value, dict):
-        remarks.append(f"{path} is not a JSON object; it was left out, make it again")
+        remarks.append(f"{path} was skipped: it is not a JSON object; create it again")
         return None
     return value
 
 
 def read_scores(folder: Path, config: RunConfig, remarks: list[str]) -> dict[ScoreColumn, Score]:
-    """The scores in a folder by column; unusable ones are skipped, with a remark.
+    """Read the scores in a folder by column; unusable ones are skipped with a remark.
 
-    Of two scores of one column, one with TS is preferred, then the newer one.
+    Of two scores in one column, the one with TS is used, otherwise the newer one.
     """
     scores: dict[ScoreColumn, Score] = {}
     for path in sorted(folder.glob("*.json")):
@@ -108,18 +108,18 @@ def read_scores(folder: Path, config: RunConfig, remarks: list[str]) -> dict[Sco
             continue
         score, reason = parse_score(path, content, config)
         if score is None:
-            remarks.append(f"{path} was left out: {reason}")
+            remarks.append(f"{path} was skipped: {reason}")
             continue
         if score.predictions.is_file() and not belongs(score.predictions, content):
-            remarks.append(f"{path} was left out: {score.predictions} has changed since it was scored; score it again")
+            remarks.append(f"{path} was skipped: {score.predictions} has changed since it was scored; score it again")
             continue
         if isinstance(left_out := content.get("excluded"), dict):
-            remarks.append(f"{path} is of {score.n} questions; --exclude left out {len(left_out)}")
+            remarks.append(f"{path} has {score.n} questions; --exclude excluded {len(left_out)}")
         other = scores.get(score.column, score)
         better, worse = (score, other) if preference(score) > preference(other) else (other, score)
         if other is not score:
             reason = "has TS" if (better.ts is None) < (worse.ts is None) else "is newer"
-            remarks.append(f"{worse.path} was left out: {better.path.name} is of the same split and {reason}")
+            remarks.append(f"{worse.path} was skipped: {better.path.name} is of the same split and {reason}")
         scores[score.column] = better
     return scores
 
@@ -129,8 +129,8 @@ def preference(score: Score) -> tuple[bool, float]:
 
 
 def parse_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | None, str]:
-    """(score, "") or (None, why it cannot be used)."""
-    # Older score files lack these fields; their evidence setting is assumed to be that of the run.
+    """Return (score, "") or (None, why it cannot be used)."""
+    # Older score files lack these fields; they are assumed to have the evidence setting of the run.
     defaults: dict[str, Any] = {"ts": None, "error": None, "hardness": None, "differs": []}
     verdicts, hardness = content.get("verdicts"), content.get("hardness", {})
     well_formed = isinstance(verdicts, list) and verdicts and all(isinstance(verdict, dict) for verdict in verdicts)
@@ -154,7 +154,7 @@ def parse_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | N
     ):
         return None, f"the report has no column for {benchmark} {split}"
     if content.get("keep_distinct"):
-        return None, "scored with --keep-distinct, by another rule than the published figures"
+        return None, "scored with --keep-distinct, which is not the rule of the published scores"
     if benchmark != config.benchmark:
         return None, f"scored on {benchmark}, trained on {config.benchmark}"
     if evidence is not None and evidence != config.evidence:
@@ -167,7 +167,7 @@ def parse_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | N
 
 
 def is_verdict(verdict: dict) -> bool:
-    """Whether each field of a verdict has its type."""
+    """Whether each field of a verdict has the right type."""
     differs = verdict["differs"]
     return (
         isinstance(verdict.get("index"), int)
@@ -181,7 +181,7 @@ def is_verdict(verdict: dict) -> bool:
 
 
 def read_exposure(path: Path, config: RunConfig, remarks: list[str]) -> dict | None:
-    """The measurement of eval/exposure_bias.py; None, with a remark, if it is of other questions or another teacher."""
+    """Read a result of eval/exposure_bias.py; None, with a remark, if it has other questions or another teacher."""
     content = read_object(path, remarks)
     if content is None:
         return None
@@ -196,6 +196,6 @@ def read_exposure(path: Path, config: RunConfig, remarks: list[str]) -> dict | N
         differ.append(f"teacher {content['teacher']}, not {config.teacher}")
     if not well_formed or differ:
         reason = f"measured with {'; '.join(differ)}" if well_formed else WRONG_FORMAT.format("eval/exposure_bias.py")
-        remarks.append(f"{path} was left out: {reason}")
+        remarks.append(f"{path} was skipped: {reason}")
         return None
     return content

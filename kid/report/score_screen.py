@@ -1,4 +1,4 @@
-"""What eval/score.py shows: figures, misses, samples, doubtful verdicts; and the page of misses it writes."""
+"""The output of eval/score.py: scores, misses, samples, doubtful verdicts; and the page of misses that it writes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from kid.evaluation.worker import DAMAGED
 from kid.report.score_tables import noise_line, score_tables
 from kid.report.text import code_block, escape_markdown, markdown_table
 
-EXAMPLES = 3  # of each class of misses
-# What an error may hold that is not the prediction's own fault -> what to do.
-DOUBTFUL = {DAMAGED: "mend the file", ENDED_FROM_OUTSIDE: "score again with fewer --workers"}
+EXAMPLES = 3  # number for each class of misses
+# Part of an error that may not be the prediction's fault -> what to do.
+DOUBTFUL = {DAMAGED: "repair the file", ENDED_FROM_OUTSIDE: "score again with fewer --workers"}
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], left: int) -> None:
-    """A table on the terminal with its first `left` columns to the left."""
+    """Print a table with its first `left` columns left-aligned."""
     table = Table(title=title, title_justify="left")
     for place, name in enumerate(header):
         table.add_column(name, justify="left" if place < left else "right")
@@ -30,8 +30,8 @@ def print_table(title: str, header: list[str], rows: list[list[str]], left: int)
 
 
 def show_scores(record: Mapping, ex: Sequence[Verdict], ts: Sequence[Verdict] | None) -> None:
-    """Print the figures, also by hardness and database, the misses by class, and the questions whose gold failed."""
-    from kid.evaluation.failures import failure_table  # here and below, because sqlglot is not for --help
+    """Print the scores, also by hardness and database, the misses by class, and the questions whose gold SQL failed."""
+    from kid.evaluation.failures import failure_table  # here and below, so that --help does not import sqlglot
 
     failed, lines, console = gold_failures(ex), record["verdicts"], Console()
     timeouts = sum(verdict.error == "timeout" for verdict in ex)
@@ -45,12 +45,12 @@ def show_scores(record: Mapping, ex: Sequence[Verdict], ts: Sequence[Verdict] | 
     if line := noise_line(record):
         print(line)
     if any(line["differs"] for line in lines):
-        print_table("misses of EX by what differs (one may count in several classes)", *failure_table(lines), 1)
+        print_table("misses of EX by difference (a miss may count in several classes)", *failure_table(lines), 1)
     on_suite = [verdict for verdict in ts or [] if verdict.error]
     if on_suite:
         of_gold, late = len(gold_failures(on_suite)), sum(verdict.error == "timeout" for verdict in on_suite)
         rest = len(on_suite) - of_gold - late
-        print(f"on the test suite: {late} time-outs, {rest} errors, {of_gold} gold failed")
+        print(f"on the test suite: {late} time-outs, {rest} errors, gold SQL failed for {of_gold}")
     for where, verdicts in (("", failed), (" on the test suite", gold_failures(on_suite))):
         for verdict in verdicts:
             text = f"question {verdict.index} (counted as wrong{where}): {verdict.error}"
@@ -58,25 +58,25 @@ def show_scores(record: Mapping, ex: Sequence[Verdict], ts: Sequence[Verdict] | 
 
 
 def show_samples(samples: dict) -> None:
-    """Print what samples are worth, each way in a column of its own, and what did not vote."""
+    """Print the accuracy of samples, one column for each way to use them, and how many did not vote."""
     for kind in ("ex", "ts"):
         if figures := samples[kind]:
             ways = {"greedy": figures["greedy"], "voted": figures["voted"]}
             ways |= {f"pass@{k}": value for k, value in figures["pass_at"].items()} | {"oracle": figures["oracle"]}
-            title = f"{kind.upper()} % with {samples['k']} samples a question"
+            title = f"{kind.upper()} % with {samples['k']} samples per question"
             print_table(title, list(ways), [[f"{value:.2f}" for value in ways.values()]], 0)
     print(
-        f"of {samples['k'] * len(samples['verdicts'])} samples {samples['timeouts'] + samples['errors']} did not vote "
+        f"{samples['timeouts'] + samples['errors']} of {samples['k'] * len(samples['verdicts'])} samples did not vote "
         f"({samples['timeouts']} time-outs, {samples['errors']} errors)"
     )
     if samples["without_votes"]:
-        print(f"{samples['without_votes']} questions have no sample that gives a result: the most probable is taken")
+        print(f"{samples['without_votes']} questions have no sample with a result; their most probable sample is used")
     if samples["without_samples"]:
         print(f"{samples['without_samples']} questions have no samples and count as wrong")
 
 
 def show_doubtful(verdicts: list[Verdict]) -> None:
-    """Name the predictions that count as wrong by an error that need not be theirs."""
+    """Print the questions whose predictions count as wrong because of an error that may not be theirs."""
     for sign, what_to_do in DOUBTFUL.items():
         found = list(dict.fromkeys(str(verdict.index) for verdict in verdicts if sign in (verdict.error or "")))
         if found:
@@ -84,11 +84,11 @@ def show_doubtful(verdicts: list[Verdict]) -> None:
 
 
 def failures_page(lines: list[dict], questions: list[Question], predictions: list[str]) -> str:
-    """Markdown: the table of misses, and examples of each class."""
+    """Write a Markdown page with the table of misses and examples of each class."""
     from kid.evaluation.failures import failure_examples, failure_table
 
-    page = ["# Misses of EX by what differs from the gold query", "", markdown_table(*failure_table(lines)), ""]
-    page += ["A miss may count in several classes; the row of totals counts each once.", ""]
+    page = ["# Misses of EX by difference from the gold query", "", markdown_table(*failure_table(lines)), ""]
+    page += ["A miss may count in several classes; the last row counts each miss once.", ""]
     shown = None
     for example in failure_examples(lines, questions, predictions, EXAMPLES):
         if example["class"] != shown:

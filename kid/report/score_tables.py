@@ -1,15 +1,15 @@
-"""The tables that eval/score.py shows: the figures of a score file by hardness and by database, with 95 % intervals."""
+"""The tables printed by eval/score.py: the scores of a file by hardness and by database, with 95 % intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-DATABASES = 10  # shown at most, those of the lowest EX
+DATABASES = 10  # maximum number shown, those with the lowest EX
 ScoreTable = tuple[str, list[str], list[list[str]]]  # title, header, rows
 
 
 def score_tables(record: Mapping) -> list[ScoreTable]:
-    """The tables of a score file: by hardness and of all questions, further metrics, and by database if several."""
+    """Return the tables of a score file: by hardness and in total, further metrics, and by database if several."""
     tables = [("by hardness", *figure_rows("hardness", {**record["hardness"], "all": record})), metric_table(record)]
     databases = record["databases"]
     if len(databases) > 1:
@@ -20,7 +20,7 @@ def score_tables(record: Mapping) -> list[ScoreTable]:
 
 
 def metric_table(record: Mapping) -> ScoreTable:
-    """Soft F1 and R-VES of all questions; no row for one that was not asked for."""
+    """Return soft F1 and R-VES of all questions, as far as they were computed."""
     rows = []
     if f1 := record.get("soft_f1"):
         rows.append(["soft F1 %", str(f1["n"]), f"{f1['percent']:.2f}", interval_text(f1["interval"])])
@@ -30,18 +30,18 @@ def metric_table(record: Mapping) -> ScoreTable:
 
 
 def noise_line(record: Mapping) -> str | None:
-    """What R-VES owes to chance, at least; None if it was not asked for."""
+    """Describe how much R-VES depends on chance, at least; None if it was not computed."""
     if not (ves := record.get("r_ves")):
         return None
     first, second = ves["halves"]
     return (
-        f"noise of R-VES: {first:.2f} by one half of the {ves['runs']} runs of each query, {second:.2f} by the other; "
+        f"noise of R-VES: {first:.2f} from one half of the {ves['runs']} runs per query, {second:.2f} from the other; "
         f"{ves['rewards_that_differ']} of {ves['n']} rewards differ"
     )
 
 
 def figure_rows(name: str, figures: Mapping[str, Mapping]) -> tuple[list[str], list[list[str]]]:
-    """(header, a row for each key) of figures by hardness or database; a column that none of them has is left out."""
+    """Return (header, rows) of scores by hardness or database, without columns that none of them has."""
     columns: list[tuple[str, Callable[[Mapping], str | None]]] = [
         ("n", lambda values: str(values["n"])),
         ("EX %", lambda values: f"{values['ex']:.2f}"),
@@ -61,5 +61,5 @@ def figure_rows(name: str, figures: Mapping[str, Mapping]) -> tuple[list[str], l
 
 
 def interval_text(interval: list[float] | None) -> str:
-    """Both ends with one decimal; "-" where there is none."""
+    """Write both ends with one decimal; "-" for None."""
     return "-" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"

@@ -1,4 +1,4 @@
-"""Builds the sections of a report, in order, from loaded runs."""
+"""Build the sections of a report, in order, from loaded runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from kid.report.significance import significance_table
 from kid.report.tables import Table, divergence_table, main_table, rewriting_table, runs_table
 from kid.report.text import one_line, pluralize
 
-# Number in the paper -> what draws the figure; 0: it is not in the paper.
+# Number in the paper -> function that draws the figure; 0: not in the paper.
 FIGURES: dict[int, Callable[[Sequence[Group]], Figure | None]] = {
     1: tradeoff_figure,
     2: latency_figure,
@@ -48,11 +48,11 @@ FIGURES: dict[int, Callable[[Sequence[Group]], Figure | None]] = {
 
 
 def report_sections(runs: Sequence[Run], remarks: list[str], data: Path | None) -> list[Section]:
-    """All sections that these runs can fill; adds to `remarks` what is unusual about them.
+    """Return all sections that these runs can fill; adds what is unusual about them to `remarks`.
 
     Args:
         runs, remarks: as returned by `kid.report.runs.load_runs`.
-        data: the benchmark's folder, for questions and gold queries of examples; None: without them.
+        data: the benchmark's folder, for questions and gold queries in examples; None: show neither.
     """
     groups = group_runs(runs, remarks)
     tables = {number: found for number, found in paper_tables(groups).items() if found}
@@ -82,7 +82,7 @@ def report_sections(runs: Sequence[Run], remarks: list[str], data: Path | None) 
 
 
 def paper_tables(groups: Sequence[Group]) -> dict[int, list[Table]]:
-    """Number in the paper -> its non-empty tables: one per student, except for Table 5."""
+    """Return number in the paper -> its non-empty tables: one per student, except for Table 5."""
     mains: dict[int, list[Table | None]] = {3: [], 4: [], 6: []}
     for group in groups:
         for number, teachers in teachers_by_table(group).items():
@@ -99,28 +99,28 @@ def paper_tables(groups: Sequence[Group]) -> dict[int, list[Table]]:
 
 
 def overview(runs: Sequence[Run]) -> list[Block]:
-    """What the report is made from, and what its abbreviations mean."""
+    """Return the overview: the runs in the report, and its abbreviations."""
     seeds = ", ".join(str(seed) for seed in sorted({run.config.seed for run in runs}))
     scored = sum(bool(run.scores) for run in runs)
-    said = f"Made by `eval/report.py` from {pluralize(len(runs), 'run')}; {scored} of them scored; seeds: {seeds}."
+    said = f"Written by `eval/report.py` from {pluralize(len(runs), 'run')}, {scored} of them scored; seeds: {seeds}."
     return [said, Bullets(glossary(runs))]
 
 
 def failure_sections(
     runs: Sequence[Run], groups: Sequence[Group], remarks: list[str], data: Path | None
 ) -> list[Section]:
-    """The errors of the best KID run (or of the first run), and some of its predictions."""
+    """Return the errors of the best KID run (or of the first run), and some of its predictions."""
     choice = choose_run(runs, data, remarks)
     if not choice:
         return []
     run, score = choice.run, choice.score
-    table: list[Block] = [f"Of `{run.folder}`, seed {run.config.seed}: {choice.reason}.", hardness_table(run, score)]
+    table: list[Block] = [f"Run `{run.folder}`, seed {run.config.seed}: {choice.reason}.", hardness_table(run, score)]
     predictions = scored_predictions(score, remarks)
     if predictions:
         for name, examples in failure_blocks(choice, predictions):
-            table += [f"Of the class **{name}**:", *examples]
+            table += [f"Class **{name}**:", *examples]
     if predictions and not data:
-        table.append("The questions and their gold queries are shown with `--data DIR`, the benchmark's folder.")
+        table.append("To show questions and gold queries, give `--data DIR`, the benchmark's folder.")
     shown = compared_runs(choice, groups)
     examples = spaced_examples(choice, shown, remarks)
     sections = [Section("Failures", table)]
@@ -128,22 +128,22 @@ def failure_sections(
         names = "; ".join(
             f"{label}: `{shown_run.folder}`, seed {shown_run.config.seed}" for label, shown_run in shown.items()
         )
-        intro = f"Evenly spaced questions of {SCORE_COLUMNS[score.column]}; `ok` is right, `--` wrong. {names}."
-        title = pluralize(len(examples), "prediction") + (" beside their gold" if choice.questions else "")
+        intro = f"Evenly spaced questions of {SCORE_COLUMNS[score.column]}; `ok`: correct, `--`: wrong. {names}."
+        title = pluralize(len(examples), "prediction") + (" next to gold SQL" if choice.questions else "")
         sections.append(Section(title, [intro, *examples]))
     return sections
 
 
 def missing_blocks(lacking: list[str], unfinished: list[str], gaps: list[Gap]) -> list[Block]:
-    """What the report lacks, and the commands that fill it."""
+    """Return what the report lacks, and the commands that create it."""
     found: list[Block] = []
     if lacking:
-        found += ["Of the paper's tables and figures these have no runs. What would fill them:", Bullets(lacking)]
+        found += ["Tables and figures of the paper without runs, and what they need:", Bullets(lacking)]
     if unfinished:
-        found += ["Runs that are not finished:", Bullets(unfinished)]
+        found += ["Unfinished runs:", Bullets(unfinished)]
     if gaps:
-        text = "What runs lack, each with the command that makes it."
+        text = "Results that runs lack, with the commands that create them."
         if any("TEST_SUITE" in gap.command for gap in gaps):
-            text += " Put the test suite that the other scores are from in place of `TEST_SUITE`."
+            text += " Replace `TEST_SUITE` by the test suite of the other scores."
         found += [text, Commands([line for gap in gaps for line in (f"# {one_line(gap.what)}", gap.command)])]
     return found

@@ -1,4 +1,4 @@
-"""Settings in which runs differ: those that define a variant of a method, those that make a comparison unfair."""
+"""Settings in which runs differ: those that define a variant of a method, and those that make comparisons unfair."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Variant = tuple[tuple[str, object], ...]
 
 
 VARIANT_KEYS = keys_affecting("variant")
-# These define a method, so they are always shown, even if all runs share them.
+# Settings that define a method: they are always shown, even if all runs share them.
 ALWAYS_SHOWN = ("rewrite", "divergence")
 
 
 def variant(config: RunConfig, shared: dict[str, object]) -> Variant:
-    """The settings (key, value) in which a run differs from its method's defaults; `shared` overrides the defaults."""
+    """Return settings (key, value) in which a run differs from its method's defaults; `shared` overrides these."""
     defaults = {key: FIELDS[key].default for key in VARIANT_KEYS} | shared
     used = {key: getattr(config, key) for key in VARIANT_KEYS if unused_reason(key, config) is None}
     if config.divergence == METHODS[config.method].divergence:
@@ -31,9 +31,9 @@ def variant(config: RunConfig, shared: dict[str, object]) -> Variant:
 
 
 def shared_settings(configs: Sequence[RunConfig]) -> dict[str, object]:
-    """Settings in which all runs that use them agree on a value other than the default, which replaces the default.
+    """Return settings for which all runs that use them have the same non-default value; it replaces the default.
 
-    For KID's own settings at least two rows must agree: a single row is a variant of KID.
+    KID's own settings count only if at least two rows have them: a single row is a variant of KID.
     """
     shared = {}
     for key in VARIANT_KEYS:
@@ -51,7 +51,7 @@ def describe_settings(settings: Variant) -> str:
 
 
 def differences(first: Run, second: Run) -> str:
-    """The training settings, except method and seed, in which two runs differ, as text."""
+    """Describe the training settings, except method and seed, in which two runs differ."""
     pairs = [(key, getattr(first.config, key), getattr(second.config, key)) for key in keys_affecting("training")]
     return ", ".join(
         f"{key} ({one!r} and {other!r})"
@@ -61,13 +61,13 @@ def differences(first: Run, second: Run) -> str:
 
 
 def resolved(value: str | tuple[str, ...] | None) -> object:
-    """One or several paths, resolved, so that different spellings are equal."""
+    """Resolve one or several paths, so that different spellings are equal."""
     if isinstance(value, str):
         return os.path.realpath(value)
     return value and tuple(map(os.path.realpath, value))
 
 
 def timing_conditions(run: Run) -> dict[str, object]:
-    """Settings that must be equal for the seconds of two runs to be comparable."""
+    """Return the settings that must be equal for the seconds of two runs to be comparable."""
     pace = {key.replace("_", " "): getattr(run.config, key) for key in keys_affecting("speed")}
     return {"hardware": run.hardware, "ranks": run.ranks} | pace | {"deepspeed": Path(run.config.deepspeed).name}

@@ -1,4 +1,4 @@
-"""Paired tests of whether two methods' scores differ by more than chance on these questions."""
+"""Paired tests whether the scores of two methods differ by more than chance on these questions."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from kid.report.tables import Table
 from kid.report.text import signed
 
 PERMUTATIONS = 10_000
-BATCH = 1000  # permutations at a time: a million numbers
+BATCH = 1000  # permutations per batch: a million numbers
 
 
 def paired_test(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """Two-sided test of whether a question's difference could equally have the other sign.
+    """Two-sided permutation test of the hypothesis that each question's difference may have either sign.
 
-    All choices of signs are counted where they are few, else `PERMUTATIONS` random ones and the observed. With one seed
-    a side, where every difference is 1 or -1, counting all is McNemar's exact test.
+    If there are few choices of signs, all are counted, otherwise `PERMUTATIONS` random ones and the observed one. With
+    one seed on each side, every difference is 1 or -1, and counting all choices is McNemar's exact test.
 
     Args:
-        first, second: [n] right (1) or wrong (0) by question, or the mean over seeds.
+        first, second: [n] correct (1) or wrong (0) by question, or the mean over seeds.
 
     Returns:
-        Difference of the means (first - second), and p.
+        (difference of the means, first - second; p).
     """
     differences = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
-    differing = differences[differences != 0]  # the others change nothing
-    if len(differing) < 2:  # of one, both signs are as far from 0
+    differing = differences[differences != 0]  # others have no effect
+    if len(differing) < 2:  # both signs of a single difference are equally far from 0
         return float(differences.mean()), 1.0
     result = permutation_test(
         (differing, np.zeros_like(differing)), lambda x, y, axis: (x - y).sum(axis), permutation_type="samples",
@@ -41,7 +41,7 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> tuple[float,
 
 
 def comparisons(group: Group) -> dict[str, list[tuple[Row, Row]]]:
-    """By teacher, pairs of each method and SFT, and of KID and GKD; under "", SFT with other losses and SFT."""
+    """Pair each method with SFT, and KID with GKD, by teacher; under "", SFT with other losses and SFT."""
     found = {"": [(row, group.sft) for row in group.variants]}
     for teacher, rows in group.methods.items():
         kid, gkd = group.row(teacher, "kid"), group.row(teacher, "gkd-rkl")
@@ -51,7 +51,7 @@ def comparisons(group: Group) -> dict[str, list[tuple[Row, Row]]]:
 
 
 def significance_table(group: Group) -> Table | None:
-    """Table of EX differences in points, of each method to SFT and of KID to GKD, with p of a paired test."""
+    """Create a table of EX differences in points, of each method to SFT and of KID to GKD, with p of a paired test."""
     pairs = comparisons(group)
     columns = [metric[0] for metric in metrics_of(group.rows()) if metric[1] == "ex"]
     results: dict[tuple, tuple[float, float]] = {}
@@ -67,8 +67,9 @@ def significance_table(group: Group) -> Table | None:
     table = Table(
         f"Significance: {group.student}",
         "Difference in EX in points, and two-sided p of a paired permutation test over the n questions: over all signs "
-        f"of their differences where they are few (with one seed each that is McNemar's test), else {PERMUTATIONS:,} "
-        "random ones; of several seeds, each question's mean. Bold: p below 0.05, without correction for many tests.",
+        "of their differences if these are few (with one seed each this is McNemar's test), else over "
+        f"{PERMUTATIONS:,} random ones; with several seeds, each question has its mean. Bold: p below 0.05, not "
+        "corrected for multiple tests.",
         ["difference", *(f"{SCORE_COLUMNS[column]}, n\u00a0=\u00a0{reference[column].n}" for column in columns)],
     )
     for teacher, rows in pairs.items():
@@ -87,7 +88,7 @@ def significance_table(group: Group) -> Table | None:
 
 
 def difference_cell(result: tuple[float, float] | None) -> str:
-    """A difference with its p."""
+    """Write a difference with its p."""
     if result is None:
         return "-"
     difference, p = result
@@ -96,7 +97,7 @@ def difference_cell(result: tuple[float, float] | None) -> str:
 
 
 def correct_by_question(row: Row, column: ScoreColumn) -> np.ndarray:
-    """[seeds, n], right or wrong, in order of the questions' indices."""
+    """Return [seeds, n], correct or wrong, in the order of the questions' indices."""
     scores = row.scores(column).values()
     seeds = [sorted(score.verdicts, key=lambda verdict: verdict["index"]) for score in scores]
     return np.array([[verdict["ex"] for verdict in seed] for seed in seeds], dtype=float)

@@ -1,4 +1,4 @@
-"""The paper's Tables 2 to 6 from grouped runs, and the table of all runs."""
+"""Create the paper's Tables 2 to 6 from grouped runs, and the table of all runs."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass
 class Table:
-    """A table as text: `**…**` around a cell makes it bold; a row that is a str is a heading over the rows below it.
+    """A table as text: `**…**` around a cell makes it bold; a row that is a str is a heading of the rows below it.
 
-    left: number of leading columns that hold words; the others hold numbers.
+    left: number of leading columns with text; the others have numbers.
     """
 
     title: str
@@ -42,13 +42,13 @@ class Table:
     left: int = 1
 
     def footnote_mark(self, note: str) -> str:
-        """The superscript of a footnote, which is added if it is new; equal notes share one."""
+        """Return the superscript of a footnote, which is added if it is new; equal notes share one."""
         if note not in self.notes:
             self.notes.append(note)
         return superscript(self.notes.index(note) + 1)
 
     def numbered_notes(self) -> list[str]:
-        """The footnotes below the table, each after its mark."""
+        """Return the footnotes below the table, each after its mark."""
         return [f"{superscript(number)} {note}" for number, note in enumerate(self.notes, start=1)]
 
 
@@ -57,7 +57,7 @@ def superscript(number: int) -> str:
 
 
 def embolden_best(rows: Sequence[list[str]], values: Sequence[Sequence[float | None]]) -> None:
-    """Makes each column's highest value bold, compared to one decimal as shown; ties are all bold.
+    """Make the highest value of each column bold, comparing one decimal as shown; all ties are bold.
 
     Args:
         rows: the cells, one list per row; changed in place.
@@ -81,7 +81,7 @@ def metric_heading(metric: Metric) -> str:
 
 
 def divergence_table(group: Group) -> Table | None:
-    """Table 2: EX of the methods that predate KID, a column per teacher."""
+    """Create Table 2: EX of the methods that predate KID, one column per teacher."""
     rows = [row for rows in group.methods.values() for row in rows if row.method not in ("sft", "kid")]
     column, labels = main_column(rows), dict.fromkeys(row.label for row in rows)
     if column is None or len(labels) < 2:
@@ -93,14 +93,14 @@ def divergence_table(group: Group) -> Table | None:
     embolden_best(cells, [[mean(exs) for exs in row] for row in values])
     return Table(
         f"{group.student} by methods other than KID",
-        f"EX in percent on {SCORE_COLUMNS[column]}; a column per teacher, its best in bold.",
+        f"EX in percent on {SCORE_COLUMNS[column]}; one column per teacher, its best value in bold.",
         ["method", *teachers],
         [[label, *row] for label, row in zip(labels, cells, strict=True)],
     )
 
 
 def untouched_student(group: Group) -> Row | None:
-    """The student before training, as `eval/evaluate.py --steps base` has scored it for one of its runs."""
+    """Return the student before training, if `eval/evaluate.py --steps base` has scored it for one of its runs."""
     for row in group.rows():
         for run in row.runs:
             if UNTOUCHED in run.curve:
@@ -110,23 +110,23 @@ def untouched_student(group: Group) -> Row | None:
 
 
 def main_table(number: int, group: Group, teachers: Sequence[str]) -> Table | None:
-    """Tables 3, 4 and 6: latency, EX, TS, their average, and the gain over SFT, in a block per teacher."""
+    """Create Tables 3, 4 and 6: latency, EX, TS, their average and the gain over SFT, with a block for each teacher."""
     compared = compared_rows(group, teachers)
     all_rows = compared + [group.teachers[teacher] for teacher in teachers if teacher in group.teachers]
-    # Columns that only SFT has offer no comparison.
+    # Columns that only SFT has allow no comparison.
     metrics = metrics_of(row for row in all_rows if row is not group.sft) or metrics_of(all_rows)
     common = common_metrics(compared)
     if not metrics:
         return None
     if common:
         names = ", ".join(map(metric_heading, common))
-        caption = f"Avg. is the mean of what all rows (but a teacher's) have: {names}. \u0394: Avg. less that of SFT."
+        caption = f"Avg. is the mean of what all rows (except teachers) have: {names}. \u0394: Avg. minus that of SFT."
     else:
         caption = "No column is filled in all rows, so there is no Avg."
-    caption += f" All runs that this concerns have {describe_settings(group.shared)}." if group.shared else ""
+    caption += f" All runs to which this applies have {describe_settings(group.shared)}." if group.shared else ""
     caption += "" if group.sft else f" There is no SFT run of {group.student} to compare with."
     several = any(len(group.main_rows(teacher)) > 1 for teacher in teachers)
-    caption += " Best method of each teacher in bold." if several else ""
+    caption += " The best method of each teacher is bold." if several else ""
     table = Table(
         group.student + (" from a 32B teacher" if number == 6 else " by method and benchmark"),
         f"Percent; seconds per step relative to SFT. {caption}",
@@ -135,10 +135,10 @@ def main_table(number: int, group: Group, teachers: Sequence[str]) -> Table | No
     reference, untouched = average(group.sft, common) if group.sft else None, untouched_student(group)
 
     def make_row(row: Row, label: str) -> tuple[list[str], list[float | None]]:
-        """A row's cells, and the numbers of those that may become bold."""
+        """Return a row's cells, and the numbers of the cells that may become bold."""
         row_average = average(row, common)
         gain = "-" if row is group.sft or not reference or not row_average else signed(row_average[0] - reference[0])
-        # Before the scores: footnotes are numbered in reading order.
+        # Before the scores, so that footnotes are numbered in reading order.
         latency = "-" if row is untouched else latency_cell(row, group.sft, table)
         scores = [row.values(metric) for metric in metrics]
         marks = [score_marks(row, metric, table) for metric in metrics]
@@ -160,30 +160,30 @@ def main_table(number: int, group: Group, teachers: Sequence[str]) -> Table | No
 
 
 def score_marks(row: Row, metric: Metric, table: Table) -> str:
-    """Footnote marks of a cell that lacks some of the row's seeds or skips scores of other questions."""
+    """Return footnote marks of a cell that lacks some of the row's seeds or skips scores on other questions."""
     column, by_seed, marks = metric[0], row.by_seed(metric), []
     others = [
         run.scores[column] for run in row.runs if column in run.scores and not row.is_comparable(run.scores[column])
     ]
     for score in others:
         asked = f"{score.n}, not {row.reference[column].n}," if score.n != row.reference[column].n else "other"
-        marks.append(table.footnote_mark(f"Left out: scored on {asked} questions of {SCORE_COLUMNS[column]}."))
+        marks.append(table.footnote_mark(f"Skipped: scored on {asked} questions of {SCORE_COLUMNS[column]}."))
     seeds = {run.config.seed for run in row.runs}
     if by_seed and len(by_seed) < len(seeds):
         shown = ", ".join(map(str, sorted(by_seed)))
-        marks.append(table.footnote_mark(f"Of {len(by_seed)} of {pluralize(len(seeds), 'seed')}: {shown}."))
+        marks.append(table.footnote_mark(f"Only {len(by_seed)} of {pluralize(len(seeds), 'seed')}: {shown}."))
     return " ".join(dict.fromkeys(marks))
 
 
 def latency_cell(row: Row, sft: Row | None, table: Table) -> str:
-    """Relative latency, with a footnote for every run that is not counted."""
+    """Write the relative latency, with a footnote for every run that does not count."""
     latency, reasons = relative_latency(row, sft)
     marks = " ".join(table.footnote_mark(f"Latency not compared: {reason}.") for reason in reasons)
     return ("-" if latency is None else f"{latency:.1f}{TIMES}") + marks
 
 
 def rewriting_table(groups: Sequence[Group]) -> Table | None:
-    """Table 5: KID without rewriting, with masking only, and in full; a column per student and teacher."""
+    """Create Table 5: KID without rewriting, with masking only, and in full; one column per student and teacher."""
     body = [["SFT"], ["vanilla KID"], ["masking only"], ["rewriting"]]
     table = Table("KID with and without rewriting", "", ["method"], [*body])
     splits = []
@@ -199,7 +199,7 @@ def rewriting_table(groups: Sequence[Group]) -> Table | None:
             mark = ""
             if not vanilla:
                 vanilla = group.row(teacher, "rkd")
-                mark = table.footnote_mark("RKD, which KID without rewriting equals.") if vanilla else ""
+                mark = table.footnote_mark("RKD, which equals KID without rewriting.") if vanilla else ""
             values = [row.values((column, "ex")) if row else [] for row in (group.sft, vanilla, masked, full)]
             cells = [[format_mean(exs)] for exs in values]
             if values[1]:
@@ -212,15 +212,15 @@ def rewriting_table(groups: Sequence[Group]) -> Table | None:
             for line, cell in zip(body, cells, strict=True):
                 line += cell
     columns = ", ".join(dict.fromkeys(splits))
-    table.caption = f"EX in percent on {columns}; in brackets the gain over vanilla KID, which is not rewritten at all."
+    table.caption = f"EX in percent on {columns}; in brackets the gain over vanilla KID, which rewrites nothing."
     return table if splits else None
 
 
 def runs_table(runs: Sequence[Run]) -> Table:
-    """Table of all runs with what their numbers depend on, so that each number of the report can be traced."""
+    """Create a table of all runs with what their numbers depend on, so that all numbers of the report can be traced."""
     table = Table(
         "All runs",
-        "EX in percent by split, as in the run's scores/. Seconds: median of a step.",
+        "EX in percent by split, from the run's scores/. Seconds: median per step.",
         ["run", "method", "student", "teacher", "benchmark", "hardware", "steps", "seed", "seconds", "EX"],
         left=6,
     )

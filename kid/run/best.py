@@ -1,4 +1,4 @@
-"""The best student so far: which evaluation that is, best/ and best.json, and when to stop waiting for a better one."""
+"""The best student so far: the best evaluation, best/ and best.json, and early stopping."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LINK = "best"
 
 
 class Best(NamedTuple):
-    """The evaluation that did best, of equals the first. since: the number of evaluations after it."""
+    """The best evaluation; ties go to the first. since: the number of evaluations after it."""
 
     step: int
     value: float
@@ -24,10 +24,10 @@ class Best(NamedTuple):
 
 
 def find_best(rows: Sequence[dict], measure: str) -> Best | None:
-    """The best evaluation in lines of metrics; None if there is none.
+    """Find the best evaluation in the lines of metrics.jsonl; None if there is no evaluation.
 
     Args:
-        measure: a key of `kid.config.run_config.MEASURES`, and of the lines that have an evaluation.
+        measure: a key of `kid.config.run_config.MEASURES`, which is also its key in lines with an evaluation.
     """
     sign = 1 if MEASURES[measure].higher_is_better else -1
     found = [row for row in rows if measure in row]
@@ -38,16 +38,16 @@ def find_best(rows: Sequence[dict], measure: str) -> Best | None:
 
 
 def ends_early(config: RunConfig, rows: Sequence[dict]) -> bool:
-    """Whether a run with these lines of metrics has waited for a better student as long as --patience allows."""
+    """Whether a run with these lines of metrics must stop, because --patience evaluations brought no improvement."""
     best = find_best(rows, config.keep_best) if config.keep_best and config.patience else None
     return bool(best and best.since >= config.patience)
 
 
 def link_best(config: RunConfig, run: Path, rows: Sequence[dict]) -> None:
-    """Let best/ and best.json name the best evaluation in these lines; without one, neither is left. On rank 0.
+    """Update best/ and best.json to the best evaluation in these lines; remove both without one. Called on rank 0.
 
-    The export of that step must be there: it is never removed, so that a run that is resumed before a better step can
-    name the one before it again.
+    The export of that step must exist. Exports are never removed, so a run resumed from before its best step can point
+    to an earlier one again.
     """
     best = find_best(rows, config.keep_best) if config.keep_best else None
     link, record = run / LINK, run / BEST_FILE

@@ -1,4 +1,4 @@
-"""Checkpoints: written under a temporary name, verified before they are loaded, usable by any number of ranks."""
+"""Checkpoints: written under a temporary name, verified before they are loaded, usable with any number of ranks."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from kid.run.trust import OWNER_ONLY_MODE, keep_to_owner
 if TYPE_CHECKING:
     from deepspeed import DeepSpeedEngine
 
-CHECKPOINTS_KEPT = 2  # older checkpoints are removed; all exports under adapters/ stay
+CHECKPOINTS_KEPT = 2  # older checkpoints are removed; all exports in adapters/ are kept
 MANIFEST_KEYS = {"step", "world_size", "identity", "files"}
-MANIFEST = "complete.json"  # the number of ranks that wrote it, the run's identity, each file's size and SHA-256
+MANIFEST = "complete.json"  # number of ranks that wrote the checkpoint, the run's identity, file sizes and SHA-256
 
 
 @dataclass(frozen=True)
 class ResumePoint:
     """Where a run starts.
 
-    checkpoint: the checkpoint to resume from; None: from the beginning.
+    checkpoint: the checkpoint to resume from; None: start from the beginning.
     world_size: the number of ranks that wrote it.
-    remarks: one about each checkpoint that was skipped.
-    universal: its copy that another number of ranks can load, if one is needed.
+    remarks: one for each checkpoint that was skipped.
+    universal: its copy for another number of ranks, if one is needed.
     """
 
     checkpoint: Path | None
@@ -51,12 +51,12 @@ class ResumePoint:
 
 
 def steps_done(checkpoint: Path) -> int:
-    """The optimizer steps done when a checkpoint was written, read from its name."""
+    """Return the number of optimizer steps done when a checkpoint was written, from its name."""
     return int(checkpoint.name.removeprefix("step-"))
 
 
 def list_checkpoints(run: Path) -> list[Path]:
-    """All complete checkpoints of a run, oldest first; incomplete ones have another name."""
+    """List the complete checkpoints of a run, oldest first; incomplete ones have a different name."""
     return sorted((run / "checkpoints").glob("step-*[0-9]"), key=steps_done)
 
 
@@ -65,12 +65,12 @@ def newest_checkpoint(run: Path) -> Path | None:
 
 
 def verify_checkpoint(checkpoint: Path, identity: dict[str, str]) -> tuple[str | None, dict]:
-    """(what is wrong with a checkpoint for a run of this identity, or None; its manifest). Reads every file."""
+    """Return (why a run with this identity cannot use the checkpoint, or None; its manifest). Reads every file."""
     try:
         manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
         checksum = manifest.pop("checksum", None)  # older checkpoints have none
         if not set(manifest) <= MANIFEST_KEYS or checksum not in (None, json_hash(manifest)):
-            return f"{MANIFEST} is not what was written", {}
+            return f"{MANIFEST} has changed since it was written", {}
         files = manifest["files"]
         for name, expected in files.items():
             path = checkpoint / name
@@ -80,20 +80,20 @@ def verify_checkpoint(checkpoint: Path, identity: dict[str, str]) -> tuple[str |
                 return f"{name} has {path.stat().st_size} bytes instead of {expected[0]}", manifest
         other = [key for key, value in identity.items() if manifest["identity"][key] != value]
         if other:
-            return f"it belongs to a run with another {' and another '.join(other)}", manifest
+            return f"it belongs to a run with a different {' and a different '.join(other)}", manifest
         for name, expected in files.items():
             if file_digest(checkpoint / name) != expected:
-                return f"{name} is not what was written", manifest
+                return f"{name} has changed since it was written", manifest
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"its {MANIFEST} cannot be used ({error})", {}
+        return f"its {MANIFEST} is missing or damaged ({error})", {}
     return None, manifest
 
 
 def find_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
-    """The newest undamaged checkpoint that belongs to this run.
+    """Find the newest intact checkpoint that belongs to this run.
 
     Args:
-        identity: hashes by what they are of: config, student, teacher and ZeRO stage.
+        identity: hashes of config, student, teacher and ZeRO stage, by these names.
 
     Raises:
         InputError: there are checkpoints, but none can be used.
@@ -103,7 +103,7 @@ def find_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
         reason, manifest = verify_checkpoint(checkpoint, identity)
         if reason is None:
             return ResumePoint(checkpoint, manifest["world_size"], remarks)
-        remarks.append(f"{checkpoint} is passed over: {reason}")
+        remarks.append(f"{checkpoint} is skipped: {reason}")
     if remarks:
         raise InputError(
             f"no checkpoint in {run} can be used ({'; '.join(remarks)}); remove {run / 'checkpoints'} to start from "
@@ -113,7 +113,7 @@ def find_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
 
 
 def files_written_by(folder: Path, rank: int) -> list[Path]:
-    """The files a rank wrote into a checkpoint; on a network file system only that rank is sure to see them at once."""
+    """List the files that a rank wrote to a checkpoint; on a network file system, others may see them only later."""
     matches = {path: re.search(r"pp_rank_(\d+)_", path.name) for path in folder.iterdir() if path.is_file()}
     return sorted(path for path, match in matches.items() if int(match[1] if match else 0) == rank)
 
@@ -121,10 +121,11 @@ def files_written_by(folder: Path, rank: int) -> list[Path]:
 def save_checkpoint(engine: DeepSpeedEngine, run: Path, step: int, identity: dict[str, str]) -> None:
     """Save optimizer states and trained weights after `step` steps; called on every rank.
 
-    The files are written under a temporary name, synced and hashed, then renamed: a checkpoint is complete or absent.
+    The files are written to a folder with a temporary name, synced and hashed; then the folder is renamed. So a
+    checkpoint is either complete or absent.
 
     Raises:
-        RunError: the disk is full, or cannot be written to.
+        RunError: the disk is full or cannot be written to.
     """
     folder, name = run / "checkpoints", f"step-{step}"
     partial = folder / f"{name}.partial"
@@ -138,7 +139,7 @@ def save_checkpoint(engine: DeepSpeedEngine, run: Path, step: int, identity: dic
         torch.distributed.barrier()
         digests = {}
         for path in files_written_by(partial, rank):
-            keep_to_owner(path)  # or a resume would refuse it
+            keep_to_owner(path)  # otherwise --resume would refuse it
             sync(path)
             digests[path.name] = file_digest(path)
         per_rank: list = [None] * world_size
@@ -157,11 +158,11 @@ def save_checkpoint(engine: DeepSpeedEngine, run: Path, step: int, identity: dic
 
 
 def remove_old_checkpoints(run: Path, step: int) -> None:
-    """Once the checkpoint of `step` is written, remove all but the newest, and any later ones, which were skipped."""
+    """Keep the newest checkpoints up to `step`; remove older ones, and later ones, which were skipped."""
     present = list_checkpoints(run)
     done = [path for path in present if steps_done(path) <= step]
     for checkpoint in [*present[len(done) :], *done[:-CHECKPOINTS_KEPT]]:
-        # Renamed first, so that a half-removed checkpoint is never taken for a complete one.
+        # Renamed first, so that a partly removed checkpoint does not look complete.
         partial = checkpoint.with_name(f"{checkpoint.name}.partial")
         remove_folder(partial)
         checkpoint.rename(partial)
@@ -169,7 +170,7 @@ def remove_old_checkpoints(run: Path, step: int) -> None:
 
 
 def remove_partial(run: Path) -> None:
-    """Remove what killed runs were writing, converting or removing; called before this run writes."""
+    """Remove folders that killed runs were writing, converting or removing; called before this run writes."""
     for pattern in ("checkpoints/*.partial", "checkpoints/universal-*", "adapters/step-*.tmp", "models/step-*.tmp"):
         for folder in run.glob(pattern):
             remove_folder(folder)
@@ -177,45 +178,47 @@ def remove_partial(run: Path) -> None:
 
 
 def convert_checkpoint(checkpoint: Path, world_size: int) -> Path:
-    """Convert a checkpoint with DeepSpeed so that any number of ranks can load the copy; called on one rank.
+    """Convert a checkpoint with DeepSpeed to a copy that any number of ranks can load; called on one rank.
 
     Args:
         world_size: the number of ranks that wrote it.
 
     Returns:
-        The copy's folder.
+        The folder of the copy.
 
     Raises:
         InputError: DeepSpeed cannot convert it.
     """
-    # A folder of this process's own: the converter of a killed run may still be writing to another.
+    # A separate folder for this process: the converter of a killed run may still be writing to its own.
     universal = checkpoint.parent / f"universal-{platform.node()}-{os.getpid()}" / checkpoint.name
     command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", "--inject_missing_state"]
     command += ["--input_folder", str(checkpoint), "--output_folder", str(universal)]
-    # In its own process, because it is a script that starts other processes and prints.
+    # In a separate process, because the converter is a script that starts other processes and prints.
     environment = {key: value for key, value in os.environ.items() if key not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if result.returncode:
         error_lines = result.stderr.strip().splitlines()
         raise InputError(
             f"{checkpoint} was written by {world_size} ranks, and DeepSpeed cannot convert it for another number "
-            f"({error_lines[-1] if error_lines else result.returncode}); launch {world_size} again"
+            f"({error_lines[-1] if error_lines else result.returncode}); resume with {world_size} ranks"
         )
     return universal
 
 
 def load_checkpoint(engine: DeepSpeedEngine, checkpoint: Path) -> None:
-    """Restore the engine's state. Frozen weights are not in a checkpoint and stay as loaded; so do persistent buffers,
-    which nothing trains: older versions did not read them from the base, and wrote others into their checkpoints.
+    """Restore the engine's state.
+
+    Frozen weights are not in a checkpoint and stay as loaded. Persistent buffers stay too: nothing trains them, and
+    checkpoints of older versions have wrong ones, which were not read from the base.
     """
     buffers = persistent_buffers(engine.module)
     before = {name: buffer.clone() for name, buffer in buffers.items()}
     loaded, _ = engine.load_checkpoint(str(checkpoint.parent), tag=checkpoint.name, load_module_strict=False)
     if loaded is None:
-        raise RunError(f"{checkpoint} cannot be loaded by DeepSpeed; remove it to go on from an earlier one")
+        raise RunError(f"{checkpoint} cannot be loaded by DeepSpeed; remove it to resume from an earlier one")
     for name, buffer in buffers.items():
         buffer.copy_(before[name])
-    # The optimizer's state brings the learning rate of the schedule under which the checkpoint was written.
+    # The optimizer's state has the learning rate of the schedule with which the checkpoint was written.
     schedule = engine.lr_scheduler
     groups = schedule.optimizer.param_groups
     for group, peak, share in zip(groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
@@ -223,7 +226,7 @@ def load_checkpoint(engine: DeepSpeedEngine, checkpoint: Path) -> None:
 
 
 def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Trained weights by name, on the CPU of rank 0 (empty on other ranks); gathered one at a time, on every rank."""
+    """Gather trained weights by name on the CPU of rank 0 (empty on other ranks), one at a time; on every rank."""
     state = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -236,16 +239,17 @@ def gather_trained(model: nn.Module) -> dict[str, torch.Tensor]:
 def export_trained(
     model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerFast, folder: Path, base: Path | None = None
 ) -> None:
-    """Write what was trained in a form other tools load: a PEFT directory (LoRA) or a model folder (all weights, with
-    the base's persistent buffers).
+    """Export the trained weights for other tools: a PEFT directory (LoRA), or a model folder (all weights).
+
+    A model folder also has the persistent buffers of the base.
 
     Args:
         model: the PEFT model or the causal language model inside the engine.
-        folder: replaced as a whole, so it is never half written.
-        base: the folder of the student's base: a model folder's config.json keeps its rates of dropout.
+        folder: replaced as a whole, so it is never incomplete.
+        base: the folder of the student's base; a model folder's config.json has the base's dropout rates.
 
     Raises:
-        RunError: the disk is full, or cannot be written to.
+        RunError: the disk is full or cannot be written to.
     """
     state = gather_trained(model)
     if torch.distributed.get_rank() == 0:
@@ -254,7 +258,7 @@ def export_trained(
             remove_folder(temporary)
             whole = not isinstance(model, PeftModel)
             saved = state | persistent_buffers(model) if whole else state
-            model.save_pretrained(temporary, state_dict=saved)  # type: ignore[arg-type]  # PEFT takes paths, too
+            model.save_pretrained(temporary, state_dict=saved)  # type: ignore[arg-type]  # PEFT accepts paths too
             if whole and base:
                 keep_dropout_of(base, temporary)
             tokenizer.save_pretrained(temporary)

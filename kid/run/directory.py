@@ -1,4 +1,4 @@
-"""A run's directory: whether this run may use it, and the files written before training."""
+"""A run's directory: checks whether this run may use it, and writes the files that exist before training."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from kid.models.pretrained import Pretrained, fingerprint
 if TYPE_CHECKING:
     from kid.data.batching import Dataset
 
-# A node may cache for a minute that a file on a network file system does not exist.
+# On a network file system, a node may cache for a minute that a file does not exist.
 VISIBILITY_TIMEOUT_SECONDS = 90
 PACKAGES = ("torch", "transformers", "peft", "deepspeed", "datasets", "sqlglot")
 
 
 def check_run_directory(config: RunConfig) -> None:
-    """Raise InputError if the directory holds a run that this one may not resume. Writes nothing."""
+    """Raise InputError if the directory holds a run that this one cannot resume. Writes nothing."""
     folder = Path(config.output)
     check_writable(folder, "--output")
     if not config.resume and any((folder / name).exists() for name in ("config.yaml", "checkpoints")):
-        raise InputError(f"--output {config.output} holds a run; add --resume to go on with it, or choose another")
+        raise InputError(f"--output {config.output} holds a run; add --resume to resume it, or choose another")
     stored = stored_config(folder)
     if stored is None:
         return
-    # A key added to RunConfig after the run was started counts as its default.
+    # A key that was added to RunConfig after the run was started counts as its default.
     before, now = fixed_on_resume({**as_yaml_values(RunConfig()), **stored}), fixed_on_resume(as_yaml_values(config))
     differ = [
         f"{key} ({before.get(key)!r} there, {now.get(key)!r} here)"
@@ -47,13 +47,13 @@ def check_run_directory(config: RunConfig) -> None:
     ]
     if differ:
         raise InputError(
-            f"--output {config.output} holds a run of another config; these keys differ: {', '.join(differ)}; "
+            f"--output {config.output} holds a run with a different config; these keys differ: {', '.join(differ)}; "
             "give the same values to resume it, or choose another --output"
         )
 
 
 def stored_config(folder: Path) -> dict | None:
-    """The content of a run's config.yaml; None if there is none. Raises InputError if it cannot be read."""
+    """Read a run's config.yaml; None if there is none. Raises InputError if it cannot be read."""
     path = folder / "config.yaml"
     try:
         return load_yaml(path.read_text(encoding="utf-8")) or {}
@@ -64,17 +64,17 @@ def stored_config(folder: Path) -> dict | None:
 
 
 def as_yaml_values(config: RunConfig) -> dict:
-    """The configuration's values as they are read back from YAML."""
+    """Return the configuration's values as read back from YAML."""
     return yaml.safe_load(dump_config(config))
 
 
 def fixed_on_resume(values: dict) -> dict:
-    """The part of a configuration that must be the same when a run is resumed."""
+    """Return the part of a configuration that must be the same when a run is resumed."""
     return {key: value for key, value in values.items() if key not in FREE_ON_RESUME}
 
 
 def config_to_store(config: RunConfig) -> dict:
-    """What to write to this run's config.yaml: all keys, but for a resumed run no key added after it was started.
+    """Return the content of this run's config.yaml: all keys; for a resumed run without keys added since its start.
 
     An added key has its default, which must mean "as before" (`check_run_directory` refuses any other value). So the
     run's identity, by which it recognises its checkpoints, never changes.
@@ -86,16 +86,16 @@ def config_to_store(config: RunConfig) -> dict:
 
 
 def run_identity(config: RunConfig, student: Pretrained, teacher_hash: str, stage: int) -> dict[str, str]:
-    """Hashes of what a run's checkpoints are valid for, by name: config, student, teacher and ZeRO stage.
+    """Return hashes of what a checkpoint must match, by name: config, student, teacher and ZeRO stage.
 
-    teacher_hash: `kid.models.pretrained.fingerprint` of the teacher; empty if there is none.
+    teacher_hash: `kid.models.pretrained.fingerprint` of the teacher; empty without a teacher.
     """
     identity = {"config": json_hash(fixed_on_resume(config_to_store(config))), "student": fingerprint(student)}
     return {**identity, "teacher": teacher_hash, "ZeRO stage": str(stage)}
 
 
 def describe_environment() -> dict:
-    """Versions, git commit and hardware, for environment.json."""
+    """Return versions, git commit and hardware, for environment.json."""
     import torch  # here and below, because the directory is checked before torch is imported
 
     try:
@@ -116,7 +116,7 @@ def describe_environment() -> dict:
 
 
 def create_run_directory(config: RunConfig, skipped: dict[str, list[int]]) -> None:
-    """Write environment.json, skipped.json and config.yaml; called on rank 0, once all user input has been checked.
+    """Write environment.json, skipped.json and config.yaml; called on rank 0 after all user input has been checked.
 
     skipped: reason -> indices of the training questions that are not trained on.
     """
@@ -127,10 +127,10 @@ def create_run_directory(config: RunConfig, skipped: dict[str, list[int]]) -> No
 
 
 def save_nonfinite_batch(folder: Path, dataset: Dataset, chosen: list[int | None], row: dict) -> Path:
-    """Write the numbers and questions of a step whose loss or gradient is not finite. Returns the file.
+    """Write the metrics and questions of a step whose loss or gradient is not finite, and return the file.
 
     Args:
-        chosen: positions in `dataset` of the step's samples; None where the batch is padded.
+        chosen: positions in `dataset` of the step's samples; None for padding of the batch.
         row: the step's metrics.
     """
     questions = [
@@ -145,9 +145,9 @@ def save_nonfinite_batch(folder: Path, dataset: Dataset, chosen: list[int | None
 
 
 def check_shared_directory(folder: Path) -> None:
-    """Raise InputError on every rank if any node does not see the run's directory.
+    """Raise InputError on every rank if a node does not see the run's directory.
 
-    Called on every rank, after `create_run_directory`.
+    Called on every rank after `create_run_directory`.
     """
     import torch
 
@@ -158,4 +158,4 @@ def check_shared_directory(folder: Path) -> None:
     missing_on: list = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(missing_on, "" if (folder / "config.yaml").exists() else platform.node())
     if any(missing_on):
-        raise InputError(f"--output {folder} is another folder on {max(missing_on)}; take one that all nodes share")
+        raise InputError(f"--output {folder} is a different folder on {max(missing_on)}; use one that all nodes share")

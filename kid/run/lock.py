@@ -1,4 +1,4 @@
-"""A lock that admits one job at a time to a folder."""
+"""A lock that only one job at a time can hold on a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEASE_SECONDS = 120
 
 
 def read_owner(path: Path) -> dict:
-    """The content of owner.json; empty if the file is missing or damaged."""
+    """Read owner.json; empty if the file is missing or damaged."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -28,7 +28,7 @@ def read_owner(path: Path) -> dict:
 
 
 def describe_owner(path: Path) -> str:
-    """The job that wrote owner.json, for messages."""
+    """Describe the job that wrote owner.json, for messages."""
     owner = read_owner(path)
     try:
         job = f"SLURM job {owner['job']}, " if owner["job"] else ""
@@ -39,11 +39,10 @@ def describe_owner(path: Path) -> str:
 
 @contextmanager
 def run_lock(folder: Path, flag: str = "--output") -> Iterator[None]:
-    """Lock the folder that `flag` names. Rank 0 calls it before reading the folder. A folder created only for the lock
-    is removed again.
+    """Lock the folder given by `flag`; called on rank 0 before it reads the folder.
 
-    The operating system releases the lock when its owner ends, however it ends. A folder left by a dead owner is taken
-    over, and a line says so.
+    A folder that was created only for the lock is removed again. The operating system releases the lock when the owner
+    ends for any reason. The lock of a dead owner is taken over with a message.
 
     Raises:
         InputError: another job holds the lock, or the folder cannot be written to.
@@ -59,13 +58,13 @@ def run_lock(folder: Path, flag: str = "--output") -> Iterator[None]:
         lock.acquire(timeout=LEASE_SECONDS if job and job == read_owner(owner).get("job") else 0)
     except Timeout:
         raise InputError(
-            f"{flag} {folder} is in use by another job ({describe_owner(owner)}); wait for it, or choose another"
+            f"{flag} {folder} is in use by another job ({describe_owner(owner)}); wait for it or choose another"
         ) from None
     except OSError as error:
         raise InputError(f"{flag} {folder} cannot be locked ({error.strerror or error}); choose another") from None
     try:
         if owner.exists():
-            print(f"{folder}: taken over from a job that is dead ({describe_owner(owner)})", flush=True)
+            print(f"{folder}: taken over from a dead job ({describe_owner(owner)})", flush=True)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         values = {"pid": os.getpid(), "host": platform.node(), "job": job, "since": since}
         write_atomically(owner, json.dumps(values) + "\n")

@@ -1,6 +1,6 @@
-"""W&B and MLflow through their own libraries: configuration, commit, curves, and a table of the evaluations at the end.
+"""Send configuration, commit, curves and a final table of the evaluations to W&B and MLflow with their libraries.
 
-Each run is told again by its id, which lies in trackers.json, so that a resumed run goes on in the same run there.
+The ids of their runs are stored in trackers.json, so that a resumed run continues the same run there.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from kid.errors import InputError
 from kid.files import write_atomically
 from kid.progress import log
 
-PACKAGES = {"wandb": ("wandb", "wandb"), "mlflow": ("mlflow", "mlflow-skinny")}  # module, what pip calls it
-PROJECT = "kid"  # of W&B, and the experiment of MLflow, unless their environment variables name another
+PACKAGES = {"wandb": ("wandb", "wandb"), "mlflow": ("mlflow", "mlflow-skinny")}  # (module, package)
+PROJECT = "kid"  # W&B's project and MLflow's experiment, unless their environment variables give another
 IDS = "trackers.json"
 
 
 def check_trackers(config: RunConfig) -> None:
-    """Raise InputError where the package of a tracker in --report-to is not installed."""
+    """Raise InputError if the package of a tracker in --report-to is not installed."""
     for name in config.trackers:
         module, package = PACKAGES.get(name, ("", ""))
         if module and find_spec(module) is None:
-            raise InputError(f"--report-to {name}: {package} is not installed; pip install {package}, or leave it out")
+            raise InputError(f"--report-to {name}: {package} is not installed; pip install {package}, or remove it")
 
 
 class Tracker:
-    """A tracker's run. One that fails, for want of a network or of room, is said once and costs nothing else."""
+    """A tracker's run. If it fails, for example without a network, one warning is printed and training continues."""
 
     def __init__(self, name: str, log_numbers: Callable, log_table: Callable, end: Callable):
         self.name, self.calls = name, {"log": log_numbers, "table": log_table, "end": end}
@@ -42,12 +42,12 @@ class Tracker:
         try:
             self.calls[what](*arguments)
         except Exception as error:  # whatever its library raises
-            log.warning(f"note: --report-to {self.name} has failed and is left out from here on: {error}")
+            log.warning(f"note: --report-to {self.name} has failed and is no longer used: {error}")
             return False
         return True
 
     def log(self, numbers: dict[str, float], step: int) -> bool:
-        """Send a step's numbers; whether the tracker still works."""
+        """Send a step's numbers; returns whether the tracker still works."""
         return self.call("log", numbers, step)
 
     def end(self, table: list[dict], finished: bool) -> None:
@@ -57,7 +57,7 @@ class Tracker:
 
 
 def open_wandb(config: RunConfig, commit: str, run_id: str | None) -> tuple[str, Tracker]:
-    """(id, the run) at W&B. Without a network, WANDB_MODE=offline keeps it in the run's directory."""
+    """Open a run at W&B: (its id, the tracker). Without a network, set WANDB_MODE=offline to keep it in the run."""
     import wandb
 
     run = wandb.init(
@@ -65,7 +65,7 @@ def open_wandb(config: RunConfig, commit: str, run_id: str | None) -> tuple[str,
         dir=config.output, config=asdict(config) | {"git_commit": commit},
     )  # fmt: skip
     run.define_metric("step")
-    run.define_metric("*", step_metric="step")  # W&B's own count refuses steps that a resumed run repeats
+    run.define_metric("*", step_metric="step")  # W&B's own step counter rejects steps that a resumed run repeats
 
     def log_table(rows: list[dict]) -> None:
         columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -80,14 +80,14 @@ def open_wandb(config: RunConfig, commit: str, run_id: str | None) -> tuple[str,
 
 
 def open_mlflow(config: RunConfig, commit: str, run_id: str | None) -> tuple[str, Tracker]:
-    """(id, the run) at MLflow: at MLFLOW_TRACKING_URI, else in mlruns/ of the run's directory."""
+    """Open a run at MLflow, at MLFLOW_TRACKING_URI or in mlruns/ of the run's directory: (its id, the tracker)."""
     import mlflow
     from mlflow.entities import Metric, Param
 
     place = os.environ.get("MLFLOW_TRACKING_URI")
     if not place:
         place = (Path(config.output).absolute() / "mlruns").as_uri()
-        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # or MLflow refuses it
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # otherwise MLflow refuses it
     client = mlflow.MlflowClient(place)
     if run_id is None:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
@@ -118,10 +118,10 @@ OPENERS: dict[str, Callable[[RunConfig, str, str | None], tuple[str, Tracker]]] 
 
 
 def open_trackers(config: RunConfig) -> list[Tracker]:
-    """The trackers of --report-to but TensorBoard, which DeepSpeed's monitor writes; the runs that were begun go on.
+    """Open the trackers of --report-to except TensorBoard, which DeepSpeed's monitor writes; a resume continues runs.
 
     Raises:
-        InputError: one cannot be opened.
+        InputError: a tracker cannot be opened.
     """
     run, opened = Path(config.output), []
     ids = json.loads((run / IDS).read_text(encoding="utf-8")) if (run / IDS).exists() else {}
@@ -130,7 +130,7 @@ def open_trackers(config: RunConfig) -> list[Tracker]:
         try:
             ids[name], tracker = OPENERS[name](config, environment["git_commit"] or "", ids.get(name))
         except Exception as error:  # whatever its library raises
-            raise InputError(f"--report-to {name}: {str(error).splitlines()[0]}; mend that, or leave it out") from error
+            raise InputError(f"--report-to {name}: {str(error).splitlines()[0]}; fix that, or remove it") from error
         write_atomically(run / IDS, json.dumps(ids) + "\n")
         opened.append(tracker)
     return opened

@@ -1,4 +1,4 @@
-"""Whether a run's checkpoints may be loaded. DeepSpeed unpickles them, so whoever can write one can run code as you."""
+"""Whether a checkpoint may be loaded: DeepSpeed unpickles it, so anyone who can write it can run code as you."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 from kid.errors import InputError
 
-TRUST_VARIABLE = "KID_TRUST_CHECKPOINTS"  # "yes": load them whoever can write them
+TRUST_VARIABLE = "KID_TRUST_CHECKPOINTS"  # "yes": load checkpoints no matter who can write them
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-OWNER_ONLY_MODE = 0o755  # of the folders of a run; the umask takes away more
+OWNER_ONLY_MODE = 0o755  # mode of a run's folders; the umask may remove more permissions
 
 
 def user_name(uid: int) -> str | None:
-    """None where the system knows no name, as in some containers."""
+    """Return a user's name; None if the system has none, as in some containers."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -26,7 +26,7 @@ def user_name(uid: int) -> str | None:
 
 
 def group_name(gid: int) -> str | None:
-    """None where the system knows no name."""
+    """Return a group's name; None if the system has none."""
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:
@@ -34,8 +34,10 @@ def group_name(gid: int) -> str | None:
 
 
 def is_own_group(gid: int, uid: int) -> bool:
-    """Whether only this user and root are in a group: root's group, or the private group that many systems give a user,
-    of the user's own name (or number, where the system knows no names) and without other members.
+    """Whether only this user and root are in a group.
+
+    It is root's group, or a private group as many systems create for each user: with the user's name (or number, if the
+    system has no names) and without other members.
     """
     name = user_name(uid)
     if gid == 0 or name is None or group_name(gid) is None:
@@ -44,9 +46,9 @@ def is_own_group(gid: int, uid: int) -> bool:
 
 
 def who_else_writes(status: os.stat_result, uid: int) -> tuple[str, str] | None:
-    """(who besides user `uid` and root can change a file or folder with this stat, command that ends it) or None.
+    """Return (who besides user `uid` and root can change a file or folder with this stat, command to fix it) or None.
 
-    In a folder with the sticky bit, as /tmp has, others can add files but neither change nor replace those there.
+    In a folder with the sticky bit, like /tmp, others can add files but not change or replace existing ones.
     """
     if status.st_uid not in (0, uid):
         problem = f"belongs to another user, {user_name(status.st_uid) or status.st_uid}"
@@ -61,7 +63,7 @@ def who_else_writes(status: os.stat_result, uid: int) -> tuple[str, str] | None:
 
 
 def parts_to_trust(run: Path, checkpoint: Path | None) -> Iterator[Path]:
-    """The run's directory, its checkpoints/, and a checkpoint with everything in it."""
+    """Yield the run's directory, its checkpoints/, and a checkpoint with everything in it."""
     yield from filter(Path.exists, (run, run / "checkpoints"))
     if checkpoint:
         yield checkpoint
@@ -69,32 +71,32 @@ def parts_to_trust(run: Path, checkpoint: Path | None) -> Iterator[Path]:
 
 
 def check_trusted(run: Path, checkpoint: Path | None) -> str | None:
-    """A line to print about who else can write the checkpoint that a run is to resume from; None if nobody can.
+    """Return a warning about who else can write the checkpoint that a run resumes from; None if nobody can.
 
     Args:
-        checkpoint: None if the run has none. Nothing is loaded then, and the line says what a later resume will do.
+        checkpoint: None if the run has none. Then nothing is loaded, and the warning is about a later resume.
 
     Raises:
-        InputError: somebody else can write the checkpoint, and TRUST_VARIABLE is not "yes".
+        InputError: another user can write the checkpoint, and TRUST_VARIABLE is not "yes".
     """
     uid, told = os.geteuid(), os.environ.get(TRUST_VARIABLE) == "yes"
     for path in parts_to_trust(run, checkpoint):
-        found = who_else_writes(path.lstat(), uid) or who_else_writes(path.stat(), uid)  # a link, what it points to
+        found = who_else_writes(path.lstat(), uid) or who_else_writes(path.stat(), uid)  # a link and its target
         if found is None:
             continue
         problem, command = found
         what_to_do = f"run {command} {shlex.quote(str(run))}, or set {TRUST_VARIABLE}=yes"
         if checkpoint is None:
             return None if told else f"{path} {problem}: --resume will refuse its checkpoints; {what_to_do}"
-        runs_code = f"loading {checkpoint} runs whatever code it holds"
+        runs_code = f"loading {checkpoint} runs any code in it"
         if told:
             return f"{path} {problem}, and {runs_code}: allowed by {TRUST_VARIABLE}=yes"
-        raise InputError(f"--resume: {path} {problem}, and {runs_code}; if you trust what is there, {what_to_do}")
+        raise InputError(f"--resume: {path} {problem}, and {runs_code}; if you trust it, {what_to_do}")
     return None
 
 
 def keep_to_owner(path: Path) -> None:
-    """Take the right to write from the group and from others, whom the umask may let write."""
+    """Remove the group's and others' write permission, which the umask may have left."""
     mode = path.stat().st_mode
     if mode & OTHERS_WRITE:
         path.chmod(stat.S_IMODE(mode) & ~OTHERS_WRITE)

@@ -1,6 +1,6 @@
-"""What can be checked of a run without torch, cheapest first: a wrong flag then costs half a second in every rank.
+"""The checks of a run that do not need torch, cheapest first: a wrong flag is reported after half a second.
 
-Whatever needs a tokenizer, weights or the questions themselves is checked in `kid.training.inputs`.
+What needs a tokenizer, weights or the questions themselves is checked in `kid.training.inputs`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from kid.models.pretrained import check_model_path, check_teacher_path
 from kid.run.directory import check_run_directory
 from kid.run.trackers import check_trackers
 
-# Files and folders that the user names -> where they come from.
+# Keys with files and folders of the user -> what to do if they do not exist.
 MADE_BY = {
-    "questions": "name a file that exists",
-    "exclude": "make it with eval/audit.py --exclude",
-    "teacher_outputs": "make it with train/generate.py",
-    "teacher_states": "make it with train/teacher_states.py",
+    "questions": "give an existing file",
+    "exclude": "create it with eval/audit.py --exclude",
+    "teacher_outputs": "create it with train/generate.py",
+    "teacher_states": "create it with train/teacher_states.py",
 }
 
 
@@ -34,30 +34,30 @@ def loads_teacher(config: RunConfig) -> bool:
 
 
 def check_launcher() -> int:
-    """The number of ranks. Raises InputError if DeepSpeed's launcher has not started this process."""
+    """Return the number of ranks. Raises InputError if this process was not started by DeepSpeed's launcher."""
     if "RANK" not in os.environ:
         raise InputError(f"start this script with the launcher: deepspeed --num_gpus N {script_name()} ...")
     return int(os.environ["WORLD_SIZE"])
 
 
 def check_files(config: RunConfig, *splits: str, names: tuple[str, ...]) -> None:
-    """Raise InputError unless the files of these splits, and those that these keys name, are there."""
+    """Raise InputError unless the files of these splits, and those given by the keys `names`, exist."""
     check_data_folder(config.data)
     for name in names:
         value = getattr(config, name)
         if value and not Path(value).exists():
             raise InputError(f"{flag(name)} {value}: {os.strerror(errno.ENOENT)}; {MADE_BY[name]}")
     for split in splits:
-        if split != "train" or not config.questions:  # --questions may bring prompts, which need no tables.json
+        if split != "train" or not config.questions:  # --questions may have prompts, which need no tables.json
             find_question_folder(find_split(config.benchmark, split), split, config.data)
             find_tables(config.benchmark, split, config.data, config.tables)
 
 
 def check_run(config: RunConfig) -> None:
-    """Check a training's launcher, batch size, directory, DeepSpeed configurations, and that its files are there.
+    """Check launcher, batch size, directory and DeepSpeed configurations of a training, and that its files exist.
 
     Raises:
-        InputError: for the first that is wrong; nothing has been written.
+        InputError: for the first problem found; nothing has been written.
     """
     accumulation_steps(config, check_launcher())
     check_run_directory(config)
@@ -66,8 +66,8 @@ def check_run(config: RunConfig) -> None:
     if loads_teacher(config):
         read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     if config.dtype == "fp32" and student["zero_optimization"]["stage"] == 0:
-        # DeepSpeed has no gradient norm there, so nothing would tell whether it is finite.
-        raise InputError(f"{STUDENT_FLAG} {config.deepspeed}: take ZeRO stage 1, 2 or 3 with --dtype fp32")
+        # DeepSpeed does not compute the gradient norm in this case, so a gradient of NaN would not be noticed.
+        raise InputError(f"{STUDENT_FLAG} {config.deepspeed}: --dtype fp32 requires ZeRO stage 1, 2 or 3")
     check_model_path(config.student, "--student")
     if loads_teacher(config):
         check_teacher_path(config.teacher, "--teacher")
@@ -77,10 +77,10 @@ def check_run(config: RunConfig) -> None:
 
 
 def check_teacher_run(config: RunConfig) -> None:
-    """`check_run` for the scripts that run a teacher over a training set; their output is checked where it is made.
+    """As `check_run`, for the scripts that run a teacher over a training set; they check their output file themselves.
 
     Raises:
-        InputError: for the first that is wrong; nothing has been written.
+        InputError: for the first problem found; nothing has been written.
     """
     check_launcher()
     read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)

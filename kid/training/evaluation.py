@@ -1,4 +1,4 @@
-"""EX of the student while it trains: the ranks share questions of a split, decode greedily and run the SQL."""
+"""EX of the student during training: the ranks share questions of a split, decode greedily and execute the SQL."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from kid.files import write_atomically
 from kid.models.zero3 import Model, gathered_model
 from kid.progress import progress_bar
 
-BATCH_SIZE = 32  # prompts decoded side by side, as eval/predict.py does
-MAX_WORKERS = 8  # of one rank
-# The other ranks wait for the slowest one, at most as long as the process group lets them: 30 minutes by default.
+BATCH_SIZE = 32  # prompts decoded together, the default of eval/predict.py
+MAX_WORKERS = 8  # per rank
+# Far below the process group's timeout, 30 minutes by default, because the other ranks wait for the slowest one.
 MAX_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class ExQuestions:
-    """The questions that EX is measured on while training.
+    """The questions that EX is measured on during training.
 
-    samples: of each question its prompt; None where it has none, which counts as wrong.
+    samples: the prompt of each question; None for a question without a prompt, which counts as wrong.
     databases: the SQLite file of each db_id.
     asked: see `kid.data.batching.Dataset`.
     """
@@ -51,25 +51,25 @@ class ExQuestions:
 
 
 def read_ex_questions(config: RunConfig, tokenizer: PreTrainedTokenizerFast) -> ExQuestions | None:
-    """`config.eval_questions` questions of `config.eval_split`, evenly spaced over those whose database is there.
+    """Read `config.eval_questions` questions of `config.eval_split`, evenly spaced over those that have a database.
 
-    None if the run does not ask for EX.
+    None if the run does not measure EX.
 
     Raises:
-        InputError: files are missing or damaged, or no question has a database to run its SQL on.
+        InputError: files are missing or damaged, or no question has a database to execute its SQL on.
     """
     if not config.eval_ex_steps:
         return None
     split = config.eval_split
-    # A file given with --questions replaces the training questions; the other splits stay the benchmark's.
+    # A file given with --questions replaces only the training questions; other splits are those of the benchmark.
     prepared = prepare(config if split == "train" else replace(config, questions=None), split, tokenizer)
     db_ids = list(dict.fromkeys(question.db_id for question in prepared.questions if question.db_id))
     found = find_databases(config.benchmark, split, config.data, db_ids, config.databases, config.missing_database)
     usable = [question for question in prepared.questions if question.fault or question.db_id in found]
     if not any(question.db_id in found for question in usable):
         raise InputError(
-            f"--eval-ex-steps: no question of {config.benchmark} {split} has a database to run its SQL on; name their "
-            "folder with --databases, or take --eval-steps"
+            f"--eval-ex-steps: no question of {config.benchmark} {split} has a database to execute its SQL on; give "
+            "their folder with --databases, or use --eval-steps instead"
         )
     count = min(config.eval_questions, len(usable))
     chosen = [usable[place * len(usable) // count] for place in range(count)]
@@ -80,13 +80,13 @@ def read_ex_questions(config: RunConfig, tokenizer: PreTrainedTokenizerFast) -> 
         [samples[rows[question.index]] if question.index in rows else None for question in chosen],
         {db_id: [path] for db_id, path in found.items()},
         [f"EX is measured on {count} of {len(prepared.questions)} questions"]
-        + ([f"{without} of them have no database, and are not asked"] if without else []),
+        + ([f"{without} of these have no database and are skipped"] if without else []),
         asked_questions(chosen),
     )
 
 
 def share_of_rank(samples: Sequence[Sample | None], rank: int, ranks: int) -> list[int]:
-    """Places of the questions that a rank evaluates; those with the same schema stay together where they can."""
+    """Return the positions of a rank's questions; questions with the same schema stay on one rank if possible."""
     prompted = [place for place, sample in enumerate(samples) if sample is not None]
     order = [prompted[at] for at in by_schema([samples[place] for place in prompted])]
     order += [place for place, sample in enumerate(samples) if sample is None]
@@ -96,17 +96,17 @@ def share_of_rank(samples: Sequence[Sample | None], rank: int, ranks: int) -> li
 def evaluate_ex(
     config: RunConfig, student: Model, data: ExQuestions, tokenizer: PreTrainedTokenizerFast, file: Path
 ) -> dict[str, float]:
-    """EX of the student as it is, for the step's line of metrics; called on every rank, the same result on all.
+    """Measure EX of the current student, for the step's line of metrics; called on every rank, with the same result.
 
-    Decoding is that of eval/predict.py, the verdicts are those of eval/score.py. Under ZeRO-3 the weights are gathered
-    once. Queries that have not been run after `MAX_SECONDS` count as time-outs.
+    Predictions are decoded as by eval/predict.py and scored as by eval/score.py. Under ZeRO-3 the weights are gathered
+    once. Queries that have not been executed after `MAX_SECONDS` count as time-outs.
 
     Args:
         file: where rank 0 writes a JSON line for each question: index, db_id, sql, ex, error.
 
     Returns:
-        ex: percent of the questions. ex_executes: percent whose SQL ran without error. ex_timeouts: how many SQL
-        queries did not end in time. ex_questions: how many were asked. seconds_ex: what all of it took.
+        ex: percent of the questions. ex_executes: percent of the questions whose SQL ran without error. ex_timeouts:
+        number of queries that reached the time limit. ex_questions: number of questions. seconds_ex: total time.
     """
     started = time.monotonic()
     rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
@@ -118,7 +118,7 @@ def evaluate_ex(
         progress_bar(f"EX on {config.eval_split}", "question", len(own), quiet=rank > 0, leave=False) as bar,
     ):
         samples = [data.samples[place] for place in prompted]
-        causal_lm: Any = model.model  # with its adapter
+        causal_lm: Any = model.model  # including its adapter
         for batch in decode_candidates(causal_lm, tokenizer, samples, config.max_completion_length, BATCH_SIZE):
             queries |= {prompted[place]: lines[0] for place, lines in batch}
             bar.update(len(batch))
@@ -137,7 +137,7 @@ def evaluate_ex(
 
 
 def describe_evaluation(config: RunConfig, row: dict) -> str:
-    """An evaluation in a step's line of metrics, for people."""
+    """Describe the EX evaluation in a step's line of metrics, for the user."""
     return (
         f"step {row['step']}: EX {row['ex']:.1f} % on {row['ex_questions']} questions of {config.eval_split}, "
         f"{row['ex_executes']:.1f} % ran, {row['ex_timeouts']} time-outs, {row['seconds_ex']:.0f} s"
@@ -145,7 +145,7 @@ def describe_evaluation(config: RunConfig, row: dict) -> str:
 
 
 def evaluation_lines(questions: Sequence[Question], found: Sequence[tuple[int, str, Verdict]]) -> list[dict]:
-    """What is kept of each question: (its place, the student's SQL, the verdict) as an object."""
+    """Convert each (position of the question, the student's SQL, the verdict) to the object that is written."""
     return [
         {"index": verdict.index, "db_id": questions[place].db_id, "sql": query, "ex": verdict.correct}
         | ({"error": verdict.error} if verdict.error else {})
@@ -154,7 +154,10 @@ def evaluation_lines(questions: Sequence[Question], found: Sequence[tuple[int, s
 
 
 def summary(verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """EX, the share of the SQL that ran, and the number of time-outs. SQL of a question whose gold failed did not."""
+    """Return EX, the percentage of SQL that ran, and the number of time-outs.
+
+    If the gold SQL of a question fails, its predicted SQL counts as not run.
+    """
     errors = Counter("gold" if (v.error or "").startswith(GOLD_FAILED) else v.error for v in verdicts)
     ran = 100 * errors[None] / len(verdicts)
     found = {"ex": percent_correct(verdicts), "ex_executes": round(ran, 2), "ex_timeouts": errors["timeout"]}

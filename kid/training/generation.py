@@ -1,4 +1,4 @@
-"""Decode a teacher's outputs for all prompts of a training set: divided among the ranks, written as they come."""
+"""Decode a teacher's outputs for all prompts of a training set: shared among the ranks, written batch by batch."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ from kid.training.inputs import read_teacher_inputs
 if TYPE_CHECKING:
     from deepspeed import DeepSpeedEngine
 
-WAITING_BATCHES = 4  # a whole teacher's prompts that wait together: what a stop waits for
+WAITING_BATCHES = 4  # batches of prompts per call of an unpartitioned teacher; a stop waits for the call to end
 
 
 def parts_folder(path: Path) -> Path:
-    """Where each rank writes its outputs until all are there."""
+    """Return the folder where each rank writes its outputs until all are complete."""
     return path.with_name(f"{path.name}.parts")
 
 
 def outputs_so_far(folder: Path, first: dict) -> dict[str, dict]:
-    """Prompt hash -> line of what earlier attempts have written; a line that was cut off does not count.
+    """Read the lines that interrupted runs have written, by prompt hash; incomplete last lines are ignored.
 
     Raises:
-        InputError: they were decoded by another model, or otherwise.
+        InputError: they were decoded by another model or with other settings.
     """
     if not (folder / "header.json").exists():
         return {}
@@ -56,19 +56,19 @@ def outputs_so_far(folder: Path, first: dict) -> dict[str, dict]:
     differ = different_values(before, first, first)
     if differ:
         raise InputError(
-            f"{folder} holds outputs made otherwise; these differ: {', '.join(differ)}; give the same values to go on, "
-            "remove the folder, or choose another --teacher-outputs"
+            f"{folder} holds outputs made with other settings; these differ: {', '.join(differ)}; give the same values "
+            "to resume, remove the folder, or choose another --teacher-outputs"
         )
     found = {}
     for part in sorted(folder.glob("rank-*.jsonl")):
-        for line in part.read_bytes().split(b"\n")[:-1]:  # without a line that was cut off
+        for line in part.read_bytes().split(b"\n")[:-1]:  # without an incomplete last line
             output = json.loads(line)
             found[output["prompt"]] = output
     return found
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what this module and the lock have written into the folder, and the folder if it is empty then."""
+    """Remove the files that this module and the lock wrote to the folder, and the folder if it is then empty."""
     for file in [*folder.glob("rank-*.jsonl"), *(folder / name for name in ("header.json", "owner.json", "lock"))]:
         file.unlink(missing_ok=True)
     if not folder.is_symlink() and not any(folder.iterdir()):
@@ -76,7 +76,7 @@ def remove_parts(folder: Path) -> None:
 
 
 def batches_of_ranks(prompts: list[tuple[int, Sample]], ranks: int, size: int) -> list[list[list[tuple[int, Sample]]]]:
-    """Each rank's batches, the same number for all; prompts with the same schema stay together, the longest first."""
+    """Return each rank's batches, the same number for all ranks; prompts are grouped by schema, the longest first."""
     ordered = [prompts[place] for place in by_schema([sample for _, sample in prompts])]
     batches = [ordered[at : at + size] for at in range(0, len(ordered), size)]
     batches += [[] for _ in range(-len(batches) % ranks)]
@@ -84,7 +84,7 @@ def batches_of_ranks(prompts: list[tuple[int, Sample]], ranks: int, size: int) -
 
 
 def distinct_prompts(train: Dataset) -> dict[str, tuple[int, Sample]]:
-    """Prompt hash -> (index of the prompt's first row, which keys its random numbers; that row's sample)."""
+    """Return prompt hash -> (index of the prompt's first row, which keys its random numbers; that row's sample)."""
     prompts: dict[str, tuple[int, Sample]] = {}
     for index, sample in enumerate(train.samples):
         prompts.setdefault(prompt_hash(sample.prompt_ids), (index, sample))
@@ -92,21 +92,23 @@ def distinct_prompts(train: Dataset) -> dict[str, tuple[int, Sample]]:
 
 
 def is_finished(path: Path, first: dict, prompts: dict) -> bool:
-    """Whether `path` holds the outputs of all prompts. Raises InputError where it holds others."""
+    """Whether `path` holds the outputs of all prompts. Raises InputError if it holds different ones."""
     if not path.exists():
         return False
     there, *lines = read_lines(path)
     if there != first or not prompts.keys() <= {line["prompt"] for line in lines}:
-        raise InputError(f"{path} holds outputs of another teacher, decoding or training set; choose another file")
+        raise InputError(
+            f"{path} holds outputs of another teacher or training set, or with other settings; choose another file"
+        )
     return True
 
 
 def generate(config: RunConfig) -> None:
-    """Write `config.teacher_outputs`: one output for each different prompt of the training set.
+    """Write `config.teacher_outputs`: one output for each distinct prompt of the training set.
 
     Raises:
-        InputError: anything the user gave is wrong; nothing has been written then.
-        StoppedError: by a signal; what has been decoded is kept.
+        InputError: the user's input is wrong; nothing has been written.
+        StoppedError: stopped by a signal; decoded outputs are kept.
     """
     check_launcher()
     silence_libraries()
@@ -121,7 +123,7 @@ def generate(config: RunConfig) -> None:
 
 
 def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
-    """`generate`, while holding the lock that keeps other jobs from writing these outputs."""
+    """`generate`, while holding the lock that prevents other jobs from writing these outputs."""
     inputs = read_teacher_inputs(config)
     tokenizer, first = inputs.tokenizer, outputs_header(config, inputs.teacher_hash)
     prompts = distinct_prompts(inputs.train)
@@ -132,7 +134,7 @@ def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
     with joined_ranks():
         engine = teacher_engine(config, inputs.teacher, inputs.deepspeed)
         if not engine.module.decodes:
-            raise InputError(f"--teacher {config.teacher} does not decode from keys and values that it is given")
+            raise InputError(f"--teacher {config.teacher} cannot decode with a KV cache; give another teacher")
         if is_main:
             write_atomically(parts_folder(path) / "header.json", json.dumps(first))
         for remark in inputs.train.remarks:
@@ -149,7 +151,7 @@ def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
             write_atomically(path, "".join(json.dumps(line) + "\n" for line in lines))
             remove_parts(parts_folder(path))
             ended = sum(line["ids"][-1] == tokenizer.eos_token_id for line in lines[1:])
-            log.info(f"{path}: {len(prompts)} outputs, {ended} of them ended by EOS")
+            log.info(f"{path}: {len(prompts)} outputs, {ended} of them end with EOS")
 
 
 @torch.no_grad()
@@ -174,7 +176,7 @@ def write_outputs(
         for batches in zip(*batches_of_ranks(left, ranks, size), strict=True):
             if reason := stop_reason(engine.device):
                 bar.close()
-                stop_run(f"teacher outputs: stopped by {reason}; run it again to go on")
+                stop_run(f"teacher outputs: stopped by {reason}; run the same command again to resume")
             for sample, ids in decode_batch(batches[rank]):
                 text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
                 file.write(json.dumps({"prompt": prompt_hash(sample.prompt_ids), "ids": ids, "text": text}) + "\n")
@@ -185,10 +187,10 @@ def write_outputs(
 def decoder(
     config: RunConfig, engine: DeepSpeedEngine, tokens: TokenIds, samples: list[Sample]
 ) -> tuple[int, Callable[[list[tuple[int, Sample]]], Iterator[tuple[Sample, list[int]]]]]:
-    """(number of prompts it takes, what decodes a rank's batch: yields (sample, token ids of its output)).
+    """Return (number of prompts per batch, function that decodes a rank's batch: yields (sample, its output's ids)).
 
-    Under ZeRO-3 a forward is a collective: the ranks decode batches of the same size side by side, a rank without one a
-    dummy. A whole teacher's ranks go their own ways.
+    Under ZeRO-3 each forward is a collective: the ranks decode batches of the same size in step, and a rank without
+    prompts decodes a dummy. With an unpartitioned teacher, the ranks are independent.
     """
     draws: dict[str, Any] = {"temperature": config.sample_temperature, "top_p": config.top_p, "tokens": tokens}
     limit, module = config.decoding_limit, bare_module(engine)

@@ -1,7 +1,7 @@
 """The imperfect data of section 3: select -> mask -> predict -> rewrite, inside the micro-batch.
 
-A strategy selects the tokens of the gold SQL y that are masked, by a rule or by the student's entropies; the student
-predicts all of them in one pass; the predictions are written back: y_hat.
+A strategy selects the tokens of the gold SQL y to mask, by a rule or by the student's entropies. The student predicts
+all of them in one pass, and its predictions replace them: y_hat.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kid.training.readout import entropies, predictions
 
 
 def mask_count(mask_ratio: float, length: int) -> int:
-    """round(alpha |y|), at least 1 where alpha > 0; `length` is |y| without EOS. Nothing of an empty output."""
+    """Return round(alpha |y|), but at least 1 if alpha > 0; 0 for an empty output. `length` is |y| without EOS."""
     if length == 0 or mask_ratio == 0:
         return 0
     return min(length, max(1, round(mask_ratio * length)))
@@ -33,7 +33,7 @@ def select_by_rule(
     step: int,
     width: int,
 ) -> Tensor:
-    """Which output tokens of a micro-batch are masked by a strategy that does not depend on the student.
+    """Select the output tokens of a micro-batch to mask, with a strategy that does not depend on the student.
 
     Args:
         strategy: a key of `MASK_STRATEGIES` that needs no entropies.
@@ -56,7 +56,7 @@ def select_by_rule(
 def select_by_entropy(
     strategy: str, token_ids: Tensor, lengths: Sequence[int], mask_ratio: float, entropies: Tensor
 ) -> Tensor:
-    """Which output tokens are masked where the student's own distribution decides; ties go to the first.
+    """Select the output tokens to mask, with a strategy that uses the student's distribution; ties go to the first.
 
     Args:
         strategy: a key of `MASK_STRATEGIES` that needs entropies.
@@ -78,7 +78,7 @@ def select_by_entropy(
 
 
 def mask_by_rule(work: MicroBatch, step_passes: list[Pass]) -> None:
-    """Before the first pass: choose what is masked, unless nothing is or a pass of the step_passes decides it."""
+    """Choose the masked tokens before the first pass, unless no pass needs them or one of the passes chooses them."""
     config, batch = work.config, work.batch
     given = [name for this in step_passes for name in this.gives]
     if Y_HAT in [this.reads for this in step_passes] and ENTROPIES not in given:
@@ -95,7 +95,7 @@ def mask_by_rule(work: MicroBatch, step_passes: list[Pass]) -> None:
 
 
 def mask_by_entropy(work: MicroBatch, this: Pass, states: Tensor) -> None:
-    """Handler of ENTROPIES: those of the student's distribution on y decide what is masked."""
+    """Handler of ENTROPIES: choose the masked tokens by the entropies of the student's distribution on y."""
     config, inside = work.config, work.batch.completion_mask
     values = entropies(config, work.student, states)
     profile = values.new_zeros(inside.shape).masked_scatter(inside, values)
@@ -103,7 +103,7 @@ def mask_by_entropy(work: MicroBatch, this: Pass, states: Tensor) -> None:
 
 
 def write_predictions(work: MicroBatch, this: Pass, states: Tensor) -> None:
-    """Handler of PREDICTIONS: each masked token takes the student's prediction, read off the position before it."""
+    """Handler of PREDICTIONS: replace each masked token by the student's prediction at the position before it."""
     config, y = work.config, work.outputs[Y]
     uniforms = None
     if config.fill == "sample":

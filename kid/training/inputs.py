@@ -1,4 +1,4 @@
-"""What a run is given: read and checked before any model is loaded and before anything is written."""
+"""Read and check all inputs of a run, before any model is loaded and before anything is written."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ VALIDATION_SAMPLES = 64
 
 @dataclass
 class Inputs:
-    """Everything the user gave, read and checked; nothing has been written yet.
+    """All inputs of the user, read and checked; nothing has been written yet.
 
-    teacher: the one to load; None for a method without one, and where its states are stored.
-    teacher_hash: its fingerprint; empty for a method without one.
-    warning: on what is probably a mistake; empty if nothing is.
+    teacher: the teacher to load; None for a method without a teacher, and if its states are stored.
+    teacher_hash: its fingerprint; empty for a method without a teacher.
+    warning: about a probable mistake; empty if there is none.
     """
 
     student: Path
@@ -61,11 +61,11 @@ class Inputs:
 
 
 def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
-    """Check and read what the run needs, cheapest first. Raises InputError; writes nothing.
+    """Check and read all inputs of a run, cheapest first. Raises InputError; writes nothing.
 
-    given_teacher: what the user gave as --teacher, where the teacher's states are stored.
+    given_teacher: the user's --teacher, needed if the teacher's states are stored.
     """
-    check_run(config)  # the script has done so before torch was imported, but without the run's lock
+    check_run(config)  # again, now with the run's lock: the script did so before torch was imported
     loads = loads_teacher(config)
     student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
     teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG) if loads else None
@@ -76,7 +76,7 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     if teacher:
         theirs = load_tokenizer(teacher.tokenizer, "--teacher", config.chat_template)
         check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
-    # The files are only opened, so that missing or damaged weights are found before anything is written.
+    # Only opens the files, to find missing or damaged weights before anything is written.
     student_size, teacher_size = parameter_count(student), parameter_count(teacher.base) if teacher else None
     if teacher and teacher.adapter:
         stored_tensors(teacher.adapter)
@@ -99,23 +99,23 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
 
 
 def parameter_count(folder: Path) -> int:
-    """Number of weights in a model's files. Raises InputError where they are missing or damaged."""
+    """Return the number of weights in a model's files. Raises InputError if files are missing or damaged."""
     return sum(math.prod(tensor.shape) for tensor in stored_tensors(folder).values())
 
 
 def size_warning(student: int, teacher: int | None) -> str:
-    """A warning where the teacher has fewer parameters than its student; empty otherwise."""
+    """Return a warning if the teacher has fewer parameters than the student; empty otherwise."""
     if teacher is None or teacher >= student:
         return ""
     return (
-        f"the teacher has fewer parameters than the student ({teacher:,} and {student:,}); are --teacher and --student "
-        "swapped?"
+        f"the teacher has fewer parameters than the student ({teacher:,} and {student:,}); did you swap --teacher and "
+        "--student?"
     )
 
 
 @dataclass
 class TeacherInputs:
-    """A teacher that works alone, and the training set as its student will see it."""
+    """The inputs of a script that runs only the teacher; `train` has the prompts that the student will see."""
 
     deepspeed: dict
     teacher: Pretrained
@@ -125,7 +125,7 @@ class TeacherInputs:
 
 
 def read_teacher_inputs(config: RunConfig) -> TeacherInputs:
-    """Check and read what a script of the teacher's alone needs. Raises InputError; writes nothing."""
+    """Check and read the inputs of a script that runs only the teacher. Raises InputError; writes nothing."""
     check_teacher_run(config)
     values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     teacher = find_teacher(config.teacher, "--teacher")
@@ -136,10 +136,7 @@ def read_teacher_inputs(config: RunConfig) -> TeacherInputs:
 
 
 def name_teacher(config: RunConfig) -> RunConfig:
-    """The configuration with the name of the teacher whose states are stored, if none was given.
-
-    Raises InputError if there are no such states.
-    """
+    """Set the teacher's name from its stored states if no teacher was given. Raises InputError if there are none."""
     if not config.teacher_states or config.teacher:
         return config
     return replace(config, teacher=read_header(Path(config.teacher_states))["name"])
@@ -148,27 +145,29 @@ def name_teacher(config: RunConfig) -> RunConfig:
 def read_teacher_states(
     config: RunConfig, tokenizer: PreTrainedTokenizerFast, train: Dataset, given_teacher: str
 ) -> tuple[Dataset, str]:
-    """(the training set with its teacher's states, the teacher's fingerprint).
+    """Return (the training set with its teacher's states, the teacher's fingerprint).
 
-    A teacher that is given must be the one whose states they are: by its files, or where it is not here, by its name.
+    A given teacher must be the one that the states are from. Its files are compared, or its name if it does not exist.
 
     Raises:
-        InputError: they are not complete, are damaged, or are another teacher's or of other samples.
+        InputError: the states are incomplete, damaged, or from another teacher or other samples.
     """
     folder = Path(config.teacher_states)
     there = read_header(folder)
     if not (folder / HASHES_FILE).exists():
-        raise InputError(f"--teacher-states {folder} is not complete; run train/teacher_states.py again to go on")
+        raise InputError(f"--teacher-states {folder} is not complete; run train/teacher_states.py again to resume")
     check_hashes(folder)
     teacher_hash = there["teacher"]
     if given_teacher and Path(given_teacher).exists():
         teacher_hash = fingerprint(find_teacher(given_teacher, "--teacher"))
     elif given_teacher not in ("", there["name"]):
         raise InputError(
-            f"--teacher {given_teacher} is no folder, and --teacher-states {folder} are of {there['name']}; leave "
-            "--teacher out, or give its folder"
+            f"--teacher {given_teacher} does not exist, and --teacher-states {folder} are from {there['name']}; remove "
+            "--teacher or give that teacher's folder"
         )
     layout = layout_of(train)
     here = states_header(config, teacher_hash, tokenizer, layout)
-    check_header(folder, there, here, "make them anew with the flags of this run, or give those they were made with")
+    check_header(
+        folder, there, here, "create them again with the flags of this run, or give the flags that they were made with"
+    )
     return replace(train, teacher_states=TeacherStates(folder, layout)), teacher_hash

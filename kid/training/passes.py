@@ -1,4 +1,4 @@
-"""The passes of a training step as data, and what they have given so far of one micro-batch."""
+"""The passes of a training step as data, and the state of a micro-batch between its passes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kid.models.pretrained import TokenIds
 from kid.models.stored_teacher import StoredTeacher
 from kid.models.zero3 import Model
 
-# Which model runs, what it reads after the prompt, and what is taken from it.
+# The model, the output tokens that it reads after the prompt, and what is computed from its states.
 STUDENT, TEACHER = "student", "teacher"
 Y, MASKED_Y, Y_HAT, OWN_TOKENS = "y", "masked y", "y_hat", "its own tokens"
 ENTROPIES, PREDICTIONS, HIDDEN_STATES, KD, MLE = "entropies", "predictions", "hidden states", "divergence", "likelihood"
@@ -24,7 +24,7 @@ ENTROPIES, PREDICTIONS, HIDDEN_STATES, KD, MLE = "entropies", "predictions", "hi
 
 @dataclass(frozen=True)
 class Pass:
-    """`model` is fed the output tokens `reads` after the prompt; `gives` is what is taken from it."""
+    """A forward of `model` over the prompt and the output tokens `reads`; `gives` is computed from its states."""
 
     model: str
     reads: str
@@ -32,12 +32,12 @@ class Pass:
 
     @property
     def needs_gradient(self) -> bool:
-        """Whether its states get a gradient: the passes that a loss is computed from."""
+        """Whether its states need a gradient, because a loss is computed from them."""
         return KD in self.gives or MLE in self.gives
 
 
 def passes(config: RunConfig, source: str) -> list[Pass]:
-    """All passes over the outputs of a micro-batch, in this order; apart from them only prompts are encoded."""
+    """List all passes over the outputs of a micro-batch, in order; the only other forwards encode prompts."""
     rewrites, distils = source == IMPERFECT, METHODS[config.method].needs_teacher
     y = Y_HAT if rewrites else Y
     kd, mle = (KD,) if distils else (), (MLE,) if source in MLE_SOURCES else ()
@@ -55,17 +55,17 @@ def passes(config: RunConfig, source: str) -> list[Pass]:
 
 
 def count_passes(step_passes: list[Pass]) -> tuple[int, int]:
-    """(the student's passes that train, those that do not)."""
+    """Count the student's passes: (with gradient, without)."""
     mine = [this.needs_gradient for this in step_passes if this.model == STUDENT]
     return sum(mine), len(mine) - sum(mine)
 
 
 class MicroBatch:
-    """A micro-batch and what its passes have given so far.
+    """A micro-batch and the results of its passes so far.
 
-    batch: on the models' device. outputs: what a pass may read -> token ids, int64 [B, R]. masked: bool [B, R], the
-    tokens of y that are rewritten. teacher_states: hidden states [N, H_t], or with `--fused off` logits [N, V_t].
-    loss: a scalar with gradient; kd, mle: its parts, without.
+    batch: on the models' device. outputs: name of what a pass reads -> token ids, int64 [B, R]. masked: bool [B, R],
+    the tokens of y that are rewritten. teacher_states: hidden states [N, H_t], or with `--fused off` logits [N, V_t].
+    loss: a scalar with gradient; kd, mle: its components, without gradient.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class MicroBatch:
         self.outputs: dict[str, Tensor] = {Y: batch.completion_ids}
         self.masked = torch.zeros_like(batch.completion_mask)
         self.teacher_states: Tensor | None = None
-        self.loss: Any = 0.0  # a tensor from the first pass that trains
+        self.loss: Any = 0.0  # a tensor after the first pass with a loss
         self.kd: Tensor | float = 0.0
         self.mle: Tensor | float = 0.0
 
@@ -93,13 +93,13 @@ class MicroBatch:
 
     @property
     def changed(self) -> Tensor:
-        """How many tokens of y_hat differ from y, a scalar."""
+        """The number of tokens of y_hat that differ from y, a scalar."""
         return (self.outputs.get(Y_HAT, self.outputs[Y]) != self.outputs[Y])[self.masked].sum()
 
     def mask(self, masked: Tensor) -> None:
-        """Choose the tokens of y that are rewritten: bool [B, R].
+        """Set the tokens of y to rewrite, bool [B, R].
 
-        Where no pass predicts them, the mask tokens are the output (the paper's "masking-only").
+        If no pass predicts them, the mask tokens stay in the output (the paper's "masking-only").
         """
         self.masked = masked
         self.outputs[MASKED_Y] = self.outputs[Y_HAT] = self.outputs[Y].masked_fill(masked, self.tokens.mask)

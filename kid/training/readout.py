@@ -1,8 +1,8 @@
 """Losses, entropies and predictions from the states of a micro-batch's response rows.
 
-The fused head computes them from hidden states, a chunk of rows at a time; with `--fused off` they come from all logits
-at once, for comparison. `states` are what `kid.models.prefix_cache.forward_outputs` returned: hidden states [N, H] or
-logits [N, V].
+The fused head computes them from hidden states, one chunk of rows at a time; with `--fused off` they are computed from
+all logits at once, for comparison. `states` are the result of `kid.models.prefix_cache.forward_outputs`: hidden states
+[N, H] or logits [N, V].
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from kid.models.stored_teacher import StoredTeacher
 from kid.models.zero3 import Model, gathered_heads
 from kid.randomness import draw_tokens
 
-# draw_tokens holds so many tensors of the logits' size in fp64, counted in fp32.
+# Peak memory of draw_tokens, which computes in fp64, as a number of fp32 tensors of the logits' size.
 DRAW_SCRATCH = 12
 
 
 @dataclass(frozen=True)
 class Losses:
-    """loss = sum_i w_i (kd_weight kd_i + mle_weight nll_i), a scalar with gradient; kd, nll: [N], without."""
+    """loss = sum_i w_i (kd_weight kd_i + mle_weight nll_i), a scalar with gradient; kd, nll: [N], without gradient."""
 
     loss: Tensor
     kd: Tensor
@@ -42,11 +42,11 @@ def losses(
     teacher: Model | StoredTeacher | None = None,
     teacher_states: Tensor | None = None,
 ) -> Losses:
-    """The rows' losses (Eq. 2): the run's divergence if there is a teacher, the likelihood if there are targets.
+    """Compute the rows' losses (Eq. 2): the run's divergence if a teacher is given, the likelihood if targets are.
 
     Args:
-        student, teacher: engines, or bare modules.
-        weights: [N]; over the whole global batch they sum to 1.
+        student, teacher: engines or bare modules.
+        weights: [N]; they sum to 1 over the global batch.
         targets: int64 [N], the gold ids.
     """
     name = None if teacher is None else config.resolved_divergence
@@ -70,7 +70,7 @@ def losses(
 
 @torch.no_grad()
 def entropies(config: RunConfig, student: Model, states: Tensor) -> Tensor:
-    """Entropy of the student's distribution in each row, [N] nats."""
+    """Compute the entropy of the student's distribution in each row, [N], in nats."""
     if not config.fused:
         return entropy(states)
     with gathered_heads(student) as (head,):
@@ -79,7 +79,7 @@ def entropies(config: RunConfig, student: Model, states: Tensor) -> Tensor:
 
 @torch.no_grad()
 def predictions(config: RunConfig, student: Model, states: Tensor, tokens: TokenIds, uniforms: Tensor | None) -> Tensor:
-    """The student's next token in each row, int64 [N]: the most probable one, or, given uniforms [N], a drawn one."""
+    """Predict the student's next token in each row, int64 [N]: the most probable, or sampled with uniforms [N]."""
     if not config.fused:
         logits = states[:, : tokens.count]
         if uniforms is None:

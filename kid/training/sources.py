@@ -1,7 +1,7 @@
-"""Where the outputs y of an optimizer step come from (the last column of Table 1).
+"""The source of the outputs y of an optimizer step (the last column of Table 1).
 
-gold and teacher: a dataset each. on-policy: decoded by the student before the step. imperfect: the gold SQL, rewritten
-by the student inside the micro-batch.
+gold, teacher: read from a dataset. on-policy: decoded by the student before the step. imperfect: the gold SQL,
+rewritten by the student inside the micro-batch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kid.randomness import DECODE, SOURCE, sample_uniforms, step_generator
 
 
 def step_source(config: RunConfig, step: int) -> str:
-    """The source of optimizer step `step` (from 0), on every rank the same; of a mixture, one is drawn."""
+    """Return the source of optimizer step `step` (from 0), the same on every rank; one is drawn from a mixture."""
     sources = METHODS[config.method].sources
     source = sources[step_generator(config.seed, step, SOURCE).integers(len(sources))]
     rewrites = config.rewrite != "none" and config.mask_ratio > 0
@@ -36,18 +36,18 @@ def on_policy(
     tokens: TokenIds,
     prefix: PrefixCache | None = None,
 ) -> list[Batch]:
-    """This rank's micro-batches of one optimizer step with the student's own outputs instead of the gold SQL.
+    """Replace the gold SQL in this rank's micro-batches of an optimizer step by outputs that the student decodes.
 
-    All of the rank's samples are decoded side by side. Collectives: under ZeRO-3 one gathering of the student, and one
-    sum of the lengths, whatever they are; also on a rank without a sample.
+    All samples of the rank are decoded together. Collectives, for every rank, even without samples: the student is
+    gathered once under ZeRO-3, and the lengths are summed once.
 
     Args:
-        student: its engine, or the bare module.
+        student: its engine or the bare module.
         batches: with the gold SQL, on the CPU.
-        prefix: of the prompts of the only micro-batch, where they have run already.
+        prefix: prefix cache of the only micro-batch, if its prompts have been encoded already.
 
     Returns:
-        As many micro-batches, weighted by the lengths of the outputs (Eq. 2), on the CPU.
+        The same number of micro-batches, weighted by the lengths of the outputs (Eq. 2), on the CPU.
     """
     samples = [sample for batch in batches for sample in batch.samples]
     positions = [place for batch in batches for place in batch.positions]

@@ -1,4 +1,4 @@
-"""One optimizer step: the loop that runs the passes of each micro-batch, and what becomes of what they give."""
+"""One optimizer step: the loop over the passes of each micro-batch, and the handlers of their results."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ if TYPE_CHECKING:
     from deepspeed import DeepSpeedEngine
     from deepspeed.utils.timer import SynchronizedWallClockTimer
 
-# Sums over the global batch, in the order of the tensor that is reduced over the ranks once a step.
+# Sums over the global batch, in the order of the tensor that is reduced over the ranks once per step.
 TOTALS = ("loss", "kd", "mle", "changed", "masked", "output_tokens", "tokens", "shared_tokens")
-# What the time of a step is split into.
+# Parts of a step that are timed separately.
 PARTS = ("prompt", "decode", "rewrite", "teacher", "student", "loss", "backward", "update")
 
 
 def keep_teacher_states(work: MicroBatch, this: Pass, states: Tensor) -> None:
-    """Handler of HIDDEN_STATES: the teacher's, for the divergence."""
+    """Handler of HIDDEN_STATES: keep the teacher's states for the divergence."""
     work.teacher_states = states
 
 
 def add_losses(work: MicroBatch, this: Pass, states: Tensor) -> None:
-    """Handler of KD and MLE: the divergence and the likelihood of the gold tokens, weighted (Eq. 2)."""
+    """Handler of KD and MLE: add the weighted divergence and likelihood of the gold tokens to the loss (Eq. 2)."""
     batch = work.batch
     gold = batch.completion_ids[batch.completion_mask] if MLE in this.gives else None
     of_teacher = (work.teacher, work.teacher_states) if KD in this.gives else ()
@@ -65,7 +65,7 @@ def add_losses(work: MicroBatch, this: Pass, states: Tensor) -> None:
     work.mle = work.mle + (found.nll * batch.row_weights).sum().detach()
 
 
-# What a pass gives -> what becomes of its states. KD and MLE of one pass are computed together.
+# What a pass gives -> the handler of its states. KD and MLE of one pass are computed together.
 HANDLERS: dict[str, Callable[[MicroBatch, Pass, Tensor], None]] = {
     ENTROPIES: mask_by_entropy,
     PREDICTIONS: write_predictions,
@@ -77,7 +77,7 @@ HANDLERS: dict[str, Callable[[MicroBatch, Pass, Tensor], None]] = {
 
 @contextmanager
 def timed(timers: SynchronizedWallClockTimer, part: str) -> Iterator[None]:
-    """Add the time until the end of the block to one of `PARTS`."""
+    """Add the time of the block to one of `PARTS`."""
     timers(part).start()
     yield
     timers(part).stop()
@@ -94,16 +94,16 @@ def micro_batch_loss(
     timers: SynchronizedWallClockTimer,
     prefixes: tuple[PrefixCache, PrefixCache] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One micro-batch's share of the global batch's loss (Eq. 2, and MLE where the source has it).
+    """Compute one micro-batch's part of the global batch's loss (Eq. 2, plus MLE if the source has it).
 
     Args:
-        student, teacher: engines, or bare modules; the teacher may be a `StoredTeacher`.
+        student, teacher: engines or bare modules; the teacher may be a `StoredTeacher`.
         batch: with its outputs, on the student's device.
         step: optimizer step, from 0.
-        prefixes: what `encode_student_prompts` returned, if decoding has encoded the prompts already.
+        prefixes: the result of `encode_student_prompts`, if the prompts were already encoded for decoding.
 
     Returns:
-        (the loss, a scalar with gradient; float64 [len(TOTALS)] without).
+        (the loss, a scalar with gradient; the values of TOTALS, float64 [len(TOTALS)] without gradient).
     """
     step_passes = [this for this in passes(config, source) if this.reads != OWN_TOKENS]
     work = MicroBatch(config, student, teacher, batch, step, tokens)
@@ -111,7 +111,7 @@ def micro_batch_loss(
         mask_by_rule(work, step_passes)
     teacher_prefix, device = PrefixCache(), batch.input_ids.device
     if teacher is not None and not isinstance(teacher, StoredTeacher):
-        # A whole teacher's prompts can run beside the student's work.
+        # An unpartitioned teacher can encode its prompts while the student computes.
         with nullcontext() if is_zero3(teacher) else on_side_stream(device), timed(timers, "teacher"):
             teacher_prefix = encode_teacher_prompts(config, teacher, batch)
     with timed(timers, "prompt"):
@@ -139,7 +139,7 @@ def micro_batch_loss(
             )  # fmt: skip
         with timed(timers, handler_part):
             HANDLERS[this.gives[0]](work, this, states)
-        del states  # of every output token, with `--fused off` logits
+        del states  # they are large: every output token, with `--fused off` its logits
     totals = {
         "loss": work.loss.detach(), "kd": work.kd, "mle": work.mle,
         "changed": work.changed, "masked": work.masked.sum(), "output_tokens": sum(work.lengths),
@@ -159,11 +159,11 @@ def train_step(
     tokens: TokenIds,
     timers: SynchronizedWallClockTimer,
 ) -> dict[str, float]:
-    """One optimizer step on this rank's micro-batches; returns the global batch's sums (TOTALS), on every rank."""
+    """Run an optimizer step on this rank's micro-batches. Returns the global batch's TOTALS, on every rank."""
     step_passes, prefixes = passes(config, source), None
     if step_passes[0].reads == OWN_TOKENS:
-        # With one micro-batch its prompts serve decoding and training. Those of several would have to be held together
-        # with all their activations: then decoding, which is cheapest for all samples side by side, encodes its own.
+        # With one micro-batch, decoding and training share the encoded prompts. With several, the activations of all of
+        # them would have to stay in memory; instead, decoding encodes the prompts of all samples together, by itself.
         if len(batches) == 1:
             with timed(timers, "prompt"):
                 batch = batches[0].to(student.device)
@@ -176,7 +176,7 @@ def train_step(
             config, source, student, teacher, batch.to(student.device), step, tokens, timers, prefixes
         )
         with timed(timers, "backward"), gathered_heads(*([student] if config.fused and trains_head(student) else [])):
-            # Weights already sum to 1 over the global batch; the engine will average over ranks.
+            # The weights sum to 1 over the global batch, but the engine averages over the ranks.
             student.backward(loss * torch.distributed.get_world_size(), scale_wrt_gas=False)
         with timed(timers, "update"):
             student.step()

@@ -1,4 +1,4 @@
-"""Fill a teacher's store of schemas before the first step: what there is room for, and who computes what."""
+"""Fill a teacher's prefix store with schemas before the first step: choose what fits, and share the work."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from kid.progress import log, progress_bar
 from kid.run.stopping import stop_reason, stop_run
 
 GB = 10**9
-# Of what is free on a node: memory, and the disk where the cache lies.
+# Fractions of a node's free memory, and of the free space on the disk of the cache.
 MEMORY_SHARE, DISK_SHARE = 0.25, 0.5
 
 
 def host_budget(config: RunConfig, folder: Path, device: torch.device) -> float:
-    """Bytes that the store may take: what --teacher-prefix-gb says, else shares of what is free on this node."""
+    """Return the bytes that the store may take: --teacher-prefix-gb, else a fraction of what is free on this node."""
     if config.teacher_prefix_gb is not None:
         return config.teacher_prefix_gb * GB
-    if device.type == "cuda":  # whether copying beats computing there has not been measured
+    if device.type == "cuda":  # not measured whether copying is faster than computing there
         return 0.0
     stored = sum(path.stat().st_size for path in folder.glob(f"*/{FILE}"))
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -41,22 +41,22 @@ def host_budget(config: RunConfig, folder: Path, device: torch.device) -> float:
 
 
 def on_all_ranks(value: object) -> list:
-    """Each rank's value, in order of ranks."""
+    """Gather each rank's value, in the order of ranks."""
     values: list = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(values, value)
     return values
 
 
 def check_all_ranks(error: str) -> None:
-    """Raise InputError on every rank if one of them has an error; else a rank would wait for it in a collective."""
+    """Raise InputError on every rank if one of them has an error; otherwise the others would wait in a collective."""
     if found := next(filter(None, on_all_ranks(error)), ""):
         raise InputError(found)
 
 
 def ranks_of_the_cache(folder: Path) -> tuple[int, int, int]:
-    """(this rank's place among those that see the same cache, how many they are, the first of them).
+    """Return (this rank's position among the ranks that see the same cache, their number, the first of them).
 
-    Raises InputError, on every rank, where the cache cannot be written.
+    Raises InputError on every rank if the cache cannot be written.
     """
     rank, local = torch.distributed.get_rank(), int(os.environ.get("LOCAL_RANK", "0"))
     leaders = sorted({number - place for number, place in enumerate(on_all_ranks(local))})
@@ -68,7 +68,7 @@ def ranks_of_the_cache(folder: Path) -> tuple[int, int, int]:
             (folder / mine[leaders.index(rank)]).touch()
         except OSError as raised:
             error = (
-                f"{folder} cannot be written ({raised.strerror}); name another folder in KID_CACHE, or give "
+                f"{folder} cannot be written ({raised.strerror}); set KID_CACHE to another folder, or give "
                 "--teacher-prefix-gb 0"
             )
     check_all_ranks(error)
@@ -89,15 +89,15 @@ def write_states(states: dict[str, Tensor], folder: Path) -> None:
 
 
 def write_missing(config: RunConfig, teacher: Model, folder: Path, prefixes: Sequence[Tokens]) -> None:
-    """Compute and write what the cache lacks, each rank its part; every rank runs as many forwards.
+    """Compute and write what is missing in the cache. The ranks share the work and run the same number of forwards.
 
     Raises:
         InputError: the cache cannot be written; on every rank.
-        StoppedError: by a signal; what has been written is kept.
+        StoppedError: stopped by a signal; what has been written is kept.
     """
     place, ranks, leader = ranks_of_the_cache(folder)
     rank = torch.distributed.get_rank()
-    # The first rank of each cache reads it all once, which tells torn files from whole ones.
+    # The first rank of each cache reads all of it once, to find damaged files.
     missing = [at for at, prefix in enumerate(prefixes) if not is_whole(entry_of(folder, prefix))] if place == 0 else []
     missing = on_all_ranks(missing)[leader]
     mine = missing[place::ranks]
@@ -113,35 +113,36 @@ def write_missing(config: RunConfig, teacher: Model, folder: Path, prefixes: Seq
             try:
                 build_once(entry_of(folder, prefix), partial(write_states, tensors))
             except InputError as raised:
-                error = f"{raised}; or give less to --teacher-prefix-gb"
+                error = f"{raised}; or lower --teacher-prefix-gb"
         check_all_ranks(error)
         bar.update(min(ranks, len(missing) - number * ranks))
         if reason := stop_reason(next(bare_module(teacher).parameters()).device):
             bar.close()
-            stop_run(f"{config.method}: stopped by {reason} before the first step; go on with --resume")
+            stop_run(f"{config.method}: stopped by {reason} before the first step; continue with --resume")
     bar.close()
 
 
 def say(coverage: Coverage, bytes_per_token: int, folder: Path) -> str:
     size = sum(map(len, coverage.prefixes)) * bytes_per_token / GB
     return (
-        f"teacher: keys and values of {len(coverage.prefixes)} schemas are read from {folder} ({size:.1f} GB), which "
-        f"{coverage.prompts:.0%} of the prompts begin with; they are {coverage.tokens:.0%} of all prompt tokens"
+        f"teacher: keys and values of {len(coverage.prefixes)} schemas are read from {folder} ({size:.1f} GB); "
+        f"{coverage.prompts:.0%} of the prompts start with one of these schemas, with {coverage.tokens:.0%} of all "
+        "prompt tokens"
     )
 
 
 @torch.no_grad()
 def open_store(config: RunConfig, teacher: Model, teacher_hash: str, train: Dataset) -> PrefixStore | None:
-    """The teacher's store for a training set, complete; None if there is nothing to store, or room for nothing.
+    """Return the teacher's complete store for a training set; None if there is nothing to store or nothing fits.
 
     Args:
-        teacher: its engine, or a bare module.
+        teacher: its engine or a bare module.
         teacher_hash: `kid.models.pretrained.fingerprint` of the teacher.
         train: its prompts are the same on every rank.
 
     Raises:
         InputError: the cache cannot be written.
-        StoppedError: by a signal.
+        StoppedError: stopped by a signal.
     """
     module = bare_module(teacher)
     if not config.prefix or config.teacher_prefix_gb == 0 or module.prefix_unsupported_reason:

@@ -1,4 +1,4 @@
-"""Store a teacher's hidden states at the output tokens of a training set: divided among the ranks, shard by shard."""
+"""Store a teacher's hidden states at the output tokens of a training set: shard by shard, shared among the ranks."""
 
 from __future__ import annotations
 
@@ -51,25 +51,27 @@ GB = 10**9
 
 
 def check_folder(folder: Path, header: dict) -> bool:
-    """Whether the states in `folder` are complete and undamaged; else they are to be made, or mended.
+    """Whether the states in `folder` are complete and undamaged; otherwise they must be computed or repaired.
 
-    Raises InputError where they are others, or no states at all.
+    Raises InputError if the folder holds other states or something else.
     """
     if not (folder / HEADER).exists():
         if folder.exists() and any(not path.name.startswith(f".{HEADER}") for path in folder.iterdir()):
-            raise InputError(f"--teacher-states {folder} holds something else; choose another folder")
+            raise InputError(
+                f"--teacher-states {folder} holds files that are not teacher states; choose another folder"
+            )
         return False
     check_header(folder, read_header(folder), header, "choose another folder, or remove this one")
     return (folder / HASHES_FILE).exists() and find_damage(folder) is None
 
 
 def digest(states: Tensor) -> str:
-    """SHA-256 of a tensor's bytes; each shard holds that of its own."""
+    """Return the SHA-256 of a tensor's bytes; each shard stores the one of its states."""
     return hashlib.sha256(states.contiguous().view(torch.uint8).numpy().data).hexdigest()
 
 
 def is_whole(folder: Path, number: int, layout: Layout) -> bool:
-    """Whether a shard is there with the states of all its samples, undamaged."""
+    """Whether a shard exists with the states of all its samples, undamaged."""
     try:
         with safe_open(folder / shard_name(number), framework="pt") as file:
             states, expected = file.get_tensor("states"), (file.metadata() or {}).get("sha256")
@@ -79,14 +81,14 @@ def is_whole(folder: Path, number: int, layout: Layout) -> bool:
 
 
 def lack_of_space(folder: Path, size: float) -> str:
-    """An error unless so many bytes are free where the folder lies; empty if they are."""
+    """Return an error message if fewer than `size` bytes are free on the folder's disk; empty otherwise."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(existing).free
     if size <= free:
         return ""
     return (
-        f"--teacher-states {folder} would take {size / GB:.1f} GB, and {free / GB:.1f} GB are free there; make room, "
-        "or choose another folder"
+        f"--teacher-states {folder} needs {size / GB:.1f} GB, but only {free / GB:.1f} GB are free; free space or "
+        "choose another folder"
     )
 
 
@@ -94,9 +96,9 @@ def store_teacher_states(config: RunConfig) -> None:
     """Write `config.teacher_states`: the states of every sample of the training set, and the teacher's head.
 
     Raises:
-        InputError: anything the user gave is wrong.
+        InputError: the user's input is wrong.
         RunError: the disk is full.
-        StoppedError: by a signal; what has been written is kept.
+        StoppedError: stopped by a signal; what has been written is kept.
     """
     check_launcher()
     silence_libraries()
@@ -104,15 +106,15 @@ def store_teacher_states(config: RunConfig) -> None:
     folder = Path(config.teacher_states).absolute()
     check_writable(folder, "--teacher-states")
     if not folder.name:
-        raise InputError(f"--teacher-states {folder} is no folder of its own; name one")
+        raise InputError(f"--teacher-states {folder} cannot be used; give a folder below it")
     is_main = os.environ["RANK"] == "0"
-    lock = folder.with_name(f".{folder.name}.lock")  # not in the folder, which must be empty at first
+    lock = folder.with_name(f".{folder.name}.lock")  # outside of the folder, which must be empty at first
     with run_lock(lock, "--teacher-states") if is_main else nullcontext():
-        store_with_lock(replace(config, fused=True), folder, is_main)  # hidden states, not logits
+        store_with_lock(replace(config, fused=True), folder, is_main)  # for hidden states instead of logits
 
 
 def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
-    """`store_teacher_states`, while holding the lock that keeps other jobs from writing these states."""
+    """`store_teacher_states`, while holding the lock that prevents other jobs from writing these states."""
     inputs = read_teacher_inputs(config)
     layout = layout_of(inputs.train)
     header = states_header(config, inputs.teacher_hash, inputs.tokenizer, layout)
@@ -131,8 +133,8 @@ def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
             check_all_ranks(lack_of_space(folder, per_token * tokens + head.weight.nbytes) if is_main else "")
             if is_main:
                 write_atomically(folder / HEADER, json.dumps(header, indent=1) + "\n")
-                (folder / HASHES_FILE).unlink(missing_ok=True)  # of states that are damaged
-                for partial in folder.glob(".*.safetensors.*"):  # of attempts that were killed
+                (folder / HASHES_FILE).unlink(missing_ok=True)  # of damaged states
+                for partial in folder.glob(".*.safetensors.*"):  # left by killed runs
                     partial.unlink()
                 write_atomically(folder / HEAD, head_bytes(head))
         for remark in inputs.train.remarks:
@@ -147,7 +149,7 @@ def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
         shards = [folder / shard_name(number) for number in numbers]
         elsewhere = is_main and not all(shard.exists() for shard in shards)
         check_all_ranks(
-            f"--teacher-states {folder} is another folder on other nodes; take one that all nodes share"
+            f"--teacher-states {folder} is a different folder on other nodes; use one that all nodes share"
             if elsewhere
             else ""
         )
@@ -167,13 +169,13 @@ def write_shards(
     folder: Path,
     pad_token_id: int,
 ) -> None:
-    """Compute and write this rank's part of the missing shards; a forward of a ZeRO-3 teacher is one of every rank."""
+    """Compute and write this rank's part of the missing shards; forwards of a ZeRO-3 teacher are collectives."""
     rank, ranks, size = torch.distributed.get_rank(), torch.distributed.get_world_size(), config.micro_batch_size
     done = len(layout.lengths) - sum(len(layout.shards[number]) for number in missing)
     total = len(layout.lengths)
     with progress_bar("teacher states", "sample", total, done, quiet=rank > 0) as bar, eval_no_grad(engine):
         for at in range(0, len(missing), ranks):
-            running = missing[at : at + ranks]  # a shard each
+            running = missing[at : at + ranks]  # one shard per rank
             mine = layout.shards[running[rank]] if rank < len(running) else []
             rounds = -(-max(len(layout.shards[number]) for number in running) // size)
             found = []
@@ -184,7 +186,7 @@ def write_shards(
                     found.append(output_states(config, engine, samples, pad_token_id))
                 if reason := stop_reason(engine.device):
                     bar.close()
-                    stop_run(f"teacher states: stopped by {reason}; run it again to go on")
+                    stop_run(f"teacher states: stopped by {reason}; run the same command again to resume")
             if mine:
                 states = torch.cat(found)
                 content = save({"states": states}, {"sha256": digest(states)})
@@ -196,7 +198,7 @@ def write_shards(
 def output_states(
     config: RunConfig, engine: DeepSpeedEngine, samples: list[Sample | None], pad_token_id: int
 ) -> Tensor:
-    """The teacher's states at the outputs of a micro-batch: [N, H], on the CPU. As training computes them."""
+    """Compute the teacher's states at the outputs of a micro-batch as training does: [N, H], on the CPU."""
     share = config.prefix and not bare_module(engine).prefix_unsupported_reason
     batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad_token_id, share).to(engine.device)
     prefix = encode_teacher_prompts(config, engine, batch)

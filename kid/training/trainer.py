@@ -1,4 +1,4 @@
-"""The training loop: one optimizer step after another, from the batch to its line of metrics."""
+"""The training loop: optimizer steps, evaluations, checkpoints and exports."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ from kid.training.teacher_prefixes import open_store
 
 @torch.no_grad()
 def validation_loss(config: RunConfig, student: Model, dataset: Dataset, pad_token_id: int) -> float:
-    """Negative log-likelihood of the gold SQL: mean over a sequence's tokens, then over sequences. On every rank."""
+    """Compute the negative log-likelihood of the gold SQL: mean over tokens, then over sequences. On every rank."""
     rank, world_size, size = torch.distributed.get_rank(), torch.distributed.get_world_size(), config.micro_batch_size
     samples = list(dataset.samples)
-    # Every rank runs the same number of forwards: under ZeRO-3 each is a collective.
+    # Every rank must run the same number of forwards: under ZeRO-3 each is a collective.
     samples += [None] * (-len(samples) % (size * world_size))
     weights = sample_weights([len(sample.completion_ids) if sample else 0 for sample in samples], "sequence")
     total = torch.zeros((), dtype=torch.float64, device=student.device)
@@ -88,7 +88,7 @@ def validation_loss(config: RunConfig, student: Model, dataset: Dataset, pad_tok
 
 
 def metrics_row(sums: dict[str, float], source: str, step: int, epoch: float, lr: float, grad_norm: float) -> dict:
-    """The line of metrics.jsonl after step `step` (from 1), timings aside."""
+    """Return the line of metrics.jsonl after step `step` (from 1), without timings."""
     row = {"step": step, "epoch": epoch, "source": source, "loss": sums["loss"], "kd": sums["kd"], "mle": sums["mle"]}
     row["error_rate"] = sums["changed"] / max(1.0, sums["output_tokens"])
     row["masked_error_rate"] = sums["changed"] / max(1.0, sums["masked"])
@@ -101,15 +101,15 @@ def metrics_row(sums: dict[str, float], source: str, step: int, epoch: float, lr
 
 
 def train(config: RunConfig) -> float:
-    """Train a student: the whole run, from checked inputs to the exported student.
+    """Train a student: the complete run, from checking the inputs to exporting the student.
 
     Returns:
-        The peak bytes of tensors on this rank's GPU; 0 without a GPU, or if the run was finished before.
+        The peak bytes of tensors on this rank's GPU; 0 without a GPU, or if the run was already finished.
 
     Raises:
-        InputError: anything the user gave is wrong; nothing has been written then.
+        InputError: the user's input is wrong; nothing has been written.
         RunError: a loss is not finite, or the disk is full.
-        StoppedError: a signal came; a checkpoint has been written.
+        StoppedError: stopped by a signal; a checkpoint has been written.
     """
     silence_libraries()
     stop_watcher()
@@ -129,10 +129,10 @@ def train(config: RunConfig) -> float:
 
 
 def choose_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
-    """The checkpoint that all ranks resume from, as rank 0 finds it; converted if another number of ranks wrote it.
+    """Find the checkpoint to resume from on rank 0, and convert it if another number of ranks wrote it.
 
     Raises:
-        InputError: on every rank; there are checkpoints, and none can be used, or another user can write the one found.
+        InputError: on every rank: there are checkpoints but none can be used, or other users can write the one found.
     """
     answer: list = [None]
     if torch.distributed.get_rank() == 0:
@@ -155,7 +155,7 @@ def choose_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
 
 
 def train_student(config: RunConfig, inputs: Inputs) -> None:
-    """Run the steps that are not yet done, on every rank, and export the student."""
+    """Run the remaining steps, on every rank, and export the student."""
     run, kind = Path(config.output), config.export_kind
     is_main = torch.distributed.get_rank() == 0
     found = choose_checkpoint(run, inputs.identity)
@@ -196,7 +196,7 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
             measured=recorded[0],
         )  # fmt: skip
     except RunError:
-        bar.close()  # so that the error begins a line; after other errors another rank speaks last
+        bar.close()  # so that the error starts on a new line; other errors may be printed by another rank
         raise
     except StoppedError:
         if metrics:
@@ -216,17 +216,17 @@ def run_steps(
     config: RunConfig, inputs: Inputs, student: DeepSpeedEngine, teacher: DeepSpeedEngine | StoredTeacher | None, *,
     done: int, share: bool, store: PrefixStore | None, metrics: Metrics | None, bar: tqdm, measured: list[dict],
 ) -> int:  # fmt: skip
-    """Steps `done` (from 0) to the last, on every rank, with a checkpoint where one is due or the run is to stop.
+    """Run step `done` (from 0) to the last, on every rank; write a checkpoint when one is due or the run must stop.
 
     Args:
-        measured: the evaluations so far; those of these steps are added.
+        measured: the evaluations so far; those of these steps are appended.
 
     Returns:
-        The number of steps done: fewer than planned where --patience ended the run.
+        The number of steps done: fewer than planned if --patience ended the run.
 
     Raises:
         RunError: a loss is not finite, or the disk is full.
-        StoppedError: after a checkpoint.
+        StoppedError: the run must stop; a checkpoint has been written.
     """
     run, kind = Path(config.output), config.export_kind
     per_epoch, checkpoint_seconds = steps_per_epoch(len(inputs.train.samples), config.batch_size), 0.0
@@ -268,31 +268,31 @@ def run_steps(
         saves = last or (config.save_steps and (step + 1) % config.save_steps == 0)
         reason = None if last else stop_reason(student.device)
         if saves or is_best:
-            # Export first: a run that is killed in between repeats the step and misses no export.
+            # Export before the checkpoint: a run killed in between repeats the step, so no export is missing.
             folder = run / f"{kind}s" / f"step-{step + 1}"
             export_trained(student.module.model, inputs.tokenizer, folder, inputs.student)
         if is_best and is_main:
             link_best(config, run, measured)
         if saves or reason:
             if is_main:
-                sync(metrics.path)  # a checkpoint is never ahead of its lines
+                sync(metrics.path)  # so that a checkpoint is never ahead of metrics.jsonl
             saving = time.perf_counter()
             save_checkpoint(student, run, step + 1, inputs.identity)
             checkpoint_seconds, watcher.kept = time.perf_counter() - saving, str(newest_checkpoint(run))
         if reason:
             bar.close()
-            stop_run(f"{config.method}: stopped by {reason} after step {step + 1}; go on with --resume")
+            stop_run(f"{config.method}: stopped by {reason} after step {step + 1}; continue with --resume")
         if over:
             log.info(
-                f"{config.method}: {config.keep_best} was not better than {best.value:.4g}, after step {best.step}, in "
-                f"{best.since} evaluations: --patience {config.patience} ends the run after step {step + 1}"
+                f"{config.method}: {config.keep_best} did not improve on {best.value:.4g} of step {best.step} in "
+                f"{best.since} evaluations; --patience {config.patience} ends the run after step {step + 1}"
             )
             return step + 1
     return inputs.total_steps
 
 
 def evaluate(config: RunConfig, inputs: Inputs, student: DeepSpeedEngine, step: int, last: bool) -> dict[str, float]:
-    """What is due after `step` steps, or after the last one, for its line of metrics; on every rank."""
+    """Run the evaluations that are due after `step` steps or at the end, for the line of metrics; on every rank."""
     found: dict[str, float] = {}
     if inputs.validation and (last or step % config.eval_steps == 0):
         found["validation_loss"] = validation_loss(config, student, inputs.validation, inputs.tokens.pad)
@@ -303,14 +303,14 @@ def evaluate(config: RunConfig, inputs: Inputs, student: DeepSpeedEngine, step: 
 
 
 def can_share_prompts(config: RunConfig, student: Model, teacher: Model | None) -> bool:
-    """Whether a micro-batch can encode a schema that its prompts share once: not switched off, and both models can.
+    """Whether a micro-batch can encode a shared schema once: --prefix is on and both models support it.
 
     Raises:
-        InputError: the method needs a student that decodes, and this one cannot.
+        InputError: the method needs a student that decodes, but this one cannot.
     """
     if ON_POLICY in METHODS[config.method].sources and not bare_module(student).decodes:
         raise InputError(
-            f"--student {config.student} does not decode from keys and values that it is given; give another method"
+            f"--student {config.student} cannot decode with a KV cache, as the method requires; give another method"
         )
     whole = {
         "student": bare_module(student).prefix_unsupported_reason,
@@ -318,5 +318,5 @@ def can_share_prompts(config: RunConfig, student: Model, teacher: Model | None) 
     }
     for name, reason in whole.items():
         if reason and config.prefix:
-            log.info(f"{name}: whole sequences run in every pass, as with --prefix off: {reason}")
+            log.info(f"{name}: every pass processes whole sequences, as with --prefix off: {reason}")
     return config.prefix and not any(whole.values())

@@ -254,7 +254,7 @@ def test_where_runs_are_compared_each_row_has_its_difference():
     for one in setting["runs"]["rkd"]:
         one["right"] = "11" + "10" * 119  # one more of 240
     rows = [line.split(" | ") for line in table(REPORTS["outputs"], setting).splitlines()]
-    assert rows[0][2] == "less gkd-rkl, 95 % interval"
+    assert rows[0][2] == "minus gkd-rkl, 95 % interval"
     found = {row[0].strip("| "): row[2] for row in rows[2:]}
     # 100 / 240, and 1.97 of that each way
     assert found["on gold, and likelihood of gold (rkd)"] == "+0.4 (-0.4 to +1.2)"
@@ -272,7 +272,7 @@ def test_tables():
     assert methods_table(made_up_setting((0,), 0.0)).splitlines()[-1].endswith("| 1.80 | - | - |")
     ratios = table(REPORTS["ratios"], setting).splitlines()
     assert ratios[3] == "| 0.2 | 50.0 ± 2.0 | - | 49.0 ± 2.0 | 5.0 | 25.0 |"
-    assert "rkd, to the last digit) | 44.0 ± 2.0 | - | 43.0 ± 2.0 |" in table(REPORTS["rewriting"], setting)
+    assert "equals rkd exactly) | 44.0 ± 2.0 | - | 43.0 ± 2.0 |" in table(REPORTS["rewriting"], setting)
     assert rates_table(setting).splitlines()[2] == "| sft | 40.0 | **42.0** | 41.0 |"
 
 
@@ -313,7 +313,8 @@ def test_report_writes_its_part_its_figures_and_what_they_are_made_of(tmp_path):
     text = (tmp_path / "results.md").read_text()
     words = " ".join(text.split())
     assert (
-        "### Imperfect: 500 labels, 20 % of them wrong" in text and "### Clean: 500 labels, all right, 2 epochs" in text
+        "### Imperfect: 500 labels, 20 % of them wrong" in text
+        and "### Clean: 500 labels, all correct, 2 epochs" in text
     )
     assert "are those of `kid/minibench/models`" in words and "on the 1,000 questions of `dev`" in words
     figures = {"ablations.png", "ablations_methods.png", "ablations_epochs.png"}

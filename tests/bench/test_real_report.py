@@ -127,7 +127,7 @@ def test_docs_get_their_part(real, checkout, monkeypatch, capsys):
     parts = [
         "Seeds of the students: 0, 1.", '`make real SPIDER=spider REAL="--methods sft,kid --seeds 0 1 --docs"`',
         "torch 1.2", f"| KID | 1.5{TIMES} |", "(results/real/figure-1.png)", "(results/real/figure-6.png)",
-        "Exposure bias of healed", "What the student gets wrong", "10 predictions beside their gold", "SELECT 90",
+        "Exposure bias of healed", "What the student gets wrong", "10 predictions next to gold SQL", "SELECT 90",
     ]  # fmt: skip
     for part in parts:
         assert part in " ".join(results.split()), part
@@ -166,7 +166,7 @@ def test_what_is_not_whole_is_refused_and_loses_nothing(real, checkout, monkeypa
     exposure = real / "students/kid-seed0/scores/exposure_bias.json"
     written = exposure.read_text()
     for content, said in (
-        ("{}", f"{exposure} was left out: .*; remove it if it exists"),
+        ("{}", f"{exposure} was skipped: .*; remove it if it exists"),
         (None, f"there is no {exposure}; "),
     ):
         exposure.write_text(content) if content else exposure.unlink()

@@ -43,7 +43,7 @@ def test_dumped_config_reads_back(tmp_path):
 
 LAUGHS = "a: &a [x, x]\n" + "".join(f"b{n}: &b{n} [*a, *a]\n" for n in range(30))
 HOSTILE = {
-    LAUGHS: r"anchors \(&\) and aliases \(\*\) are not read",
+    LAUGHS: r"anchors \(&\) and aliases \(\*\) are not supported",
     "data: &x d": "anchors",
     "data: *x": "anchors",
     "base: [*x, *x]": "anchors",
@@ -53,7 +53,7 @@ HOSTILE = {
     "- " * 5000: "nested too deeply",
     "epochs: " + "9" * 5000: "cannot be read: Exceeds the limit",
     "epochs: " + "9" * 4000: "is not a whole number",
-    "epochs: 0x" + "f" * 5000: "a number of too many digits is not a whole number",
+    "epochs: 0x" + "f" * 5000: "a number with too many digits is not a whole number",
     "lr: 0x" + "f" * 500: "is not a number",
     "? 0x" + "f" * 900 + "\n: 1": "unknown key",
     "seed: '" + "9" * 5000 + "'": "is not a whole number",
@@ -93,7 +93,7 @@ def test_hostile_recipes_are_refused_in_one_line(tmp_path, text):
         ({"max_new_tokens": "0"}, "it must be 1 or more"),
         ({"method": "f-distill"}, "--teacher-outputs is missing; method f-distill learns from outputs"),
         ({"teacher_outputs": "f.jsonl"}, "--teacher-outputs f.jsonl: method kid does not read"),
-        ({"activation_checkpointing": "yes"}, "give --prefix off with it"),
+        ({"activation_checkpointing": "yes"}, "add --prefix off"),
         ({"epochs": "2.5"}, "is not a whole number"),
         ({"epochs": "0"}, "it must be 1 or more"),
         ({"lr": "fast"}, "lr = 'fast' is not a number"),
@@ -122,7 +122,7 @@ def test_bad_values_are_named(flags, message):
         ("- a list", "KEY: VALUE"),
         ("a: b: c", "not valid YAML"),
         ("base: gone.yaml", "gone.yaml: No such file"),
-        ("base: r.yaml", "in a circle"),
+        ("base: r.yaml", "form a cycle"),
         ("base: [r.yaml]", "is not the name of a recipe"),
     ],
 )
@@ -135,9 +135,9 @@ def test_bad_recipes_are_named(tmp_path, text, message):
 def test_batch_size_is_micro_times_ranks_times_accumulation():
     config = resolve_config(None, {**GOOD, "batch_size": 16, "micro_batch_size": 2})
     assert accumulation_steps(config, 2) == 4
-    with pytest.raises(InputError, match=r"the nearest that are: 12 or 18"):
+    with pytest.raises(InputError, match=r"use 12 or 18"):
         accumulation_steps(config, 3)
-    with pytest.raises(InputError, match=r"the nearest that are: 32$"):
+    with pytest.raises(InputError, match=r"use 32$"):
         accumulation_steps(config, 16)
 
 

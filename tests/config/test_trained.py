@@ -49,7 +49,7 @@ def test_a_run_stands_for_its_student(tmp_path):
 
 def test_a_run_that_is_not_finished_names_its_steps(tmp_path):
     run = write_run(tmp_path / "kid", "adapters/step-10", "adapters/step-9")
-    with pytest.raises(InputError, match=r"kid is a run that is not finished: it has no adapter/; .* \(there: 9, 10\)"):
+    with pytest.raises(InputError, match=r"kid is an unfinished run: it has no adapter/; .* \(available: 9, 10\)"):
         student_folder(run, "--model")
 
 
@@ -85,7 +85,7 @@ def test_an_export_has_its_own(tmp_path):
     for damaged, message in (
         ("[1", "is damaged; export the model again"),
         ("[1]", "is damaged"),
-        ('{"settings": {"colour": 1}}', "are not those that this version knows"),
+        ('{"settings": {"colour": 1}}', "has settings that this version does not know"),
         ('{"settings": {"max_prompt_length": 0}}', "max_prompt_length = 0 is out of range"),
     ):
         record.write_text(damaged)
@@ -105,9 +105,9 @@ def test_what_is_given_wins_and_what_differs_is_said(tmp_path):
         "max_completion_length": 128,
     }
     assert lines == [
-        f"as {run}/config.yaml has it: --evidence no --databases dbs",
-        f"note: other settings than in {run}/config.yaml: --max-prompt-length 1024 (trained with --max-prompt-length "
-        "256)",
+        f"settings from {run}/config.yaml: --evidence no --databases dbs",
+        f"note: settings that differ from {run}/config.yaml: --max-prompt-length 1024 (trained with "
+        "--max-prompt-length 256)",
     ]
     plain = complete_settings({"databases": ("x",), "tables": "t.json"}, run / "adapter", data)[1]
     assert plain[0].endswith("--databases x (trained with --databases dbs), --tables t.json (trained with no --tables)")
@@ -137,7 +137,7 @@ def test_without_a_run_defaults_are_taken_and_that_is_said(tmp_path):
     (tmp_path / "model").mkdir()
     values, (line,) = complete_settings({"max_prompt_length": None, "evidence": False}, tmp_path / "model")
     assert values == {"max_prompt_length": 1024, "evidence": False}
-    assert line.startswith(f"note: no config.yaml beside {tmp_path}/model, and no kid_export.json in it")
+    assert line.startswith(f"note: {tmp_path}/model has no kid_export.json and no config.yaml beside it")
     assert complete_settings({"max_prompt_length": 5}, None) == ({"max_prompt_length": 5}, [])
 
 

@@ -108,7 +108,7 @@ def test_a_rank_that_dies_while_evaluating_costs_nothing_else(ex_run, ex_flags, 
     killed = launch(2, script, *flags)
     assert killed.returncode != 0 and [row["step"] for row in metrics(run)] == [1, 2, 3]
     done = launch(2, "train/distill.py", *flags, "--resume")
-    assert done.returncode == 0 and "going on from" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "resuming from" in done.stdout, done.stdout + done.stderr
     assert metrics(run) == metrics(ex_run)
     assert tracked(run)[0].info.status == "FINISHED" and {*tracked(run)[1]} == {*tracked(ex_run)[1]}
     assert (run / "best.json").read_text() == (ex_run / "best.json").read_text()
@@ -120,7 +120,7 @@ def test_patience_ends_a_run_that_does_not_get_better(ex_flags, launch, tmp_path
     done = launch(1, *flags)
     assert done.returncode == 0, done.stdout + done.stderr
     ex = metrics(tmp_path / "run")[1]["ex"]
-    said = f"ex was not better than {ex:.4g}, after step 2, in 1 evaluations: --patience 1 ends the run after step 4"
+    said = f"ex did not improve on {ex:.4g} of step 2 in 1 evaluations; --patience 1 ends the run after step 4"
     assert said in done.stdout and len(metrics(tmp_path / "run")) == 4
     again = launch(1, *flags, "--resume")
     assert again.returncode == 0 and "is finished: 4 steps done" in again.stdout, again.stdout + again.stderr

@@ -112,7 +112,7 @@ def runs(minibench, tiny_models, launch, tmp_path_factory) -> Path:
     (folder / "list.json").write_text(json.dumps(entries))
     done = launch(2, ROOT / "tests" / "helpers" / "train_many.py", folder / "list.json")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "of the prompts' tokens need not run: their micro-batch shares them" in done.stdout
+    assert "of the prompt tokens are not computed, because a micro-batch shares its schema" in done.stdout
     return folder
 
 
@@ -262,7 +262,7 @@ def test_generation_goes_on_where_it_was(runs, launch, tmp_path):
             time.sleep(0.05)
         (rank,) = (p for p in psutil.Process(job.pid).children(recursive=True) if "--local_rank=0" in p.cmdline())
         rank.terminate()
-        assert "teacher outputs: stopped by SIGTERM; run it again to go on" in job.stdout.read()
+        assert "teacher outputs: stopped by SIGTERM; run the same command again to resume" in job.stdout.read()
     assert job.returncode == 75 and not (tmp_path / "f.jsonl").exists()
     done = launch(1, *command)
     assert done.returncode == 0, done.stdout + done.stderr

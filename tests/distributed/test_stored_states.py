@@ -56,7 +56,7 @@ def test_a_run_with_the_teacher_goes_on_without_it(states, live, distil, launch,
     shutil.rmtree(run / "adapter")
     done = launch(2, "train/distill.py", *distil, *RKD, "--teacher-states", states, "--output", run, "--resume")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"going on from {run / 'checkpoints' / 'step-4'}" in done.stdout
+    assert f"resuming from {run / 'checkpoints' / 'step-4'}" in done.stdout
     for found, expected in zip(losses(run), losses(live), strict=True):
         assert found == pytest.approx(expected, rel=1e-5)
 

@@ -116,8 +116,8 @@ def test_a_killed_run_goes_on_to_the_same_metrics(long_run, long_flags, launch, 
     torn.write_bytes(torn.read_bytes()[:-9])
     done = launch(2, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "taken over from a job that is dead (process " in done.stdout
-    assert f"{newest} is passed over: {torn.name} has " in done.stdout and "going on from" in done.stdout
+    assert "taken over from a dead job (process " in done.stdout
+    assert f"{newest} is skipped: {torn.name} has " in done.stdout and "resuming from" in done.stdout
     assert_same(run, long_run)
     assert {path.name for path in (run / "adapters").iterdir()} == {
         path.name for path in (long_run / "adapters").iterdir()
@@ -144,7 +144,7 @@ def test_a_signal_stops_all_ranks_and_any_number_of_them_goes_on(long_run, long_
     ranks[1].send_signal(signal.SIGUSR1)
     assert job.wait(timeout=120) == 75
     step = lines(run)
-    assert f"kid: stopped by SIGUSR1 after step {step}; go on with --resume" in (tmp_path / "log").read_text()
+    assert f"kid: stopped by SIGUSR1 after step {step}; continue with --resume" in (tmp_path / "log").read_text()
     assert list_checkpoints(run)[-1].name == f"step-{step}" and step < len(metrics(long_run))
     assert_readable(run)
     done = launch(1, *arguments)

@@ -43,7 +43,7 @@ def test_a_full_disk_costs_no_checkpoint(kid_run, kid_flags, small_disk, launch)
     assert [path.name for path in list_checkpoints(run)] == ["step-2"] and len(metrics(run)) == 4
     subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
     done = launch(2, *kid_flags, "--output", run, "--resume")
-    assert done.returncode == 0 and f"going on from {run / 'checkpoints' / 'step-2'}" in done.stdout, done.stderr
+    assert done.returncode == 0 and f"resuming from {run / 'checkpoints' / 'step-2'}" in done.stdout, done.stderr
     assert metrics(run) == metrics(kid_run) and not [*(run / "checkpoints").glob("*.partial")]
     assert all(torch.equal(adapter(run)[name], weight) for name, weight in adapter(kid_run).items())
 

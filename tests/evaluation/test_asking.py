@@ -98,7 +98,7 @@ def test_each_line_is_a_question_and_a_bad_one_costs_a_line(answer, capsys):
     assert "question>" not in shown.out
     errors = shown.err.splitlines()
     assert errors[0] == "error: the question has 9 tokens" and len(errors) == 2
-    assert errors[1].startswith("error: the query does not run: no such column: nope; ask in other words")
+    assert errors[1].startswith("error: the query does not run: no such column: nope; rephrase the question")
 
 
 def test_a_query_without_end_is_stopped_and_the_next_is_answered(answer, capsys, monkeypatch):
@@ -146,7 +146,9 @@ def test_no_input_at_all_is_said(script, monkeypatch):
 
 def test_a_question_over_the_limit_is_refused_before_anything_is_read(tiny_models):
     asker = Asker(tiny_models / "teacher", Path("nowhere.sqlite"), PromptSettings(max_prompt_length=20))
-    with pytest.raises(InputError, match=r"the question has \d+ tokens, and a prompt 20 at most; ask in fewer words"):
+    with pytest.raises(
+        InputError, match=r"the question has \d+ tokens, but prompts are limited to 20; use fewer words"
+    ):
         asker.encode("how many " * 20)
     with pytest.raises(InputError, match=r"nowhere\.sqlite is not there"):
         asker.encode("how?")
@@ -157,7 +159,8 @@ def test_one_question_shows_sql_and_the_reason_it_does_not_run(tiny_models, wine
     flags = ["--model", tiny_models / "teacher", "--database", wine, "--max-completion-length", 5]
     done = ask(*flags, "How many are there?")
     assert done.returncode == 1 and done.stdout.count("\n") == 1
-    assert "note: no config.yaml beside" in done.stderr and "error: the query does not run: " in done.stderr
+    assert "has no kid_export.json and no config.yaml beside it" in done.stderr
+    assert "error: the query does not run: " in done.stderr
 
 
 @pytest.mark.slow
@@ -195,7 +198,7 @@ def test_questions_through_a_pipe_with_the_prompt_of_a_run(wine, tmp_path):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.split("\n")
     assert lines[0] == "SELECT COUNT(*) FROM wine" and lines[1].startswith("SELECT ") and lines[2:] == [""]
-    assert f"as {run}/config.yaml has it: --evidence no --max-prompt-length 900\n" in done.stderr
+    assert f"settings from {run}/config.yaml: --evidence no --max-prompt-length 900\n" in done.stderr
     assert "note: the model was trained without evidence; " in done.stderr
     settings, evidence = PromptSettings(max_prompt_length=900), "Wines  are bottled"
     prompts = [prompt_for(wine, text, settings, evidence) for text in ("How many wines are there?", "List all wines.")]
@@ -274,7 +277,7 @@ def terminal():
 @pytest.mark.slow
 def test_a_conversation_at_a_terminal(terminal, wine):
     one = terminal("--model", TRAINED, "--database", wine)
-    assert f"ask about {wine}; exit or Ctrl-D ends" in one.expect("question> ")
+    assert f"ask about {wine}; exit or Ctrl-D quits" in one.expect("question> ")
     one.type("How many wines are their\x7f\x7fre?\r")  # edited
     assert "SELECT COUNT(*) FROM wine" in one.expect("1 row")
     one.expect("question> ")
@@ -299,9 +302,9 @@ def test_ctrl_c_gives_up_one_question_and_at_the_prompt_ends(terminal, tiny_mode
         one.expect("matched contents :")
         one.expect(f"{question}\r\n")
         one.type("\x03")
-        one.expect("the question is given up")
+        one.expect("the question is cancelled")
     one.expect("question> ")
     one.type("\x03")
     assert one.end() == 130
     lines = [line for line in one.shown.decode().replace("^C", "").splitlines() if line]
-    assert lines == ["interrupted: the database was only read"]
+    assert lines == ["interrupted: nothing was written; the database is only read"]

@@ -192,7 +192,7 @@ def test_an_error_while_the_time_is_taken_is_said(database, monkeypatch, capsys)
     monkeypatch.setattr(bird_metrics, "run_jobs", lambda *_: [late])
     asked = [(Question(7, "concert", "?", "SELECT 1"), "SELECT 1")]
     assert measure_times(asked, {"concert": database}, LIMITS) == {7: None}
-    assert "note: question 7 has no reward although right: timeout" in capsys.readouterr().err
+    assert "note: question 7 is correct but gets no reward: timeout" in capsys.readouterr().err
 
 
 def test_lines_and_summary(monkeypatch):

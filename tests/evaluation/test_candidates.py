@@ -59,7 +59,7 @@ def test_a_virtual_table_is_a_table(tmp_path):
 
 
 def test_a_database_that_is_gone_ends_the_run(tmp_path):
-    with pytest.raises(RunError, match=r"gone\.sqlite cannot be read \(unable to open database file\); mend that"):
+    with pytest.raises(RunError, match=r"gone\.sqlite cannot be read \(unable to open database file\); fix that"):
         choose_accepted([[RUNS, OTHER]], [tmp_path / "gone.sqlite"])
 
 

@@ -114,7 +114,7 @@ def test_crash_of_a_worker_is_an_outcome():
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(signal.SIGKILL, "ended from outside; is memory short?"), (signal.SIGABRT, "SQLite or Python crashed")],
+    [(signal.SIGKILL, "killed from outside; did memory run out?"), (signal.SIGABRT, "SQLite or Python crashed")],
 )
 def test_how_a_worker_ended_is_told(number, said):
     (outcome,) = run(end_by, [(number,)])
@@ -123,7 +123,7 @@ def test_how_a_worker_ended_is_told(number, said):
 
 def test_an_error_in_a_job_is_told_from_a_crash(capfd):
     (outcome,) = run(fail, [()])
-    assert outcome.error == "worker died (status 1: an error of its own, printed above)"
+    assert outcome.error == "worker died (status 1: its error is printed above)"
     assert "ZeroDivisionError" in capfd.readouterr().err
 
 
@@ -143,7 +143,7 @@ def test_a_job_of_the_script_itself_is_told_from_a_worker_that_died(tmp_path):
         [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1 and done.stdout == ""
-    assert "cannot import a job's function" in done.stderr and "can be imported, not into the script" in done.stderr
+    assert "cannot import a job's function" in done.stderr and "can be imported, not in the script" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,9 @@ def test_a_job_of_the_script_itself_is_told_from_a_worker_that_died(tmp_path):
 )
 def test_a_database_that_cannot_be_read_is_no_outcome(tmp_path, place, reason):
     """Reading a process's memory at 0 fails as a broken disk does."""
-    with pytest.raises(RunError, match=rf"{Path(place).name} cannot be read \({reason}\); mend that and run it again"):
+    with pytest.raises(
+        RunError, match=rf"{Path(place).name} cannot be read \({reason}\); fix that and run the command again"
+    ):
         run(query, [(tmp_path / place, "SELECT 1")])
 
 

@@ -105,7 +105,7 @@ def test_distinct_counts_where_it_is_kept(database):
     # With a cache that the other rule has filled.
     assert [correct(keep) for keep in (False, True, False)] == [[True, False], [False, True], [True, False]]
     assert correct(False, "bird") == [True, True]  # BIRD's own rule: sets of rows
-    with pytest.raises(InputError, match="BIRD's keeps DISTINCT anyway"):
+    with pytest.raises(InputError, match="BIRD's rule always keeps DISTINCT"):
         correct(True, "bird")
 
 
@@ -113,7 +113,9 @@ def test_a_database_that_is_gone_makes_no_prediction_wrong(database):
     """Whether the rows of the gold query are kept or not."""
     database.unlink()
     for gold in ("SELECT 1", "SELECT date('now')"):
-        with pytest.raises(RunError, match=r"concert\.sqlite cannot be read \(.+\); mend that and run it again"):
+        with pytest.raises(
+            RunError, match=r"concert\.sqlite cannot be read \(.+\); fix that and run the command again"
+        ):
             score(database, (gold, "SELECT 1"))
 
 
@@ -183,7 +185,7 @@ def test_repeated_time_outs_on_a_database_shorten_the_next_ones_and_are_said(dat
     assert [verdict.error for verdict in verdicts] == ["timeout"] * 12 + [None]
     assert time.monotonic() - started < 6
     said = " ".join(capsys.readouterr().err.split())
-    assert "note: 3 predictions on database concert timed out; the next ones have 0.1 s each, or 10 times" in said
+    assert "note: 3 predictions on database concert timed out; the limit is now 0.1 s each, or 10 times" in said
 
 
 def test_a_gold_query_that_takes_long_itself_keeps_time_for_its_predictions(database):

@@ -289,7 +289,7 @@ def test_models_that_cannot_be_compared():
     broken = table_model([[0, 0.5, 0.5]] * 3)
     with torch.no_grad():
         broken.get_output_embeddings().weight[2] = NAN
-    with pytest.raises(InputError, match=r"question 0: logits of --student or --teacher are no finite numbers"):
+    with pytest.raises(InputError, match=r"question 0: logits of --student or --teacher are not finite"):
         both(table_model([[0, 0.5, 0.5]] * 3), broken, [[2]])
 
 
@@ -353,8 +353,8 @@ def test_the_script_end_to_end(run, minibench, tiny_models, tmp_path):
         ([], {"teacher": "student"}, "have the same distributions"),
         ([], {"data": "/gone/data"}, "data folder /gone/data does not exist"),
         ([], {"json": "."}, "--json . is a folder; name a file"),
-        (["--plot", "figure.pdf"], {}, "--plot figure.pdf is no PNG"),
-        (["--plot", "pyproject.toml/figure.png"], {}, "is not a folder one can write to"),
+        (["--plot", "figure.pdf"], {}, "--plot figure.pdf is not a .png"),
+        (["--plot", "pyproject.toml/figure.png"], {}, "is not a folder that you can write to"),
         (["--samples", 0], {}, "--samples 0 is out of range; it must be 1 or more"),
         (["--questions-limit", 1], {}, "--questions-limit 1 is out of range; it must be 2 or more"),
         (["--batch-size", "two"], {}, "argument --batch-size: invalid int value: 'two'"),
@@ -386,7 +386,7 @@ def test_the_table_has_no_minus_zero_and_says_what_did_not_count(monkeypatch, ca
     show(bias, {"student": np.ones((2, 1, 2))}, 2, 2000)
     out = capsys.readouterr().out
     assert "0.0 to 0.2" in out and "-0.0" not in out
-    assert "intervals are of 1900 to 2000 of 2000 resamples of the prompts" in out
+    assert "intervals use 1900 to 2000 of 2000 resamples of the prompts" in out
     show(replace(bias, valid_resamples=np.array([2000, 2000])), {"student": np.ones((2, 1, 2))}, 2, 2000)
     assert "resamples" not in capsys.readouterr().out
     show(replace(bias, value=np.full(2, NAN)), {"student": np.ones((2, 1, 2))}, 2, 2000)

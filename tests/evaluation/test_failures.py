@@ -255,7 +255,7 @@ def test_examples_are_the_plainest_and_none_stands_twice():
 
 
 def test_examples_of_things_that_do_not_belong_together():
-    with pytest.raises(InputError, match="5 verdicts, 0 questions and 1 predictions do not belong together"):
+    with pytest.raises(InputError, match="5 verdicts do not match 0 questions and 1 predictions"):
         failure_examples(VERDICTS, [], ["SELECT 1"], per_class=1)
 
 

@@ -52,7 +52,7 @@ def test_a_run_that_was_stopped_goes_on(tiny_models, data, tmp_path):
     by_place = [json.dumps({"place": place, "candidates": [f"kept {place}"]}) for place in range(10)]
     part.write_text("\n".join([json.dumps(made), *by_place[:9], by_place[9][:-4]]))
     done = predict(model, data, output, *segments)
-    assert done.returncode == 0 and "going on after 9 of 10 questions" in done.stdout, done.stderr
+    assert done.returncode == 0 and "resuming after 9 of 10 questions" in done.stdout, done.stderr
     again = output.read_text().split("\n")
     anew = [place for place in range(10) if again[place] != f"kept {place}"]
     assert (
@@ -92,7 +92,7 @@ def test_samples_lie_beside_the_greedy_predictions(tiny_models, data, tmp_path):
     drawn = [{"place": place, "samples": [[f"kept {place}", -1.5]] * 3} for place in range(9)]
     part.write_text("\n".join(map(json.dumps, [made, *greedy, *drawn])) + '\n{"place": 9, "sam')
     done = predict(model, data, output, *flags)
-    assert done.returncode == 0 and "going on after 10 of 10 questions, and the samples of 9" in done.stdout, (
+    assert done.returncode == 0 and "resuming after 10 of 10 questions, and the samples of 9" in done.stdout, (
         done.stderr
     )
     again = Path(f"{output}.samples.jsonl").read_text().splitlines()
@@ -164,7 +164,7 @@ def test_a_run_lends_its_settings_and_another_model_does_not_overwrite(tiny_mode
     made, lines = json.loads(Path(f"{output}.made.json").read_text()), output.read_bytes()
     assert made["settings"]["max_prompt_length"] == 300 and made["model"] == str(kid / "model")
     again = predict(kid, data, output)
-    assert again.returncode == 0 and f"{output} holds these predictions already; --overwrite" in again.stdout
+    assert again.returncode == 0 and f"{output} already holds these predictions; give --overwrite" in again.stdout
     refused = predict(other, data, output)
     assert refused.returncode == 2 and "these differ: the prompts;" in refused.stderr and output.read_bytes() == lines
     done = predict(other, data, output, "--overwrite", "--max-prompt-length", 250)

@@ -59,10 +59,10 @@ def test_other_predictions_are_not_overwritten(predictions, other, said):
 
 def test_neither_are_those_whose_model_is_not_known(predictions):
     predictions.write_text("SELECT 3\nSELECT 2\n")
-    with pytest.raises(InputError, match=r"has been changed since eval/predict.py wrote it \(dev.sql.made.json\)"):
+    with pytest.raises(InputError, match=r"has changed since eval/predict.py wrote it \(dev.sql.made.json\)"):
         holds_predictions(predictions, NOTE, overwrite=False)
     provenance_path(predictions).unlink()
-    with pytest.raises(InputError, match=r"dev.sql.made.json does not say how they were made"):
+    with pytest.raises(InputError, match=r"holds predictions that dev.sql.made.json does not describe"):
         holds_predictions(predictions, NOTE, overwrite=False)
 
 
@@ -71,7 +71,7 @@ def test_a_note_is_only_used_for_its_own_predictions(predictions, capsys):
     assert recorded_evidence(predictions) is True
     check_scored_as(predictions, "spider", "dev")
     for benchmark, split in (("spider", "dk"), ("jsonl", "dev")):
-        with pytest.raises(InputError, match=f"are of spider dev, .* says, and not of {benchmark} {split};"):
+        with pytest.raises(InputError, match=f"are for spider dev according to .*, not for {benchmark} {split};"):
             check_scored_as(predictions, benchmark, split)
     assert capsys.readouterr().err == ""
     predictions.write_text("SELECT 3\n")

@@ -118,7 +118,7 @@ def test_predictions_are_run_as_they_stand_and_errors_of_the_gold_are_not_theirs
         (gold("b.csv"), "SELECT x FROM singer", "no such column: x"),
         (gold("b.csv"), " ", "empty prediction"),
         (gold("b.csv"), "DROP TABLE singer", "not authorized"),
-        (gold("b.csv", 1), "SELECT 1", f"gold failed: {tmp_path}/b.csv has 1 columns, and column 1 should count"),
+        (gold("b.csv", 1), "SELECT 1", f"gold failed: {tmp_path}/b.csv has 1 columns, but column 1 is to be compared"),
         (gold("uneven.csv"), "SELECT 1", f"gold failed: {tmp_path}/uneven.csv has a row of 1 cells under 2 names"),
         (gold("empty.csv"), "SELECT 1", f"gold failed: {tmp_path}/empty.csv has no header"),
     ]

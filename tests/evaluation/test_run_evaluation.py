@@ -163,7 +163,7 @@ def test_what_is_finished_stays_where_a_script_fails(tmp_path):
 
 def test_the_best_step(tmp_path):
     run = make_run(tmp_path / "kid", "models/step-2", "models/step-4")
-    with pytest.raises(InputError, match=r"kid has no best.json to read; train with --keep-best"):
+    with pytest.raises(InputError, match=r"kid has no readable best.json; train with --keep-best"):
         find_cells(run, ["dev"], "best")
     (run / "best.json").write_text('{"step": 2, "ex": 50.0, "folder": "models/step-2"}')
     (cell,) = find_cells(run, ["dev"], "best")
@@ -187,19 +187,19 @@ def test_a_run_that_is_not_finished_has_its_steps(tmp_path, capsys):
     run = make_run(tmp_path / "kid", "models/step-2")
     assert [cell.student.name for cell in find_cells(run, ["dev"], "all")] == ["2"]
     assert "is not finished: there is no model/" in capsys.readouterr().out
-    with pytest.raises(InputError, match=r"a run that is not finished: it has no model/; .* \(there: 2\)"):
+    with pytest.raises(InputError, match=r"an unfinished run: it has no model/; .* \(available: 2\)"):
         find_cells(run, ["dev"], "last")
 
 
 @pytest.mark.parametrize(
     ("splits", "message"),
-    [(["train"], "a split of spider that is not reported"), (["dev", "xx"], "split 'xx' of benchmark spider")],
+    [(["train"], "reports do not have this split of spider"), (["dev", "xx"], "split 'xx' of benchmark spider")],
 )
 def test_a_split_without_a_place_in_the_report(tmp_path, splits, message):
     run = make_run(tmp_path / "kid", "model")
     with pytest.raises(InputError, match=message):
         find_cells(run, splits, "last")
-    with pytest.raises(InputError, match=r"holds no config.yaml, so it is no run's directory"):
+    with pytest.raises(InputError, match=r"has no config.yaml, so it is not a run's directory"):
         find_cells(tmp_path, splits, "last")
 
 
@@ -207,5 +207,7 @@ def test_a_script_that_fails_is_named(tmp_path):
     (tmp_path / "predict.py").write_text("import sys\nprint('shown')\nsys.exit(int(sys.argv[1]))")
     evaluation = Evaluation([], tmp_path, None, False)
     assert evaluation.call("predict.py", ["0"], keep=True) == "shown\n"
-    with pytest.raises(InputError, match=r"eval/predict.py has failed, see above; run the same command again"):
+    with pytest.raises(
+        InputError, match=r"eval/predict.py has failed, see above; finished files are kept, run the same command again"
+    ):
         evaluation.call("predict.py", ["2"])

@@ -38,7 +38,7 @@ def test_what_is_written_is_read(tmp_path):
 )
 def test_a_line_that_holds_something_else_is_named(tmp_path, second):
     path = write(tmp_path / "f", {"index": 0, "samples": [GOOD]}, second)
-    with pytest.raises(InputError, match=r"f, line 2 does not hold the samples of question 1; make it with"):
+    with pytest.raises(InputError, match=r"f, line 2 does not have the samples of question 1; create it with"):
         read_samples(path, 2)
 
 
@@ -48,7 +48,7 @@ def test_files_of_other_questions_are_refused(tmp_path):
     path = write(tmp_path / "f", {"index": 0, "samples": [GOOD]}, {"index": 1, "samples": [GOOD] * 2})
     with pytest.raises(InputError, match="has 2 lines but the split has 3 questions"):
         read_samples(path, 3)
-    with pytest.raises(InputError, match="holds 1 to 2 samples a question; every question needs the same number"):
+    with pytest.raises(InputError, match="has 1 to 2 samples per question; every question needs the same number"):
         read_samples(path, 2)
     with pytest.raises(InputError, match="holds no samples"):
         read_samples(write(tmp_path / "f", {"index": 0, "samples": []}), 1)

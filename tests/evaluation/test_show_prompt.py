@@ -89,7 +89,7 @@ def test_the_figures_of_a_split(minibench, tiny_models, tmp_path):
 @pytest.mark.slow
 def test_wrong_calls_get_one_line(minibench):
     for arguments, message in [
-        ([], "give either --index N, to read one prompt, or --stats"),
+        ([], "give either --index N, to show one prompt, or --stats"),
         (["--index", 1000], "--index 1000: the split has questions 0 to 999"),
         (["--index", 0, "--json", "f.json"], "--json f.json: name a file, and give --stats"),
         (["--stats", "--max-completion-length", 0], "--max-completion-length 0 is out of range"),

@@ -418,7 +418,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
 def test_the_command_line_writes_an_export_and_knows_it_again(base, tmp_path, monkeypatch, capsys):
     run = write_run(tmp_path / "run", base, kind="adapters/step-20")
     monkeypatch.setattr(sys, "argv", ["export.py", str(run), "--merge", "--step", "20", "--dtype", "bf16"])
-    for said in ("merged-step-20 holds the merged student", "merged-step-20 is this export already"):
+    for said in ("merged-step-20 holds the merged student", "merged-step-20 already holds this export"):
         runpy.run_path(str(ROOT / "train" / "export.py"), run_name="__main__")
         assert said in capsys.readouterr().out.splitlines()[-1]
     card = (run / "merged-step-20" / "README.md").read_text()

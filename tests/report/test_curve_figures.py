@@ -58,9 +58,9 @@ def test_ex_measured_while_training_is_drawn_where_most_rows_have_it(tmp_path):
     write_score(folders[-1], [R, R], "step-2/dev")
     figure = drawn(6, folders)
     assert figure.alt.endswith("SFT 20.0 after 4 steps, RKD 40.0 after 4 steps, KID 60.0 after 4 steps")
-    assert "EX % on 50 questions of dev, while training" in figure.svg
+    assert "EX % on 50 questions of dev, during training" in figure.svg
     assert figure.caption.endswith(
-        "Not drawn, since measured on other questions: FKD of Tiny-0.5B from t, ImitKD of Tiny-0.5B from t."
+        "Not drawn, because measured on other questions: FKD of Tiny-0.5B from t, ImitKD of Tiny-0.5B from t."
     )
 
 

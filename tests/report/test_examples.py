@@ -57,7 +57,7 @@ def test_a_score_without_classes_is_said(tmp_path):
     [run], _ = load_runs([folder])
     table = hardness_table(run, run.scores[DEV])
     assert table.rows == [["questions", "2"], ["EX in percent", "50.0"], "Number of misses", ["misses", "1"]]
-    assert table.caption.endswith("an older one, score the predictions again.")
+    assert table.caption.endswith("from an older version: score the predictions again.")
 
 
 def test_examples_of_each_class(tmp_path):
@@ -108,8 +108,8 @@ def test_the_run_looked_at_is_one_that_the_data_have(tmp_path):
     # Of other questions there are no gold queries, and the run is the one it would have been.
     choice = choose_run(runs, write_questions(tmp_path / "few", 1), remarks)
     assert choice.run.folder == spider and choice.questions is None
-    assert len(remarks) == 1 and "1 questions of spider dev there, but 3 were scored" in remarks[0]
-    assert "has the questions of no score, so gold queries are left out" in remarks[0]
+    assert len(remarks) == 1 and "it has 1 questions of spider dev, but 3 were scored" in remarks[0]
+    assert "does not have the questions of any score, so gold queries are not shown" in remarks[0]
 
 
 def test_damaged_questions_are_said_and_keep_their_place(tmp_path):
@@ -162,7 +162,7 @@ def test_predictions_that_are_not_at_hand_are_said(tmp_path, change, reason):
     change(folder / "predictions" / "dev.sql")
     choice = choose_run(runs, None, remarks)
     assert scored_predictions(choice.score, remarks) is None and len(remarks) == 1
-    assert remarks[0].startswith(f"no example shows the predictions of {folder}/scores/dev.json: ")
+    assert remarks[0].startswith(f"the predictions of {folder}/scores/dev.json are not shown: ")
     assert reason in remarks[0]
     assert spaced_examples(choice, compared_runs(choice, []), remarks) == []
 

@@ -47,6 +47,6 @@ def test_rows_by_teacher_with_the_number_of_prompts(tmp_path):
 def test_rows_that_are_not_of_one_measurement_say_so(tmp_path):
     folders = [measured(tmp_path / "a", "fkd", prompts=20), measured(tmp_path / "b", samples=8)]
     assert table_of(*folders).notes == [
-        "Spider-dev: rows differ in prompts (100 and 20); compare with care.",
-        "Spider-dev: rows differ in samples (4 and 8); compare with care.",
+        "Spider-dev: rows differ in prompts (100 and 20); compare them with care.",
+        "Spider-dev: rows differ in samples (4 and 8); compare them with care.",
     ]

@@ -86,7 +86,7 @@ def test_students_of_one_name_have_tables_of_their_own(tmp_path):
     folders = [write_run(tmp_path / "x", student="orgA/Base"), distilled(tmp_path / "y", student="orgB/Base")]
     groups, remarks = grouped(*folders)
     assert [(group.student, bool(group.sft)) for group in groups] == [("orgA/Base", True), ("orgB/Base", False)]
-    assert remarks == ["orgA/Base and orgB/Base are other models by their paths, so each has tables of its own"]
+    assert remarks == ["orgA/Base and orgB/Base are different models by their paths, so each has its own tables"]
 
 
 def test_sft_runs_alone_are_a_group(tmp_path):
@@ -115,9 +115,9 @@ def test_scores_of_other_questions_are_left_out(tmp_path, right):
     [group], remarks = grouped(sft, kid)
     [row] = group.methods["big-4b"]
     assert row.values((DEV, "ex")) == [] and group.sft.values((DEV, "ex")) == [50.0]
-    how_many = "3 and 2" if len(right) == 3 else "2, but others"
+    how_many = "3 and 2" if len(right) == 3 else "2, but different ones"
     assert remarks == [
-        f"{path} was left out of tables and figures: it is of other questions of Spider-dev than "
+        f"{path} was skipped in tables and figures: its questions of Spider-dev differ from those of "
         f"{sft}/scores/dev.json ({how_many})"
     ]
 
@@ -127,21 +127,21 @@ def test_the_same_seed_twice_is_left_out_with_its_reason(tmp_path):
     [group], remarks = grouped(*folders)
     assert [run.folder.name for run in group.methods["big-4b"][0].runs] == ["a", "c"]
     assert len(remarks) == 2
-    assert "b was left out of the tables" in remarks[0] and remarks[0].endswith("it differs in lr (0.0002 and 0.001)")
+    assert "b was skipped in the tables" in remarks[0] and remarks[0].endswith("it differs in lr (0.0002 and 0.001)")
     assert "are averaged, but differ in lr (0.0002 and 1.0)" in remarks[1]
 
 
 def test_other_settings_and_data_than_the_baseline_are_said(tmp_path):
     _, remarks = grouped(write_run(tmp_path / "sft"), distilled(tmp_path / "kid", lora_rank=8, data="mine"))
     assert len(remarks) == 1
-    assert "differ in lora_rank (64 and 8), data ('data/spider' and 'mine'): not in the method alone" in remarks[0]
+    assert "differ not only in the method but in lora_rank (64 and 8), data ('data/spider' and 'mine')" in remarks[0]
 
 
 def test_what_a_whole_study_has_changed_is_said_once(tmp_path):
     folders = [write_run(tmp_path / "sft", kd_weight=0.5), distilled(tmp_path / "kid", kd_weight=0.5)]
     [group], remarks = grouped(*folders)
     assert [row.label for row in group.rows()] == ["SFT", "KID"]
-    assert remarks == ["Tiny-0.5B: all runs that this concerns have kd weight 0.5"]
+    assert remarks == ["Tiny-0.5B: all runs to which this applies have kd weight 0.5"]
 
 
 def test_ablations_stay_out_of_the_main_rows_beside_kid_itself(tmp_path):

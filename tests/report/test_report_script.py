@@ -49,7 +49,7 @@ def test_few_runs_say_what_is_missing(tmp_path):
     (kid / "scores" / "dev.json").write_text("{")
     result = report(sft, kid, "--output", tmp_path / "report")
     assert result.returncode == 0, result.stderr
-    assert "dev.json cannot be read" in result.stdout
+    assert "dev.json was skipped: it cannot be read" in result.stdout
     text = (tmp_path / "report" / "report.md").read_text()
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["loss.png", "report.html", "report.md"]
     assert f"```sh\n# {kid}: no predictions on Spider-dev\npython eval/evaluate.py {kid} --splits dev\n```" in text
@@ -60,7 +60,7 @@ def test_few_runs_say_what_is_missing(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([".", "--output", "out"], "holds no config.yaml"),
+        ([".", "--output", "out"], "has no config.yaml"),
         (["run"], "the following arguments are required: --output"),
         (["run", "--output", "run/config.yaml"], "run/config.yaml is not a folder"),
         (["run", "--output", "out", "--data", "nowhere"], "--data nowhere does not exist"),
@@ -91,5 +91,5 @@ def test_real_predictions_beside_real_gold(real_data, tmp_path):
     result = report(run, "--data", real_data / "spider", "--output", tmp_path / "report")
     assert result.returncode == 0, result.stderr
     text = (tmp_path / "report" / "report.md").read_text()
-    assert "## 10 predictions beside their gold" in text
+    assert "## 10 predictions next to gold SQL" in text
     assert "**How many singers do we have? (concert\\_singer)**" in text and "SELECT count(*) FROM singer" in text

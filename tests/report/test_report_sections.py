@@ -51,7 +51,7 @@ def test_two_runs_of_one_s_own(own):
 
 def test_abbreviations_are_explained_where_they_are_used(own):
     [said, explained] = report(*own)["Overview"].blocks
-    assert said == "Made by `eval/report.py` from 2 runs; 2 of them scored; seeds: 0."
+    assert said == "Written by `eval/report.py` from 2 runs, 2 of them scored; seeds: 0."
     assert isinstance(explained, Bullets)
     assert [line.split(":")[0] for line in explained.lines] == [
         "EX", "JSONL-dev", "SFT", "KID", "Latency", "A dash"

@@ -44,10 +44,18 @@ def test_damage_is_counted_and_said(tmp_path):
     run, remarks = read(folder)
     assert (run.steps, run.scores, run.exposure, run.hardware, run.ranks) == (4, {}, None, "", None)
     said = "\n".join(remarks)
-    assert len(remarks) == 7 and "1 damaged line left out" in said and "half.json was left out: it is not what" in said
-    for name in ("environment.json cannot be read", "dev.json cannot be read", "list.json is not a JSON object"):
+    assert (
+        len(remarks) == 7
+        and "1 damaged line skipped" in said
+        and "half.json was skipped: it does not have the format of" in said
+    )
+    for name in (
+        "environment.json was skipped",
+        "dev.json was skipped: it cannot be read",
+        "list.json was skipped: it is not a",
+    ):
         assert name in said
-    assert "no environment.json" in said and "exposure_bias.json was left out: it is not what" in said
+    assert "no environment.json" in said and "exposure_bias.json was skipped: it does not have the format of" in said
 
 
 @pytest.mark.parametrize("hardware", [None, [], {"gpus": [["a"]]}, {"gpus": "H100"}])
@@ -57,8 +65,8 @@ def test_an_environment_that_names_no_machine_is_said(tmp_path, hardware):
     run, remarks = read(folder)
     assert (run.hardware, run.ranks) == ("", None)
     assert remarks == [
-        f"{folder}: environment.json does not say what machine it was, so its hardware is unknown and its latency is "
-        "left out"
+        f"{folder}: environment.json does not describe the machine, so its hardware is unknown and its latency is "
+        "not compared"
     ]
 
 
@@ -69,7 +77,7 @@ def test_odd_lines_of_metrics_are_counted(tmp_path, line):
         file.write(line + "\n")
     run, remarks = read(folder)
     assert (run.steps, run.seconds, run.finished) == (4, 1.0, True)
-    assert remarks == [f"{folder}/metrics.jsonl: 1 damaged line left out"]
+    assert remarks == [f"{folder}/metrics.jsonl: 1 damaged line skipped"]
 
 
 def test_folders_that_name_no_step_are_said(tmp_path):
@@ -78,7 +86,7 @@ def test_folders_that_name_no_step_are_said(tmp_path):
         write_score(folder, [True], f"{name}/dev")
     run, remarks = read(folder)
     assert list(run.curve) == [4]
-    assert [remark.split(" was left out")[0] for remark in remarks] == [
+    assert [remark.split(" was skipped")[0] for remark in remarks] == [
         f"{folder}/scores/step-4x", f"{folder}/scores/step-\u00b2"
     ]  # fmt: skip
 
@@ -88,7 +96,7 @@ def test_a_run_still_going(tmp_path):
     lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
     (folder / "metrics.jsonl").write_text("".join(lines[:2]))
     run, remarks = read(folder)
-    assert not run.finished and remarks == [f"{folder}: not finished, 2 steps so far; its numbers are those of now"]
+    assert not run.finished and remarks == [f"{folder}: not finished, 2 steps so far; its numbers are preliminary"]
     (folder / "metrics.jsonl").unlink()
     run, _ = read(folder)
     assert (run.steps, run.seconds, run.finished) == (0, None, False)
@@ -101,13 +109,13 @@ def test_half_a_last_line_of_a_finished_run(tmp_path):
     (folder / "adapter").mkdir()  # exported at the end
     run, remarks = read(folder)
     assert run.finished and run.steps == 3 and run.losses == {1: 2.0, 2: 1.0, 3: 2 / 3}
-    assert remarks == [f"{path}: 1 damaged line left out"]
+    assert remarks == [f"{path}: 1 damaged line skipped"]
 
 
 def test_no_run_is_one_line(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         load_runs([tmp_path / "nowhere"])
-    with pytest.raises(InputError, match=r"holds no config\.yaml"):
+    with pytest.raises(InputError, match=r"has no config\.yaml"):
         load_runs([tmp_path])
     (tmp_path / "config.yaml").write_text("method: kidd")
     with pytest.raises(InputError, match="method = 'kidd' is unknown"):

@@ -38,8 +38,8 @@ def test_bird_keeps_apart_with_and_without_evidence(tmp_path):
     run, remarks = read(folder)
     assert {column: score.ex for column, score in run.scores.items()} == {("bird", "dev", False): 50.0}
     assert remarks == [
-        f"{folder}/scores/other.json was left out: scored with evidence, trained without",
-        f"{folder}/scores/spider.json was left out: scored on spider, trained on bird",
+        f"{folder}/scores/other.json was skipped: scored with evidence, trained without",
+        f"{folder}/scores/spider.json was skipped: scored on spider, trained on bird",
     ]
 
 
@@ -51,7 +51,7 @@ def test_of_two_scores_that_with_ts_counts(tmp_path, ts_first):
     os.utime(plain, (2e9, 2e9))  # newer, and yet
     run, remarks = read(folder)
     assert (run.scores[DEV].ex, run.scores[DEV].ts) == (50.0, 50.0)
-    assert remarks == [f"{plain} was left out: {both.name} is of the same split and has TS"]
+    assert remarks == [f"{plain} was skipped: {both.name} is of the same split and has TS"]
 
 
 @pytest.mark.parametrize("newer", ["a", "b"])
@@ -68,13 +68,16 @@ def test_of_two_scores_with_ts_or_without_the_newer_counts(tmp_path, newer):
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"hardness": {"easy": 5}}, "it is not what eval/score.py writes"),
-        ({"hardness": [1]}, "it is not what eval/score.py writes"),
-        ({"verdicts": []}, "it is not what eval/score.py writes"),
-        ({"verdicts": [{"index": 0, "ex": 1}]}, "it is not what eval/score.py writes"),
-        ({"verdicts": [{"index": 0, "ex": True, "hardness": ["easy"]}]}, "it is not what eval/score.py writes"),
-        ({"verdicts": [{"index": 0, "ex": True, "differs": [["x"]]}]}, "it is not what eval/score.py writes"),
-        ({"n": 2}, "it is not what eval/score.py writes"),
+        ({"hardness": {"easy": 5}}, "it does not have the format of eval/score.py"),
+        ({"hardness": [1]}, "it does not have the format of eval/score.py"),
+        ({"verdicts": []}, "it does not have the format of eval/score.py"),
+        ({"verdicts": [{"index": 0, "ex": 1}]}, "it does not have the format of eval/score.py"),
+        (
+            {"verdicts": [{"index": 0, "ex": True, "hardness": ["easy"]}]},
+            "it does not have the format of eval/score.py",
+        ),
+        ({"verdicts": [{"index": 0, "ex": True, "differs": [["x"]]}]}, "it does not have the format of eval/score.py"),
+        ({"n": 2}, "it does not have the format of eval/score.py"),
         ({"split": ["dev"]}, "the report has no column for spider ['dev']"),
         ({"benchmark": {}}, "the report has no column for {} dev"),
         ({"split": "other"}, "the report has no column for spider other"),
@@ -85,7 +88,7 @@ def test_odd_scores_are_a_remark(tmp_path, values, reason):
     path = write_score(folder, [True])
     change(path, **values)
     run, remarks = read(folder)
-    assert run.scores == {} and len(remarks) == 1 and remarks[0].startswith(f"{path} was left out: {reason}")
+    assert run.scores == {} and len(remarks) == 1 and remarks[0].startswith(f"{path} was skipped: {reason}")
 
 
 @pytest.mark.parametrize(
@@ -95,9 +98,9 @@ def test_odd_scores_are_a_remark(tmp_path, values, reason):
         ({"benchmark": "bird"}, "measured with benchmark bird, not spider"),
         ({"evidence": False}, "measured with evidence False, not True"),
         ({"teacher": "runs/other/adapter"}, "measured with teacher runs/other/adapter, not runs/big/adapter"),
-        ({"prompts": None}, "it is not what eval/exposure_bias.py writes; make it again"),
-        ({"interval_16": 5}, "it is not what eval/exposure_bias.py writes; make it again"),
-        ({"ex_acc_err_16": None}, "it is not what eval/exposure_bias.py writes; make it again"),
+        ({"prompts": None}, "it does not have the format of eval/exposure_bias.py; create it again"),
+        ({"interval_16": 5}, "it does not have the format of eval/exposure_bias.py; create it again"),
+        ({"ex_acc_err_16": None}, "it does not have the format of eval/exposure_bias.py; create it again"),
     ],
 )
 def test_exposure_bias_of_something_else_is_left_out(tmp_path, figures, reason):
@@ -105,7 +108,7 @@ def test_exposure_bias_of_something_else_is_left_out(tmp_path, figures, reason):
     write_exposure(folder, **({"teacher": "runs/big/model"} | figures))
     run, remarks = read(folder)
     assert run.exposure is None
-    assert remarks == [f"{folder}/scores/exposure_bias.json was left out: {reason}"]
+    assert remarks == [f"{folder}/scores/exposure_bias.json was skipped: {reason}"]
     write_exposure(folder, "runs/big/model")  # the same teacher, merged
     assert read(folder)[0].exposure["prompts"] == 100
 
@@ -121,6 +124,6 @@ def test_a_score_of_other_predictions_is_left_out(tmp_path):
     predictions.write_text("SELECT 1\nSELECT 2\n")
     run, remarks = read(folder)
     assert run.scores == {}
-    assert remarks == [f"{path} was left out: {predictions} has changed since it was scored; score it again"]
+    assert remarks == [f"{path} was skipped: {predictions} has changed since it was scored; score it again"]
     predictions.unlink()
     assert read(folder)[0].scores[DEV].ex == 50.0

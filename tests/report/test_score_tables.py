@@ -29,7 +29,7 @@ def test_columns_of_what_there_is():
     assert levels[2][2][0] == "all" and levels[2][2][-1] == "70.50"
     assert metrics[2] == [["soft F1 %", "3", "80.00", "60.0 to 100.0"], ["R-VES", "3", "70.50", "-"]]
     assert noise_line(record) == (
-        "noise of R-VES: 71.00 by one half of the 100 runs of each query, 70.25 by the other; 2 of 3 rewards differ"
+        "noise of R-VES: 71.00 from one half of the 100 runs per query, 70.25 from the other; 2 of 3 rewards differ"
     )
 
 

@@ -74,7 +74,7 @@ def test_a_cell_that_lacks_seeds_says_so(tmp_path):
     [table] = tables_of(*folders)[3]
     # Avg. is the mean of what stands in the row, and has no deviation: the second column has seed 1 alone.
     assert cells(table)["KID"] == ["-¹", "37.5 ± 17.7", "25.0²", "31.2", "-"]
-    assert table.notes[1] == "Of 1 of 2 seeds: 1."
+    assert table.notes[1] == "Only 1 of 2 seeds: 1."
 
 
 def test_average_and_gain_with_fewer_seeds_on_bird(tmp_path):
@@ -91,7 +91,7 @@ def test_average_and_gain_with_fewer_seeds_on_bird(tmp_path):
     [table] = tables_of(*folders)[3]
     assert cells(table)["SFT"][1:] == ["40.0¹", "20.0²", "30.0", "-"]
     assert cells(table)["KID"][1:] == ["50.0 ± 10.0", "20.0³", "35.0", "+5.0"]  # of 50 and 20
-    assert table.notes == ["Of 1 of 2 seeds: 0.", "Of 1 of 2 seeds: 1.", "Of 1 of 3 seeds: 0."]
+    assert table.notes == ["Only 1 of 2 seeds: 0.", "Only 1 of 2 seeds: 1.", "Only 1 of 3 seeds: 0."]
 
 
 def test_scores_of_other_questions_are_left_out_with_a_footnote(tmp_path):
@@ -99,7 +99,7 @@ def test_scores_of_other_questions_are_left_out_with_a_footnote(tmp_path):
     [table] = tables_of(sft, kid, scored(tmp_path / "rkd", [R, R], "rkd"))[3]
     assert cells(table)["KID"] == ["1.0\u00d7", "-¹", "-", "-"]
     assert cells(table)["RKD"] == ["1.0\u00d7", "100.0", "100.0", "+50.0"]
-    assert table.notes == ["Left out: scored on 3, not 2, questions of Spider-dev."]
+    assert table.notes == ["Skipped: scored on 3, not 2, questions of Spider-dev."]
 
 
 def test_sft_with_another_loss_stands_below_sft(tmp_path):
@@ -120,7 +120,7 @@ def test_what_a_whole_study_has_changed_stands_in_the_caption(tmp_path):
     folders += [scored(tmp_path / method, [R, R], method, top_p=0.9) for method in ("gkd-rkl", "kid")]
     [table] = tables_of(*folders)[3]
     assert list(cells(table)) == ["SFT", "GKD-RKL", "KID"]
-    assert "All runs that this concerns have top p 0.9." in table.caption
+    assert "All runs to which this applies have top p 0.9." in table.caption
 
 
 def test_columns_that_sft_alone_has_are_left_out(tmp_path):
@@ -154,7 +154,7 @@ def test_rewriting(tmp_path):
         ["masking only", "**100.0 (+50.0)**"],
         ["rewriting", "75.0 (+25.0)"],
     ]
-    assert table.notes == ["RKD, which KID without rewriting equals."]
+    assert table.notes == ["RKD, which equals KID without rewriting."]
     vanilla = scored(tmp_path / "vanilla", [R, W, W, W], rewrite="none")
     [table] = tables_of(sft, kid, masked, rkd, vanilla)[5]
     assert table.rows[1] == ["vanilla KID", "25.0"] and not table.notes

@@ -56,7 +56,7 @@ def test_best_is_the_export_of_that_step_also_after_a_resume(tmp_path, lora_rank
     assert (tmp_path / "best").resolve() == (tmp_path / kind / "step-2").resolve()
     link_best(config, tmp_path, [])  # resumed before the first evaluation
     assert not (tmp_path / "best").is_symlink() and not (tmp_path / "best.json").exists()
-    with pytest.raises(InputError, match=r"has no best.json to read; train with --keep-best"):
+    with pytest.raises(InputError, match=r"has no readable best.json; train with --keep-best"):
         best_step(tmp_path)
     link_best(RunConfig(), tmp_path, rows("ex", 10.0))
     assert not (tmp_path / "best").is_symlink()
@@ -65,10 +65,10 @@ def test_best_is_the_export_of_that_step_also_after_a_resume(tmp_path, lora_rank
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({"keep_best": "ex"}, "--keep-best ex: nothing is measured; give --eval-ex-steps N with it"),
-        ({"keep_best": "validation_loss", "eval_ex_steps": 2}, "give --eval-steps N with it"),
-        ({"patience": 2}, "--patience 2: without --keep-best no evaluation is the best; leave it out"),
-        ({"eval_questions": 50}, "--eval-questions 50: without --eval-ex-steps no EX is measured; leave it out"),
+        ({"keep_best": "ex"}, "--keep-best ex: it is not measured; add --eval-ex-steps N"),
+        ({"keep_best": "validation_loss", "eval_ex_steps": 2}, "add --eval-steps N"),
+        ({"patience": 2}, "--patience 2: it requires --keep-best; remove it"),
+        ({"eval_questions": 50}, "--eval-questions 50: EX is only measured with --eval-ex-steps; remove it"),
         ({"report_to": "wandb,tensorbord"}, "--report-to: 'tensorbord' is unknown; choose from tensorboard, wandb, ml"),
     ],
 )

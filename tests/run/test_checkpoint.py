@@ -102,12 +102,12 @@ def of_another_run(folder):
     ("spoil", "said"),
     [
         (cut, f"{STATES} has 1000 bytes instead of 1100"),
-        (flip, f"{STATES} is not what was written"),
+        (flip, f"{STATES} has changed since it was written"),
         (lose, f"{STATES} is missing"),
-        (lose_manifest, "its complete.json cannot be used"),
-        (tear_manifest, "its complete.json cannot be used"),
-        (of_another_tool, "its complete.json cannot be used"),
-        (of_another_run, "it belongs to a run with another config and another teacher"),
+        (lose_manifest, "its complete.json is missing or damaged"),
+        (tear_manifest, "its complete.json is missing or damaged"),
+        (of_another_tool, "its complete.json is missing or damaged"),
+        (of_another_run, "it belongs to a run with a different config and a different teacher"),
     ],
 )
 def test_one_that_cannot_be_used_is_passed_over(run, spoil, said):
@@ -117,7 +117,7 @@ def test_one_that_cannot_be_used_is_passed_over(run, spoil, said):
     found = find_checkpoint(run, IDENTITY)
     assert found.checkpoint.name == "step-20"
     (remark,) = found.remarks
-    assert remark.startswith(f"{newest} is passed over: {said}")
+    assert remark.startswith(f"{newest} is skipped: {said}")
 
 
 def test_any_flipped_bit_of_a_manifest_is_noticed_or_harmless(run):
@@ -137,7 +137,7 @@ def test_where_none_can_be_used_nothing_is_begun_anew(run):
     for folder in (run / "checkpoints").glob("step-*"):
         cut(folder)
     with pytest.raises(
-        InputError, match=r"no checkpoint in .* can be used \(.*step-100 is passed over.*step-3 is .*remove"
+        InputError, match=r"no checkpoint in .* can be used \(.*step-100 is skipped.*step-3 is .*remove"
     ):
         find_checkpoint(run, IDENTITY)
 
@@ -155,7 +155,9 @@ def test_each_file_is_looked_after_by_the_rank_that_wrote_it(run):
 def test_what_deepspeed_cannot_convert_is_refused_with_the_number_of_ranks_to_launch(run):
     folder = run / "checkpoints" / "step-3"
     shutil.copy(folder / STATES, folder / "mp_rank_00_model_states.pt")
-    with pytest.raises(InputError, match=r"step-3 was written by 2 ranks, and DeepSpeed cannot .*; launch 2 again"):
+    with pytest.raises(
+        InputError, match=r"step-3 was written by 2 ranks, and DeepSpeed cannot .*; resume with 2 ranks"
+    ):
         convert_checkpoint(folder, 2)
 
 

@@ -42,7 +42,7 @@ def test_what_a_killed_job_has_left_is_taken_over_and_said(holder, tmp_path, cap
     holder.kill()
     holder.wait()
     with run_lock(tmp_path / "run"):
-        assert f"taken over from a job that is dead (SLURM job 41, process {holder.pid} on" in capsys.readouterr().out
+        assert f"taken over from a dead job (SLURM job 41, process {holder.pid} on" in capsys.readouterr().out
         assert json.loads((tmp_path / "run" / "owner.json").read_text())["pid"] == os.getpid()
 
 
@@ -66,7 +66,7 @@ def test_an_owner_of_which_something_is_missing_and_a_path_that_is_no_folder(tmp
     for owner in ('{"pid": ', '{"pid": 1}'):
         (tmp_path / "run" / "owner.json").write_text(owner)
         with run_lock(tmp_path / "run"):
-            assert "dead (a process that is just starting or ending)" in capsys.readouterr().out
+            assert "dead job (a process that is just starting or ending)" in capsys.readouterr().out
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="is not a folder one can write to; choose another"):
+    with pytest.raises(InputError, match="is not a folder that you can write to; choose another"):
         run_lock(tmp_path / "file" / "run").__enter__()

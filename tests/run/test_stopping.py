@@ -135,7 +135,7 @@ def test_ctrl_c_asks_for_a_checkpoint_and_a_second_one_ends_the_rank(start):
     assert said(rank, seconds=2.5) == "" and rank.poll() is None
     rank.send_signal(signal.SIGINT)
     assert rank.wait(timeout=30) == INTERRUPTED_STATUS
-    assert rank.stdout.read() == "\nCtrl-C again: ended at once; checkpoints/step-8 is kept\n"
+    assert rank.stdout.read() == "\nCtrl-C again: ended immediately; checkpoints/step-8 is kept\n"
 
 
 def test_where_a_checkpoint_takes_too_long_ctrl_c_says_what_is_kept(start):

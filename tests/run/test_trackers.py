@@ -72,7 +72,7 @@ def test_a_missing_package_is_one_line(monkeypatch):
 
 def test_a_tracker_that_cannot_be_opened_is_one_line(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(InputError, match=r"--report-to mlflow: .*; mend that, or leave it out"):
+    with pytest.raises(InputError, match=r"--report-to mlflow: .*; fix that, or remove it"):
         open_trackers(RunConfig(output=str(run), report_to="mlflow"))
 
 
@@ -82,4 +82,4 @@ def test_a_tracker_that_fails_is_said_once_and_left(capsys):
 
     tracker = trackers.Tracker("mlflow", fails, fails, fails)
     assert not tracker.log({"loss": 1.0}, 1)
-    assert "note: --report-to mlflow has failed and is left out from here on: no network" in capsys.readouterr().err
+    assert "note: --report-to mlflow has failed and is no longer used: no network" in capsys.readouterr().err

@@ -96,7 +96,8 @@ def test_wrong_values(flags, changes, message):
 def test_a_file_that_holds_other_outputs_is_not_overwritten(flags, tmp_path):
     (tmp_path / "f.jsonl").write_text(json.dumps(FIRST) + "\n")
     with pytest.raises(
-        InputError, match="holds outputs of another teacher, decoding or training set; choose another file"
+        InputError,
+        match="holds outputs of another teacher or training set, or with other settings; choose another file",
     ):
         generate(merge_config(None, flags))
     assert json.loads((tmp_path / "f.jsonl").read_text()) == FIRST

@@ -39,7 +39,7 @@ def test_a_teacher_smaller_than_its_student_is_noticed():
 def test_questions_in_both_splits_are_counted_and_named():
     train = frozenset({("db", "how many singers?"), ("db", "names?"), ("other", "how many?")})
     line = shared_questions(train, frozenset({("db", "how many singers?"), ("db", "how many?")}))
-    assert line.startswith("1 of its questions are in train too") and '"how many singers?" (db)' in line
+    assert line.startswith("1 of its questions are also in train") and '"how many singers?" (db)' in line
     assert not shared_questions(train, frozenset({("db", "how many?")}))
 
 
@@ -89,6 +89,6 @@ def test_the_end_is_a_time_of_the_day_and_a_date_where_it_is_another_day():
 
 def test_validation_results_are_sentences():
     assert describe_results(CONFIG, ROW | {"validation_loss": 0.25}) == [
-        "step 1: validation loss 0.2500 nats a token, on gold SQL of dev"
+        "step 1: validation loss 0.2500 nats per token, on gold SQL of dev"
     ]
     assert describe_results(CONFIG, ROW) == []

@@ -179,7 +179,7 @@ def test_a_full_disk_is_one_line(monkeypatch):
         raise OSError(28, "No space left on device", "states.safetensors")
 
     monkeypatch.setattr(kid.training.teacher_prefixes, "save", full)
-    with pytest.raises(InputError, match=r"cannot be written \(No space left .*give less to --teacher-prefix-gb"):
+    with pytest.raises(InputError, match=r"cannot be written \(No space left .*lower --teacher-prefix-gb"):
         open_store(configuration("kid"), model(1, 24, 44), "hash", DATASET)
 
 

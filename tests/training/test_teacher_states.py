@@ -176,13 +176,13 @@ def test_methods_whose_outputs_change_refuse_them(method):
         flags["teacher"] = "t"
     if method == "f-distill":
         flags["teacher_outputs"] = "o.jsonl"
-    why = "has no teacher" if method == "sft" else "makes outputs anew in every step"
+    why = "has no teacher" if method == "sft" else "has new outputs in every step"
     with pytest.raises(InputError, match=f"--teacher-states f: method {method} {why}"):
         resolve_config(None, flags)
 
 
 def test_logits_are_not_stored():
-    with pytest.raises(InputError, match="--teacher-states f: --fused off takes the teacher's logits"):
+    with pytest.raises(InputError, match="--teacher-states f: --fused off uses the teacher's logits"):
         resolve_config(None, {"method": "rkd", **PATHS, "teacher_states": "f", "fused": "off"})
 
 
@@ -225,7 +225,7 @@ def test_a_run_reads_complete_states_only(tmp_path):
     assert teacher_hash == "T" and len(train.teacher_states[3]) == len(MANY.samples[3].completion_ids)
     assert name_teacher(replace(config, teacher="")).teacher == "gone/teacher"
     read_teacher_states(config, Ids, MANY, "gone/teacher")  # is not here; its name is right
-    with pytest.raises(InputError, match=r"--teacher other/one is no folder, and .* are of gone/teacher; leave"):
+    with pytest.raises(InputError, match=r"--teacher other/one does not exist, and .* are from gone/teacher; remove"):
         read_teacher_states(config, Ids, MANY, "other/one")
     tokenizer = load_tokenizer(MODELS / "student", "--student")
     write_tiny_model(tmp_path / "another", tokenizer, hidden=32, layers=1, heads=2, seed=0)
@@ -257,20 +257,20 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / f".{HEADER}.123").touch()  # of an attempt that was killed
     assert not check_folder(tmp_path, {})
     (tmp_path / "thesis.txt").touch()
-    with pytest.raises(InputError, match="holds something else; choose another folder"):
+    with pytest.raises(InputError, match="holds files that are not teacher states; choose another folder"):
         check_folder(tmp_path, {})
 
 
 def test_a_disk_without_room_is_one_line(tmp_path):
     assert lack_of_space(tmp_path / "not" / "there", 1) == ""
     found = lack_of_space(tmp_path / "not" / "there", 1e18)
-    assert "would take 1000000000.0 GB, and " in found and " GB are free there; make room" in found
+    assert "needs 1000000000.0 GB, but only " in found and "GB are free; free space or" in found
 
 
 def test_the_root_is_no_folder_for_them(monkeypatch):
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "1")
-    with pytest.raises(InputError, match="--teacher-states / is no folder of its own; name one"):
+    with pytest.raises(InputError, match="--teacher-states / cannot be used; give a folder below it"):
         store_teacher_states(merge_config(None, {"teacher_states": "/"}))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kid.training.trainer import describe_end
+from kid.training.reporting import describe_end
 
 
 @pytest.mark.parametrize(

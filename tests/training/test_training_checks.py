@@ -58,7 +58,7 @@ def test_checks_come_before_torch(folder):
     assert run("train/distill.py", flags(folder), None) == (
         "error: start this script with the launcher: deepspeed --num_gpus N train/distill.py ..."
     )
-    assert "the nearest that are: 12 or 18" in run("train/distill.py", flags(folder), "3")
+    assert "use 12 or 18" in run("train/distill.py", flags(folder), "3")
     states = {name: value for name, value in flags(folder, teacher_states=folder / "s").items() if "teacher" in name}
     assert "--num_gpus N train/teacher_states.py" in run("train/teacher_states.py", {**states, "data": "d"}, None)
     without = {name: value for name, value in flags(folder).items() if name != "data"}
@@ -79,12 +79,12 @@ def rank(monkeypatch):
         ({"student": "no/such/model"}, "--student no/such/model does not exist"),
         ({"teacher": "no/such/model"}, "--teacher no/such/model does not exist"),
         ({"teacher_deepspeed": "gone.json"}, "--teacher-deepspeed gone.json: No such file"),
-        ({"exclude": "gone.json"}, "--exclude gone.json: No such file or directory; make it with eval/audit.py"),
-        ({"questions": "gone.jsonl"}, "--questions gone.jsonl: No such file or directory; name a file that exists"),
+        ({"exclude": "gone.json"}, "--exclude gone.json: No such file or directory; create it with eval/audit.py"),
+        ({"questions": "gone.jsonl"}, "--questions gone.jsonl: No such file or directory; give an existing file"),
         ({"eval_ex_steps": 5, "eval_split": "seen"}, "no questions of split seen"),
         ({"data": "/gone"}, "data folder /gone does not exist"),
         ({"report_to": "wandb"}, "pip install wandb"),
-        ({"batch_size": 6}, "the nearest that are: 4 or 8"),
+        ({"batch_size": 6}, "use 4 or 8"),
     ],
 )
 def test_what_is_not_there(folder, rank, monkeypatch, changes, message):

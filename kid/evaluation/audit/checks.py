@@ -1,4 +1,4 @@
-"""The checks of an audit as a table: what each looks for, what that means, and what to do about it."""
+"""The checks of an audit as a table: what each finds, what that means, and what to do about it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kid.evaluation.gold_cache import depends_on_chance
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: its check, where it is, and what was found. Of a database that no question uses, index is None."""
+    """One finding: its check, where it is, and what was found. index: None for a database that no question uses."""
 
     kind: str
     split: str | None
@@ -34,10 +34,10 @@ class Finding:
 class Check:
     """One check; its kind is in `kid.evaluation.audit.kinds`.
 
-    meaning: what is true of a question that has it.
+    meaning: what a finding means.
     advice: what to do about it.
-    find: all findings of this kind.
-    needs: what it cannot do without: "rows" of gold queries, hence databases; "train", to compare with; "all splits".
+    find: returns all findings of this kind.
+    needs: what the check requires: "rows" of gold queries, hence databases; "train", to compare with; "all splits".
     """
 
     meaning: str
@@ -49,7 +49,7 @@ class Check:
 def each_question(
     says: Callable[[Material, Question, Observation | None], str | None], material: Material, kind: str
 ) -> Iterator[Finding]:
-    """A finding for each question of which `says` returns what is wrong."""
+    """Yield a finding for each question for which `says` returns a fault."""
     for split, questions in material.splits.items():
         for question in questions:
             if detail := says(material, question, material.observation(question)):
@@ -59,7 +59,7 @@ def each_question(
 def failure(material: Material, question: Question, seen: Observation | None) -> str | None:
     if seen is None or seen.error in (None, "timeout"):
         return None
-    return seen.error if seen.executed else f"{seen.error} (compiled on empty tables: the database is not there)"
+    return seen.error if seen.executed else f"{seen.error} (compiled on empty tables, because the database is missing)"
 
 
 def slowness(material: Material, question: Question, seen: Observation | None) -> str | None:
@@ -72,16 +72,16 @@ def emptiness(material: Material, question: Question, seen: Observation | None) 
 
 def clock(material: Material, question: Question, seen: Observation | None) -> str | None:
     reads = not question.fault and not question.prompt and depends_on_chance(question.query)
-    return "reads the clock or random numbers" if reads else None
+    return "uses the clock or random numbers" if reads else None
 
 
 def choice(kind: str, detail: str) -> Callable[[Material, str], Iterator[Finding]]:
-    """The check for a kind of chance that `kid.evaluation.audit.observations` has decided by running queries."""
+    """Create the check for a kind of chance that `kid.evaluation.audit.observations` tests by running queries."""
     return partial(each_question, lambda material, question, seen: detail if seen and kind in seen.choices else None)
 
 
 def duplicate(material: Material, kind: str) -> Iterator[Finding]:
-    """What the other splits have in common with train."""
+    """Yield what the other splits have in common with train."""
     for split, pairs in material.duplicates.items():
         for found in pairs:
             if found.kind == kind:
@@ -93,12 +93,12 @@ def duplicate(material: Material, kind: str) -> Iterator[Finding]:
 
 
 def content_words(text: str) -> set[str]:
-    """The words of a name or question that can be shared: more than one letter, no number; in the singular."""
+    """Return the words of a name or question to compare: singular, with more than one letter, no numbers."""
     return {stem(word) for word in split_words(text) if len(word) > 1 and not word.isdigit()}
 
 
 def schema_words(schema: Schema) -> tuple[list[str], list[str]]:
-    """(words of a schema's names and comments, its names that are not ASCII, which have no blanks to split them at)."""
+    """Return (words of a schema's names and comments, its names that are not ASCII, which may have no blanks)."""
     texts = [text for table in schema.tables for text in (table.name, *(c.name for c in table.columns))]
     texts += [column.comment for table in schema.tables for column in table.columns]
     return sorted(set().union(*map(content_words, texts))), sorted(
@@ -125,7 +125,7 @@ def without_schema_words(material: Material, kind: str) -> Iterator[Finding]:
 def unused_databases(material: Material, kind: str) -> Iterator[Finding]:
     used = {question.db_id for questions in material.splits.values() for question in questions}
     for db_id in sorted(material.known - used) if material.complete else ():
-        yield Finding(kind, None, None, db_id, "no question is asked of it")
+        yield Finding(kind, None, None, db_id, "no question uses it")
 
 
 CORRECT, DROP = "correct it or exclude it", "drop one of the two"
@@ -140,19 +140,19 @@ CHECKS: dict[str, Check] = {
         partial(each_question, slowness), "rows",
     ),
     "empty": Check(
-        "the gold SQL returns no rows, as do many wrong queries", "check the SQL, and whether its tables hold rows",
+        "the gold SQL returns no rows, like many wrong queries", "check the SQL, and whether its tables have rows",
         partial(each_question, emptiness), "rows",
     ),
     kinds.TIES: Check(
-        "rows tie at the LIMIT: chance decides which are returned", "add a sort key, or ask for all that tie",
-        choice(kinds.TIES, "rows tie where LIMIT cuts them off"), "rows",
+        "rows tie at the LIMIT, so chance decides which are returned", "add a sort key, or ask for all that tie",
+        choice(kinds.TIES, "rows tie at the LIMIT"), "rows",
     ),
     kinds.TIED_ORDER: Check(
-        "rows tie under ORDER BY: chance decides their order, which the benchmark's rule compares", "add a sort key",
+        "rows tie under ORDER BY, so chance decides their order, which the benchmark's rule compares", "add a sort key",
         choice(kinds.TIED_ORDER, "rows tie under ORDER BY"), "rows",
     ),
     kinds.UNORDERED: Check(
-        "LIMIT without ORDER BY: chance decides which rows are returned", "add ORDER BY",
+        "LIMIT without ORDER BY, so chance decides which rows are returned", "add ORDER BY",
         choice(kinds.UNORDERED, "LIMIT without ORDER BY drops rows"), "rows",
     ),
     kinds.BARE: Check(
@@ -164,23 +164,23 @@ CHECKS: dict[str, Check] = {
         choice(kinds.NULLS, "rows whose key is NULL come first"), "rows",
     ),
     "clock": Check(
-        "the gold SQL reads the clock or random numbers", "write the date as a literal",
+        "the gold SQL uses the clock or random numbers", "write the date as a literal",
         partial(each_question, clock),
     ),
-    kinds.SAME_QUESTION: Check("the words of a training question", DROP, duplicate, TRAIN),
-    kinds.NEAR_QUESTION: Check("nearly the words of a training question", DROP, duplicate, TRAIN),
-    kinds.SAME_SQL: Check("the SQL of a training question on its database", DROP, duplicate, TRAIN),
+    kinds.SAME_QUESTION: Check("the same words as a training question", DROP, duplicate, TRAIN),
+    kinds.NEAR_QUESTION: Check("nearly the same words as a training question", DROP, duplicate, TRAIN),
+    kinds.SAME_SQL: Check("the same SQL as a training question on the same database", DROP, duplicate, TRAIN),
     "no-schema-word": Check(
-        "no word of the question or its evidence is in the schema's names and comments",
+        "the question and its evidence share no word with the schema's names and comments",
         "check db_id, or add plain names to tables.json",
         without_schema_words,
     ),
     "unused-database": Check(
-        "a database of which nothing is asked", "ask something, or remove it", unused_databases, "all splits",
+        "no question uses the database", "add a question, or remove it", unused_databases, "all splits",
     ),
 }  # fmt: skip
 
 
 def find_all(material: Material) -> list[Finding]:
-    """All findings, in the order of the table, of the splits, and of the questions."""
+    """Return all findings, in the order of the table, the splits and the questions."""
     return [finding for kind, check in CHECKS.items() for finding in check.find(material, kind)]

@@ -1,7 +1,7 @@
-"""What a query's result leaves open: the order of ties, the row of a group, the place of NULL, one kind at a time.
+"""Choices that a query leaves to chance: the order of ties, the row of a group, the position of NULL.
 
-For each kind there are two queries that differ in it alone; every other choice is made the same way in both. If their
-results differ, the gold query's own result depends on that choice.
+For each kind of choice, two queries are built that differ only in this choice; all others are made in the same way. If
+their results differ, the result of the gold query depends on the choice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kid.sql.parsing import PlainParser, lower
 
 
 def parse_gold(query: str, tables: Mapping[str, Sequence[str]]) -> exp.Query | None:
-    """The tree of a query, its strings told from names by the schema; None if sqlglot cannot read it."""
+    """Parse a query, distinguishing strings from names by the schema; None if sqlglot cannot parse it."""
     sql = normalise_sql(query, tables)[0]
     try:
         trees = PlainParser(dialect=SQLite).parse(SQLite().tokenize(sql), sql)
@@ -35,10 +35,10 @@ def parse_gold(query: str, tables: Mapping[str, Sequence[str]]) -> exp.Query | N
 
 
 def resolved_query(tree: exp.Query, columns: ColumnNames, other: str = "") -> str:
-    """The query with every choice made: the smallest rows of ties, the smallest values of a group, NULL as in SQLite.
+    """Return the query with every choice made: the smallest rows of ties, the smallest values of a group, NULL first.
 
     Args:
-        other: the kind of choice that is made the other way round.
+        other: the kind of choice that is made in the opposite way.
     """
     copy = tree.copy()
     for select in list(copy.find_all(exp.Select)):
@@ -46,7 +46,9 @@ def resolved_query(tree: exp.Query, columns: ColumnNames, other: str = "") -> st
     for query in list(copy.find_all(exp.Query)):
         order, limit = query.args.get("order"), query.args.get("limit")
         for key in order.expressions if order and limit and other == NULLS else ():
-            if not key.args.get("desc"):  # ascending keys alone have NULL first: the "smallest" may be a missing value
+            if not key.args.get(
+                "desc"
+            ):  # only ascending keys put NULL first, so that the "smallest" may be a missing value
                 key.set("nulls_first", False)
         if order or limit:
             break_ties(query, columns, descending=other == (TIES if order else UNORDERED))
@@ -54,9 +56,9 @@ def resolved_query(tree: exp.Query, columns: ColumnNames, other: str = "") -> st
 
 
 def choice_queries(tree: exp.Query, tables: Mapping[str, Sequence[str]]) -> tuple[str, dict[str, str]]:
-    """The query with every choice made, and by kind the same query with that choice made the other way round.
+    """Return (the query with every choice made, kind -> the same query with this choice made in the opposite way).
 
-    Only the kinds that occur in the query are there.
+    Has only the kinds that occur in the query.
 
     Args:
         tables: the schema: name of a table -> names of its columns.
@@ -68,5 +70,5 @@ def choice_queries(tree: exp.Query, tables: Mapping[str, Sequence[str]]) -> tupl
 
 
 def has_rows_of_extreme(tree: exp.Query) -> bool:
-    """Whether a bare column stands beside a single MIN or MAX: if several rows have it, SQLite takes any of them."""
+    """Whether a bare column occurs beside a single MIN or MAX: if several rows have this value, SQLite uses any."""
     return any(takes_row_of_extreme(select) and bare_columns(select) for select in tree.find_all(exp.Select))

@@ -1,4 +1,4 @@
-"""Questions and gold queries of one split that another has too, word for word or nearly."""
+"""Find questions and gold queries of one split that also occur in another, exactly or nearly."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from kid.data.words import fold
 from kid.evaluation.audit.kinds import NEAR_QUESTION, SAME_QUESTION, SAME_SQL
 from kid.progress import progress_bar
 
-# rapidfuzz's token_sort_ratio, out of 100. From Spider's train to its dev 95 gives the 7 questions that are equal, 90
-# eleven more, which ask for other things ("how many continents", "how many counties").
+# rapidfuzz's token_sort_ratio, out of 100. Between Spider's train and dev, 95 finds the 7 questions that are equal; 90
+# finds eleven more, which ask for different things ("how many continents", "how many counties").
 MIN_SIMILARITY = 95
-QUESTIONS_PER_CHUNK = 256  # compared with all others at once: a matrix of one byte a pair
+QUESTIONS_PER_CHUNK = 256  # compared with all others at once, in a matrix with one byte per pair
 WORD = re.compile(r"\w+")
 
 
 class Duplicate(NamedTuple):
-    """`question` is like `other`, which is of the split that it is compared with."""
+    """`question` equals or resembles `other`, a question of the split that it is compared with."""
 
     kind: str
     question: Question
@@ -31,7 +31,7 @@ class Duplicate(NamedTuple):
 
 
 def question_words(question: Question) -> str:
-    """A question's words: without letter case, accents, punctuation and repeated blanks."""
+    """Return a question's words, ignoring case, accents, punctuation and repeated blanks."""
     return " ".join(WORD.findall(fold(question.question or question.prompt).casefold()))
 
 
@@ -42,12 +42,12 @@ def find_duplicates(
     title: str,
     workers: int = 1,
 ) -> Iterator[Duplicate]:
-    """What `questions` has in common with `others`; of several that are alike, the first. Shows a progress bar.
+    """Yield duplicates of `others` in `questions`; of several similar ones, the first. Shows a progress bar.
 
     Args:
-        normalised: the gold query of a question in canonical form, or "" where there is none to compare.
-        title: of the progress bar.
-        workers: threads.
+        normalised: returns a question's gold query in canonical form; "" if there is nothing to compare.
+        title: title of the progress bar.
+        workers: number of threads.
     """
     questions = [question for question in questions if not question.fault]
     others = [other for other in others if not other.fault]

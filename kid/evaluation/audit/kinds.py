@@ -1,12 +1,12 @@
-"""The kinds of an audit's findings; apart from the checks, whose libraries `--help` need not import."""
+"""The kinds of an audit's findings; separate from the checks, so that `--help` does not import their libraries."""
 
 from __future__ import annotations
 
 TIES, UNORDERED, BARE, NULLS = "tied-limit", "unordered-limit", "bare-column", "null-order"
-TIED_ORDER = "tied-order"  # what `TIES` is called where it changes the order of the rows alone
+TIED_ORDER = "tied-order"  # used instead of `TIES` if only the order of the rows changes
 SAME_QUESTION, NEAR_QUESTION, SAME_SQL = "same-question", "near-question", "same-sql"
 
-# Kind -> whether it makes a verdict or a label wrong: such questions are excluded unless other kinds are named.
+# Kind -> whether it makes verdicts or labels wrong; questions with such findings are excluded by default.
 KINDS = {
     "damaged": True,
     "does-not-run": True,

@@ -1,4 +1,4 @@
-"""What an audit looks at: questions, schemas, databases, and what running the gold queries showed."""
+"""The material of an audit: questions, schemas, databases, and the observations from running the gold queries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kid.errors import InputError
 from kid.evaluation.audit.duplicates import Duplicate, find_duplicates
 from kid.evaluation.audit.observations import Observation, observe
 
-TRAIN = "train"  # the split with which the others are compared
+TRAIN = "train"  # the split that the others are compared with
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Material:
     """Everything that the checks read.
 
     splits: the questions by split, damaged ones with their fault.
-    complete: whether these are all splits whose files are there.
-    schemas: by db_id, as far as tables.json or a database gives one.
+    complete: whether these are all splits whose files exist.
+    schemas: by db_id, from tables.json or a database; not every db_id has one.
     databases: the SQLite file of each db_id of the questions that has one.
-    known: every db_id that has a schema or a database, whether or not a question is asked of it.
-    seen: (db_id, gold query) -> what is known of it.
-    seconds: what each query might take.
-    workers: processes, or threads.
+    known: every db_id that has a schema or a database, with or without questions.
+    seen: (db_id, gold query) -> its observation.
+    seconds: time limit of each query.
+    workers: number of processes or threads.
     """
 
     splits: Mapping[str, Sequence[Question]]
@@ -55,7 +55,7 @@ class Material:
 
     @cached_property
     def duplicates(self) -> dict[str, list[Duplicate]]:
-        """What each other split has in common with train; empty without train."""
+        """Find what each other split has in common with train; empty without train."""
 
         def normalised(question: Question) -> str:
             seen = self.observation(question)
@@ -70,7 +70,7 @@ class Material:
 
 
 def splits_there(benchmark: str, data: Path | str) -> list[str]:
-    """The benchmark's splits whose question files are in the data folder. Raises InputError if there is none."""
+    """List the benchmark's splits whose question files are in the data folder. Raises InputError if there are none."""
     rows = find_benchmark(benchmark).splits
     found = [
         name
@@ -79,7 +79,7 @@ def splits_there(benchmark: str, data: Path | str) -> list[str]:
     ]
     if not found:
         files = sorted({row.questions[0] for row in rows.values()})
-        raise InputError(f"--data {data} holds none of {', '.join(files)}; give the folder of benchmark {benchmark}")
+        raise InputError(f"--data {data} has none of {', '.join(files)}; give the folder of benchmark {benchmark}")
     return found
 
 
@@ -93,16 +93,16 @@ def gather(
     tables: Path | str | None = None,
     databases: Sequence[str] = (),
 ) -> Material:
-    """Read the splits and run their gold queries; nothing that is damaged or absent ends it.
+    """Read the splits and run their gold queries; damaged or missing questions, schemas and databases are no errors.
 
     Args:
-        splits: None: all whose files are there.
-        questions: a file instead of the split's own; for one split.
+        splits: None: all whose files exist.
+        questions: a file instead of the split's own; for one split only.
         tables, databases: instead of those in the data folder.
 
     Raises:
-        InputError: files of a split are missing, a file has another format, or a database is being written.
-        RunError: a database cannot be read any more.
+        InputError: files of a split are missing, a file has the wrong format, or a database is being written.
+        RunError: a database can no longer be read.
     """
     there = splits_there(benchmark, data) if splits is None else list(dict.fromkeys(splits))
     asked: dict[str, list[Question]] = {}
@@ -117,8 +117,8 @@ def gather(
         paths = find_databases(benchmark, split, data, db_ids, list(databases), "skip")
         if other := sorted(db_id for db_id in paths if not paths[db_id].samefile(found.get(db_id, paths[db_id]))):
             raise InputError(
-                f"{', '.join(other)}: split {split} has another database of this name than the splits before; "
-                "look at the splits one by one, with --splits"
+                f"{', '.join(other)}: split {split} has a different database of this name than the splits before; "
+                "audit the splits one by one, with --splits"
             )
         found |= paths
         partial = not find_split(benchmark, split).tables_required
@@ -136,7 +136,7 @@ def gather(
             try:
                 check_not_in_use(paths[db_id])
                 schemas[db_id] = read_database(None, db_id, paths[db_id], True)
-            except DamagedDatabaseError:  # its gold queries will not run
+            except DamagedDatabaseError:  # reported because its gold queries fail
                 continue
     for file in found.values():
         check_not_in_use(file)

@@ -1,4 +1,4 @@
-"""Run gold queries in the sandbox, and find out by running others what their results leave open."""
+"""Run gold queries in the sandbox, and run variants of them to find out where their results depend on chance."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Tables = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Observation:
-    """What is known of a gold query.
+    """What is known about a gold query.
 
-    error: "timeout", or why it gives no result; None if it does.
+    error: "timeout", or why it has no result; None if it has one.
     executed: whether it was run; without a database it is only compiled on the schema's empty tables.
-    rows: of its result; None if there is none.
-    normalised: the query in canonical form, as far as it has one.
-    choices: kinds of chance on which its result depends.
-    undecided: why some kinds were not looked at; None if all were.
+    rows: number of rows of its result; None without a result.
+    normalised: the query in canonical form, if it has one.
+    choices: kinds of chance that its result depends on.
+    undecided: why some kinds were not tested; None if all were.
     """
 
     error: str | None
@@ -50,18 +50,18 @@ def observe(
     workers: int,
     seconds: float,
 ) -> dict[tuple[str, str], Observation]:
-    """An observation for each (db_id, gold query) of the questions, with progress bars on stderr.
+    """Observe each (db_id, gold query) of the questions; shows progress bars on stderr.
 
-    A question whose database is absent and whose schema is unknown has none, nor one whose gold is rows.
+    There is no observation for a question with neither a database nor a schema, nor for one with gold rows.
 
     Args:
-        databases: the SQLite files that there are, by db_id.
-        tables: table -> columns of the schemas that are known, by db_id.
-        benchmark: whose rule says what is run for a query, and which results are equal.
-        seconds: what each query may take.
+        databases: the existing SQLite files by db_id.
+        tables: table -> columns of the known schemas, by db_id.
+        benchmark: its rule defines what is run for a query, and which results are equal.
+        seconds: time limit of each query.
 
     Raises:
-        RunError: a database cannot be read any more.
+        RunError: a database can no longer be read.
     """
     asked = dict.fromkeys((q.db_id, q.query) for q in questions if q.db_id and q.query and not q.fault)
     golds = [(db_id, query) for db_id, query in asked if db_id in databases or db_id in tables]
@@ -71,7 +71,7 @@ def observe(
         golds[index]: outcome.value or Observation(outcome.error, golds[index][0] in databases)
         for index, outcome in run_with_bar(run_gold, jobs, workers, limits, "gold queries")
     }
-    # A second round, so that a worker that dies of another query takes nothing from what is known of the gold query.
+    # A second round, so that a worker that dies of a variant does not lose the observation of the gold query.
     ran = [gold for gold, found in seen.items() if found.executed and found.rows]
     jobs = [(benchmark, databases[db_id], tables.get(db_id, {}), query) for db_id, query in ran]
     for index, outcome in run_with_bar(find_choices, jobs, workers, limits, "ties, groups, NULL"):
@@ -83,7 +83,7 @@ def observe(
 def run_with_bar(
     function: Callable, jobs: Sequence[tuple], workers: int, limits: Limits, title: str
 ) -> Iterator[tuple[int, Outcome]]:
-    """(index, outcome) of each job as they finish."""
+    """Yield (index, outcome) of each job when it finishes."""
     with progress_bar(title, "query", len(jobs)) as bar:
         for outcome in run_jobs(function, jobs, workers, limits):
             yield outcome.index, outcome
@@ -91,7 +91,7 @@ def run_with_bar(
 
 
 def run_gold(sandbox: Sandbox, benchmark: str, database: Path | None, tables: Tables, query: str) -> Observation:
-    """The job of one gold query: whether it runs, and how many rows it gives. Raises QueryError if it fails."""
+    """The job of one gold query: whether it runs, and how many rows it returns. Raises QueryError if it fails."""
     sql = comparison_rule(benchmark).normalize(query)
     normalised = normalise_sql(query, tables)[0]
     sandbox.begin_stage("gold")
@@ -103,18 +103,18 @@ def run_gold(sandbox: Sandbox, benchmark: str, database: Path | None, tables: Ta
 def find_choices(
     sandbox: Sandbox, benchmark: str, database: Path, tables: Tables, query: str
 ) -> tuple[frozenset[str], str | None]:
-    """The job of one gold query that runs: the kinds of chance on which its result depends, and what is undecided.
+    """The job of one gold query that runs: the kinds of chance that its result depends on, and what is undecided.
 
-    Raises QueryError if nothing can be said of it.
+    Raises QueryError if nothing can be tested.
     """
     rule = comparison_rule(benchmark)
     sql = rule.normalize(query)
     tree = parse_gold(sql, tables)
     if tree is None:
-        raise QueryError("sqlglot cannot read it")
+        raise QueryError("sqlglot cannot parse it")
     if tree.find(exp.Window):
         raise QueryError("it has a window function, which ties can change")
-    undecided = ["a column stands beside a single MIN or MAX"] if has_rows_of_extreme(tree) else []
+    undecided = ["a column occurs beside a single MIN or MAX"] if has_rows_of_extreme(tree) else []
     first, others = choice_queries(tree, tables)
     if not others:
         return frozenset(), "; ".join(undecided) or None
@@ -124,7 +124,7 @@ def find_choices(
         return sandbox.rows(database, text)
 
     if Counter(rows(sql)) != Counter(rows(tree.sql("sqlite"))):
-        raise QueryError("sqlglot writes it otherwise")
+        raise QueryError("sqlglot's output of it gives another result")
     made, found = rows(first), set()
     for kind, text in others.items():
         try:

@@ -1,4 +1,4 @@
-"""The result of an audit: counts, every finding, what could not be looked at, and which questions to leave out."""
+"""The result of an audit: counts, all findings, what could not be checked, and which questions to exclude."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kid.evaluation.audit.material import TRAIN, Material
 
 
 def counts(findings: Sequence[Finding]) -> dict[str, Counter[str | None]]:
-    """Number of findings by check and split; None is the split of databases that no question uses."""
+    """Count findings by check and split; the split of databases that no question uses is None."""
     found: dict[str, Counter[str | None]] = {kind: Counter() for kind in CHECKS}
     for finding in findings:
         found[finding.kind][finding.split] += 1
@@ -21,7 +21,7 @@ def counts(findings: Sequence[Finding]) -> dict[str, Counter[str | None]]:
 
 
 def was_looked_for(material: Material, kind: str, split: str) -> bool:
-    """Whether a check could find anything in a split."""
+    """Whether a check was possible in a split."""
     needs = CHECKS[kind].needs
     if needs == "rows":
         seen = map(material.observation, material.splits[split])
@@ -32,28 +32,28 @@ def was_looked_for(material: Material, kind: str, split: str) -> bool:
 
 
 def blind_spot(material: Material, question: Question) -> tuple[str, str] | None:
-    """(what of a question could not be looked at, the database or the reason); None if all of it could."""
+    """Return (what could not be checked for a question, the database or the reason); None if everything could."""
     seen = material.observation(question)
     if question.fault:
-        return "anything, for they are damaged", question.fault
+        return "damaged questions", question.fault
     if question.prompt:
-        return "their gold SQL, for they bring their own prompts", "no database"
+        return "gold SQL of questions with their own prompts", "no database"
     if question.gold_rows:
-        return "their gold, which is rows", question.db_id
+        return "gold rows", question.db_id
     if seen is None:
-        return "their gold SQL, for there is neither a database nor a schema", question.db_id
+        return "gold SQL without a database and a schema", question.db_id
     if not seen.executed:
         return (
-            "the rows of their gold SQL, compiled on the schema's empty tables, for want of a database",
+            "rows of gold SQL that was only compiled on the schema's empty tables, because the database is missing",
             question.db_id,
         )
     if seen.undecided:
-        return "all that their results leave to chance", seen.undecided
+        return "some kinds of chance", seen.undecided
     return None
 
 
 def not_looked_at(material: Material) -> list[dict]:
-    """What the audit could not look at: {"what", "split", "questions", "names"}; names are db_ids or reasons."""
+    """List what the audit could not check: {"what", "split", "questions", "names"}; names are db_ids or reasons."""
     found: dict[tuple[str, str], list[str]] = {}
     for split, questions in material.splits.items():
         for question in questions:
@@ -67,18 +67,18 @@ def not_looked_at(material: Material) -> list[dict]:
     if not material.duplicates:
         whole.append(f"duplicates, which need {TRAIN} and another split")
     if not material.complete:
-        whole.append("databases never used, which needs all splits (no --splits)")
+        whole.append("unused databases, which need all splits (remove --splits)")
     return lines + [{"what": what, "split": None, "questions": None, "names": []} for what in whole]
 
 
 def describe(line: dict) -> str:
-    """One line of `not_looked_at` for people."""
+    """Write one item of `not_looked_at` as a line."""
     where = f"{line['split']}, {line['questions']} questions: " if line["split"] else ""
     return where + line["what"] + (f" ({first_of(line['names'])})" if line["names"] else "")
 
 
 def audit_record(benchmark: str, material: Material, findings: Sequence[Finding]) -> dict:
-    """The content of the JSON file, see docs/data.md."""
+    """Return the content of the JSON file, see docs/data.md."""
     return {
         "benchmark": benchmark,
         "seconds": material.seconds,
@@ -92,7 +92,7 @@ def audit_record(benchmark: str, material: Material, findings: Sequence[Finding]
 
 
 def reasons_to_exclude(findings: Sequence[Finding], kinds: Collection[str]) -> Reasons:
-    """(split, index) of each question that has a finding of one of these kinds -> kind -> what was found."""
+    """Return (split, index) of each question with a finding of one of these kinds -> kind -> what was found."""
     reasons: Reasons = {}
     for finding in findings:
         if finding.kind in kinds and finding.split is not None and finding.index is not None:

@@ -1,4 +1,4 @@
-"""A test suite on disk: DIR/DB_ID/DB_ID_01.sqlite and so on, and DIR/suite.json with counts of what it tells apart."""
+"""Create a test suite on disk: DIR/DB_ID/DB_ID_01.sqlite and so on, and DIR/suite.json with its statistics."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ from kid.files import remove_unfinished_writes, write_atomically
 from kid.progress import progress_bar
 from kid.terminal import printable
 
-# Of what determines a suite's databases: a finished database that another version made is made again.
+# Version of the code that generates databases: a finished database of another version is generated again.
 VERSION = 2
-# The counts of each database; the total sums them.
+# The counts of each database; the total has their sums.
 COUNTS = (
     "gold_queries",
     "gold_failed",
@@ -66,7 +66,7 @@ COUNTS = (
 
 @dataclass(frozen=True)
 class SuiteTask:
-    """One database to make a suite for; `settings` is a SHA-256 of everything the suite depends on."""
+    """One database to create a suite for; `settings` is a SHA-256 of everything that the suite depends on."""
 
     db_id: str
     path: Path
@@ -85,23 +85,23 @@ def make_suites(
     workers: int,
     damaged: Mapping[str, str] | None = None,
 ) -> dict:
-    """Make the missing ones of a benchmark's test suites; the files do not depend on the number of workers.
+    """Create the missing parts of a benchmark's test suite; the files do not depend on the number of workers.
 
-    Only one process at a time may do this in one folder: hold its lock.
+    Only one process at a time may do this in a folder: hold its lock.
 
     Args:
         questions: of one split; a gold query that occurs twice counts once.
         schemas, databases: by db_id.
         output: the suite's folder.
         identity: keys and values of suite.json that identify the benchmark; a suite of another one is refused.
-        damaged: leave damaged databases out instead of raising, and those already known to be damaged, with reasons by
-            db_id, which need no schema.
+        damaged: db_id -> reason, of databases already known to be damaged, which need no schema. These and other
+            damaged databases are skipped; with None, they are an error.
 
     Returns:
         The content of suite.json.
 
     Raises:
-        InputError: `output` holds something else, or a database is damaged and `damaged` is None.
+        InputError: `output` has other content, or a database is damaged and `damaged` is None.
         RunError: the disk is full or fails.
     """
     content = read_suite(output, identity)
@@ -111,12 +111,12 @@ def make_suites(
     for db_id in queries:
         check_db_id(db_id)
     remove_unfinished_writes(output / "suite.json")
-    write_suite(output, content)  # so that a run stopped before its first database recognises its own folder
+    write_suite(output, content)  # so that a run that is stopped before its first database recognises its folder
     left_out = dict(damaged or {})
 
     def leave_out(db_id: str, reason: str) -> None:
         if damaged is None:
-            what_to_do = "mend it, or go on without it with --damaged skip"
+            what_to_do = "fix it, or skip it with --damaged skip"
             raise InputError(f"database {db_id} is damaged: {reason}; {what_to_do}")
         left_out.setdefault(db_id, reason)
 
@@ -133,7 +133,7 @@ def make_suites(
         tasks = [task for task in tasks if not is_finished(task, output, content["databases"].get(task.db_id))]
         for db_id in queries:
             remove_working_folder(db_id, output)
-        for task in tasks:  # refuse before the work, not after
+        for task in tasks:  # refuse wrong folders before any work is done
             finished_files(task.db_id, output, content["databases"].get(task.db_id))
     content["options"] = asdict(options)
     limits = Limits(seconds=options.seconds)
@@ -158,11 +158,11 @@ def make_suites(
 
 
 def make_task(db_id: str, queries: list[str], schema: Schema, path: Path, options: Options) -> SuiteTask:
-    """The plan, gold queries and neighbours of one database.
+    """Create the plan, gold queries and neighbours of one database.
 
     Raises:
-        DamagedDatabaseError: it cannot be read.
-        RunError: the machine fails.
+        DamagedDatabaseError: the database cannot be read.
+        RunError: the machine failed.
     """
     try:
         plan = read_plan(schema, path)
@@ -180,7 +180,7 @@ def screen_all(
 ) -> dict[str, list[Screening]]:
     """Screen every gold query and its neighbours on the original databases; results by db_id.
 
-    leave_out: is called with the db_id of a damaged database and the reason; its results are incomplete.
+    leave_out: called with the db_id of a damaged database and the reason; its results are incomplete.
     """
     jobs = [(task.path, gold) for task in tasks for gold in task.golds]
     owners = [task.db_id for task in tasks for _ in task.golds]
@@ -218,11 +218,11 @@ def search_job(task: SuiteTask, screenings: Sequence[Screening], output: Path, o
 
 
 def replace_suite(db_id: str, kept: Sequence[int], record: dict, output: Path, content: dict) -> None:
-    """Move the databases kept, given by their numbers, to where scoring looks for them, and write suite.json.
+    """Move the kept databases, given by their numbers, to the folder that scoring reads, and write suite.json.
 
-    The old databases are removed while suite.json still has their record, and the new ones are moved in once it has
-    theirs. So whenever a run is killed, suite.json names every file in the folder, and has one that is not there
-    until all is done.
+    The old databases are removed while suite.json still has their record, and the new ones are moved after it has
+    theirs. So whenever a run is killed, suite.json lists every file in the folder, and lists a missing file until all
+    have been moved.
     """
     folder = output / db_id
     paths = name_kept(db_id, kept, output)
@@ -238,7 +238,7 @@ def replace_suite(db_id: str, kept: Sequence[int], record: dict, output: Path, c
 
 
 def suite_record(task: SuiteTask, screenings: Sequence[Screening], found: SearchResult) -> dict:
-    """The record of one database in suite.json: the counts named in COUNTS, failed gold queries, and pairs left."""
+    """Return the record of one database in suite.json: the counts in COUNTS, failed gold queries, remaining pairs."""
     running = [index for index, screening in enumerate(screenings) if screening.error is None]
     verdicts = [verdict for screening in screenings for verdict in screening.verdicts]
     same = verdicts.count("same")
@@ -269,20 +269,20 @@ def suite_record(task: SuiteTask, screenings: Sequence[Screening], found: Search
 
 
 def is_finished(task: SuiteTask, output: Path, record: dict | None) -> bool:
-    """Whether a database's suite exists and was made from the same queries and values with the same options."""
+    """Whether a database's suite exists and was created from the same queries and values with the same options."""
     if record is None or record["settings"] != task.settings or (output / task.db_id).is_symlink():
         return False
     return find_fault(output / task.db_id, task.db_id, record) is None
 
 
 def read_suite(output: Path, identity: dict) -> dict:
-    """The content of suite.json, or of a new one. Raises InputError if the folder holds something else."""
+    """Read suite.json, or return a new one. Raises InputError if the folder has other content."""
     path = output / "suite.json"
     if not path.is_file():
         if output.exists() and (
             not output.is_dir() or [entry for entry in output.iterdir() if not REMAINS.fullmatch(entry.name)]
         ):
-            raise InputError(f"--output {output} is not empty and holds no suite.json; name a new folder")
+            raise InputError(f"--output {output} is not empty and has no suite.json; give a new folder")
         return identity | {"options": {}, "databases": {}, "left_out": {}}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -291,13 +291,13 @@ def read_suite(output: Path, identity: dict) -> dict:
         [(value["questions"], value["reason"]) for value in left_out.values()]
         for db_id, record in content["databases"].items():
             check_record(db_id, record)
-            # A missing count raises KeyError: another version wrote this file.
+            # A missing count raises KeyError: the file is from another version.
             sum(record[key] for key in COUNTS)
             [record[key] for key in ("failures", "settings")]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError(f"{path} is damaged or old; remove it, or name a new folder with --output") from None
+        raise InputError(f"{path} is damaged or old; remove it, or give a new folder with --output") from None
     if known != identity:
-        raise InputError(f"{path} is a suite for {' '.join(known.values())}; name another folder with --output")
+        raise InputError(f"{path} is a suite for {' '.join(known.values())}; give another folder with --output")
     return identity | {"options": options, "databases": content["databases"], "left_out": left_out}
 
 

@@ -1,6 +1,6 @@
-"""Nondeterminism of queries: the order of ties, and the row of a group from which a bare column is taken.
+"""Nondeterminism of queries: the order of ties, and the row of a group that a bare column is taken from.
 
-On a database where this matters, another correct query may give another result, so it proves nothing about a
+If the result depends on it, another correct query may have a different result, so the database proves nothing about a
 prediction.
 """
 
@@ -17,13 +17,13 @@ ColumnNames = Mapping[str, Collection[str]]
 
 
 def extreme_queries(tree: exp.Query, columns: ColumnNames) -> tuple[str, str] | None:
-    """The query with every such choice resolved to the smallest, and to the largest, values that it outputs.
+    """Return the query with every such choice resolved to the smallest, and to the largest, values that it outputs.
 
-    If both give the same result, so does every other choice. Breaking ties by the output columns is enough: rows that
-    agree in all of them are interchangeable.
+    If both have the same result, so has every other choice. Breaking ties by the output columns is enough: rows that
+    are equal in all of them are interchangeable.
 
     Returns:
-        Two queries; None if the query leaves no choice.
+        Two queries; None if the query is deterministic.
     """
     smallest, largest = tree.copy(), tree.copy()
     for copy, descending in ((smallest, False), (largest, True)):
@@ -46,7 +46,7 @@ def break_ties(query: exp.Query, columns: ColumnNames, descending: bool) -> None
 
 
 def count_output_columns(query: exp.Query, columns: ColumnNames) -> int:
-    """The number of columns that a query outputs."""
+    """Count the columns that a query outputs."""
     count = 0
     for item in query.selects:
         if isinstance(item, exp.Star | exp.Column) and item.is_star:
@@ -70,7 +70,7 @@ def aggregates_of(select: exp.Select) -> list[str]:
 
 
 def bare_columns(select: exp.Select) -> list[exp.Column]:
-    """The columns of a SELECT with groups or aggregates that are neither grouped by nor aggregated."""
+    """Find the columns of a SELECT with groups or aggregates that are neither grouped by nor aggregated."""
     group = select.args.get("group")
     if not group and not aggregates_of(select):
         return []
@@ -93,5 +93,5 @@ def aggregate_bare_columns(select: exp.Select, extreme: str) -> None:
     """Wrap columns that are neither grouped by nor aggregated in `extreme`: "MIN" or "MAX"."""
     for node in [] if takes_row_of_extreme(select) else bare_columns(select):
         wrapped = exp.Anonymous(this=extreme, expressions=[node.copy()])
-        # The column keeps its name, by which an outer query may refer to it.
+        # The column keeps its name, because an outer query may refer to it.
         node.replace(exp.alias_(wrapped, node.name, quoted=True) if node.parent is select else wrapped)

@@ -1,4 +1,4 @@
-"""What random databases are generated from: the original's tables and keys, and some values of each column."""
+"""The input for generating random databases: the original's tables and keys, and some values of each column."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from kid.sql.parsing import lower
 
 VALUES_PER_COLUMN = 300  # taken from the original; they are sent to every worker
 ROWS_READ = 20_000  # values are taken from a table's first rows
-SECONDS_READ = 60.0  # they may take; a virtual table may read an endless view
-FRACTIONS = 4  # reals are multiples of 1/4: their sums are exact, so an average does not depend on the order of rows
+SECONDS_READ = 60.0  # time limit for reading them; a virtual table may read an endless view
+FRACTIONS = 4  # reals are multiples of 1/4: their sums are exact, so averages do not depend on the order of rows
 MAX_EXACT = 2.0**50
 
 
@@ -31,7 +31,7 @@ class ColumnPlan:
     nullable: the schema allows NULL and the original contains some.
     distinct: no value occurs twice in the original.
     values: distinct values of the original.
-    format: of the values as text; None for free text and for plain numbers.
+    format: format of the values as text; None for free text and for plain numbers.
     """
 
     name: str
@@ -47,7 +47,7 @@ class ColumnPlan:
 
     @cached_property
     def well_formed(self) -> tuple:
-        """The values of the column's format; of free text, those that are no blobs, if there are any."""
+        """Return the values of the column's format; for free text, those that are not blobs, if there are any."""
         if self.format is None:
             return tuple(value for value in self.values if not isinstance(value, bytes)) or self.values
         stored = int if self.kind == "integer" else str
@@ -66,7 +66,7 @@ class TablePlan:
     """A table to fill.
 
     columns: by lower-cased name.
-    keys: sets of columns, lower-cased, in which no two rows may agree.
+    keys: sets of columns, lower-cased, in which no two rows may be equal.
     """
 
     name: str
@@ -92,7 +92,7 @@ class DatabasePlan:
 
 
 def read_plan(schema: Schema, path: Path) -> DatabasePlan:
-    """The plan of the original database at `path`. Raises sqlite3.Error."""
+    """Read the plan of the original database at `path`. Raises sqlite3.Error."""
     with open_database(path) as connection:
         rows = connection.execute("SELECT name, type, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
         hidden = shadow_tables(connection)
@@ -123,7 +123,7 @@ def read_table(schema: Schema, name: str, connection: sqlite3.Connection) -> Tab
     for (index,) in connection.execute('SELECT name FROM pragma_index_list(?) WHERE "unique"', (name,)).fetchall():
         members = connection.execute("SELECT name FROM pragma_index_info(?)", (index,)).fetchall()
         keys.append(tuple(lower(column) for (column,) in members if column))
-    # Spider's tables.json names only the first column of some composite keys: drop keys that the rows violate.
+    # Spider's tables.json has only the first column of some composite keys, so drop keys that the rows violate.
     keys = [key for key in dict.fromkeys(keys) if key and not has_duplicates([cells[column] for column in key])]
     in_keys = {column for key in keys for column in key}
     columns = {}
@@ -142,7 +142,7 @@ def read_table(schema: Schema, name: str, connection: sqlite3.Connection) -> Tab
 
 
 def read_foreign_keys(schema: Schema, name: str, connection: sqlite3.Connection) -> tuple[ForeignKey, ...]:
-    """The foreign keys that the database declares, composite ones included, and those that only tables.json has."""
+    """Return the foreign keys that the database declares, including composite ones, and those only in tables.json."""
     declared: dict[int, list[tuple[str, str, str]]] = {}
     pairs = {(lower(a), lower(column), lower(b)): lower(to) for a, column, b, to in schema.foreign_keys}
     for number, table, column, to in connection.execute(
@@ -165,7 +165,7 @@ def read_foreign_keys(schema: Schema, name: str, connection: sqlite3.Connection)
 
 
 def parents_first(tables: dict[str, TablePlan]) -> dict[str, TablePlan]:
-    """The tables, each after those it refers to, as far as references form no cycle."""
+    """Sort the tables so that each comes after those it refers to, unless references form a cycle."""
     ordered: dict[str, TablePlan] = {}
 
     def visit(name: str, above: tuple[str, ...]) -> None:
@@ -185,7 +185,7 @@ def has_duplicates(columns: Sequence[Sequence]) -> bool:
 
 
 def column_kind(values: Sequence, declared: str, found: Format | None) -> str:
-    """The kind of most of a column's values; if it has none, the kind of its declared type."""
+    """Return the kind of most of a column's values; without values, the kind of its declared type."""
     kinds = {int: "integer", float: "real", str: "text", bytes: "text"}
     counts = [kinds[type(value)] for value in values]
     if not counts:

@@ -1,4 +1,4 @@
-"""Dates and times as text: the layouts that a column's cells have, and other valid values of the same layouts."""
+"""Dates and times as text: find the layouts of a column's cells, and generate valid values of the same layouts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def any_of(names: Sequence[str], length: int | None = None) -> str:
     return "|".join(name[:length] for name in names if name)
 
 
-# The parts of a layout, as in strftime: %-d and its like have no leading zero. %f and %z are kept as they are.
+# The parts of a layout, as in strftime; %-d and similar parts have no leading zero. %f and %z are not changed.
 PARTS = {
     "%Y": r"(?P<Y>\d{4})", "%y": r"(?P<y>\d\d)",
     "%m": r"(?P<m>\d\d)", "%-m": r"(?P<m>[1-9]\d?)",
@@ -46,15 +46,15 @@ TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%-H:%M:%S", "%-H:%M", "%I:%M %p", 
          "%-I:%M:%S %p", "%-I:%M%p", "%I:%M%p")  # fmt: skip
 WEEKDAYS = ("", "%A, ", "%a, ", "%a ", "%A ")
 SEPARATORS = (" ", "T", ", ")
-COMPACT_YEARS = (1700, 2200)  # a compact date outside of them is taken for a number
-NO_DATE = datetime(2000, 1, 1)  # of a time, and the year of a day without one, which has a 29 February
-LAST_YEAR = 9998  # whose next one Python still knows
-MOST_YEARS = 6  # that are searched for values that match a pattern without a year
+COMPACT_YEARS = (1700, 2200)  # a compact date outside of these years is treated as a number
+NO_DATE = datetime(2000, 1, 1)  # date of a time, and year of a day without a year; it has a 29 February
+LAST_YEAR = 9998  # Python supports the next year too
+MOST_YEARS = 6  # years searched for values that match a pattern without a year
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a text says: a moment in whole seconds, and what its value in another moment has in common with it."""
+    """The content of a text: a moment in whole seconds, and what is kept when the moment changes."""
 
     layout: str
     moment: datetime
@@ -67,10 +67,10 @@ class Reading:
 class DateFormat:
     """Dates or times of some layouts.
 
-    ambiguous: all cells have all of the layouts (01/02/2020), and so must others; otherwise one of them.
+    ambiguous: every value must fit all of the layouts (like 01/02/2020), as all cells do; otherwise only one of them.
     zones, fractions: the time zones, and the numbers of digits after the seconds, that occur.
-    unit: month, day, minute or second: cells differ in no smaller one.
-    first, last: the cells lie between them.
+    unit: the smallest of month, day, minute and second in which cells differ.
+    first, last: the range of the cells.
     """
 
     layouts: tuple[str, ...]
@@ -82,7 +82,7 @@ class DateFormat:
     last: datetime = datetime(2025, 12, 31)
 
     def read(self, text: str) -> Reading | None:
-        """A value's reading by its first layout; None if it is not of this format."""
+        """Read a value by its first layout; None if it does not have this format."""
         readings = [reading for layout in self.layouts if (reading := read_layout(text, layout))]
         if not readings or (self.ambiguous and len(readings) < len(self.layouts)):
             return None
@@ -97,7 +97,7 @@ class DateFormat:
         return near_constant(self, literal)
 
     def fresh(self, own: Sequence[str], generator: random.Random) -> str | None:
-        """A value some days, months or years, or for times of day minutes, from an own one."""
+        """Return a value that is some days, months or years (times of day: minutes) away from one of the column's."""
         reading = self.read(generator.choice(own)) if own else None
         if reading is None:
             span = int((self.last - self.first).total_seconds())
@@ -120,7 +120,7 @@ def layout_regex(layout: str) -> re.Pattern:
 
 @lru_cache(maxsize=100_000)
 def read_layout(text: str, layout: str) -> Reading | None:
-    """What a text in this layout says; None if it has another layout or names no moment, as 2020-12-32 does."""
+    """Read a text in this layout; None if it has another layout or is not a valid moment, such as 2020-12-32."""
     match = layout_regex(layout).fullmatch(text)
     if match is None:
         return None
@@ -146,11 +146,11 @@ def read_layout(text: str, layout: str) -> Reading | None:
     words = name or found.get("A") or found.get("p") or ""
     case = "upper" if words.isupper() else "lower" if words.islower() else "title"
     reading = Reading(layout, moment, found.get("f") or "", found.get("z") or "", case)
-    return reading if write(reading, moment) == text else None  # not so with the wrong day of the week
+    return reading if write(reading, moment) == text else None  # differs if the day of the week is wrong
 
 
 def write(reading: Reading, moment: datetime) -> str:
-    """A moment as text, in the layout of a reading."""
+    """Write a moment as text in the layout of a reading."""
 
     def part(match: re.Match) -> str:
         style, letter = match[1], match[2]
@@ -172,7 +172,7 @@ def has_date(found: DateFormat) -> bool:
 
 
 def moving_units(found: DateFormat) -> list[str]:
-    """The units by which a value may move, the format's own first."""
+    """Return the units by which a value may be moved, the format's own first."""
     units = ["second", "minute", "day", "month", "year"]
     if not has_date(found):
         return units[units.index(found.unit) : 2]
@@ -181,7 +181,7 @@ def moving_units(found: DateFormat) -> list[str]:
 
 
 def truncate(moment: datetime, unit: str) -> datetime:
-    """The moment at which its month, day, minute or second begins."""
+    """Return the beginning of a moment's month, day, minute or second."""
     if unit == "month":
         return datetime(moment.year, moment.month, 1)
     day = datetime(moment.year, moment.month, moment.day)
@@ -191,7 +191,7 @@ def truncate(moment: datetime, unit: str) -> datetime:
 
 
 def move(moment: datetime, unit: str, count: int) -> datetime | None:
-    """The moment some units later or, with a negative count, earlier; None outside of the years 1 to 9999."""
+    """Return the moment some units later (negative count: earlier); None outside of the years 1 to 9999."""
     try:
         if unit in ("month", "year"):
             months = moment.year * 12 + moment.month - 1 + count * (12 if unit == "year" else 1)
@@ -204,17 +204,17 @@ def move(moment: datetime, unit: str, count: int) -> datetime | None:
 
 @lru_cache(maxsize=4096)
 def near_constant(found: DateFormat, literal: str) -> Near:
-    """The values that tell a comparison with `literal` from its neighbours.
+    """Return the values that distinguish a comparison with `literal` from its neighbours.
 
-    For a value of the format, these are the moments one unit before and after; for a LIKE pattern, some that match and
-    some that do not; for other text, such as 2020-12-32, the last valid value before and the first after it in the
-    order of text.
+    For a value of the format, these are the moments one unit before and after it; for a LIKE pattern, some values that
+    match and some that do not; for other text, such as 2020-12-32, the last valid value before and the first one after
+    it in text order.
     """
     reading = found.read(literal)
     if reading is not None:
         steps = [move(reading.moment, unit, count) for unit in moving_units(found) for count in (-1, 1)]
         texts = [write(reading, moment) for moment in steps if moment is not None]
-        # Of a time of day, 00:00 minus a minute is not near.
+        # For a time of day, 00:00 minus a minute is not near.
         return Near(literal, tuple(dict.fromkeys(text for text in texts if found.fits(text))))
     values = grid(found, literal)
     if is_pattern(literal):
@@ -224,7 +224,7 @@ def near_constant(found: DateFormat, literal: str) -> Near:
 
 
 def grid(found: DateFormat, literal: str) -> list[str]:
-    """Valid values, sorted as text, of the years in a literal and next to them, or of some of the cells' years."""
+    """Return valid values, sorted as text, in and next to the years in a literal, or in some of the cells' years."""
     years = sorted({int(year) + step for year in re.findall(r"\d{4}", literal) for step in (-1, 0, 1)})
     years = [year for year in years if 1000 <= year <= LAST_YEAR][:MOST_YEARS]
     if not years:
@@ -250,13 +250,13 @@ def grid(found: DateFormat, literal: str) -> list[str]:
 
 
 def layouts_of(text: str, compact_only: bool = False) -> list[str]:
-    """The layouts of which a text is a valid value."""
+    """Find the layouts for which a text is a valid value."""
     if len(text) > 45 or not any(character.isdigit() for character in text):
         return []
     if compact_only:
         return [layout for layout in COMPACT_DATES if read_layout(text, layout)]
     found = []
-    # No layout but those with a name first begins with a letter.
+    # Only layouts that start with a name start with a letter.
     dates = [weekday + date for date in DATES for weekday in WEEKDAYS] if text[0].isalpha() else DATES
     for date in ("", *dates):
         match = layout_regex(date).match(text)
@@ -273,9 +273,9 @@ def layouts_of(text: str, compact_only: bool = False) -> list[str]:
 def find_date_format(
     counts: Mapping[str, int], may_be_odd: Callable[[Counter], bool], compact_only: bool = False
 ) -> DateFormat | None:
-    """The format of a column with these cells, each with how often it occurs; None if it has too many odd ones.
+    """Find the format of a column from its cells, each with its count; None if too many do not fit.
 
-    A single layout for all is preferred; otherwise each cell must have one of its own.
+    A single layout for all cells is preferred; otherwise each cell must have one of several layouts.
 
     Args:
         may_be_odd: whether these cells may have another format.
@@ -296,7 +296,7 @@ def find_date_format(
     fitting = {layout: {text for text in texts if read_layout(text, layout)} for layout in known}
     layouts = tuple(layout for layout in known if len(fitting[layout]) == len(texts))
     ambiguous, left = bool(layouts), set(texts)
-    while left and not ambiguous:  # the fewest that have everything
+    while left and not ambiguous:  # find the fewest layouts that cover all cells
         layouts += (max(known, key=lambda layout: len(fitting[layout] & left)),)
         left -= fitting[layouts[-1]]
     readings = [next(filter(None, (read_layout(text, layout) for layout in layouts))) for text in texts]

@@ -1,7 +1,7 @@
-"""The folders of a test suite: what suite.json records of their files, and what this project may remove in them.
+"""The folders of a test suite: how suite.json records their files, and which files this project may remove.
 
-OUTPUT/DB_ID holds finished databases; suite.json records their names, sizes and SHA-256. OUTPUT/.DB_ID.partial is where
-databases are tried; it holds a marker. Only files that the one or the other names are ever removed.
+OUTPUT/DB_ID has the finished databases; suite.json records their names, sizes and SHA-256. OUTPUT/.DB_ID.partial has
+the databases being tried and a marker. Only files identified by suite.json or by the marker are ever removed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SCRIPT = "eval/make_test_suite.py"
 MARKER = ".kid-suite"
 MARKER_TEXT = f"{SCRIPT} made this folder, and removes its databases NUMBER.sqlite and DB_ID_NUMBER.sqlite\n"
 RESERVED_NAMES = ("suite.json", "owner.json", "lock")
-# Beside the folders of databases: what a run that was killed may leave in a suite's folder before its first database.
+# Files that a killed run may leave in a suite's folder, beside the folders of databases, before its first database.
 REMAINS = re.compile(r"lock|owner\.json|\.(owner|suite)\.json\.\d+|\..*\.partial", re.DOTALL)
 
 
@@ -26,7 +26,7 @@ def check_db_id(db_id: str) -> None:
     """Raise InputError unless a db_id can be the name of a folder in a suite."""
     check_name(db_id, f"db_id {db_id!r}")
     if db_id in RESERVED_NAMES or REMAINS.fullmatch(db_id):
-        raise InputError(f"db_id {db_id!r} is a name that a suite's folder needs for itself; rename the database")
+        raise InputError(f"db_id {db_id!r} is a reserved name in a suite's folder; rename the database")
 
 
 def working_folder(db_id: str, output: Path) -> Path:
@@ -34,12 +34,12 @@ def working_folder(db_id: str, output: Path) -> Path:
 
 
 def database_names(db_id: str, count: int) -> list[str]:
-    """The names of a suite's databases."""
+    """Return the names of a suite's databases."""
     return [f"{db_id}_{number:02d}.sqlite" for number in range(1, count + 1)]
 
 
 def describe_files(paths: Iterable[Path]) -> list[dict]:
-    """What suite.json records of each file; waits until the files are on disk. Raises OSError."""
+    """Return the records of files for suite.json; flushes the files to disk first. Raises OSError."""
     described = []
     for path in paths:
         sync(path)
@@ -48,14 +48,14 @@ def describe_files(paths: Iterable[Path]) -> list[dict]:
 
 
 def recorded_names(db_id: str, record: dict | None) -> list[str]:
-    """The names of the databases that a record of suite.json is about. Older records have only their number."""
+    """Return the names of the databases in a record of suite.json. Older records have only their number."""
     if record is None:
         return []
     return [file["name"] for file in record.get("files", ())] or database_names(db_id, record["databases_kept"])
 
 
 def check_record(db_id: str, record: dict) -> None:
-    """Raise ValueError, TypeError or KeyError unless what a record says of files can be read."""
+    """Raise ValueError, TypeError or KeyError unless the file entries of a record are valid."""
     kept = record["databases_kept"]
     if not isinstance(kept, int) or not 0 <= kept <= 10**6:
         raise ValueError(f"databases_kept of {db_id}")
@@ -67,9 +67,9 @@ def check_record(db_id: str, record: dict) -> None:
 
 
 def find_fault(folder: Path, db_id: str, record: dict) -> str | None:
-    """How a folder's databases differ from their record in suite.json, in words; None if they do not.
+    """Describe how a folder's databases differ from their record in suite.json; None if they do not.
 
-    Of older records, without sizes and hashes, only the number of databases is compared. Raises OSError.
+    For older records, without sizes and hashes, only the number of databases is compared. Raises OSError.
     """
     found = {path.name: path for path in sorted(folder.glob("*.sqlite"))}
     if "files" not in record:
@@ -81,31 +81,31 @@ def find_fault(folder: Path, db_id: str, record: dict) -> str | None:
             return f"{folder / name} is missing"
     for name, path in found.items():
         if name not in wanted:
-            return f"{path} is none of its databases"
+            return f"{path} is not one of its databases"
     for file in record["files"]:
         size = found[file["name"]].stat().st_size
         if size != file["bytes"]:
             return f"{found[file['name']]} has {size} bytes instead of {file['bytes']}"
     for file in record["files"]:
         if file_sha256(found[file["name"]]) != file["sha256"]:
-            return f"{found[file['name']]} has another SHA-256"
+            return f"{found[file['name']]} has a different SHA-256"
     return None
 
 
 def own_files(folder: Path, is_own: re.Pattern[str]) -> list[Path]:
-    """The files of a folder, all of which this project wrote; empty if there is no folder.
+    """List the files of a folder, all of which this project wrote; empty if there is no folder.
 
     Args:
         is_own: matches their names.
 
     Raises:
-        InputError: the folder is a link or a file, or something else is in it.
+        InputError: the folder is a link or a file, or has other content.
     """
     if not os.path.lexists(folder):
         return []
-    what_to_do = "move it elsewhere, or name another folder with --output"
+    what_to_do = "move it elsewhere, or give another folder with --output"
     if folder.is_symlink() or not folder.is_dir():
-        raise InputError(f"{folder} is not a folder that {SCRIPT} made; {what_to_do}")
+        raise InputError(f"{folder} is not a folder created by {SCRIPT}; {what_to_do}")
     paths = sorted(folder.iterdir())
     for path in paths:
         if not is_own.fullmatch(path.name) or path.is_symlink() or not path.is_file():
@@ -114,13 +114,13 @@ def own_files(folder: Path, is_own: re.Pattern[str]) -> list[Path]:
 
 
 def finished_files(db_id: str, output: Path, record: dict | None) -> list[Path]:
-    """The databases in OUTPUT/DB_ID, all of which suite.json records. Raises InputError if it holds anything else."""
+    """List the databases in OUTPUT/DB_ID, all recorded in suite.json. Raises InputError for any other content."""
     names = "|".join(map(re.escape, recorded_names(db_id, record)))
     return own_files(output / db_id, re.compile(names or r"(?!)"))
 
 
 def working_files(db_id: str, output: Path) -> list[Path]:
-    """The files in OUTPUT/.DB_ID.partial, its marker last. Raises InputError if it holds anything else."""
+    """List the files in OUTPUT/.DB_ID.partial, its marker last. Raises InputError for any other content."""
     folder = working_folder(db_id, output)
     name = rf"(?:\d+|{re.escape(db_id)}_\d+)\.sqlite"
     marked = not folder.is_symlink() and is_marker(folder / MARKER)
@@ -129,7 +129,7 @@ def working_files(db_id: str, output: Path) -> list[Path]:
 
 
 def is_marker(path: Path) -> bool:
-    """Whether a file is a working folder's marker, perhaps one whose writer was killed after it had created it."""
+    """Whether a file is a working folder's marker, possibly an empty one whose writer was killed."""
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
@@ -137,7 +137,7 @@ def is_marker(path: Path) -> bool:
 
 
 def make_working_folder(db_id: str, output: Path) -> Path:
-    """Create OUTPUT/.DB_ID.partial with its marker; what a run that was stopped left there is removed."""
+    """Create OUTPUT/.DB_ID.partial with its marker; files left there by an interrupted run are removed."""
     remove_working_folder(db_id, output)
     folder = working_folder(db_id, output)
     folder.mkdir()
@@ -146,7 +146,7 @@ def make_working_folder(db_id: str, output: Path) -> Path:
 
 
 def remove_working_folder(db_id: str, output: Path) -> None:
-    """Remove OUTPUT/.DB_ID.partial if it is there and this project made it. Raises InputError if it did not."""
+    """Remove OUTPUT/.DB_ID.partial if it exists. Raises InputError if this project did not create it."""
     for path in working_files(db_id, output):
         path.unlink()
     folder = working_folder(db_id, output)
@@ -155,7 +155,7 @@ def remove_working_folder(db_id: str, output: Path) -> None:
 
 
 def name_kept(db_id: str, kept: Sequence[int], output: Path) -> list[Path]:
-    """Give the databases kept, which a search has numbered, their final names; they stay in the working folder."""
+    """Rename the kept databases from their numbers in the search to their final names, in the working folder."""
     folder = working_folder(db_id, output)
     paths = [folder / name for name in database_names(db_id, len(kept))]
     for number, path in zip(kept, paths, strict=True):

@@ -1,6 +1,6 @@
-"""The format of a column's text, such as dates, JSON, or numbers as text, that functions in queries read.
+"""The format of a column's text that functions in queries rely on, such as dates, JSON, or numbers as text.
 
-On a value of another format, `day < '2021-01-01'` and `strftime('%Y', day) < '2021'` differ, although both are right.
+On a value of another format, `day < '2021-01-01'` and `strftime('%Y', day) < '2021'` differ although both are correct.
 So a column whose cells all have one format gets only valid values of it.
 """
 
@@ -17,9 +17,9 @@ from kid.evaluation.suites.patterns import Near
 from kid.evaluation.suites.slots import STRUCTURES, SlotFormat, find_slot_format, is_uniform
 from kid.evaluation.suites.text_numbers import YEARS, NumberFormat, find_number_format, is_number, is_year
 
-ODD_SHARE = 0.1  # of the cells may be of another format
-ENOUGH = 3  # different values beside a placeholder that is more frequent than they
-CELLS_READ = 3000  # different ones, of a column
+ODD_SHARE = 0.1  # fraction of the cells that may have another format
+ENOUGH = 3  # distinct values needed besides a placeholder that is more frequent than they are
+CELLS_READ = 3000  # distinct cells read per column
 
 # Formats of columns without cells, by words in their declared types; the first that occurs counts.
 DECLARED: dict[str, Format] = {
@@ -36,7 +36,7 @@ def sample_evenly(values: list, count: int) -> list:
 
 
 class Format(Protocol):
-    """A set of texts, and how to find some near to others. All texts returned are in it; `own` are the column's."""
+    """A set of texts, and how to find near ones. All returned texts are in the set; `own` are those of the column."""
 
     def fits(self, text: str) -> bool: ...
     def near(self, literal: str, own: Sequence[str]) -> Near: ...
@@ -44,11 +44,12 @@ class Format(Protocol):
 
 
 def find_format(values: Sequence, declared: str) -> Format | None:
-    """The format of a column with these values other than NULL; None for free text, and for numbers that are no dates.
+    """Find the format of a column with these values other than NULL; None for free text and numbers that are no dates.
 
-    A few odd cells do not make a column free text: a tenth of them, or a placeholder, which is one value such as '' or
-    'N/A', in less than half of them or beside enough others. Those are data nevertheless; a random database has one if
-    a query compares the column with it. Whole numbers count as dates, such as 20200131, 202001 or 2020, only if all do.
+    A few odd cells do not make a column free text: up to a tenth of the cells, or a placeholder, a single value such as
+    '' or 'N/A', in less than half of them or with enough other values. Such cells are data too; a random database has
+    one if a query compares the column with it. Whole numbers count as dates, such as 20200131, 202001 or 2020, only if
+    all of them are dates.
     """
     if not values:
         words = declared.upper()
@@ -72,7 +73,7 @@ def find_format(values: Sequence, declared: str) -> Format | None:
 
 
 def find_text_format(counts: Counter, may_be_odd: Callable[[Counter], bool]) -> Format | None:
-    """The format that all cells have but some that may be odd."""
+    """Find the format of all cells, except for some that may be odd."""
     if found := find_date_format(counts, may_be_odd):
         return found
     named = {"number": is_number} | {name: fits for name, (fits, _) in STRUCTURES.items()}

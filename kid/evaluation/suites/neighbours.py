@@ -1,7 +1,8 @@
-"""Neighbour queries: wrong queries close to a gold query, which a test suite must tell apart from it.
+"""Neighbour queries: wrong queries close to a gold query, which a test suite must distinguish from it.
 
 After Zhong et al. (2020), "Semantic Evaluation for Text-to-SQL with Distilled Test Suites": each neighbour is the gold
-query with one edit to its tree. Some neighbours are equivalent to the gold query; no database can tell them apart.
+query with one edit to its syntax tree. Neighbours that are equivalent to the gold query cannot be distinguished by any
+database.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ COMPARISONS = {
 PREDICATES = (*COMPARISONS, exp.Between, exp.In, exp.Like, exp.Is)
 # Other predicates that compare columns with constants.
 CONSTANT_PREDICATES = (exp.NullSafeEQ, exp.NullSafeNEQ, exp.Glob)
-# Functions whose results are values as their first argument's are, and those that make a date of a constant one.
+# Functions whose results are like values of their first argument, and functions that make a date of a constant.
 NUMBER_CALLS = frozenset(("ABS", "AVG", "CEIL", "FLOOR", "MAX", "MIN", "ROUND", "SUM", "TOTAL"))
 TEXT_CALLS = frozenset(("COALESCE", "DATE", "DATETIME", "IFNULL", "LOWER", "LTRIM", "NULLIF", "RTRIM", "TIME"))
 TRANSPARENT_CALLS = NUMBER_CALLS | TEXT_CALLS | {"TRIM", "UPPER"}
@@ -44,7 +45,7 @@ Edit = tuple[str, exp.Expr | None]
 
 
 class ColumnValues(Protocol):
-    """What is needed of a column: whether its values are numbers, some of them, and their format as text, if any."""
+    """The properties of a column used here: whether it is numeric, some values, and their format as text, if any."""
 
     @property
     def numeric(self) -> bool: ...
@@ -59,10 +60,7 @@ Columns = Mapping[str, Mapping[str, ColumnValues]]
 
 
 def parse_with_schema(query: str, schema: Schema) -> exp.Query | None:
-    """The tree of a query as the metric runs it, with strings distinguished from names by the schema.
-
-    None if sqlglot cannot parse it.
-    """
+    """Parse a query as the metric runs it, distinguishing strings from names by the schema; None if sqlglot cannot."""
     sql = normalise_sql(normalize_query(query), schema.columns_by_table)[0]
     try:
         trees = PlainParser(dialect=SQLite).parse(SQLite().tokenize(sql), sql)
@@ -76,7 +74,7 @@ def to_sql(tree: exp.Expr) -> str:
 
 
 def make_neighbours(tree: exp.Query, columns: Columns, count: int, generator: random.Random) -> list[str]:
-    """Up to `count` different queries, each one edit away from the tree, spread evenly over the kinds of edits."""
+    """Return up to `count` distinct queries, each one edit away from the tree, spread evenly over kinds of edits."""
     by_kind: dict[str, list[tuple[int, exp.Expr | None]]] = {}
     for index, node in enumerate(tree.walk()):
         for kind, replacement in edits(node, columns, generator):
@@ -94,7 +92,7 @@ def make_neighbours(tree: exp.Query, columns: Columns, count: int, generator: ra
 
 
 def apply_edit(tree: exp.Query, index: int, replacement: exp.Expr | None) -> exp.Expr:
-    """A copy of the tree in which the node at position `index` of the walk is replaced, or removed for None."""
+    """Return a copy of the tree with the node at position `index` of the walk replaced, or removed (None)."""
     copy = tree.copy()
     node = next(node for position, node in enumerate(copy.walk()) if position == index)
     if node is copy:
@@ -107,14 +105,14 @@ def apply_edit(tree: exp.Query, index: int, replacement: exp.Expr | None) -> exp
 
 
 def edits(node: exp.Expr, columns: Columns, generator: random.Random) -> Iterator[Edit]:
-    """Every edit of one node; the edits are mistakes that people and models make."""
+    """Yield every edit of one node; the edits are mistakes that people and models make."""
     for kind, edit in EDITS.items():
         if isinstance(node, kind):
             yield from edit(node, columns, generator)
 
 
 def edit_comparison(node: exp.Binary, *_) -> Iterator[Edit]:
-    # Join conditions stay: most edits of one give a cross join, which any database tells apart.
+    # Join conditions stay: most edits of one give a cross join, which any database distinguishes.
     if not (isinstance(node, exp.EQ) and isinstance(node.this, exp.Column) and isinstance(node.expression, exp.Column)):
         for other in COMPARISONS[type(node)]:
             yield "operator", other(this=node.this.copy(), expression=node.expression.copy())
@@ -245,7 +243,7 @@ EDITS: dict[type | tuple[type, ...], Callable[..., Iterator[Edit]]] = {
 
 
 def tables_in_scope(node: exp.Expr) -> dict[str, str]:
-    """Name or alias -> stored table, both lower-cased, in FROM of the nearest enclosing SELECT."""
+    """Return name or alias -> stored table, both lower-cased, in FROM of the nearest enclosing SELECT."""
     select = node.find_ancestor(exp.Select)
     items = [select.args.get("from_"), *(select.args.get("joins") or ())] if select else []
     tables = [item.this for item in items if item and isinstance(item.this, exp.Table)]
@@ -253,7 +251,7 @@ def tables_in_scope(node: exp.Expr) -> dict[str, str]:
 
 
 def resolve_column(node: exp.Column, columns: Columns) -> tuple[str, str] | None:
-    """(table, column), lower-cased, that a name most likely refers to: in the innermost SELECT that has the column."""
+    """Return the (table, column), lower-cased, that a name refers to: in the innermost SELECT that has the column."""
     name, qualifier = lower(node.name), lower(node.text("table"))
     select = node.find_ancestor(exp.Select)
     while select is not None:
@@ -265,7 +263,7 @@ def resolve_column(node: exp.Column, columns: Columns) -> tuple[str, str] | None
 
 
 def compared_columns(predicate: exp.Expr, columns: Columns) -> list[tuple[str, str]]:
-    """The stored columns in a predicate, without those in its subqueries."""
+    """Return the stored columns in a predicate, without those in its subqueries."""
     found = [
         resolve_column(node, columns)
         for node in predicate.walk(prune=lambda node: isinstance(node, exp.Select))
@@ -275,11 +273,11 @@ def compared_columns(predicate: exp.Expr, columns: Columns) -> list[tuple[str, s
 
 
 def find_constants(tree: exp.Query, columns: Columns) -> list[tuple[str, str, str]]:
-    """(table, column, literal as text) of each literal that a column is compared with; LIKE patterns keep their `%`.
+    """Find (table, column, literal as text) for each literal that a column is compared with; LIKE patterns keep `%`.
 
-    Other arguments of functions are no constants of the column: neither '%Y' nor '05' in strftime('%Y', day) = '05'
-    need be values of `day`. But values of a column with a format are sought that contain what a function of it is
-    compared with: here, its constant is '%05%'.
+    Other arguments of functions are not constants of the column: neither '%Y' nor '05' in strftime('%Y', day) = '05'
+    needs to be a value of `day`. But for a column with a format, values that contain such a literal are useful, so the
+    constant of this example is '%05%'.
     """
     found = []
     for predicate in tree.find_all(*PREDICATES, *CONSTANT_PREDICATES):
@@ -306,7 +304,7 @@ def has_format(column: tuple[str, str], columns: Columns) -> bool:
 
 
 def constant_text(node: exp.Expr) -> str | None:
-    """The text of a literal, with its sign, also in date('2020-01-01') and its like; None if the node is no literal."""
+    """Return the text of a literal with its sign, also inside date('2020-01-01') and the like; None for other nodes."""
     if isinstance(node, exp.Literal):
         return node.name
     if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal):
@@ -319,7 +317,7 @@ def constant_text(node: exp.Expr) -> str | None:
 
 
 def direct_column(node: exp.Expr) -> exp.Column | None:
-    """The column that a side of a comparison is, perhaps in calls that keep its values the kind that they are."""
+    """Return the column that a side of a comparison is, possibly inside functions that keep the kind of its values."""
     while not isinstance(node, exp.Column):
         if isinstance(node, exp.Anonymous) and node.name.upper() in TRANSPARENT_CALLS and node.expressions:
             node = node.expressions[0]
@@ -331,7 +329,7 @@ def direct_column(node: exp.Expr) -> exp.Column | None:
 
 
 def is_arithmetic(node: exp.Expr) -> bool:
-    """Whether an expression consists of columns, numbers and arithmetic alone."""
+    """Whether an expression consists only of columns, numbers and arithmetic."""
     known = (exp.Column, exp.Identifier, exp.Literal, exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
     return all(
         isinstance(part, known) or (isinstance(part, exp.Anonymous) and part.name.upper() in TRANSPARENT_CALLS)
@@ -340,7 +338,7 @@ def is_arithmetic(node: exp.Expr) -> bool:
 
 
 def ordering_columns(tree: exp.Query, columns: Columns) -> list[tuple[str, str]]:
-    """The stored columns that rows are ordered by directly, not through an aggregate or expression."""
+    """Return the stored columns that rows are ordered by directly, not through an aggregate or expression."""
     terms = [node.this for node in tree.find_all(exp.Ordered)]
     found = [resolve_column(term, columns) for term in terms if isinstance(term, exp.Column)]
     return list(dict.fromkeys(filter(None, found)))

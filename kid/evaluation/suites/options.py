@@ -1,4 +1,4 @@
-"""What a test suite depends on besides the benchmark; apart from `build`, so that `--help` need not import it."""
+"""What a test suite depends on besides the benchmark; separate from `build`, so that `--help` does not import it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Options:
-    """Limits of a suite and the seed of every draw; `seconds` is the time limit of one query."""
+    """Limits of a suite and the random seed; `seconds` is the time limit of one query."""
 
     neighbours: int = 30
     max_databases: int = 20

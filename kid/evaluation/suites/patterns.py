@@ -1,4 +1,4 @@
-"""LIKE patterns, and the values near a query's constant that a column of one format may get."""
+"""LIKE patterns, and the values near a query's constant that a column with a format may get."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-CHOSEN = 5  # values that match a pattern
+CHOSEN = 5  # number of values chosen that match a pattern
 
 
 @dataclass(frozen=True)
 class Near:
-    """The constant itself, if it is a valid value of the column, and valid values near to it."""
+    """The constant itself, if it is a valid value of the column, and valid values near it."""
 
     exact: str | None
     others: tuple[str, ...]
@@ -24,14 +24,14 @@ def is_pattern(literal: str) -> bool:
 
 @cache
 def like_regex(pattern: str) -> re.Pattern:
-    """A LIKE pattern as a regular expression, for fullmatch."""
+    """Convert a LIKE pattern to a regular expression, for fullmatch."""
     parts = {"%": ".*", "_": "."}
     text = "".join(parts.get(character) or re.escape(character) for character in pattern)
     return re.compile(text, re.IGNORECASE | re.DOTALL)
 
 
 def choose_matching(pattern: str, values: Sequence[str]) -> tuple[str, ...]:
-    """Of sorted values, a few that match a LIKE pattern, and some next to these that do not."""
+    """Choose from sorted values a few that match a LIKE pattern, and some next to these that do not."""
     regex = like_regex(pattern)
     matches = [index for index, value in enumerate(values) if regex.fullmatch(value)]
     if not matches:

@@ -1,8 +1,8 @@
-"""Random databases for a schema: types and keys are kept, and values are chosen so that queries tell them apart.
+"""Generate random databases for a schema: types and keys are kept, and values are chosen to distinguish queries.
 
 After Zhong et al. (2020). Values come from the original database, from the constants of the gold queries and from
-neighbouring values of these; a column is filled with ties, with groups of different sizes, or without duplicates. A
-column whose cells have one format, such as dates, gets only valid values of it (see `formats`).
+values near these; a column is filled with ties, with groups of different sizes, or without duplicates. A column whose
+cells have one format, such as dates, gets only valid values of it (see `formats`).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from kid.evaluation.suites.text_numbers import NUMBER
 from kid.sql.parsing import lower
 
 NULL_SHARE = 0.12
-EXACT_WEIGHT = 3  # a constant is this many times as likely as each of its neighbouring values
+EXACT_WEIGHT = 3  # a constant is this many times as likely as each value near it
 FEW_VALUES = 4
-TRIES_PER_VALUE = 4  # to find one of a format that is not there yet
+TRIES_PER_VALUE = 4  # attempts to find a value of a format that is not used yet
 LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
 
 
 def constant_values(literal: str, column: ColumnPlan) -> list:
-    """The values of a column that a constant of a query asks for, itself, if it is one, several times.
+    """Return values of a column near a query's constant, with the constant itself, if it is valid, several times.
 
-    A column with a format gets a constant of another format only if that is one of its own few odd cells.
+    A column with a format gets a constant of another format only if it is one of the column's few odd cells.
     """
     if column.format is None:
         value, *others = near_values(literal, column.kind) or [None]
@@ -46,12 +46,12 @@ def constant_values(literal: str, column: ColumnPlan) -> list:
 
 
 def as_stored(value: Any, column: ColumnPlan) -> Any:
-    """A value as the column holds it: formats return text."""
+    """Convert a value to the type that the column stores; formats return text."""
     return int(value) if column.format is not None and column.kind == "integer" else value
 
 
 def near_values(literal: str, kind: str) -> list:
-    """A constant as a value of the column's kind, then its neighbouring values; empty if it cannot be converted."""
+    """Return a constant as a value of the column's kind, then values near it; empty if it cannot be converted."""
     if kind == "text":
         core = literal.replace("%", "").replace("_", "a")
         if "%" in literal:
@@ -73,7 +73,7 @@ def near_values(literal: str, kind: str) -> list:
 
 
 def fresh_values(column: ColumnPlan, generator: random.Random) -> list:
-    """A few generic values of the column's kind or format, taken from no query."""
+    """Return a few generic values of the column's kind or format, independent of the queries."""
     if column.format is not None:
         own = [str(value) for value in column.well_formed]
         found = [column.format.fresh(own, generator) for _ in range(3)]
@@ -88,7 +88,7 @@ def fresh_values(column: ColumnPlan, generator: random.Random) -> list:
 
 
 def unused_values(column: ColumnPlan, taken: set, count: int, generator: random.Random) -> list:
-    """`count` values of the column's kind that are not in `taken`; of its format, fewer if there are no more."""
+    """Return `count` values of the column's kind that are not in `taken`; fewer if its format has no more."""
     found: dict[object, None] = {}
     if column.format is not None:
         for _ in range(TRIES_PER_VALUE * count):
@@ -106,24 +106,24 @@ def unused_values(column: ColumnPlan, taken: set, count: int, generator: random.
 
 
 def fill_column(column: ColumnPlan, style: str, count: int, constants: Sequence, generator: random.Random) -> list:
-    """`count` values of a column, in random order; without duplicates, fewer if its format has no more.
+    """Draw `count` values of a column, in random order; without duplicates, fewer if its format has no more.
 
     Args:
-        style: "distinct": no value twice; "groups": few values, each a different number of times; "ties": drawn with
+        style: "distinct": no duplicates; "groups": few values, each a different number of times; "ties": drawn with
             replacement.
-        constants: values that queries compare the column with, and their neighbouring values.
+        constants: values that queries compare the column with, and values near them.
     """
     own = list(column.well_formed)
     if style == "distinct":
         chosen = generator.sample(constants, min(len(constants), (count + 1) // 2))
-        # `constants` may hold a value several times.
+        # `constants` may have a value several times.
         chosen = list(dict.fromkeys([*chosen, *generator.sample(own, min(len(own), count))]))[:count]
         chosen += unused_values(column, set(chosen), count - len(chosen), generator)
     else:
         size = generator.randint(2, 5) if style == "groups" else max(2, count // 2)
         pool = generator.sample(constants, min(len(constants), max(1, size // 2)))
         pool += generator.sample(own, min(len(own), size))
-        # A column of free text with many values needs no more.
+        # A column of free text with many values needs no others.
         if column.kind != "text" or column.format is not None or len(own) < FEW_VALUES:
             pool += fresh_values(column, generator)
         pool = list(dict.fromkeys(pool))[:size]
@@ -137,9 +137,9 @@ def fill_column(column: ColumnPlan, style: str, count: int, constants: Sequence,
 
 
 def repeat_unequally(pool: Sequence, count: int) -> list:
-    """`count` values, each repeated a different number of times: the last once, the one before twice, and so on.
+    """Return `count` values, each repeated a different number of times: the last once, the one before twice, and so on.
 
-    The first value fills up the rest.
+    The first value fills the rest.
     """
     size = len(pool)
     while size > 1 and size * (size + 1) // 2 > count:
@@ -155,12 +155,12 @@ def draw_rows(
     max_rows: int,
     generator: random.Random,
 ) -> dict[str, list[dict]]:
-    """The rows of every table, each as column -> value.
+    """Draw the rows of every table, each as column -> value.
 
     Args:
         constants: (table, column) -> literals that queries compare the column with.
-        ordered: columns by which queries order rows; ties in them would make results nondeterministic.
-        max_rows: the largest number of rows of a table.
+        ordered: columns that queries order rows by; ties in them would make results nondeterministic.
+        max_rows: maximum number of rows of a table.
     """
     rows: dict[str, list[dict]] = {}
     cyclic_keys: list[tuple[TablePlan, ForeignKey]] = []
@@ -203,7 +203,7 @@ def draw_rows(
 def add_child_constants(
     constants: Mapping[tuple[str, str], Sequence[str]], plan: DatabasePlan
 ) -> dict[tuple[str, str], list[str]]:
-    """The constants, where a referenced column also gets the constants of the columns that refer to it."""
+    """Return the constants, with those of a referring column added to the column that it refers to."""
     found = {column: list(texts) for column, texts in constants.items()}
     for name in reversed(plan.tables):
         for key in plan.tables[name].foreign_keys:
@@ -215,9 +215,9 @@ def add_child_constants(
 def set_foreign_key(
     table: TablePlan, key: ForeignKey, parents: list[dict], rows: list[dict], generator: random.Random
 ) -> list[dict]:
-    """The rows with a foreign key's columns set to values of parent rows.
+    """Return the rows with a foreign key's columns set to values of parent rows.
 
-    Without parents, the columns become NULL, or the rows are dropped if a key of the table forbids that.
+    Without parent rows, the columns become NULL, or the rows are dropped if a key of the table forbids NULL.
     """
     may_be_null = all(table.columns[column].nullable for column in key.columns)
     targets = list(dict.fromkeys(tuple(parent[column] for column in key.referenced) for parent in parents))
@@ -265,7 +265,7 @@ def write_database(plan: DatabasePlan, rows: Mapping[str, list[dict]], path: Pat
 
 
 def drop_orphans(plan: DatabasePlan, connection: sqlite3.Connection) -> None:
-    """Delete rows without their parent row, then those that referred to them, until every foreign key holds."""
+    """Delete rows without a parent row, then the rows that refer to these, until every foreign key holds."""
     before = -1
     while before != connection.total_changes:
         before = connection.total_changes

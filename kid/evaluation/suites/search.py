@@ -1,7 +1,7 @@
 """Distilled test suites: a few random databases that expose queries which are correct on the original by accident.
 
-After Zhong et al. (2020). Random databases are tried one after the other; one is kept if it tells gold queries apart
-from neighbours that neither the original nor the databases kept before told apart. Two rules are stricter than in the
+After Zhong et al. (2020). Random databases are tried one after the other. One is kept if it distinguishes gold queries
+from neighbours that neither the original nor the databases kept so far distinguish. Two rules are stricter than in the
 paper: a database is discarded if a gold query fails on it, or if a gold query's result is nondeterministic on it but
 not on the original (ties under ORDER BY, bare columns of a group), because it would reject correct predictions.
 """
@@ -36,15 +36,15 @@ from kid.evaluation.suites.random_databases import draw_rows, write_database
 from kid.evaluation.worker import Limits, QueryError, Sandbox
 from kid.sql.comparison import normalize_query, order_matters, results_equal
 
-PATIENCE = 25  # this many random databases in a row without gain end a phase of the search
+PATIENCE = 25  # a phase of the search ends after this many random databases in a row without gain
 MAX_ATTEMPTS = 400  # random databases generated for one schema, including those discarded
 QUERIES_PER_DATABASE = (1, 2, 4, 8)  # choices for the number of gold queries whose constants one random database uses
-# How a worker ends that something outside of it has ended: an operator, or a machine short of memory.
+# Errors of workers that were killed from outside: by an operator, or because memory ran out.
 ENDED_FROM_OUTSIDE = tuple(
     death_reason(-number)
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGBUS, signal.SIGXCPU, signal.SIGXFSZ)
 )
-RUN_AGAIN = "mend that and run it again; finished databases are kept"
+RUN_AGAIN = "fix that and run the command again; finished databases are kept"
 
 # (index of a gold query, index of one of its neighbours).
 Pair = tuple[int, int]
@@ -52,7 +52,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Gold:
-    """A gold query as it is run, and what is known of it.
+    """A gold query as it is run, and its properties.
 
     parsed: whether sqlglot can parse it.
     extremes: see `chance.extreme_queries`.
@@ -73,7 +73,7 @@ class Screening:
     """A gold query and its neighbours on the original database.
 
     error: why the gold query does not run; None if it does.
-    deterministic: whether its result depends on no arbitrary choice; see `chance`.
+    deterministic: whether its result is independent of arbitrary choices; see `chance`.
     verdicts: "same" or "differs" for each neighbour, or why it cannot be used.
     """
 
@@ -84,7 +84,7 @@ class Screening:
 
 @dataclass(frozen=True)
 class Fault:
-    """What a job returns if it could not do its work: the machine failed, or the original database is damaged."""
+    """The result of a job that failed: the machine failed, or the original database is damaged."""
 
     reason: str
     damaged: bool
@@ -94,10 +94,10 @@ class Fault:
 class SearchResult:
     """The random databases of a search.
 
-    kept: the numbers of those kept.
-    tried: how many were tried.
-    never_told_apart: pairs that no database tells apart.
-    told_apart_by_original_alone: pairs that the original tells apart but no database kept.
+    kept: the numbers of the kept databases.
+    tried: how many databases were tried.
+    never_told_apart: pairs that no database distinguishes.
+    told_apart_by_original_alone: pairs that the original distinguishes but no kept database does.
     """
 
     kept: tuple[int, ...]
@@ -107,7 +107,7 @@ class SearchResult:
 
 
 def read_gold(query: str, schema: Schema, columns: Columns, count: int, seed: int) -> Gold:
-    """A gold query and up to `count` neighbours, which depend on the seed only."""
+    """Read a gold query and make up to `count` neighbours, which depend only on the seed."""
     sql, tree = normalize_query(query), parse_with_schema(query, schema)
     if tree is None:
         return Gold(sql, False, None, (), (), ())
@@ -118,7 +118,7 @@ def read_gold(query: str, schema: Schema, columns: Columns, count: int, seed: in
 
 
 def returns_faults(job: Callable) -> Callable:
-    """A job that returns a `Fault` where it would raise one: of an exception, only the message survives the pipe."""
+    """Make a job return a `Fault` instead of raising: only the message of an exception passes through the pipe."""
 
     @functools.wraps(job)
     def run(*arguments: object) -> object:
@@ -135,29 +135,29 @@ def returns_faults(job: Callable) -> Callable:
 def run_with_retries(
     function: Callable, jobs: Sequence[tuple], workers: int, limits: Limits
 ) -> Generator[tuple[int, Any], None, None]:
-    """`run_jobs` that repeats a job whose worker died, without the query that it died on; a job's stages are queries.
+    """As `run_jobs`, but a job whose worker died is repeated without the stage, a query, in which it died.
 
-    `function` gets, as its last argument after the job's own, the list of stages to skip.
+    The list of stages to skip is the last argument of `function`, after the job's own.
 
     Yields:
         (index of the job, its value) in any order; the value is a `Fault` if the original database is damaged.
 
     Raises:
-        RunError: the machine failed, something outside ended a worker, or a job failed twice in the same stage.
+        RunError: the machine failed, a worker was killed from outside, or a job failed twice in the same stage.
     """
     skipped_stages: list[list[str]] = [[] for _ in jobs]
     waiting = list(range(len(jobs)))
     while waiting:
         arguments = [(*jobs[job], skipped_stages[job]) for job in waiting]
         failed = []
-        # Closed at once if this raises: no worker may write to a folder that is no longer locked.
+        # Closed immediately if this raises: no worker may write to a folder that is no longer locked.
         with closing(run_jobs(function, arguments, workers, limits)) as outcomes:
             for outcome in outcomes:
                 job = waiting[outcome.index]
                 if isinstance(outcome.value, Fault) and not outcome.value.damaged:
                     raise RunError(f"{outcome.value.reason}; {RUN_AGAIN}")
                 if outcome.error in ENDED_FROM_OUTSIDE:
-                    reason = f"a worker process was ended from outside ({outcome.error}); is the machine out of memory?"
+                    reason = f"a worker process was killed from outside ({outcome.error}); did memory run out?"
                     raise RunError(f"{reason} {RUN_AGAIN}")
                 if outcome.error is None:
                     yield job, outcome.value
@@ -172,7 +172,7 @@ def run_with_retries(
 
 @returns_faults
 def screen(sandbox: Sandbox, database: Path, gold: Gold, skipped_stages: Sequence[str]) -> Screening:
-    """The job of one gold query: it and its neighbours on the original database. It returns a `Fault` if that fails."""
+    """The job of one gold query: run it and its neighbours on the original database. Returns a `Fault` on failure."""
     try:
         expected = run_query(sandbox, database, gold.sql, "gold", skipped_stages)
     except QueryError as error:
@@ -190,10 +190,10 @@ def screen(sandbox: Sandbox, database: Path, gold: Gold, skipped_stages: Sequenc
 
 
 def run_query(sandbox: Sandbox, database: Path, sql: str, stage: str, skipped_stages: Sequence[str]) -> list[tuple]:
-    """The rows of a query.
+    """Return the rows of a query.
 
     Raises:
-        QueryError: the query fails, or ended its worker before.
+        QueryError: the query fails, or has ended its worker before.
         DamagedDatabaseError: the file is damaged.
         MachineError: the file cannot be read.
     """
@@ -206,14 +206,14 @@ def run_query(sandbox: Sandbox, database: Path, sql: str, stage: str, skipped_st
         code = getattr(error.__cause__, "sqlite_errorcode", 0)
         if code & 0xFF in CORRUPTION_CODES:
             raise DamagedDatabaseError(f"{database}: {error}") from None
-        # A query that needs more memory than it may have says nothing about the machine.
+        # A query that exceeds its memory limit says nothing about the machine.
         if machine_reason(error.__cause__) and code != sqlite3.SQLITE_IOERR_NOMEM:
             raise MachineError(f"{database} cannot be read ({error})") from None
         raise
 
 
 def is_deterministic(sandbox: Sandbox, database: Path, gold: Gold, stage: str, skipped_stages: Sequence[str]) -> bool:
-    """Whether a gold query's result on a database depends on no arbitrary choice; False if sqlglot cannot parse it."""
+    """Whether a gold query's result is independent of arbitrary choices; False if sqlglot cannot parse the query."""
     if not gold.extremes:
         return gold.parsed
     try:
@@ -241,13 +241,13 @@ def search(
 
     Args:
         golds: the gold queries that run on the original.
-        deterministic: for each, whether its result is deterministic there.
-        pairs: the pairs that the original does not tell apart, then those that it does. The latter matter less and are
-            searched second: a random database that tells them apart too has rows that their gold query returns.
+        deterministic: for each, whether its result is deterministic on the original.
+        pairs: the pairs that the original does not distinguish, then those that it does. The latter matter less and are
+            searched second: a random database that distinguishes them too has rows that their gold query returns.
         name: the database's name; it and the seed determine the random numbers.
 
     Returns:
-        What it found; a `Fault` if the databases cannot be written.
+        The result; a `Fault` if the databases cannot be written.
     """
     kept: list[int] = []
     left: list[list[Pair]] = [list(pairs[0]), list(pairs[1])]
@@ -270,7 +270,7 @@ def search(
         except (sqlite3.Error, MemoryError) as error:
             if reason := machine_reason(error):
                 raise MachineError(f"{path} cannot be written ({reason})") from None
-            # A CHECK, a STRICT type or a generated column rejects the values drawn.
+            # A CHECK, a STRICT type or a generated column rejects the drawn values.
             path.unlink(missing_ok=True)
             idle += 1
             continue
@@ -280,8 +280,8 @@ def search(
             told = {
                 pair for pair in left[phase] if tells_apart(sandbox, path, golds, results, pair, number, skipped_stages)
             }
-            # Keep a database only if it gains enough for one of the remaining slots; the longer the search goes without
-            # success, the less is enough.
+            # Keep a database only if it gains enough for one of the remaining slots; this threshold falls while the
+            # search finds nothing.
             slots = max_databases - len(kept)
             told = told if len(told) * (idle + 1) * slots >= len(left[phase]) else set()
             idle = 0 if told else idle + 1
@@ -298,7 +298,7 @@ def search(
 def draw_constants(
     golds: Sequence[Gold], left: Sequence[Pair], generator: random.Random
 ) -> dict[tuple[str, str], list[str]]:
-    """Constants of some queries with pairs left, of few at a time, so that a query's constants meet in one row."""
+    """Draw constants of a few queries with remaining pairs: few, so that a query's constants occur in the same row."""
     wanted = list(dict.fromkeys(gold for gold, _ in left))
     constants: dict[tuple[str, str], list[str]] = {}
     for gold in generator.sample(wanted, min(generator.choice(QUERIES_PER_DATABASE), len(wanted))):
@@ -315,8 +315,8 @@ def gold_rows(
     number: int,
     skipped_stages: Sequence[str],
 ) -> list[list[tuple]] | None:
-    """The rows of every gold query; None if one fails, or is nondeterministic here but not on the original."""
-    # Stage names include the database's number: a query that ends a worker is skipped on that database only.
+    """Return the rows of every gold query; None if one fails, or is nondeterministic here but not on the original."""
+    # Stage names include the database's number: a query that ends a worker is skipped only on that database.
     stages = [f"database {number} gold {i}" for i in range(len(golds))]
     try:
         results = [run_query(sandbox, database, gold.sql, stages[i], skipped_stages) for i, gold in enumerate(golds)]
@@ -324,7 +324,7 @@ def gold_rows(
             stage = f"{stages[i]} extremes"
             if deterministic[i] and not is_deterministic(sandbox, database, gold, stage, skipped_stages):
                 return None
-    except (QueryError, DamagedDatabaseError):  # the latter: random values make no sense to a virtual table
+    except (QueryError, DamagedDatabaseError):  # the latter: a virtual table cannot read random values
         return None
     return results
 

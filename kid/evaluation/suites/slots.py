@@ -1,4 +1,4 @@
-"""Text of one structure, such as JSON, addresses, codes and amounts: new values exchange parts between cells."""
+"""Text with a structure, such as JSON, addresses, codes and amounts: new values exchange parts between cells."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from kid.evaluation.suites.patterns import Near, choose_matching, is_pattern, like_regex
 
 TEXT = r'(?:[^"\\]|\\.)*'
-# A key, or a scalar: its text or number is a group. Keys are no slots.
+# A key, or a scalar, whose text or number is a group. Keys are not slots.
 SCALAR = rf'"{TEXT}"\s*:|"({TEXT})"|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)'
 KEY = re.compile(rf'"({TEXT})"\s*:')
 WHOLE = re.compile(r"[0-9]{1,18}")
-MOST_SKELETONS, MOST_PARTS = 60, 60  # that are remembered of a column, and of a slot
-CLOSE = 4  # values with a number next to a constant
+MOST_SKELETONS, MOST_PARTS = 60, 60  # maximum per column, and per slot
+CLOSE = 4  # number of values with a number next to a constant
 LONGEST_SPLIT = 5000  # characters; longer text is kept whole
-TRIES = 60  # values made to find some that match a pattern
+TRIES = 60  # number of values generated to find some that match a pattern
 
 
 def is_json(text: str) -> bool:
@@ -38,7 +38,7 @@ def matches(pattern: str) -> Callable[[str], bool]:
     return lambda text: len(text) <= 2000 and regex.fullmatch(text) is not None
 
 
-# Each structure: whether a text has it, and what its exchangeable parts, its slots, are.
+# Each structure: a test whether a text has it, and the pattern of its exchangeable parts, its slots.
 STRUCTURES: dict[str, tuple[Callable[[str], bool], re.Pattern]] = {
     "json": (is_json, re.compile(SCALAR)),
     "uuid": (matches(r"\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?"), re.compile("[0-9a-fA-F]")),
@@ -54,16 +54,16 @@ STRUCTURES: dict[str, tuple[Callable[[str], bool], re.Pattern]] = {
     "name with dots": (matches(r"\w[\w-]*(\.[\w-]+)+"), re.compile(r"[^.]+")),
     "hexadecimal": (matches(r"(0x|#)?[0-9a-f]{6,128}"), re.compile("[0-9a-fA-F](?!x)")),
 }  # fmt: skip
-# Any other text of which all cells have the same sequence of words, numbers and separators, such as A-001.
+# Any other text in which all cells have the same sequence of words, numbers and separators, such as A-001.
 UNIFORM = re.compile(r"[0-9]+|[^\W\d_]+")
 
 
 @dataclass(frozen=True)
 class SlotFormat:
-    """Text whose slots have been filled with parts of other cells.
+    """Text whose slots are filled with parts of other cells.
 
-    name: of the structure, a key of STRUCTURES or "uniform".
-    skeletons: each the text between the slots, with the parts that occur in each of the slots.
+    name: name of the structure, a key of STRUCTURES or "uniform".
+    skeletons: text between the slots -> the parts that occur in each slot.
     """
 
     name: str
@@ -71,7 +71,7 @@ class SlotFormat:
 
     @property
     def slack(self) -> int:
-        """JSON's numbers are no parts of anything; others, such as minutes, stay between those that occur."""
+        """How far a number may be outside of those that occur: only JSON's may, because others can be, say, minutes."""
         return 1 if self.name == "json" else 0
 
     @property
@@ -86,8 +86,8 @@ class SlotFormat:
         return pools is not None and all(is_alike(part, pool) for part, pool in zip(parts, pools, strict=True))
 
     def near(self, literal: str, own: Sequence[str]) -> Near:
-        """The constant, if it is valid, and values near to it: own ones, and ones with its number in a slot."""
-        # 12% is an amount, %@x.org is a pattern although it could be an address.
+        """Return the constant, if it is valid, and values near it: own ones, and ones with its number in a slot."""
+        # 12% is an amount; %@x.org is a pattern, although it could be an address.
         if literal in own or (self.fits(literal) and ("%" not in literal or self.name == "amount")):
             return Near(literal, tuple(beside(literal, own)))
         values = set(own)
@@ -104,7 +104,7 @@ class SlotFormat:
         return Near(None, tuple(beside(literal, sorted(values))))
 
     def with_number(self, value: str, number: int) -> list[str]:
-        """The value with a number, and the ones next to it, in each slot whose parts reach from below to above it."""
+        """Return the value with a number, and the numbers next to it, in each slot whose parts span the number."""
         between, parts = split(value, self.slot)
         pools = dict(self.skeletons).get(between, ())
         found = []
@@ -115,7 +115,7 @@ class SlotFormat:
         return found
 
     def fresh(self, own: Sequence[str], generator: random.Random) -> str | None:
-        """An own value in which one or two slots have the part of another cell, or a number between two such."""
+        """Return an own value with parts of other cells, or numbers between such parts, in one or two slots."""
         if not own:
             return generator.choice(('{"value": 1}', '{"value": 2}', "{}")) if self.name == "json" else None
         between, parts = split(generator.choice(own), self.slot)
@@ -134,7 +134,7 @@ class SlotFormat:
 
 
 def split(text: str, slot: re.Pattern) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The text between the slots, one piece more than there are slots, and what is in the slots."""
+    """Split a text into (the pieces between the slots, one more than there are slots; the content of the slots)."""
     between, parts, end = [], [], 0
     for match in slot.finditer(text):
         if slot.groups and match.lastindex is None:
@@ -151,7 +151,7 @@ def join(between: Sequence[str], parts: Sequence[str]) -> str:
 
 
 def is_alike(part: str, pool: Sequence[str]) -> bool:
-    """Whether a part could be one of these: a number with as many digits, or a word."""
+    """Whether a part is like those of the pool: a number with as many digits, or a word."""
     numbers = [other for other in pool if other.isdigit()]
     if part.isdigit():
         return min(map(len, numbers), default=99) <= len(part) <= max(map(len, numbers), default=0)
@@ -159,9 +159,9 @@ def is_alike(part: str, pool: Sequence[str]) -> bool:
 
 
 def whole_part(number: int, pool: Sequence[str], slack: int) -> str | None:
-    """A whole number written as those of a slot, if it lies between them; None otherwise.
+    """Write a whole number like those of a slot if it is between them; None otherwise.
 
-    slack: it may be so much smaller or larger.
+    slack: how much smaller or larger than these it may be.
     """
     wholes = [part for part in pool if WHOLE.fullmatch(part)]
     if not wholes or not min(map(int, wholes)) - slack <= number <= max(map(int, wholes)) + slack:
@@ -175,7 +175,7 @@ def whole_part(number: int, pool: Sequence[str], slack: int) -> str | None:
 
 
 def beside(text: str, values: Sequence[str]) -> list[str]:
-    """The values before and after a text in the order of text."""
+    """Return the values before and after a text in text order."""
     ordered = sorted(set(values) - {text})
     position = bisect_left(ordered, text)
     return ordered[max(0, position - 1) : position + 1]
@@ -197,7 +197,7 @@ def find_slot_format(name: str, texts: Sequence[str]) -> SlotFormat:
 
 
 def merge_by_key(skeletons: dict[tuple[str, ...], list[dict[str, None]]]) -> None:
-    """Let the slots of JSON that follow one key, in objects of any structure, share their texts, or their numbers."""
+    """Let slots of JSON after the same key, in objects of any structure, share their texts or their numbers."""
     shared: dict[tuple[str, bool], dict[str, None]] = {}
     for between, pools in skeletons.items():
         key = ""
@@ -209,11 +209,11 @@ def merge_by_key(skeletons: dict[tuple[str, ...], list[dict[str, None]]]) -> Non
 
 
 def is_uniform(texts: Sequence[str]) -> bool:
-    """Whether all texts have one sequence of words, numbers and separators that is more than words and blanks."""
+    """Whether all texts have the same sequence of words, numbers and separators, not just words and blanks."""
     between, parts = split(texts[0], UNIFORM)
     if len(texts) < 2 or len(texts[0]) > 100 or not parts or any(split(text, UNIFORM)[0] != between for text in texts):
         return False
-    # Each slot holds words in all cells, or numbers in all.
+    # Each slot has words in all cells, or numbers in all.
     if any(
         len({part.isdigit() for part in slot}) > 1 for slot in zip(*(split(t, UNIFORM)[1] for t in texts), strict=True)
     ):

@@ -1,4 +1,4 @@
-"""Numbers as text, and years: other numbers written in the same way."""
+"""Numbers as text, and years: generate other numbers written in the same way."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from kid.evaluation.suites.patterns import Near, choose_matching, is_pattern
 
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 YEARS = (1000, 2999)
-USUAL_YEARS = (1500, 2199)  # a column of whole numbers within these is one of years
-LONGEST = 30  # digits of a number
+USUAL_YEARS = (1500, 2199)  # a column of whole numbers in this range is a column of years
+LONGEST = 30  # maximum number of digits
 
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """Numbers that are written in one way, so that functions and comparisons of text read them alike.
+    """Numbers written in the same way, so that text functions and text comparisons treat them alike.
 
-    widths: the smallest and the largest number of digits before the point.
+    widths: the minimum and maximum number of digits before the point.
     decimals: the numbers of digits after the point that occur.
-    leading, trailing: whether superfluous zeros occur there.
+    leading, trailing: whether leading or trailing zeros occur.
     negative: whether negative numbers occur.
-    limits: the smallest and the largest number allowed, if any.
+    limits: the smallest and the largest allowed number, if any.
     """
 
     widths: tuple[int, int]
@@ -49,7 +49,7 @@ class NumberFormat:
         )
 
     def write(self, number: Decimal) -> list[str]:
-        """A number in each way of this format that it has without rounding."""
+        """Write a number in every way of this format that needs no rounding."""
         texts = []
         for decimals in self.decimals:
             rounded = number.quantize(Decimal(1).scaleb(-decimals), ROUND_FLOOR)
@@ -66,7 +66,7 @@ class NumberFormat:
         return found
 
     def fresh(self, own: Sequence[str], generator: random.Random) -> str | None:
-        """A number between the own ones or near to them, or any with as many digits."""
+        """Return a number between the own ones or near them, or any number with as many digits."""
         if own and generator.random() < 0.7:
             number = Decimal(generator.choice(own)) + generator.randint(-9, 9) * generator.choice((1, self.step))
         else:
@@ -83,7 +83,7 @@ class NumberFormat:
 
 @lru_cache(maxsize=4096)
 def near_number(found: NumberFormat, literal: str) -> Near:
-    """The numbers next to a constant, by size and in the order of text; for a LIKE pattern, candidates for both."""
+    """Return the numbers next to a constant, by size and in text order; for a LIKE pattern, candidates for both."""
     if is_pattern(literal):
         fillers = [digit * count for digit in "0159" for count in range(found.widths[1] + 1)]
         texts = {
@@ -101,7 +101,7 @@ def near_number(found: NumberFormat, literal: str) -> Near:
         smallest = 0 if found.leading or found.widths[0] == 1 else 10 ** (found.widths[0] - 1)
         floors = [number.quantize(Decimal(1).scaleb(-decimals), ROUND_FLOOR) for decimals in found.decimals]
         sizes += [number, *floors, *(floor + found.step for floor in floors), Decimal(smallest), Decimal(10**width - 1)]
-        # 5 among numbers of two digits: 49 comes before it in the order of text, 50 after.
+        # 5 among numbers of two digits: in text order, 49 comes before it and 50 after.
         start = int(digits[:width].ljust(width, "0"))
         sizes += [Decimal(start), Decimal(start - 1), Decimal(start + 1)]
         sizes += [Decimal(limit) for limit in found.limits or ()]
@@ -111,7 +111,7 @@ def near_number(found: NumberFormat, literal: str) -> Near:
 
 
 def find_number_format(texts: Sequence[str]) -> NumberFormat:
-    """The format of these numbers, as text."""
+    """Find the format of these numbers, given as text."""
     parts = [text.removeprefix("-").partition(".") for text in texts]
     widths = [len(whole) for whole, _, _ in parts]
     negative = any(text.startswith("-") for text in texts)

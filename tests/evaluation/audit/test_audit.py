@@ -41,8 +41,8 @@ def test_from_the_audit_to_a_score_without_the_questions_found(tmp_path):
         "does-not-run: the gold SQL fails; correct it or exclude it. The first: dev 1 (concert), no such column: x"
         in done.stdout
     )
-    assert f"{exclude} leaves out 2 questions" in done.stdout
-    assert "not looked at: duplicates, which need train and another split" in done.stdout
+    assert f"{exclude} excludes 2 questions" in done.stdout
+    assert "not checked: duplicates, which need train and another split" in done.stdout
     record = json.loads(audit.read_text())
     assert record["splits"] == {"dev": 4} and [(f["kind"], f["index"]) for f in record["findings"]] == [
         ("does-not-run", 1),
@@ -77,8 +77,8 @@ def test_gold_given_as_rows_is_not_looked_at_and_votes_are_left_out_with_their_q
     )
     done = run("audit.py", *data, "--exclude", exclude, "--workers", 1)
     assert done.returncode == 0, done.stderr
-    assert "not looked at: dev, 1 questions: their gold, which is rows (concert)" in done.stdout
-    assert f"{exclude} leaves out 1 questions" in done.stdout
+    assert "not checked: dev, 1 questions: gold rows (concert)" in done.stdout
+    assert f"{exclude} excludes 1 questions" in done.stdout
     (tmp_path / "preds.sql").write_text("SELECT 1\nSELECT 'Jim'\n")
     for index, name in enumerate(("Jim", "Joe")):
         line = {"index": index, "samples": [{"sql": f"SELECT '{name}'", "log_probability": -1.0}]}
@@ -95,10 +95,10 @@ def test_gold_given_as_rows_is_not_looked_at_and_votes_are_left_out_with_their_q
 def test_bad_flags_are_one_line(tmp_path):
     data = ("--benchmark", "jsonl", "--data", tmp_path)
     for flags, message in (
-        (("--exclude-kinds", "clock"), "--exclude-kinds needs --exclude FILE"),
+        (("--exclude-kinds", "clock"), "--exclude-kinds requires --exclude FILE"),
         (("--questions", "f.jsonl"), "--questions is the file of one split; name it with --splits"),
         (("--timeout", "0"), "--timeout 0.0 is out of range"),
-        ((), "holds none of dev.jsonl, train.jsonl"),
+        ((), "has none of dev.jsonl, train.jsonl"),
     ):
         done = run("audit.py", *data, *flags)
         assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1

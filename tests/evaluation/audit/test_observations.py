@@ -33,7 +33,7 @@ CASES = {
     "SELECT name FROM item WHERE price = (SELECT price FROM item ORDER BY kind LIMIT 1)": {"tied-limit"},
 }
 UNDECIDED = {
-    "SELECT name, max(price) FROM item": "a column stands beside a single MIN or MAX",
+    "SELECT name, max(price) FROM item": "a column occurs beside a single MIN or MAX",
     "SELECT name, rank() OVER (ORDER BY price) FROM item": "it has a window function, which ties can change",
 }
 

@@ -195,8 +195,8 @@ def test_a_neighbour_that_never_ends_costs_only_itself(benchmark):
         ({"rows": 0}, "--rows 0 is out of range"),
         ({"timeout": "inf"}, "--timeout inf is out of range"),
         ({"neighbours": "many"}, "argument --neighbours: invalid int value: 'many'"),
-        ({"output": SCRIPT.parent}, "is not empty and holds no suite.json; name a new folder"),
-        ({"output": SCRIPT}, "is not a folder one can write to"),
+        ({"output": SCRIPT.parent}, "is not empty and has no suite.json; give a new folder"),
+        ({"output": SCRIPT}, "is not a folder that you can write to"),
     ],
 )
 def test_bad_input_is_one_line(benchmark, tmp_path, flags, message):
@@ -206,7 +206,7 @@ def test_bad_input_is_one_line(benchmark, tmp_path, flags, message):
 
 def test_suite_of_another_split_is_not_added_to(benchmark, tmp_path):
     (tmp_path / "suite.json").write_text(json.dumps({"benchmark": "bird", "split": "dev", "databases": {}}))
-    assert_refused(make(benchmark, tmp_path), "is a suite for bird dev; name another folder with --output")
+    assert_refused(make(benchmark, tmp_path), "is a suite for bird dev; give another folder with --output")
     for content in ("[]", '{"benchmark": "spider", "split": "dev", "databases": {"concert": {"gold_queries": 1}}}'):
         (tmp_path / "suite.json").write_text(content)
         assert_refused(make(benchmark, tmp_path), "suite.json is damaged or old; remove it")

@@ -144,7 +144,7 @@ def test_files_that_this_project_did_not_write_stay(zoo, tmp_path, place):
     (output / place).parent.mkdir(parents=True, exist_ok=True)
     (output / place).write_text("mine")
     before = contents(output)
-    with pytest.raises(InputError, match=r"make_test_suite\.py.*; move it elsewhere, or name another folder"):
+    with pytest.raises(InputError, match=r"make_test_suite\.py.*; move it elsewhere, or give another folder"):
         make(zoo, output)
     assert contents(output) == before
 
@@ -236,7 +236,7 @@ def search_arguments(path: Path, folder: Path) -> tuple:
 
 def test_a_search_that_cannot_write_ends_the_run(zoo, tmp_path):
     path = zoo / "database/zoo/zoo.sqlite"
-    with pytest.raises(RunError, match=r"1\.sqlite cannot be written \(unable to open database file\); mend that"):
+    with pytest.raises(RunError, match=r"1\.sqlite cannot be written \(unable to open database file\); fix that"):
         list(run_with_retries(search, [search_arguments(path, tmp_path / "nowhere")], 1, Limits()))
 
 
@@ -250,14 +250,14 @@ def test_values_that_a_schema_refuses_do_not_end_the_run(tmp_path):
 
 def test_an_original_that_cannot_be_read_any_more_ends_the_run(tmp_path):
     gold = Gold("SELECT 1", True, None, (), (), ())
-    with pytest.raises(RunError, match=r"gone\.sqlite cannot be read \(unable to open database file\); mend that"):
+    with pytest.raises(RunError, match=r"gone\.sqlite cannot be read \(unable to open database file\); fix that"):
         list(run_with_retries(screen, [(tmp_path / "gone.sqlite", gold)], 1, Limits()))
 
 
 def test_a_worker_that_something_outside_has_killed_ends_the_run(monkeypatch):
     killed = Outcome(0, error=death_reason(-signal.SIGKILL), stage="database 1")
     monkeypatch.setattr(search_module, "run_jobs", lambda *_: (outcome for outcome in [killed]))
-    with pytest.raises(RunError, match="is the machine out of memory"):
+    with pytest.raises(RunError, match="did memory run out"):
         list(run_with_retries(search, [()], 1, Limits()))
 
 
@@ -326,7 +326,7 @@ def flip_bit(path: Path) -> None:
 TEARS = {
     "is missing": lambda suite: (suite / "zoo/zoo_02.sqlite").unlink(),
     r"zoo_03\.sqlite is none of its": lambda suite: (suite / "zoo/zoo_03.sqlite").write_bytes(b"stray"),
-    "has another SHA-256": lambda suite: flip_bit(suite / "zoo/zoo_01.sqlite"),
+    "has a different SHA-256": lambda suite: flip_bit(suite / "zoo/zoo_01.sqlite"),
     "bytes instead of": lambda suite: os.truncate(suite / "zoo/zoo_01.sqlite", 100),
     "zoo is not recorded": lambda suite: write_suite(suite, read_suite(suite, HEAD) | {"databases": {}}),
     r"suite\.json is damaged": lambda suite: (suite / "suite.json").write_text("{"),
@@ -479,8 +479,8 @@ def test_a_damaged_database_is_refused_or_left_out_and_said(zoo, tmp_path):
         file.write('{"db_id": "zoo", "question": "?"}\n')
     result = run("make_test_suite.py", zoo, output=tmp_path / "suite", damaged="skip", **SMALL)
     assert result.returncode == 0, result.stderr
-    assert "left out: question with no query: " in result.stdout
-    assert "damaged database, left out with its 2 questions (farm): " in result.stdout
+    assert "skipped: question with no query: " in result.stdout
+    assert "damaged database, skipped with its 2 questions (farm): " in result.stdout
     content = json.loads((tmp_path / "suite/suite.json").read_text())
     assert list(content["databases"]) == ["zoo"] and content["databases"]["zoo"]["gold_queries"] == 2
     assert content["left_out"]["farm"]["questions"] == 2
@@ -488,8 +488,8 @@ def test_a_damaged_database_is_refused_or_left_out_and_said(zoo, tmp_path):
     flags = {"predictions": tmp_path / "preds.sql", "test-suite": tmp_path / "suite", "damaged": "skip"}
     result = run("score.py", zoo, **flags)
     assert result.returncode == 0, result.stderr
-    assert "the test suite leaves out farm, which was damaged when it was made: " in result.stdout
-    assert "the test suite has no database for farm: there TS is EX" in result.stdout
+    assert "the test suite skips farm, which was damaged when it was made: " in result.stdout
+    assert "the test suite has no database for farm: EX is used as their TS" in result.stdout
 
 
 def test_damage_that_a_query_meets_and_that_is_mended_later(zoo, tmp_path):
