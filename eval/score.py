@@ -15,7 +15,7 @@ from cli import add_question_flags, name_benchmark
 from kid.data.database import check_not_in_use
 from kid.data.exclusion import exclusion_remark, read_exclusion
 from kid.data.faults import Damage
-from kid.data.questions import Question, check_gold_sql, find_databases, load_questions
+from kid.data.questions import Question, check_gold_sql, find_databases, load_questions, questions_hash
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.bird_metrics import METRICS, metric_lines
 from kid.evaluation.execution import default_workers
@@ -30,7 +30,7 @@ from kid.evaluation.execution_accuracy import (
 )
 from kid.evaluation.gold_cache import depends_on_chance
 from kid.evaluation.predictions_file import Predictions, read_predictions
-from kid.evaluation.provenance import HASH_KEY, check_scored_as, read_json, recorded_evidence
+from kid.evaluation.provenance import HASH_KEY, QUESTIONS_KEY, check_scored_as, read_json, recorded_evidence
 from kid.evaluation.sample_scores import load_samples, score_samples
 from kid.evaluation.samples_file import SampledQuery
 from kid.evaluation.scores import find_suites, score_record, with_faults
@@ -163,7 +163,7 @@ class Asked:
     """What is scored: n questions in order, their predictions, their samples (none without --vote).
 
     files: the SQLite file of each db_id. suites: those of its test suite; None: there is no suite. left_out: index of
-    each question of the split that --exclude names -> the kinds of its findings.
+    each question of the split that --exclude names -> the kinds of its findings. questions_hash: of the whole split.
     """
 
     questions: list[Question]
@@ -172,6 +172,7 @@ class Asked:
     files: dict[str, list[Path]]
     suites: dict[str, list[Path]] | None
     left_out: dict[int, list[str]]
+    questions_hash: str
 
     @property
     def roots(self) -> list[dict[str, list[Path]]]:
@@ -212,6 +213,7 @@ def read_asked(arguments: argparse.Namespace) -> Asked:
         {db_id: [path] for db_id, path in databases.items()},
         suites,
         left_out,
+        questions_hash(questions, gold=True),
     )
 
 
@@ -265,7 +267,7 @@ def main() -> None:
     evidence = arguments.evidence == "yes" if arguments.evidence else recorded_evidence(arguments.predictions)
     head = arguments.benchmark, arguments.split, evidence
     record = score_record(*head, questions, read.queries, ex, ts, further)
-    record[HASH_KEY] = predictions_hash
+    record |= {HASH_KEY: predictions_hash, QUESTIONS_KEY: asked.questions_hash}
     record |= {"keep_distinct": True} if arguments.keep_distinct else {}
     record |= {"ts_is_ex": without_suite(asked)} if without_suite(asked) else {}
     if arguments.exclude:

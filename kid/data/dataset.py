@@ -82,8 +82,11 @@ def load_dataset(
     if not kept:
         raise InputError(f"--max-completion-length {config.max_completion_length} leaves no {split} sample; raise it")
     if split == "train":
-        excluded, kept = filter_excluded(prepared, config, kept)
+        within, indices = kept, prepared.rows["index"]
+        excluded, kept = filter_excluded(prepared, config, within)
         remarks += excluded
+        if named := sorted({*within} - {*kept}):
+            skipped = {**skipped, f"named in {config.exclude}": [indices[row] for row in named]}
         if not kept:
             raise InputError(f"--exclude {config.exclude} leaves no usable sample; exclude fewer questions")
     remarks += prepared.remarks()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kid.config.benchmarks import BENCHMARKS, Benchmark, Split, find_split
+from kid.data.cache import json_hash
 from kid.data.faults import Damage
 from kid.data.gold_rows import FIELD, GoldRows, read_gold_rows
 from kid.data.items import location_of, read_items
@@ -181,6 +182,13 @@ def check_gold_sql(questions: Sequence[Question], what: str) -> None:
             f"{what} needs gold SQL, but {len(without)} of {len(questions)} questions have {FIELD} instead "
             f"(first question {without[0]}); give a file of questions with SQL"
         )
+
+
+def questions_hash(questions: Sequence[Question], gold: bool) -> str:
+    """One hash of what predictions depend on (database, question, evidence or given prompt), and on request gold."""
+    asked = [(each.db_id, each.question, each.evidence, each.prompt) for each in questions]
+    golds = [(each.query, str(each.gold_rows)) for each in questions] if gold else []
+    return json_hash([asked, golds])
 
 
 def is_text(value: object) -> bool:

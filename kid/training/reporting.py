@@ -75,7 +75,7 @@ def shared_questions(train: frozenset[tuple[str, str]], held_out: frozenset[tupl
     names = first_of([f'"{text}" ({db_id})' if db_id else f'"{text[-80:]}"' for db_id, text in both])
     return (
         f"{len(both)} of its questions are in train too, so that scores on it are too high: {names}; "
-        "eval/audit.py --exclude lists them"
+        "eval/audit.py --exclude F --exclude-kinds same-question lists them"
     )
 
 

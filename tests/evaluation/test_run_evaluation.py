@@ -128,6 +128,25 @@ def test_what_is_there_and_belongs_is_not_made_again(tmp_path):
     assert calls() == ["score.py overwrites"]  # the TS there is of predictions that are gone
 
 
+def test_questions_that_have_changed_are_predicted_and_scored_again(tmp_path):
+    run = make_run(tmp_path / "kid", "model")
+    dev = tmp_path / "dev.json"
+
+    def write(question: str, query: str) -> None:
+        dev.write_text(json.dumps([{"db_id": "d", "question": question, "query": query}]))
+
+    write("How many?", "SELECT 1")
+    (cell,) = find_cells(run, ["dev"], "last")
+    evaluate(run, "dev")
+    write_note(cell, questions_sha256=cell.asked)
+    cell.score.write_text(json.dumps({**json.loads(cell.score.read_text()), "questions_sha256": cell.judged}))
+    assert not evaluate(run, "dev").calls
+    write("How many?", "SELECT 2")  # other gold
+    assert [script for script, _ in evaluate(run, "dev").calls] == ["score.py"]
+    write("How few?", "SELECT 1")
+    assert not find_cells(run, ["dev"], "last")[0].is_predicted()
+
+
 def test_a_split_has_its_own_suite(tmp_path):
     cells = find_cells(make_run(tmp_path / "kid", "model"), ["dev", "dk"], "last")
     (tmp_path / "suites" / "dk").mkdir(parents=True)

@@ -46,11 +46,14 @@ def test_end_to_end(benchmark):
     assert result.returncode == 0, result.stderr
     figures = {"n": 4, "ex": 25.0, "ex_interval": [4.56, 69.94], "ts": None, "ts_interval": None}
     common = {"db_id": "concert", "ts": None, "hardness": "easy"}
-    assert json.loads((benchmark / "new/dev.json").read_text()) == {
+    record = json.loads((benchmark / "new/dev.json").read_text())
+    assert len(record["questions_sha256"]) == 64
+    assert record == {
         "benchmark": "spider",
         "split": "dev",
         "evidence": None,
         "predictions_sha256": hashlib.sha256("".join(PREDICTIONS).encode()).hexdigest(),
+        "questions_sha256": record["questions_sha256"],
         **figures,
         "hardness": {"easy": figures},
         "databases": {"concert": figures},
