@@ -150,7 +150,7 @@ def test_a_question_over_the_limit_is_refused_before_anything_is_read(tiny_model
         InputError, match=r"the question has \d+ tokens, but prompts are limited to 20; use fewer words"
     ):
         asker.encode("how many " * 20)
-    with pytest.raises(InputError, match=r"nowhere\.sqlite is not there"):
+    with pytest.raises(InputError, match=r"nowhere\.sqlite does not exist"):
         asker.encode("how?")
 
 
