@@ -478,9 +478,7 @@ def test_distinct_is_kept_if_asked_and_the_json_says_so(benchmark):
 
 @pytest.mark.slow
 def test_the_worst_case_is_said_first_if_it_is_long(benchmark, database):
-    said = (
-        "note: scoring takes up to 2.0 h if every prediction reaches its time limit (4 queries of 3600 s on 2 workers;"
-    )
+    said = "note: scoring usually takes minutes, but up to 2.0 h if every prediction reaches its time limit (4 queries of 3600 s on 2 workers;"
     assert said in score(benchmark, workers=2, timeout=3600).stderr
     assert "scoring takes" not in score(benchmark, workers=2, timeout=1800).stderr
     add_rows(database, benchmark / "suite/concert/1.sqlite", "(9, 'Eve', 70, 'US')")
