@@ -135,9 +135,9 @@ def show_worst_case(asked: Asked, limits: Limits, workers: int) -> None:
     if seconds > LONG_SECONDS:
         less = f"{limits.seconds * LESS_PATIENT_SHARE:g} s, or {GOLD_TIMES} times the time of the gold query"
         print(
-            f"note: scoring usually takes minutes, but up to {seconds / 3600:.1f} h if every prediction reaches its time limit ({count} "
-            f"queries of {limits.seconds:g} s on {workers} workers; after {PATIENT_TIMEOUTS} time-outs on a database "
-            f"its limit becomes {less})",
+            f"note: scoring usually takes minutes, but up to {seconds / 3600:.1f} h if every prediction reaches its "
+            f"time limit ({count} queries of {limits.seconds:g} s on {workers} workers; after {PATIENT_TIMEOUTS} "
+            f"time-outs on a database its limit becomes {less})",
             file=sys.stderr,
         )
 
