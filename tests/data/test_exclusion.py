@@ -84,7 +84,7 @@ def test_what_is_no_json_object_is_refused(path, content):
 
 
 def test_a_file_that_is_not_there_or_leaves_nothing_is_refused(path, tmp_path):
-    with pytest.raises(InputError, match="No such file or directory; make it with"):
+    with pytest.raises(InputError, match="No such file or directory; create it with"):
         read_exclusion(tmp_path / "gone.json", "spider", "dev", QUESTIONS)
     everything = {("dev", index): {"clock": "x"} for index in range(3)}
     path.write_text(json.dumps(exclusion_record("spider", {"dev": QUESTIONS}, everything)))
