@@ -9,7 +9,7 @@ from pathlib import Path
 from kid.config.benchmarks import BENCHMARKS
 from kid.config.keys import FIELDS, convert, field_type, flag, help_text, keys_affecting
 from kid.config.run_config import RunConfig
-from kid.config.trained import complete_settings
+from kid.config.trained import FORM_KEYS, OTHER_FORM_FLAG, complete_settings
 from kid.errors import InputError
 
 NAMES = keys_affecting("prompts")
@@ -38,6 +38,10 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
             shown = {"metavar": "yes|no"} if field_type(name)[0] is bool else {}
             default = None if name == "benchmark" or name in TRAINED else FIELDS[name].default
             group.add_argument(flag(name), default=default, required=name == "data", help=text, **shown)
+    form = " or ".join(map(flag, FORM_KEYS))
+    group.add_argument(
+        OTHER_FORM_FLAG, action="store_true", help=f"use {form} even where the model was trained with another"
+    )
 
 
 def add_question_flags(parser: argparse.ArgumentParser, several_splits: bool = False) -> None:
@@ -81,10 +85,10 @@ def take_settings(arguments: argparse.Namespace, model: Path | None) -> None:
     model: the model's folder; None: there is no model.
 
     Raises:
-        InputError: the file with the settings cannot be read.
+        InputError: the file with the settings cannot be read; the form of the prompts differs, without the flag.
     """
     given = {name: getattr(arguments, name) for name in TRAINED}
-    values, lines = complete_settings(given, model, arguments.data)
+    values, lines = complete_settings(given, model, arguments.data, arguments.other_form)
     for line in lines:
         print(line, file=sys.stderr)
     for name, value in values.items():

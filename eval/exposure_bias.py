@@ -122,7 +122,9 @@ def main() -> None:
     silence_libraries()
     # The student may be an adapter, as a teacher in training may be.
     found = {name: find_teacher(getattr(args, name), f"--{name}") for name in ("student", "teacher")}
-    tokenizer, other = (load_tokenizer(model.tokenizer, f"--{name}") for name, model in found.items())
+    tokenizer, other = (
+        load_tokenizer(model.tokenizer, f"--{name}", args.chat_template) for name, model in found.items()
+    )
     check_same_tokenizer(tokenizer, other, args.student, args.teacher)
     prepared = prepare(prompt_config(args), args.split, tokenizer)
     rows = prepared.rows.select(choose(len(prepared.rows), args.questions_limit))

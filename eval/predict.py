@@ -203,8 +203,9 @@ def main() -> None:
     from kid.data.cache import json_hash
     from kid.data.dataset import long_prompt_remarks
     from kid.data.prepare import prepare
+    from kid.data.questions import questions_hash
     from kid.evaluation.prediction import decode_candidates, default_device, load_model
-    from kid.evaluation.provenance import HASH_KEY, holds_predictions, provenance_path
+    from kid.evaluation.provenance import HASH_KEY, QUESTIONS_KEY, holds_predictions, provenance_path
     from kid.evaluation.samples_file import samples_line, samples_path
     from kid.evaluation.sampling import check_can_sample
     from kid.files import drop_torn_line, file_sha256, write_atomically
@@ -212,11 +213,12 @@ def main() -> None:
     from kid.progress import progress_bar, silence_libraries
 
     silence_libraries()
-    tokenizer = load_tokenizer(folder, "--model")
+    tokenizer = load_tokenizer(folder, "--model", args.chat_template)
     prepared = prepare(prompt_config(args), args.split, tokenizer)
     prompts, device = list(prepared.rows["prompt_ids"]), default_device()
     made = {"model": str(folder), "weights": fingerprint(find_teacher(str(folder), "--model"))}
     made |= {"benchmark": args.benchmark, "split": args.split, "prompts": json_hash(prompts)}
+    made[QUESTIONS_KEY] = questions_hash(prepared.questions, gold=False)
     made["evidence"] = args.evidence if any(question.evidence for question in prepared.questions) else None
     made |= {name: getattr(args, name) for name in ("max_completion_length", "beams", "batch_size")}
     made["device"] = device

@@ -15,7 +15,7 @@ from cli import add_question_flags, name_benchmark
 from kid.data.database import check_not_in_use
 from kid.data.exclusion import exclusion_remark, read_exclusion
 from kid.data.faults import Damage
-from kid.data.questions import Question, check_gold_sql, find_databases, load_questions
+from kid.data.questions import Question, check_gold_sql, find_databases, load_questions, questions_hash
 from kid.errors import InputError, OneLineParser, run_script
 from kid.evaluation.bird_metrics import METRICS, metric_lines
 from kid.evaluation.execution import default_workers
@@ -30,7 +30,7 @@ from kid.evaluation.execution_accuracy import (
 )
 from kid.evaluation.gold_cache import depends_on_chance
 from kid.evaluation.predictions_file import Predictions, read_predictions
-from kid.evaluation.provenance import HASH_KEY, check_scored_as, read_json, recorded_evidence
+from kid.evaluation.provenance import HASH_KEY, QUESTIONS_KEY, check_scored_as, read_json, recorded_evidence
 from kid.evaluation.sample_scores import load_samples, score_samples
 from kid.evaluation.samples_file import SampledQuery
 from kid.evaluation.scores import find_suites, score_record, with_faults
@@ -135,9 +135,9 @@ def show_worst_case(asked: Asked, limits: Limits, workers: int) -> None:
     if seconds > LONG_SECONDS:
         less = f"{limits.seconds * LESS_PATIENT_SHARE:g} s, or {GOLD_TIMES} times the time of the gold query"
         print(
-            f"note: scoring takes up to {seconds / 3600:.1f} h if every prediction reaches its time limit ({count} "
-            f"queries of {limits.seconds:g} s on {workers} workers; after {PATIENT_TIMEOUTS} time-outs on a database "
-            f"its limit becomes {less})",
+            f"note: scoring usually takes minutes, but up to {seconds / 3600:.1f} h if every prediction reaches its "
+            f"time limit ({count} queries of {limits.seconds:g} s on {workers} workers; after {PATIENT_TIMEOUTS} "
+            f"time-outs on a database its limit becomes {less})",
             file=sys.stderr,
         )
 
@@ -166,7 +166,8 @@ class Asked:
     """What to score: n questions in order, their predictions, their samples (none without --vote).
 
     files: db_id -> its SQLite file. suites: db_id -> the files of its test suite; None without a suite. left_out: index
-    of each question in the file of --exclude -> the kinds of its findings.
+    of each question in the file of --exclude -> the kinds of its findings. questions_hash: of the whole
+    split.
     """
 
     questions: list[Question]
@@ -175,6 +176,7 @@ class Asked:
     files: dict[str, list[Path]]
     suites: dict[str, list[Path]] | None
     left_out: dict[int, list[str]]
+    questions_hash: str
 
     @property
     def roots(self) -> list[dict[str, list[Path]]]:
@@ -215,6 +217,7 @@ def read_asked(arguments: argparse.Namespace) -> Asked:
         {db_id: [path] for db_id, path in databases.items()},
         suites,
         left_out,
+        questions_hash(questions, gold=True),
     )
 
 
@@ -268,7 +271,7 @@ def main() -> None:
     evidence = arguments.evidence == "yes" if arguments.evidence else recorded_evidence(arguments.predictions)
     head = arguments.benchmark, arguments.split, evidence
     record = score_record(*head, questions, read.queries, ex, ts, further)
-    record[HASH_KEY] = predictions_hash
+    record |= {HASH_KEY: predictions_hash, QUESTIONS_KEY: asked.questions_hash}
     record |= {"keep_distinct": True} if arguments.keep_distinct else {}
     record |= {"ts_is_ex": without_suite(asked)} if without_suite(asked) else {}
     if arguments.exclude:

@@ -95,9 +95,8 @@ def find_tokenizer(model: str | None, texts: list[str]):
 
 def show_prompt(arguments: argparse.Namespace) -> None:
     from kid.data.annotation import annotate_questions, tokenizer_corpus
-    from kid.data.encoding import encode_continuations
     from kid.data.prepare import row_encoder
-    from kid.data.prompt import question_part
+    from kid.data.prompts.encoder import PromptEncoder
     from kid.data.reading import load_split, read_schemas
 
     config = prompt_config(arguments)
@@ -108,12 +107,11 @@ def show_prompt(arguments: argparse.Namespace) -> None:
     if question.index not in texts:
         reason = question.fault or reasons.get(question.db_id, "damaged database")
         raise InputError(f"question {question.index} on {question.db_id or 'no database'} has no prompt: {reason}")
-    tokenizer = find_tokenizer(arguments.model, tokenizer_corpus(schemas, texts, config.evidence))
+    tokenizer = find_tokenizer(arguments.model, tokenizer_corpus(schemas, texts, config.evidence, config.prompt))
     row = row_encoder(loaded, schemas, texts, config, arguments.split, tokenizer)({"index": [question.index]})
     row = {name: values[0] for name, values in row.items()}
-    last = "" if question.prompt else question_part(question.question, question.evidence if config.evidence else "")
-    size = len(encode_continuations(tokenizer, [last])[0])
-    ids, shared = row["prompt_ids"], row["shared"]
+    (last,) = PromptEncoder(tokenizer, config).questions([question])
+    ids, shared, size = row["prompt_ids"], row["shared"], len(last)
     parts = (
         {"prompt": ids}
         if question.prompt
@@ -168,7 +166,7 @@ def show_stats(arguments: argparse.Namespace) -> None:
         loaded = load_split(config, arguments.split)
         schemas, _ = read_schemas(loaded, config.missing_database)
         annotated = annotate_questions(loaded, schemas, config.evidence, arguments.split)
-        texts = tokenizer_corpus(schemas, annotated, config.evidence)
+        texts = tokenizer_corpus(schemas, annotated, config.evidence, config.prompt)
     prepared = prepare(config, arguments.split, find_tokenizer(arguments.model, texts))
     lengths = {
         "prompts": (prepared.lengths("prompt_ids"), config.max_prompt_length),

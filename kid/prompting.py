@@ -21,7 +21,8 @@ from kid.data.database import check_not_in_use
 from kid.data.encoding import EncodedPrompt, bos_ids
 from kid.data.faults import Damage
 from kid.data.prepare import row_encoder
-from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.prompts.chat import chat_turn
+from kid.data.prompts.formats import FORMATS
 from kid.data.questions import Question, is_text
 from kid.data.reading import LoadedSplit, read_schemas
 from kid.data.schema import Schema, description_files, read_tables
@@ -41,12 +42,16 @@ class PromptSettings:
     schema_filter: "lexical": the schema of a prompt over the limit is filtered before it is cut; "none": only cut.
     max_prompt_length: maximum number of tokens of a prompt.
     max_completion_length: maximum number of tokens of the SQL, with EOS; it does not affect prompts.
+    prompt: the format of the prompts, a name in `kid.data.prompts.formats.FORMATS`.
+    chat_template: "auto": a prompt is a user turn in the chat template of the model's tokenizer, if it has one.
     """
 
     evidence: bool = RunConfig.evidence
     schema_filter: str = RunConfig.schema_filter
     max_prompt_length: int = RunConfig.max_prompt_length
     max_completion_length: int = RunConfig.max_completion_length
+    prompt: str = RunConfig.prompt
+    chat_template: str = RunConfig.chat_template
 
     @classmethod
     def of(cls, model: Path | str) -> PromptSettings:
@@ -80,11 +85,13 @@ def prompt_for(
     tables: Path | str | None = None,
     tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> str:
-    """Return the text of a prompt, which ends with a line break; the model continues it with the SQL and EOS.
+    """Return the text of a prompt; the model continues it with the SQL and EOS.
 
-    The text has neither BOS nor EOS. If the tokenizer adds BOS to every text (LLaMA's does), let it do so, as in
-    training; do not add EOS. Encode the text with `split_special_tokens=True`, so that a cell that spells a special
-    token stays text, or use the ids of `encode_prompt`.
+    Without a chat template, the prompt ends with a line break and has neither BOS nor EOS. If the tokenizer adds BOS to
+    every text (LLaMA's does), let it do so, as in training; do not add EOS. Encode the text with
+    `split_special_tokens=True`, so that a cell that spells a special token stays text, or use the ids of
+    `encode_prompt`. With a chat template, the text holds all special tokens, including BOS: encode it with
+    `add_special_tokens=False` and without `split_special_tokens`.
 
     Args:
         database: a SQLite file. An index of its values is built for the first question and kept under `KID_CACHE`.
@@ -93,19 +100,26 @@ def prompt_for(
             database; its db_id is the SQLite file's name without suffix. What it lacks is read from the SQLite file.
         tokenizer: the model's. With it, the schema of a prompt of more than `settings.max_prompt_length` tokens is
             filtered, and the prompt is then cut from the left, as in training. Without it, prompts are never shortened:
-            `schema_filter` and `max_prompt_length` have no effect.
+            `schema_filter` and `max_prompt_length` have no effect. A chat template requires it.
 
     Raises:
         InputError: the database is not a SQLite file, is damaged or in use; the question is empty or not valid Unicode;
-            evidence is given but the model was trained without; `tables` is damaged.
+            evidence is given but the model was trained without; `tables` is damaged; there is no tokenizer for a
+            chat template.
     """
+    if tokenizer is None and settings.chat_template != "none":
+        raise InputError("this model's prompts are turns of a chat; give its tokenizer, which has the chat template")
     schema, annotated = read_question(database, question, settings, evidence, tables)
+    turn = None if tokenizer is None else chat_turn(tokenizer, settings.chat_template)
     if tokenizer is not None:
         row = encode_row(schema, annotated, settings, tokenizer)
         if row["filtered"] or row["cut"]:
-            ids = row["prompt_ids"][len(bos_ids(tokenizer)) :]
+            ids = row["prompt_ids"][0 if turn else len(bos_ids(tokenizer)) :]
             return str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
-    return schema_part(schema) + matched_part(schema, annotated.matches) + question_part(question, evidence)
+    form = FORMATS[settings.prompt]
+    shown = form.schema_part(schema) + form.matched_part(schema, annotated.matches)
+    text = form.OPENING + shown + form.question_part(question, evidence)
+    return turn.around(text) if turn else text
 
 
 def encode_prompt(

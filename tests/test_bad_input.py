@@ -126,15 +126,15 @@ def test_missing_databases_are_all_named_and_may_be_skipped(flags, db_ids, tmp_p
     with pytest.raises(InputError, match=rf"no database for 2 of 125 db_ids .*: {', '.join(gone)}; put each at"):
         read(flags)
     inputs = read(flags, missing_database="skip")
-    assert inputs.train.remarks == ["16 questions left out: no database"] and len(inputs.train.samples) == 984
+    assert inputs.train.remarks == ["16 questions skipped: no database"] and len(inputs.train.samples) == 984
     inputs = read(flags, missing_database="schema-only")
-    assert inputs.train.remarks == [f"16 prompts from tables.json alone, for want of the databases {', '.join(gone)}"]
+    assert inputs.train.remarks == [f"16 prompts use tables.json only, without the missing databases {', '.join(gone)}"]
 
 
 def test_truncated_json(flags, tmp_path):
     path = tmp_path / "data" / "train_spider.json"
     path.write_text(path.read_text()[:5000])
-    with pytest.raises(InputError, match=r"no valid JSON: .*train_spider.json, line \d+, after \d+ complete items"):
+    with pytest.raises(InputError, match=r"not valid JSON: .*train_spider.json, line \d+, after \d+ complete items"):
         read(flags)
 
 
@@ -147,7 +147,7 @@ def test_a_database_that_is_none(flags, db_ids, tmp_path):
 def test_a_db_id_without_schema(flags, db_ids, tmp_path):
     path = tmp_path / "data" / "tables.json"
     path.write_text(path.read_text().replace(f'"db_id": "{db_ids[0]}"', '"db_id": "circus"'))
-    with pytest.raises(InputError, match=rf"db_id without schema in .*tables.json: {db_ids[0]}; mend this"):
+    with pytest.raises(InputError, match=rf"db_id without schema in .*tables.json: {db_ids[0]}; fix this"):
         read(flags)
 
 

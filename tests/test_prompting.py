@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from helpers.chat_templates import with_template
 from helpers.launcher import ROOT
 from helpers.small_benchmark import edit, write_small_benchmark
 from tokenizers.processors import TemplateProcessing
@@ -85,6 +86,37 @@ def test_prompts_are_those_of_training(data, tokenizer, benchmark, evidence, lim
         filtered, cut = filtered + row["filtered"], cut + (row["cut"] > 0)
         values += "matched contents :\n" in whole
     assert (filtered > 0, cut > 0) == {1024: (False, False), 250: (True, False), 90: (True, True)}[limit] and values
+
+
+@pytest.mark.parametrize("prompt", ["ddl", "m-schema"])
+def test_prompts_in_the_format_of_the_model_are_those_of_training(data, tokenizer, prompt):
+    folder = data / "plain"
+    config = RunConfig(benchmark="jsonl", data=str(folder), prompt=prompt, max_prompt_length=4096)
+    prepared, settings = prepare(config, "dev", tokenizer), PromptSettings(prompt=prompt, max_prompt_length=4096)
+    for question, row in zip(prepared.questions, prepared.rows, strict=True):
+        given = (database_of(folder, question.db_id), question.question, settings)
+        encoded = encode_prompt(*given, tokenizer, evidence=question.evidence)
+        assert (encoded.ids, encoded.shared) == (row["prompt_ids"], row["shared"])
+        assert prompt_for(*given, evidence=question.evidence) == tokenizer.decode(encoded.ids)
+
+
+@pytest.mark.parametrize("limit", [8192, 200])  # whole, and with a filtered schema
+def test_prompts_in_a_chat_template_are_those_of_training(data, tiny_models, limit):
+    tokenizer = with_template(load_tokenizer(tiny_models / "student", "--model"), "turns")
+    folder, form = data / "plain", {"prompt": "ddl", "chat_template": "auto", "max_prompt_length": limit}
+    prepared = prepare(RunConfig(benchmark="jsonl", data=str(folder), **form), "dev", tokenizer)
+    settings = PromptSettings(**form)
+    for question, row in zip(prepared.questions, prepared.rows, strict=True):
+        given = (database_of(folder, question.db_id), question.question, settings)
+        encoded = encode_prompt(*given, tokenizer, evidence=question.evidence)
+        assert (encoded.ids, encoded.shared, encoded.cut) == (row["prompt_ids"], row["shared"], row["cut"])
+        text = prompt_for(*given, evidence=question.evidence, tokenizer=tokenizer)
+        assert text == tokenizer.decode(encoded.ids) and text.startswith("<s><start_of_turn>user\nTask:")
+        if EOS not in question.question:
+            assert tokenizer(text, add_special_tokens=False).input_ids == encoded.ids
+    assert any(prepared.rows["filtered"]) == (limit == 200)
+    with pytest.raises(InputError, match="prompts are turns of a chat; give its tokenizer"):
+        prompt_for(*given)
 
 
 def test_bos_is_of_the_ids_and_not_of_the_text(tiny_models, database):

@@ -25,6 +25,7 @@ class Measure:
 
 MEASURES = {"ex": Measure("eval_ex_steps", True), "validation_loss": Measure("eval_steps", False)}
 TRACKERS = ("tensorboard", "wandb", "mlflow")
+PROMPTS = ("codes", "ddl", "m-schema")  # kid.data.prompts.formats has a module for each
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,17 @@ class RunConfig:
     evidence: bool = option(
         True, "write BIRD's external knowledge before the question",
         group=DATA, affects="prompts, prediction, card",
+    )
+    prompt: str = option(
+        "codes",
+        "format of the prompts. codes: the paper's; ddl: CREATE TABLE statements, as OmniSQL's; m-schema: XiYan's",
+        group=DATA, affects="prompts, prediction, training, card", choices=PROMPTS,
+    )
+    chat_template: str = option(
+        "none",
+        "auto: the prompt is a user's turn in the chat template of the tokenizer, if it has one, and the output ends "
+        "with the token that ends a turn there",
+        group=DATA, affects="prompts, prediction, training, card", choices=("none", "auto"),
     )
     schema_filter: str = option(
         "lexical",
@@ -249,7 +261,7 @@ class RunConfig:
     )
     teacher_prefix_device_gb: float | None = option(
         None, "GB of each GPU for the most used of these keys and values (default: none)",
-        group=OPTIMISATION, affects="speed", used=uses.with_teacher, free_on_resume=True, low=0.0,
+        group=OPTIMISATION, affects="speed, plan", used=uses.with_teacher, free_on_resume=True, low=0.0,
     )
     teacher_states: str | None = option(
         None,

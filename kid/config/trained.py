@@ -19,6 +19,9 @@ BEST_FILE = "best.json"  # of a run with --keep-best: its best step and the valu
 PREDICTION_KEYS = keys_affecting("prediction")
 # Settings of the data rather than of the model.
 DATA_KEYS = ("tables", "databases", "missing_database", "damaged")
+# The form of a prompt: in another one than its own, a model answers far worse.
+FORM_KEYS = ("prompt", "chat_template")
+OTHER_FORM_FLAG = "--other-form"
 
 
 def student_folder(path: Path, flag: str) -> Path:
@@ -124,7 +127,7 @@ def read_export_settings(path: Path) -> dict[str, Any] | None:
 
 
 def complete_settings(
-    given: Mapping[str, Any], model: Path | None, data: str | None = None
+    given: Mapping[str, Any], model: Path | None, data: str | None = None, other_form: bool = False
 ) -> tuple[dict[str, Any], list[str]]:
     """Complete the settings of a prediction: those given, else those of the training, else the defaults.
 
@@ -132,15 +135,27 @@ def complete_settings(
         given: key -> value, None if the user did not give it; the keys to complete.
         model: the model's folder; None: there is no model.
         data: as in `trained_settings`.
+        other_form: whether prompts may have another form than those that the model was trained on.
 
     Returns:
         The settings, and lines that tell the user which of them come from the training or differ from it.
+
+    Raises:
+        InputError: as `trained_settings`; the form of the prompts is another, and `other_form` is not set.
     """
     trained, source = trained_settings(model, data) if model else ({}, None)
     own = {name: trained.get(name, FIELDS[name].default) for name in given}
     values = {name: own[name] if value is None else value for name, value in given.items()}
     taken = [name for name in given if given[name] is None and own[name] != FIELDS[name].default]
-    differ = [name for name in given if name in trained and values[name] != own[name]]
+    known = trained.keys() | ({*FORM_KEYS} if source else set())  # an older export does not name the form: the default
+    differ = [name for name in given if name in known and values[name] != own[name]]
+    if source and not other_form:
+        for name in FORM_KEYS:
+            if name in values and values[name] != own[name]:
+                raise InputError(
+                    f"{words(name, values[name])}: {source} has {words(name, own[name])}, and with prompts of another "
+                    f"form a model answers far worse; leave {flag(name)} out, or add {OTHER_FORM_FLAG}"
+                )
     lines = []
     if model and not source:
         lines.append(

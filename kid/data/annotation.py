@@ -17,7 +17,7 @@ from threading import Thread
 from kid.data.cache import cache_folder
 from kid.data.database import DamagedDatabaseError
 from kid.data.matching import match_values
-from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.prompts.formats import FORMATS
 from kid.data.questions import Question
 from kid.data.reading import LoadedSplit
 from kid.data.schema import Schema
@@ -31,10 +31,10 @@ MAX_WORKERS = 16
 
 @dataclass(frozen=True)
 class AnnotatedQuestion:
-    """A question, the database values that it mentions, and its gold SQL, normalised where that is possible.
+    """A question, the database values that it mentions, and its gold SQL, normalised if possible.
 
     matches: (table, column) -> values.
-    query: the gold SQL, or the output of a question that brings its own prompt.
+    query: the gold SQL, or the output if the question has its own prompt.
     normalisation_error: why the SQL could not be normalised, or None.
     """
 
@@ -45,16 +45,16 @@ class AnnotatedQuestion:
 
 
 def question_with_evidence(question: Question, evidence: bool) -> str:
-    """The question's text, with its evidence (if `evidence`) before it."""
+    """The question's text, preceded by its evidence if `evidence` is set."""
     return f"{question.evidence if evidence else ''} {question.question}".strip()
 
 
 def annotate_database_questions(
     schema: Schema, database: Path | None, questions: list[Question], evidence: bool
 ) -> tuple[list[AnnotatedQuestion], list[str]]:
-    """Annotate all questions on one database; without the file no values are matched.
+    """Annotate all questions on one database. If `database` is None, no values are matched.
 
-    Also returns the columns whose values are not all matched, each with the reason.
+    Also returns the columns whose values were not all searched, each with the reason.
     """
     left_out: list[str] = []
     matches: list[dict[tuple[str, str], list[str]]] = [{} for _ in questions]
@@ -63,7 +63,7 @@ def annotate_database_questions(
         index = build_value_index(database)
         matches, left_out = match_values(index, texts), left_out_columns(index)
     tables = schema.columns_by_table
-    # Many questions ask the same in other words.
+    # Normalise each query once: many questions are paraphrases with the same query.
     queries = {question.query for question in questions}
     normalised = {query: normalise_sql(query, tables) if query else ("", None) for query in queries}
     annotated = [AnnotatedQuestion(q, m, *normalised[q.query]) for q, m in zip(questions, matches, strict=True)]
@@ -71,9 +71,9 @@ def annotate_database_questions(
 
 
 def start_worker(cache: Path) -> None:
-    """Initialise a worker: use the caller's cache, and exit on Ctrl-C or when the caller is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback: the caller says what was interrupted
-    # The server that forks the workers keeps the environment in which it was started.
+    """Initialise a worker: use the caller's cache, and exit on Ctrl-C or when the caller has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback: the caller prints what was interrupted
+    # The fork server keeps the environment with which it was started.
     os.environ["KID_CACHE"] = str(cache)
 
     def watch() -> None:
@@ -84,26 +84,26 @@ def start_worker(cache: Path) -> None:
 
 
 def check_workers_start(pool: ProcessPoolExecutor) -> None:
-    """Run nothing in a worker. Raises InputError where none starts, as under a script that runs when it is imported."""
+    """Start a worker. Raises InputError if it fails, for example because the main script runs when it is imported."""
     try:
         pool.submit(bool).result()
     except BrokenProcessPool:
         raise InputError(
-            "no worker process for the values in questions starts (its message is above): a script that prepares data "
-            'must do it below `if __name__ == "__main__":` and be a file, as every worker imports it'
+            "no worker process starts (its error is above): a script that prepares data must do so below "
+            '`if __name__ == "__main__":` and must be a file, because every worker imports it'
         ) from None
 
 
 def annotate_questions(
     loaded: LoadedSplit, schemas: dict[str, Schema], evidence: bool, title: str
 ) -> dict[int, AnnotatedQuestion]:
-    """Each question that has a schema or brings its own prompt, annotated, by its index.
+    """Annotate each question that has a schema or its own prompt: index -> annotated question.
 
     Databases are processed in parallel, with a progress bar over the questions. A single question is annotated in this
     process: a worker would take half a second to start.
 
     Raises:
-        InputError: a database is damaged, unless damaged ones are to be skipped.
+        InputError: a database is damaged, and damaged ones are not to be skipped.
     """
     groups: dict[str, list[Question]] = {}
     for question in loaded.questions:
@@ -118,14 +118,14 @@ def annotate_questions(
     }
 
     def add(db_id: str, result: Callable[[], tuple[list[AnnotatedQuestion], list[str]]]) -> int:
-        """Add the annotated questions of a database, or its damage; the number of questions added."""
+        """Add the annotated questions of a database, or record its damage. Returns the number of questions added."""
         try:
             done, left_out = result()
-        except DamagedDatabaseError as error:  # damage in rows that the schema's sample values do not come from
+        except DamagedDatabaseError as error:  # damage in rows that were not read for the schema's sample values
             loaded.damage.add("damaged database", str(error))
             return 0
         if left_out:
-            line = f"values of {db_id} not all looked for in questions: {', '.join(left_out)}"
+            line = f"not all values of {db_id} were searched in questions: {', '.join(left_out)}"
             loaded.notes.append(line)
             print(f"note: {line}", file=sys.stderr)
         annotated.update((item.question.index, item) for item in done)
@@ -138,11 +138,11 @@ def annotate_questions(
         loaded.damage.raise_unless_skipped()
         return annotated
     workers = min(MAX_WORKERS, len(os.sched_getaffinity(0)), len(groups))
-    # After Ctrl-C Python's tracker of semaphores removes the pool's, and should not warn that it had to.
+    # After Ctrl-C, Python's resource tracker removes the pool's semaphores; suppress its warning about that.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     bar = progress_bar(f"{title}: values and SQL", "question", total)
-    # Large databases first, so that no core waits for one of them at the end. Not fork: it would copy the locks of the
-    # caller's threads.
+    # Large databases first, so that the cores finish together. Not fork, which would copy locks held by the caller's
+    # threads.
     order = sorted(jobs, key=lambda db_id: file_size(loaded.databases.get(db_id)), reverse=True)
     with bar, ProcessPoolExecutor(workers, get_context("forkserver"), start_worker, (cache_folder(),)) as pool:
         check_workers_start(pool)
@@ -152,8 +152,8 @@ def annotate_questions(
                 bar.update(add(running[future], future.result))
             except BrokenProcessPool:
                 raise InputError(
-                    "a process that matched values was killed, perhaps for want of memory; databases done so far are "
-                    "kept, so start again, on fewer cores (taskset) or with more memory"
+                    "a worker process was killed, perhaps because memory ran out; finished databases are kept, so run "
+                    "it again with more memory or on fewer cores (taskset)"
                 ) from None
     loaded.damage.raise_unless_skipped()
     return annotated
@@ -163,14 +163,20 @@ def file_size(path: Path | None) -> int:
     return path.stat().st_size if path else 0
 
 
-def tokenizer_corpus(schemas: dict[str, Schema], annotated: dict[int, AnnotatedQuestion], evidence: bool) -> list[str]:
-    """Texts to train a tokenizer on: each schema part once; for each question the rest of its prompt and its SQL."""
-    parts = [schema_part(schema) for schema in schemas.values()]
+def tokenizer_corpus(
+    schemas: dict[str, Schema], annotated: dict[int, AnnotatedQuestion], evidence: bool, prompt: str = "codes"
+) -> list[str]:
+    """Texts to train a tokenizer on: each schema part once, and the rest of the prompt and the SQL of each question.
+
+    prompt: the format, a name in `kid.data.prompts.formats.FORMATS`.
+    """
+    form = FORMATS[prompt]
+    parts = [form.OPENING + form.schema_part(schema) for schema in schemas.values()]
     for _, item in sorted(annotated.items()):
         question = item.question
         if question.prompt:
             parts.append(question.prompt + item.query)
         else:
-            own = question_part(question.question, question.evidence if evidence else "")
-            parts.append(matched_part(schemas[question.db_id], item.matches) + own + item.query)
+            own = form.question_part(question.question, question.evidence if evidence else "")
+            parts.append(form.matched_part(schemas[question.db_id], item.matches) + own + item.query)
     return parts

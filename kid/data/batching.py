@@ -1,4 +1,4 @@
-"""Turn prepared questions into batches: how a micro-batch is padded, and the weight of each output token."""
+"""Turn prepared questions into batches: pad micro-batches, and weight output tokens."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample:
-    """Token ids of a prompt (schema part, then question part) and of its output, which ends in EOS.
+    """Token ids of a prompt (schema part, then question part) and of its output, which ends with EOS.
 
-    shared: how many of the prompt's first ids are BOS and a whole schema, which other prompts have too; 0 where the
+    shared: the length of the prompt's prefix of BOS and whole schema, which prompts on the same schema share; 0 if the
     schema was filtered or cut for this prompt.
-    teacher_states: [|y|, H_t], the hidden states that predict the output; None: they are not stored.
+    teacher_states: [|y|, H_t], the teacher's hidden states that predict the output; None: not stored.
     """
 
     prompt_ids: list[int]
@@ -32,13 +32,13 @@ class Sample:
 
 
 class StoredPrefixes(Protocol):
-    """The beginnings of prompts that a teacher need not run: a `kid.models.prefix_store.PrefixStore`."""
+    """Prompt prefixes that a teacher does not need to encode: a `kid.models.prefix_store.PrefixStore`."""
 
     def stored_length(self, sample: Sample) -> int:
-        """How many of the prompt's first tokens they are; 0 if none are."""
+        """The length of the stored prefix of the sample's prompt in tokens; 0 if none is stored."""
 
     def prefix(self, batch: Batch, own: Any) -> Any:
-        """The teacher's `kid.models.prefix_cache.PrefixCache` of a micro-batch; `own`: that of the rows run now."""
+        """The teacher's `kid.models.prefix_cache.PrefixCache` of a micro-batch; own: of the rows encoded now."""
 
 
 class OutputStates(Protocol):
@@ -48,7 +48,7 @@ class OutputStates(Protocol):
 
 
 class ArrowSamples(Sequence):
-    """Samples read from the Arrow cache one at a time, so that they are not held in memory."""
+    """Samples that are read from the Arrow cache one at a time, to save memory."""
 
     def __init__(self, rows: datasets.Dataset):
         self.rows = rows
@@ -66,10 +66,10 @@ class ArrowSamples(Sequence):
 class Dataset:
     """Samples in the benchmark's order, the db_id of each, and remarks on everything that was cut or skipped.
 
-    indices: each sample's index in the benchmark, of which some questions may have been skipped.
-    skipped: reason -> indices of the questions that were skipped.
-    asked: (db_id, question) of all questions of the split, in lower case; of a given prompt its text.
-    teacher_states: sample -> the teacher's stored states (`kid.data.teacher_states.TeacherStates`), if there are some.
+    indices: each sample's index among the benchmark's questions, some of which may have been skipped.
+    skipped: reason -> indices of the skipped questions.
+    asked: (db_id, question) of all questions of the split, in lower case; for a given prompt, the prompt's text.
+    teacher_states: sample -> the teacher's stored states (`kid.data.teacher_states.TeacherStates`); None: not stored.
     """
 
     samples: Sequence[Sample]
@@ -89,27 +89,26 @@ class Dataset:
 class Batch:
     """One micro-batch: prompts padded on the left to width P, outputs padded on the right to width R.
 
-    Prompts with a common prefix form a group. The first S of the P columns hold these prefixes, with their own left
-    padding.
+    Prompts with a common prefix form a group. The first S of the P columns contain these prefixes, padded on the left.
 
-    samples: [B], what the rows were made of; None is a row that only fills the batch.
+    samples: [B]; None is a filler row, which only completes the batch.
     input_ids, attention_mask, position_ids: int64 [B, P + R].
     completion_ids: int64 [B, R].
     completion_mask: bool [B, R], true at output tokens.
-    logit_positions: int64 [N], the index in the flattened [B, P + R] of the logits that predict each output token (the
-        position before it).
+    logit_positions: int64 [N], for each output token the index in the flattened [B, P + R] of the logits that predict
+        it (the position before it).
     row_weights: fp32 [N]; over the whole global batch they sum to 1.
-    lengths: [B], |y| with EOS; 0 in a row that only fills the batch.
+    lengths: [B], |y| with EOS; 0 for a filler row.
     positions: [B], positions in the global batch.
-    shared_width: S; 0 if prompts are not shared.
+    shared_width: S; 0 if no prefixes are shared.
     representatives: int64 [G], one row of each group.
     group_of_row: int64 [B], the group of each row.
-    shared_tokens: prompt tokens that need not be run because another row has them.
-    store: has the teacher's keys and values of the beginnings of some prompts; None: there is none.
-    teacher: the same micro-batch in columns of the teacher's own, where the store has a row of it; None: as here. There
-        a prefix that the store has fills its row's first S columns, and `representatives` are the rows it has not.
-    teacher_runs_prefix: whether a partitioned teacher runs a forward over first columns, here or on another rank.
-    teacher_states: [N, H_t], the teacher's stored hidden states at the output tokens; None: there are none.
+    shared_tokens: number of prompt tokens that are not encoded again because another row has them.
+    store: the teacher's stored prefixes; None: there are none.
+    teacher: the same micro-batch in a layout for the teacher, if the store has a prefix of any row; None: same layout.
+        Stored prefixes are in the first S columns of their rows, and `representatives` are the rows without one.
+    teacher_runs_prefix: whether a partitioned teacher runs a forward over the first columns, here or on another rank.
+    teacher_states: [N, H_t], the teacher's stored hidden states at the output tokens; None: not stored.
     """
 
     samples: list[Sample | None]
@@ -148,9 +147,9 @@ class Batch:
 
 
 def sample_weights(lengths: list[int], reduction: str) -> list[float]:
-    """Weight of each output token of each sample of a global batch, so that all weights sum to 1 (Eq. 2).
+    """The weight of an output token for each sample of a global batch; over all tokens, weights sum to 1 (Eq. 2).
 
-    "sequence": 1 / (sequences |y|); "token": 1 / (sum of |y|). A length of 0 marks a row that only fills the batch.
+    "sequence": 1 / (sequences |y|); "token": 1 / (sum of |y|). A length of 0 marks a filler row.
     """
     real = [length for length in lengths if length]
     if reduction == "token":
@@ -172,13 +171,12 @@ def pad_left(prompts: Sequence[list[int]], pad_token_id: int, min_width: int = 0
 def pad_prompts(
     samples: Sequence[Sample | None], pad_token_id: int, share: bool
 ) -> tuple[Tensor, Tensor, int, list[int], list[int]]:
-    """(ids [B, P], mask [B, P], S, one row of each group, the group of each row); see `Batch`.
+    """Pad prompts: (ids [B, P], mask [B, P], S, one row of each group, the group of each row); see `Batch`.
 
-    Both parts of the prompts have at least one column on every rank: under ZeRO-3 a forward over it is a collective.
+    Each of the two parts has at least one column on every rank, because under ZeRO-3 a forward over it is a collective.
     """
     real_rows = [row for row, sample in enumerate(samples) if sample]
-    # A row that only fills the batch has one token; if all rows are such, every part gets one, so that none is all
-    # padding.
+    # A filler row has one token. If all rows are fillers, they have three, so that no part is only padding.
     prompts = [sample.prompt_ids if sample else [pad_token_id] * (1 if real_rows else 3) for sample in samples]
     if not share:
         ids, mask = pad_left(prompts, pad_token_id, min_width=2)
@@ -200,11 +198,11 @@ def pad_prompts(
 def split_at_stored(
     samples: Sequence[Sample | None], pad_token_id: int, stored: Sequence[int]
 ) -> tuple[Tensor, Tensor, int, list[int], list[int]]:
-    """What `pad_prompts` gives, in the columns of a teacher that has stored prefixes; one of them at least.
+    """Like `pad_prompts`, for a teacher with a stored prefix of at least one row.
 
     Args:
-        stored: of each row, how many of its prompt's first tokens the store has. The prompt of a row of which it has
-            none is split so that its rest makes the columns after the stored ones no wider.
+        stored: length of each row's stored prefix, or 0. A prompt without one is split so that its second part does not
+            widen the columns after the stored prefixes.
     """
     prompts = [sample.prompt_ids if sample else [pad_token_id] * 2 for sample in samples]
     rows = list(range(len(prompts)))
@@ -227,13 +225,13 @@ def collate(
     share: bool = False,
     store: StoredPrefixes | None = None,
 ) -> Batch:
-    """Pad a micro-batch. None becomes a row without an output: it takes part in the forward and adds nothing.
+    """Pad a micro-batch. None becomes a filler row: it takes part in the forward, but has no output and no effect.
 
     Args:
         weights: [B], the weight of each output token of a sample.
-        positions: [B], of the samples in the global batch.
-        share: put common prefixes of prompts into columns of their own.
-        store: the teacher's; prefixes that it has get columns of the teacher's own.
+        positions: [B], positions of the samples in the global batch.
+        share: put common prefixes of prompts into separate columns.
+        store: the teacher's stored prefixes, for which the batch gets a layout of its own (`Batch.teacher`).
     """
     batch = arrange(samples, weights, positions, pad_token_id, *pad_prompts(samples, pad_token_id, share))
     batch.store = store
@@ -256,7 +254,7 @@ def arrange(
     representatives: list[int],
     group_of_row: list[int],
 ) -> Batch:
-    """Put outputs after padded prompts; the arguments are those of `collate` and what `pad_prompts` returns."""
+    """Append outputs to padded prompts. The arguments are those of `collate` and the results of `pad_prompts`."""
     completions = [sample.completion_ids if sample else [] for sample in samples]
     lengths = [len(completion) for completion in completions]
     prompt_width, width = prompt_ids.shape[1], max(1, *lengths)

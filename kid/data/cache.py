@@ -1,4 +1,4 @@
-"""The cache of prepared data: where it lies, the hashes that name its entries, and building each entry once."""
+"""The cache of prepared data: its location, hashes that name its entries, and building each entry once."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from filelock import FileLock
 from kid.errors import InputError
 from kid.files import file_sha256, move_into_place, write_atomically
 
-# Hashes of files from this size on are stored, and reused while path, size and modification time stay the same.
+# Hashes of files of at least this size are stored, and reused while path, size and modification time are unchanged.
 MIN_MEMOISED_BYTES = 16 * 2**20
 HASH = re.compile(rb"[0-9a-f]{64}")
 MANIFEST = "manifest.json"
-CHECKED: dict[Path, list] = {}  # entries that were found whole in this process, with their `signature` then
+CHECKED: dict[Path, list] = {}  # entries that this process has verified -> their `signature` at that time
 
 
 def cache_folder() -> Path:
@@ -32,7 +32,7 @@ def cache_folder() -> Path:
 
 
 def json_hash(parts: Any) -> str:
-    """SHA-256 of the JSON form of `parts`, in hex; the same for the same content in every process."""
+    """SHA-256 of the JSON form of `parts`, in hex; equal content gives the same hash in every process."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -41,7 +41,7 @@ def content_hash(path: Path) -> str:
     try:
         return hash_file(path)
     except OSError as error:
-        raise InputError(f"{error.filename or path}: {error.strerror}; it must be a file that can be read") from None
+        raise InputError(f"{error.filename or path}: {error.strerror}; it must be a readable file") from None
 
 
 def hash_file(path: Path) -> str:
@@ -59,7 +59,7 @@ def hash_file(path: Path) -> str:
 
 
 def read_memo(path: Path) -> str | None:
-    """A stored hash; None if there is none, or what lies there is none. Then it is computed again."""
+    """A stored hash; None if there is none or it is damaged, so that it is computed again."""
     try:
         content = path.read_bytes()
     except IsADirectoryError:
@@ -71,7 +71,7 @@ def read_memo(path: Path) -> str | None:
 
 
 def remove_entry(path: Path) -> None:
-    """Remove an entry of the cache if it is there: a folder, a file, or a link, but not what that points to."""
+    """Remove a cache entry if it exists: a folder, a file or a link (not the link's target)."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -79,7 +79,7 @@ def remove_entry(path: Path) -> None:
 
 
 def files_of(folder: Path) -> tuple[list[Path], list[Path]]:
-    """(files, folders) anywhere under a folder, sorted; a link counts as a file."""
+    """(files, folders) anywhere under a folder, sorted; links count as files."""
     files: list[Path] = []
     folders: list[Path] = []
     for parent, names, others in os.walk(folder, onerror=raise_error):
@@ -94,7 +94,7 @@ def raise_error(error: OSError) -> None:
 
 
 def sign(folder: Path) -> None:
-    """Write the sizes and SHA-256 of all files of a folder into its manifest."""
+    """Write a manifest with the size and SHA-256 of every file of a folder."""
     files, folders = files_of(folder)
     listed = {}
     for path in files:
@@ -105,12 +105,12 @@ def sign(folder: Path) -> None:
 
 
 def find_damage(folder: Path) -> str | None:
-    """What is wrong with an entry of the cache, by its manifest; None if it is as it was written.
+    """What is wrong with a cache entry according to its manifest; None if it is unchanged.
 
-    Files that the manifest does not list are ignored: the datasets library keeps its own beside ours.
+    Files that the manifest does not list are ignored, because the datasets library adds its own.
     """
     if folder.is_symlink() or not folder.is_dir():
-        return "is no folder"
+        return "is not a folder"
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         listed, names = dict(manifest["files"]), list(manifest["folders"])
@@ -121,13 +121,13 @@ def find_damage(folder: Path) -> str | None:
     try:
         folders = files_of(folder)[1]
         if [str(path.relative_to(folder)) for path in folders] != names:
-            return "has other folders than it had"
+            return "has gained or lost folders"
         for name, (size, digest) in listed.items():
             path = folder / name
             if not stat.S_ISREG(path.lstat().st_mode):
-                return f"has something else at {name}"
+                return f"has something other than a file at {name}"
             if path.stat().st_size != size or file_sha256(path) != digest:
-                return f"has another content in {name}"
+                return f"has changed content in {name}"
     except FileNotFoundError as error:
         return f"lacks {Path(error.filename).name}"
     except OSError as error:
@@ -138,19 +138,19 @@ def find_damage(folder: Path) -> str | None:
 
 
 def signature(folder: Path) -> list:
-    """What changes when a file under a folder is replaced or written to. Raises OSError."""
+    """Names, inodes, sizes and time stamps under a folder, which change with any write. Raises OSError."""
     files, folders = files_of(folder)
     values = [(str(path), s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path in files for s in [path.lstat()]]
     return [*map(str, folders), *values]
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether an entry of the cache is there and as it was written. Its content is read once in a process."""
+    """Whether a cache entry exists and is unchanged. Each process reads the content once."""
     return entry_fault(folder) is None
 
 
 def entry_fault(folder: Path) -> str | None:
-    """None for a whole entry; "" if there is none; what is wrong with a damaged one."""
+    """None if the entry is intact, "" if it does not exist, otherwise what is wrong with it."""
     if not os.path.lexists(folder):
         return ""
     try:
@@ -166,10 +166,10 @@ def entry_fault(folder: Path) -> str | None:
 
 
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """`folder`, built by `build(partial folder)` if it is not there or damaged. One process builds; others wait for it.
+    """Return `folder`, after `build(partial folder)` if it is missing or damaged. One process builds; others wait.
 
-    A build that fails or is killed leaves nothing at `folder`. A manifest with the hash of every file is written last,
-    and checked by the first use in a process; a damaged entry is made again, with one line on stderr.
+    A build that fails or is killed leaves nothing at `folder`. A manifest with the hash of every file is written last
+    and checked on first use in each process. A damaged entry is built again, with one line on stderr.
 
     Raises:
         InputError: the cache cannot be written.
@@ -184,7 +184,7 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
                 fault = entry_fault(folder)
                 if fault is not None:
                     if fault:
-                        print(f"note: {folder} in the cache {fault}; it is made again", file=sys.stderr)
+                        print(f"note: cache entry {folder} {fault}; it is built again", file=sys.stderr)
                         remove_entry(folder)
                     remove_entry(partial)
                     partial.mkdir()
@@ -196,6 +196,6 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     except OSError as error:
         what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror or error
         raise InputError(
-            f"the cache {cache_folder()} cannot be written ({what}); make room, or name another folder in KID_CACHE"
+            f"the cache {cache_folder()} cannot be written ({what}); free space, or set KID_CACHE to another folder"
         ) from None
     return folder

@@ -1,7 +1,7 @@
-"""Read what a database computes while it is read: views, virtual tables and generated columns.
+"""Read the parts of a database that SQLite computes: views, virtual tables and generated columns.
 
-Each may take for ever or any amount of memory, and a single call of a function cannot be interrupted inside SQLite. So
-they are read by a process of its own, kid/data/computed_reader.py, which its own alarm ends.
+Each may take unlimited time or memory, and SQLite cannot interrupt a single function call. So they are read in a
+separate process, kid/data/computed_reader.py, which an alarm ends.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-GRACE_SECONDS = 1.0  # a statement that SQLite can interrupt ends by itself at its limit; the alarm comes later
-START_SECONDS = 60.0  # for the process to start, on a busy machine
+GRACE_SECONDS = 1.0  # the alarm comes this long after the limit, at which SQLite interrupts the statement if it can
+START_SECONDS = 60.0  # allowed for the process to start on a busy machine
 LIMIT_STATUSES = (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL)
 
 
 def read_apart(
     path: Path, jobs: list[tuple], seconds: float, total: float
 ) -> Iterator[tuple[int, Any, tuple[str, int] | None]]:
-    """What the jobs give, in order: (number of the job, value, None), and where one fails (number, None, fault).
+    """Yield the results of jobs in order: (number of the job, value, None), or (number, None, fault) if one fails.
 
     Args:
         path: the SQLite file.
-        jobs: a key of `kid.data.computed_reader.READERS`, and the arguments of a call of it.
-        seconds: limit for each job; total: for all of them together.
+        jobs: each is a key of `kid.data.computed_reader.READERS` followed by arguments for it.
+        seconds: time limit for each job.
+        total: time limit for all jobs together.
 
-    A fault is (reason, SQLite's error code), the code 0 if a limit of time or memory ended the job.
+    A fault is (reason, SQLite's error code); the code is 0 if a limit of time or memory ended the job.
     """
     first, deadline = 0, time.monotonic() + total
     while first < len(jobs) and (left := deadline - time.monotonic()) > 0:
-        # To a file, not a pipe: it may be much, and what a killed process has written is still there.
+        # Use a file, not a pipe: output may be large, and it must survive if the process is killed.
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8") as output,
             tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
@@ -45,7 +46,7 @@ def read_apart(
             output.seek(0)
             done = first
             for line in output:
-                if not line.endswith("\n"):  # it was killed while it wrote
+                if not line.endswith("\n"):  # the process was killed while writing
                     break
                 offset, value, fault, last = json.loads(line)
                 if last:
@@ -56,7 +57,7 @@ def read_apart(
                 errors.seek(0)
                 said = errors.read().strip().rpartition("\n")[2]
                 late = status in LIMIT_STATUSES
-                reason = f"not read within {round(seconds, 1):g} s" if late else f"its reader ended: {said or status}"
+                reason = f"not read within {round(seconds, 1):g} s" if late else f"its reader failed: {said or status}"
                 yield done, None, (reason, 0)
                 done += 1
         first = done
@@ -65,7 +66,7 @@ def read_apart(
 
 
 def run_reader(job: list, output: IO[str], errors: IO[str]) -> int:
-    """Run the reader to its end. Returns its status, minus the signal's number if one ended it."""
+    """Run the reader process. Returns its status, or minus the number of the signal that ended it."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "kid.data.computed_reader"]
     with subprocess.Popen(

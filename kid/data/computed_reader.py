@@ -1,6 +1,6 @@
-"""The process in which views, virtual tables and generated columns are read; see kid/data/computed.py.
+"""The process that reads views, virtual tables and generated columns; see kid/data/computed.py.
 
-It has a limit of memory, of CPU seconds (should its parent be killed) and an alarm for each job, which ends it.
+It limits its memory and, in case its parent is killed, its CPU time. An alarm ends it if a job takes too long.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from kid.data.computed import GRACE_SECONDS
 from kid.data.database import TimeLimit, cells_query, open_database, quote, sample_values, table_columns
 
 MEMORY_BYTES = 2**30
-FILE_BYTES = 2**32  # of what SQLite sorts on disk, and of the output
+FILE_BYTES = 2**32  # limit for the files in which SQLite sorts, and for the output
 PROBE_ROWS, PROBE_SECONDS = 1000, 5.0
-# Those of limits; every other code is SQLite's own word on the database or the statement.
+# Error codes of limits; all others are errors of the database or the statement.
 LIMIT_CODES = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_NOMEM)
 
 
 def read_columns(connection: sqlite3.Connection, seconds: float, table: str) -> Iterator[list]:
-    """The table's columns, as `table_columns` has them."""
+    """Yield the table's columns in the format of `table_columns`."""
     start_limit(connection, seconds)
     yield table_columns(connection, table)
 
@@ -33,7 +33,7 @@ def read_columns(connection: sqlite3.Connection, seconds: float, table: str) -> 
 def read_values(
     connection: sqlite3.Connection, seconds: float, table: str, columns: list[str] | None
 ) -> Iterator[dict]:
-    """Sample values by column, of the columns named (None: of all)."""
+    """Yield sample values by column. columns: None for all."""
     start_limit(connection, seconds)
     if columns is None:
         columns = [name for name, _, _, hidden in table_columns(connection, table) if hidden != 1]
@@ -43,7 +43,7 @@ def read_values(
 def read_cells(
     connection: sqlite3.Connection, seconds: float, table: str, column: str, max_characters: int
 ) -> Iterator[str]:
-    """The distinct texts of a column, if its first rows come soon: else it may never end."""
+    """Yield the distinct texts of a column if its first rows can be read soon; otherwise it might never end."""
     start_limit(connection, min(PROBE_SECONDS, seconds))
     connection.execute(
         f"SELECT count({quote(column)}) FROM (SELECT {quote(column)} FROM {quote(table)} LIMIT {PROBE_ROWS})"
@@ -57,13 +57,13 @@ READERS: dict[str, Callable[..., Iterator]] = {"columns": read_columns, "values"
 
 
 def start_limit(connection: sqlite3.Connection, seconds: float) -> None:
-    """Interrupt the statement after `seconds`, and end this process a little later if that does not help."""
+    """Interrupt statements after `seconds`, and end this process GRACE_SECONDS later if that has no effect."""
     TimeLimit(connection, seconds)
     signal.setitimer(signal.ITIMER_REAL, seconds + GRACE_SECONDS)
 
 
 def lower_limit(kind: int, value: int) -> None:
-    """Set a limit of this process, unless a lower one holds."""
+    """Set a resource limit of this process, unless it already has a lower one."""
     hard = resource.getrlimit(kind)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(kind, (value, value))

@@ -1,4 +1,4 @@
-"""What a SQLite file says of its tables and views: names, columns, sample values."""
+"""Read names, columns and sample values of the tables and views of a SQLite file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kid.data.database import TimeLimit, sample_values, table_columns
 from kid.sql.parsing import lower
 from kid.sql.tokens import virtual_table_module
 
-STORED_SECONDS = 60.0  # for the sample values of a column that lies in the file
+STORED_SECONDS = 60.0  # time limit for the sample values of a column that is stored in the file
 COMPUTED_SECONDS = 5.0  # for those of a view, a virtual table or a table's generated columns
-COMPUTED_TOTAL_SECONDS = 20.0  # for all of a database
-# What SQLite's own modules call their shadow tables, after the virtual table's name and an underscore.
+COMPUTED_TOTAL_SECONDS = 20.0  # for all of these in a database
+# SQLite's modules name their shadow tables after the virtual table, an underscore and one of these suffixes.
 FTS3_SHADOWS = ("content", "docsize", "segdir", "segments", "stat")
 FTS5_SHADOWS = ("config", "content", "data", "docsize", "idx")
 TREE_SHADOWS = ("node", "parent", "rowid")
@@ -31,11 +31,11 @@ SHADOW_NAMES = {
 
 @dataclass
 class TableContents:
-    """What a SQLite file says of a table or view.
+    """Columns and sample values of a table or view.
 
-    columns: as `table_columns` gives them; none if there is no such table.
-    values: sample values by the column's name as `lower` writes it.
-    fault: why columns or values were not read, and SQLite's error code, 0 for a limit of time or memory.
+    columns: as returned by `table_columns`; empty if there is no such table.
+    values: lower-cased name of the column -> sample values.
+    fault: (why columns or values were not read, SQLite's error code), with code 0 for a limit of time or memory.
     """
 
     columns: list[tuple[str, str, int, int]] = field(default_factory=list)
@@ -44,19 +44,19 @@ class TableContents:
 
     @property
     def refused(self) -> bool:
-        """Whether SQLite cannot run it: a view of a missing table, a module that is not loaded."""
+        """Whether SQLite cannot read it, such as a view of a missing table or a module that is not loaded."""
         return self.fault is not None and self.fault[1] != 0
 
 
 def stored_tables(connection: sqlite3.Connection) -> set[str]:
-    """Names, as `lower` writes them, of the tables whose rows lie in the file: no views, no virtual tables."""
+    """Lower-cased names of the tables whose rows are stored in the file, without views and virtual tables."""
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
     return {lower(name) for name, sql in rows if (sql or "").upper().startswith("CREATE TABLE")}
 
 
 def shadow_tables(connection: sqlite3.Connection) -> set[str]:
-    """Tables in which virtual tables keep their own data, found by their names, as SQLite itself finds them."""
-    # PRAGMA table_list says it too, but expands every view, which cannot be interrupted: 26 s for 40 nested ones.
+    """Tables in which virtual tables store their data, recognised by name, as in SQLite."""
+    # PRAGMA table_list also tells, but expands every view, which cannot be interrupted: 26 s for 40 nested views.
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
     owned = {
         f"{lower(name)}_{suffix}"
@@ -67,7 +67,7 @@ def shadow_tables(connection: sqlite3.Connection) -> set[str]:
 
 
 def table_names(connection: sqlite3.Connection) -> list[str]:
-    """The tables and views of a database, without those that virtual tables and SQLite keep for themselves."""
+    """The tables and views of a database, without internal ones of SQLite and of virtual tables."""
     shadows = shadow_tables(connection)
     rows = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY rowid")
     return [name for (name,) in rows if name not in shadows and not name.lower().startswith("sqlite_")]
@@ -76,13 +76,13 @@ def table_names(connection: sqlite3.Connection) -> list[str]:
 def read_contents(
     connection: sqlite3.Connection, path: Path, wanted: Mapping[str, list[str] | None]
 ) -> dict[str, TableContents]:
-    """The columns and sample values of tables and views, by the name in `wanted`.
+    """Read columns and sample values of tables and views: name in `wanted` -> contents.
 
-    What lies in the file is read here, what SQLite computes (views, virtual tables, generated columns) in a process of
-    its own and within limits.
+    Stored tables are read in this process. What SQLite computes (views, virtual tables, generated columns) is read in a
+    separate process with limits.
 
     Args:
-        wanted: table -> the columns whose values are wanted; None: all of them.
+        wanted: table -> the columns whose values to read; None: all of them.
 
     Raises:
         sqlite3.Error: the file cannot be read.
@@ -95,7 +95,7 @@ def read_contents(
             continue
         try:
             found.columns = table_columns(connection, table)
-            # As columns are called here: a name that is no column of the table is the caller's fault to find.
+            # Skip names that are not columns of the table; the caller reports them.
             names = {lower(name): hidden for name, _, _, hidden in found.columns if hidden != 1}
             chosen = [name for name in (names if columns is None else columns) if lower(name) in names]
             for name in (name for name in chosen if names[lower(name)] != 2):
@@ -109,7 +109,7 @@ def read_contents(
                 raise
             late = code == sqlite3.SQLITE_INTERRUPT
             found.fault = (f"not read within {STORED_SECONDS:g} s", 0) if late else (str(error), code)
-    # All columns first, so that a table has them even if there is no time left for its values.
+    # Columns of all tables first, so that they are known even if no time is left for values.
     jobs: list[tuple] = [("columns", table) for table, _ in apart if not contents[table].columns]
     jobs += [("values", table, columns) for table, columns in apart]
     for number, value, fault in read_apart(path, jobs, COMPUTED_SECONDS, COMPUTED_TOTAL_SECONDS):
@@ -129,7 +129,7 @@ def read_contents(
 
 
 def sqlite_error(message: str, code: int) -> sqlite3.Error:
-    """The error that another process has met."""
+    """Recreate the error of another process."""
     error = (sqlite3.OperationalError if code == sqlite3.SQLITE_ERROR else sqlite3.DatabaseError)(message)
     error.sqlite_errorcode = code
     return error

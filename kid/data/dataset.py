@@ -1,4 +1,4 @@
-"""Load a split as samples, and say which questions are skipped or cut."""
+"""Load a split as samples, with remarks on questions that were skipped or cut."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from kid.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-NAMED_OUTPUTS = 3  # of those over the limit, in the remark on them
+NAMED_OUTPUTS = 3  # how many outputs over the limit a remark names
 
 
 def long_prompt_remarks(prepared: Prepared, limit: int) -> list[str]:
-    """Remarks on prompts that are over the limit, or were before they were shortened."""
+    """Remarks on prompts that are over the limit, or were over it before they were shortened."""
     rows = prepared.rows
     counts = {
         f"prompts over {limit} tokens had their schema filtered": sum(rows["filtered"]),
         f"prompts over {limit} tokens lost the start of their schema": sum(cut > 0 for cut in rows["cut"]),
-        f"prompts stay over {limit} tokens: their question alone is": sum(
+        f"prompts stay over {limit} tokens, because the question alone is": sum(
             length > limit for length in prepared.lengths("prompt_ids")
         ),
     }
@@ -34,7 +34,7 @@ def long_prompt_remarks(prepared: Prepared, limit: int) -> list[str]:
 
 
 def filter_long_outputs(prepared: Prepared, limit: int) -> tuple[dict[str, list[int]], list[str], list[int]]:
-    """Of the outputs over the limit the questions, under a reason, and a remark; and the rows of those within it."""
+    """(reason -> questions with outputs over the limit, a remark on them, the rows of the other questions)."""
     lengths, indices = prepared.lengths("completion_ids"), prepared.rows["index"]
     kept = [row for row, length in enumerate(lengths) if length <= limit]
     over = {indices[row]: length for row, length in enumerate(lengths) if length > limit}
@@ -47,7 +47,7 @@ def filter_long_outputs(prepared: Prepared, limit: int) -> tuple[dict[str, list[
 
 
 def filter_excluded(prepared: Prepared, config: RunConfig, rows: list[int]) -> tuple[list[str], list[int]]:
-    """A remark on the training questions that `config.exclude` names (no file: []), and the rows of the others."""
+    """(a remark on the training questions that `config.exclude` names, if it is set; the rows of the others)."""
     if not config.exclude:
         return [], rows
     path, indices = Path(config.exclude), prepared.rows["index"]
@@ -59,7 +59,7 @@ def filter_excluded(prepared: Prepared, config: RunConfig, rows: list[int]) -> t
 def load_dataset(
     config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast, max_samples: int | None = None
 ) -> Dataset:
-    """A split as samples, prepared now or read from the cache.
+    """Load a split as samples, from the cache if it has been prepared before.
 
     Args:
         config: the run's.
@@ -68,24 +68,27 @@ def load_dataset(
         max_samples: keep at most this many, evenly spaced over the split (dev is sorted by database).
 
     Raises:
-        InputError: missing or damaged files; with `strict_length`, prompts or outputs over their limits.
+        InputError: files are missing or damaged, or with `strict_length`, prompts or outputs are over their limits.
     """
-    # A file given with --questions replaces the training questions; dev stays the benchmark's.
+    # A file given with --questions replaces the training questions only; dev remains the benchmark's.
     prepared = prepare(config if split == "train" else replace(config, questions=None), split, tokenizer)
     check_gold_sql(prepared.questions, f"training on {config.benchmark} {split}")
     skipped, remarks, kept = filter_long_outputs(prepared, config.max_completion_length)
     remarks = long_prompt_remarks(prepared, config.max_prompt_length) + remarks
     if config.strict_length and remarks:
         raise InputError(
-            f"{config.benchmark} {split}: {'; '.join(remarks)}; raise the limits or leave out --strict-length"
+            f"{config.benchmark} {split}: {'; '.join(remarks)}; raise the limits or remove --strict-length"
         )
     if not kept:
         raise InputError(f"--max-completion-length {config.max_completion_length} leaves no {split} sample; raise it")
     if split == "train":
-        excluded, kept = filter_excluded(prepared, config, kept)
+        within, indices = kept, prepared.rows["index"]
+        excluded, kept = filter_excluded(prepared, config, within)
         remarks += excluded
+        if named := sorted({*within} - {*kept}):
+            skipped = {**skipped, f"named in {config.exclude}": [indices[row] for row in named]}
         if not kept:
-            raise InputError(f"--exclude {config.exclude} leaves no sample that can be used; leave out fewer questions")
+            raise InputError(f"--exclude {config.exclude} leaves no usable sample; exclude fewer questions")
     remarks += prepared.remarks()
     kept = kept[:: -(-len(kept) // max_samples)] if max_samples else kept
     rows = prepared.rows.select(kept)
@@ -96,5 +99,5 @@ def load_dataset(
 
 
 def asked_questions(questions: Sequence[Question]) -> frozenset[tuple[str, str]]:
-    """(db_id, text) of each question, or of the prompt that it brings, in lower case with single spaces."""
+    """(db_id, text of the question or of its own prompt) of each question, in lower case with single spaces."""
     return frozenset((each.db_id, " ".join((each.prompt or each.question).lower().split())) for each in questions)

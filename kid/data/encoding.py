@@ -1,4 +1,4 @@
-"""Tokenise the parts of a prompt so that their ids together equal those of the whole text."""
+"""Tokenise the parts of a prompt so that their ids, joined, equal those of the whole text."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class EncodedPrompt:
     """Token ids of a prompt.
 
-    shared: how many of the first ids are BOS and schema, the same for all questions on a schema.
-    cut: tokens cut from the left of schema and matched contents to keep the limit.
+    shared: length of the prefix of opening and schema, which is the same for all questions on a schema.
+    cut: number of tokens cut from the left of schema and matched contents to meet the limit.
     """
 
     ids: list[int]
@@ -23,41 +23,43 @@ class EncodedPrompt:
 
 
 def bos_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
-    """[BOS] if the tokenizer itself puts it before a text (LLaMA), else [] (Qwen, CodeGen)."""
+    """[BOS] if the tokenizer adds it before a text (LLaMA), otherwise [] (Qwen, CodeGen)."""
     bos = [tokenizer.bos_token_id]
     return bos if tokenizer("a").input_ids[:1] == bos else []
 
 
 def encode_texts(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
-    """Ids of each text on its own, without special tokens even where the text spells one (a cell `</s>` is no EOS)."""
+    """Ids of each text, without special tokens; a text that spells one, such as a cell `</s>`, is not EOS either."""
     if not texts:
         return []
     return tokenizer(texts, add_special_tokens=False, split_special_tokens=True).input_ids
 
 
-def encode_continuations(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
-    """Ids of each text as it is tokenised after a line break.
+def encode_continuations(tokenizer: PreTrainedTokenizerFast, texts: list[str], after: str = "\n") -> list[list[int]]:
+    """Ids of each text as it is tokenised after a line break, or after another text without special tokens.
 
-    On its own, a LLaMA tokenizer would put a blank before the text, as at the start of a document.
+    A LLaMA tokenizer would put a blank before a separate text, as at the start of a document.
     """
-    (line_break,) = encode_texts(tokenizer, ["\n"])
-    together = encode_texts(tokenizer, [f"\n{text}" for text in texts])
+    if not after:
+        return encode_texts(tokenizer, texts)
+    (before,) = encode_texts(tokenizer, [after])
+    together = encode_texts(tokenizer, [f"{after}{text}" for text in texts])
     alone = encode_texts(tokenizer, texts)
-    size = len(line_break)
-    # A tokenizer that merges a line break with what follows has no such boundary: then each part is tokenised alone.
+    size = len(before)
+    # If the tokenizer merges the line break with the text after it, use the ids of the separate text.
     return [
-        joined[size:] if joined[:size] == line_break else single for joined, single in zip(together, alone, strict=True)
+        joined[size:] if joined[:size] == before else single for joined, single in zip(together, alone, strict=True)
     ]
 
 
 def join_prompt(
-    bos: list[int], schema: list[int], matched: list[int], question: list[int], limit: int
+    opening: list[int], schema: list[int], matched: list[int], question: list[int], limit: int
 ) -> EncodedPrompt:
-    """The prompt, cut to `limit` tokens from the left of schema and matched contents.
+    """Join the parts of a prompt and cut schema and matched contents from the left to meet `limit` tokens.
 
-    BOS and question are never cut, so a question longer than the limit makes a prompt longer than the limit.
+    The opening (with BOS) and the question are never cut, so the prompt is longer than the limit if they are.
     """
-    room = max(0, limit - len(bos) - len(question))
-    cut = max(0, len(schema) + len(matched) - room)
+    available = max(0, limit - len(opening) - len(question))
+    cut = max(0, len(schema) + len(matched) - available)
     context = (schema + matched)[cut:]
-    return EncodedPrompt(bos + context + question, len(bos) + max(0, len(schema) - cut), cut)
+    return EncodedPrompt(opening + context + question, len(opening) + max(0, len(schema) - cut), cut)

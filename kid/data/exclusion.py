@@ -1,4 +1,4 @@
-"""Questions to leave out of training and of scores: the file that eval/audit.py writes and both read."""
+"""Questions to exclude from training and scoring: the file that eval/audit.py writes and both read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kid.data.questions import Question
 from kid.errors import InputError
 
 FORMAT = "questions to leave out, of eval/audit.py"
-# (split, index) of a question -> kind of finding -> what was found.
+# (split, index) of a question -> kind of finding -> details of the finding.
 Reasons = dict[tuple[str, int], dict[str, str]]
 
 
@@ -25,29 +25,29 @@ def exclusion_record(benchmark: str, splits: Mapping[str, Sequence[Question]], r
     """The content of an exclude file.
 
     Args:
-        splits: all questions of the splits that were looked at.
-        reasons: those to leave out.
+        splits: all questions of the splits that were checked.
+        reasons: the questions to exclude, with reasons.
     """
-    places = {(split, q.index): q for split, questions in splits.items() for q in questions}
+    by_key = {(split, q.index): q for split, questions in splits.items() for q in questions}
     return {
         "format": FORMAT,
         "benchmark": benchmark,
         "splits": {split: len(questions) for split, questions in splits.items()},
         "questions": [
-            {"split": split, "index": index, "identity": identity(places[split, index]), "reasons": found}
+            {"split": split, "index": index, "identity": identity(by_key[split, index]), "reasons": found}
             for (split, index), found in sorted(reasons.items())
         ],
     }
 
 
 def read_exclusion(path: Path, benchmark: str, split: str, questions: Sequence[Question]) -> dict[int, list[str]]:
-    """Index of each question of a split that is to be left out -> the kinds of its findings.
+    """Read the questions of a split to exclude: index -> kinds of findings.
 
     Args:
         questions: all questions of the split.
 
     Raises:
-        InputError: the file cannot be read, was made for other questions, or leaves none.
+        InputError: the file cannot be read, was made for other questions, or excludes all questions.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -59,16 +59,18 @@ def read_exclusion(path: Path, benchmark: str, split: str, questions: Sequence[Q
             for entry in content["questions"]
         ]
     except OSError as error:
-        raise InputError(f"--exclude {path}: {error.strerror}; make it with eval/audit.py --exclude") from None
+        raise InputError(f"--exclude {path}: {error.strerror}; create it with eval/audit.py --exclude") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError(f"--exclude {path} is no file of eval/audit.py --exclude, or damaged; make it again") from None
+        raise InputError(
+            f"--exclude {path} is not a file of eval/audit.py --exclude, or damaged; create it again"
+        ) from None
     again = "run eval/audit.py on these questions"
     if made_for != benchmark or split not in sizes:
-        looked_at = ", ".join(map(str, sizes))
-        raise InputError(f"--exclude {path} is of {made_for} {looked_at}, not of {benchmark} {split}; {again}")
+        checked = ", ".join(map(str, sizes))
+        raise InputError(f"--exclude {path} is for {made_for} {checked}, not for {benchmark} {split}; {again}")
     if sizes[split] != len(questions):
         raise InputError(
-            f"--exclude {path} is of {sizes[split]} questions of {split}, and here are {len(questions)}; {again}"
+            f"--exclude {path} is for {sizes[split]} questions of {split}, but it has {len(questions)}; {again}"
         )
     by_index = {question.index: question for question in questions}
     left_out: dict[int, list[str]] = {}
@@ -76,7 +78,7 @@ def read_exclusion(path: Path, benchmark: str, split: str, questions: Sequence[Q
         if name != split:
             continue
         if index not in by_index or identity(by_index[index]) != hashed:
-            raise InputError(f"--exclude {path} is of other questions: question {index} of {split} differs; {again}")
+            raise InputError(f"--exclude {path} is for other questions: question {index} of {split} differs; {again}")
         left_out[index] = kinds
     if len(left_out) == len(questions):
         raise InputError(f"--exclude {path} leaves no question of {split}; name fewer kinds with --exclude-kinds")
@@ -84,7 +86,7 @@ def read_exclusion(path: Path, benchmark: str, split: str, questions: Sequence[Q
 
 
 def exclusion_remark(path: Path, left_out: Mapping[int, Sequence[str]]) -> str:
-    """A line that counts the questions left out, by kind; one with several kinds counts in each."""
+    """A line that counts the excluded questions by kind; a question with several kinds counts for each."""
     by_kind = Counter(kind for kinds in left_out.values() for kind in kinds)
     reasons = ", ".join(f"{count} {kind}" for kind, count in by_kind.most_common())
-    return f"{len(left_out)} questions left out by --exclude {path}" + (f": {reasons}" if reasons else "")
+    return f"{len(left_out)} questions excluded by --exclude {path}" + (f": {reasons}" if reasons else "")

@@ -1,4 +1,4 @@
-"""Collect faults in the data, then raise them in one error or report what was skipped, as the user chose."""
+"""Collect faults in the data, then raise them as one error or report what was skipped, as configured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from kid.errors import InputError, first_of
 
 
 class Damage:
-    """Faults found while data are read.
+    """Faults found while reading data.
 
     policy: "error": `raise_unless_skipped` raises them; "skip": faulty items are skipped, and `lines` lists them.
     """
@@ -19,7 +19,7 @@ class Damage:
         self.places.setdefault(fault, []).append(where)
 
     def lines(self) -> list[str]:
-        """One line for each kind of fault: every place where it occurs if these are skipped, else the first of them."""
+        """One line for each kind of fault, with all places where it occurs if they are skipped, else the first ones."""
         return [
             f"{fault}{f' ({len(places)} times)' if len(places) > 1 else ''}: "
             f"{', '.join(places) if self.policy == 'skip' else first_of(places)}"
@@ -27,6 +27,6 @@ class Damage:
         ]
 
     def raise_unless_skipped(self) -> None:
-        """Raises InputError with each kind of fault found so far if the policy is "error"."""
+        """Raise InputError with each kind of fault found so far if the policy is "error"."""
         if self.places and self.policy == "error":
-            raise InputError("; ".join(self.lines()) + "; mend this, or go on without it with --damaged skip")
+            raise InputError("; ".join(self.lines()) + "; fix this, or skip it with --damaged skip")

@@ -1,4 +1,4 @@
-"""Gold given as rows: the CSV files whose rows a right prediction gives, as in Spider 2.0-lite, instead of gold SQL."""
+"""Gold rows instead of gold SQL: CSV files with the rows of a correct prediction, as in Spider 2.0-lite."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ FIELD, COLUMNS_FIELD, ORDER_FIELD = "gold_rows", "condition_cols", "ignore_order
 
 @dataclass(frozen=True)
 class GoldRows:
-    """The accepted results of a question; a prediction that matches one of them is right.
+    """The accepted results of a question; a prediction that matches one of them is correct.
 
     files: paths of CSV files, each with a header.
-    columns: for each file, the numbers of the columns that count; none: all.
-    ignore_order: whether the values of a column may come in any order.
+    columns: for each file, the numbers of the columns to compare; empty: all.
+    ignore_order: whether the values of a column may be in any order.
     """
 
     files: tuple[str, ...]
@@ -27,10 +27,10 @@ class GoldRows:
 def read_gold_rows(item: dict, folder: Path) -> tuple[GoldRows | None, str]:
     """(the gold rows that a question's item names, "") or (None, why they cannot be used).
 
-    Besides NAME.csv, the variants NAME_a.csv to NAME_z.csv beside it are accepted, and NAME.csv may be missing then.
+    In addition to NAME.csv, or instead of it, there may be variants NAME_a.csv to NAME_z.csv in the same folder.
 
     Args:
-        folder: where the question's file lies; the CSV files lie in or below it.
+        folder: the folder of the question's file; the CSV files are in or below it.
     """
     name = item[FIELD]
     if not isinstance(name, str) or not name.endswith(".csv") or not is_below(name):
@@ -45,8 +45,8 @@ def read_gold_rows(item: dict, folder: Path) -> tuple[GoldRows | None, str]:
         return None, f"no file {name}"
     columns = columns_of_files(item.get(COLUMNS_FIELD) or [], len(files))
     if columns is None:
-        wanted = f"a list of column numbers, or one such list for each of the {len(files)} files"
-        return None, f"a {COLUMNS_FIELD} that is not {wanted}"
+        required = f"a list of column numbers, or one such list for each of the {len(files)} files"
+        return None, f"a {COLUMNS_FIELD} that is not {required}"
     ignore_order = item.get(ORDER_FIELD) or False
     if not isinstance(ignore_order, bool):
         return None, f"an {ORDER_FIELD} that is neither true nor false"
@@ -54,18 +54,18 @@ def read_gold_rows(item: dict, folder: Path) -> tuple[GoldRows | None, str]:
 
 
 def is_below(name: str) -> bool:
-    """Whether a relative path leads to a place in or below where it starts."""
+    """Whether a path is relative and stays in or below its folder."""
     parts = PurePosixPath(name).parts
     return bool(parts) and parts[0] != "/" and ".." not in parts and "\0" not in name
 
 
 def columns_of_files(value: object, count: int) -> tuple[tuple[int, ...], ...] | None:
-    """Each file's columns, from one list for all of them or a list for each; None if `value` is neither."""
+    """The columns of each file, from one list for all files or a list for each; None if `value` is neither."""
     if not isinstance(value, list):
         return None
     if all(entry in ([], None) for entry in value):
         return ((),) * count
     lists = value if all(isinstance(entry, list) for entry in value) else [value] * count
     numbers = [number for entry in lists for number in entry]
-    right = all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers)
-    return tuple(map(tuple, lists)) if right and len(lists) == count else None
+    valid = all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers)
+    return tuple(map(tuple, lists)) if valid and len(lists) == count else None

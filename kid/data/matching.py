@@ -1,7 +1,7 @@
 """Find the database cells that a question mentions, with the index of `kid.data.value_index`.
 
-BM25 finds cells that share words with a part of the question; of these, a cell matches if it is also nearly equal to a
-phrase of the question. Cells in scripts without blanks between words match as parts of the question.
+BM25 finds cells that share words with a part of the question. Of these, cells match that nearly equal a phrase of the
+question. Cells in scripts without blanks between words match if they are a part of the question.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Matches = dict[int, dict[str, list[ScoredSpan]]]  # number of the column -> cell
 
 @dataclass
 class FoldedQuestion:
-    """A question to find cells in.
+    """A question in which cells are searched.
 
     text: the folded question.
-    word_spans: (start, end) of each word in `text`; stems: of each word.
-    informative: for each word, whether it is worth a look-up on its own.
-    phrases_by_width: results of `phrases`, kept for reuse.
+    word_spans: (start, end) of each word in `text`. stems: the stem of each word.
+    informative: for each word, whether it is looked up on its own.
+    phrases_by_width: cached results of `phrases`.
     """
 
     text: str
@@ -49,9 +49,9 @@ class FoldedQuestion:
     phrases_by_width: dict[int, tuple[list[str], list[tuple[int, int]]]] = field(default_factory=dict)
 
     def token_around(self, start: int, end: int) -> str:
-        """A span extended to the blanks around it, without outer quotes, brackets and punctuation.
+        """The span extended to the blanks around it, without outer quotes, brackets and punctuation.
 
-        Characters of scripts without blanks end it too.
+        It also ends at characters of scripts without blanks.
         """
         while start > 0 and not TOKEN_END.match(self.text, start - 1):
             start -= 1
@@ -59,16 +59,16 @@ class FoldedQuestion:
         return self.text[start : right.start() if right else None].strip(OUTER_PUNCTUATION)
 
     def is_quoted(self, start: int, end: int) -> bool:
-        """Whether a span stands between quotes."""
+        """Whether a span is in quotes."""
         after = self.text[end : end + 3].lstrip(".,;:?!")
         return self.text[max(start - 1, 0) : start] in QUOTES and after[:1] in QUOTES
 
     def phrases(self, width: int) -> tuple[list[str], list[tuple[int, int]]]:
-        """All runs of `width` words: the texts to compare with, and the (start, end) of each."""
+        """All sequences of `width` words: (texts to compare with, (start, end) of each)."""
         if width not in self.phrases_by_width:
             texts, spans = self.phrases_by_width[width] = [], []
             for (start, _), (_, end) in zip(self.word_spans, self.word_spans[width - 1 :], strict=False):
-                # Characters next to the words without a blank may belong to them: C++, 50%, McDonald's.
+                # Characters directly next to the words may belong to them: C++, 50%, McDonald's.
                 for text in dict.fromkeys([self.text[start:end].casefold(), self.token_around(start, end).casefold()]):
                     texts.append(text)
                     spans.append((start, end))
@@ -76,7 +76,7 @@ class FoldedQuestion:
 
 
 def fold_question(text: str) -> FoldedQuestion:
-    """A question folded and split into words."""
+    """Fold a question and split it into words."""
     plain = fold(text)
     spans = [match.span() for match in WORD.finditer(plain)]
     words = [plain[start:end] for start, end in spans]
@@ -86,33 +86,33 @@ def fold_question(text: str) -> FoldedQuestion:
 
 
 def indexed_ngrams(question: FoldedQuestion, vocabulary: dict[str, int]) -> set[tuple[str, ...]]:
-    """The 1- to 4-grams of a question over the words that a shard has; those of stop words only are skipped."""
+    """The 1- to 4-grams of the question's words that a shard has, except those with stop words only."""
     grams = set()
     for first, (start, _) in enumerate(question.word_spans):
         gram: list[str] = []
         informative = False
-        for place in range(first, min(first + MAX_GRAM_WORDS, len(question.word_spans))):
-            if question.stems[place] in vocabulary:
-                gram.append(question.stems[place])
-                informative = informative or question.informative[place]
-                if informative or question.is_quoted(start, question.word_spans[place][1]):
+        for word in range(first, min(first + MAX_GRAM_WORDS, len(question.word_spans))):
+            if question.stems[word] in vocabulary:
+                gram.append(question.stems[word])
+                informative = informative or question.informative[word]
+                if informative or question.is_quoted(start, question.word_spans[word][1]):
                     grams.add(tuple(sorted(gram)))
     return grams
 
 
 def best_documents(retriever: bm25s.BM25, gram: tuple[str, ...]) -> list[int]:
     """The `CANDIDATES` best documents that share a word with the n-gram; ties go to the first."""
-    # bm25s's retrieve() sorts all scores, most of them zero, for each n-gram, which took most of the time.
+    # Not bm25s's retrieve(), which sorts all scores for each n-gram, most of them zero; that took most of the time.
     scores = retriever.get_scores(list(gram))
     best: list[int] = []
-    while len(best) < CANDIDATES and scores[place := int(scores.argmax())] > 0:
-        best.append(place)
-        scores[place] = 0
+    while len(best) < CANDIDATES and scores[document := int(scores.argmax())] > 0:
+        best.append(document)
+        scores[document] = 0
     return best
 
 
 def is_plausible_match(value: str, text: str) -> bool:
-    """Whether two similar texts may mean the same: not Boeing 737 and 747, nor four vines and four wines."""
+    """Whether two similar texts may mean the same, unlike Boeing 737 and 747, or four vines and four wines."""
     if DIGITS.findall(value) != DIGITS.findall(text) or not LETTER.search(value):
         return False
     pairs = zip(WORD.findall(value), WORD.findall(text), strict=False)
@@ -127,10 +127,10 @@ def find_spans(value: str, question: FoldedQuestion) -> list[ScoredSpan]:
 
 
 def is_mention(value: str, text: str, question: FoldedQuestion, span: ScoredSpan) -> bool:
-    """Whether a span mentions the cell `text`, whose folded form is `value`, and does not just equal it by chance.
+    """Whether a span mentions the cell `text` (folded: `value`), rather than being equal by chance.
 
-    Between quotes it does. Otherwise, numbers of one or two digits do not (nine times in ten they count something);
-    single letters and codes of two capitals do if written as in the cell; stop words do if also in capitals.
+    A span in quotes does. Otherwise, numbers of one or two digits do not (nine times in ten they count something),
+    single letters and codes of two capitals do if written as in the cell, and stop words do if also in capitals.
     """
     _, start, end = span
     stop = value in STOP_WORDS
@@ -139,7 +139,7 @@ def is_mention(value: str, text: str, question: FoldedQuestion, span: ScoredSpan
     word, whole = question.text[start:end], question.token_around(start, end)
     same = fold(text).strip(OUTER_PUNCTUATION) in (word, whole)
     if len(value) == 1 and LETTER.match(value):
-        # Not the D of Ph.D. nor the article that begins a question.
+        # Exclude the D of Ph.D. and the article at the start of a question.
         return same and word not in STOP_WORDS and word not in ("A", "I") and word == whole
     if stop:
         return same and word.isupper() and not question.text.isupper()
@@ -147,10 +147,10 @@ def is_mention(value: str, text: str, question: FoldedQuestion, span: ScoredSpan
 
 
 def best_values(matches: dict[str, list[ScoredSpan]], taken: set[ScoredSpan]) -> list[str]:
-    """The values of one column by similarity, position and text, without those whose every span has a better match.
+    """The values of one column, sorted by similarity, position and text; drops values with better matches everywhere.
 
-    A match in any column is better if its span contains this one, it is at least as similar, and it is longer or more
-    similar: New York City removes New York, Johnson removes Johnston.
+    A match in any column is better if its span contains this one, and it is at least as similar, and longer or more
+    similar: New York City replaces New York, and Johnson replaces Johnston.
 
     Args:
         matches: cell -> its spans, of this column.
@@ -176,12 +176,12 @@ def cells_of(table: pa.Table, document: int) -> Iterator[tuple[int, str]]:
 
 
 def match_words(shard: Path, table: pa.Table, questions: list[FoldedQuestion], found: list[Matches]) -> None:
-    """Add the cells of a shard that are nearly equal to some words of a question."""
+    """Add the cells of a shard that nearly equal some words of a question."""
     retriever = bm25s.BM25.load(shard / WORDS_FOLDER, mmap=True, show_progress=False)
     grams = [indexed_ngrams(question, retriever.vocab_dict) for question in questions]
     best = {gram: best_documents(retriever, gram) for gram in set().union(*grams)}
-    for question, wanted, matches in zip(questions, grams, found, strict=True):
-        for document in {document for gram in wanted for document in best[gram]}:
+    for question, own_grams, matches in zip(questions, grams, found, strict=True):
+        for document in {document for gram in own_grams for document in best[gram]}:
             value = table["folded"][document].as_py()
             if spans := find_spans(value, question):
                 for column, text in cells_of(table, document):
@@ -190,7 +190,7 @@ def match_words(shard: Path, table: pa.Table, questions: list[FoldedQuestion], f
 
 
 def match_parts(shard: Path, table: pa.Table, questions: list[FoldedQuestion], found: list[Matches]) -> None:
-    """Add the cells of a shard in scripts without blanks between words that are part of a question."""
+    """Add the cells of a shard that are part of a question, in scripts without blanks between words."""
     documents: dict[str, list[int]] = {}
     with pa.memory_map(str(shard / FORMS_FILE)) as file:
         forms = pa.ipc.open_file(file).read_all()
@@ -221,17 +221,17 @@ def match_shard(shard: Path, questions: list[FoldedQuestion], found: list[Matche
 def match_values(index: Path, texts: list[str]) -> list[dict[tuple[str, str], list[str]]]:
     """For each text, the cells that it mentions: {(table, column): values}, in the database's order.
 
-    A text's result does not depend on the other texts; many at once are faster because each shard is opened once.
+    Results do not depend on the other texts. Many texts at once are faster, because each shard is opened once.
 
     Args:
         index: the folder of `build_value_index`.
-        texts: questions on that database, with their evidence if there is some.
+        texts: questions on that database, with their evidence if there is any.
     """
     columns = [tuple(column) for column in json.loads((index / COLUMNS_FILE).read_text())]
     questions = [fold_question(text) for text in texts]
     found: list[Matches] = [{} for _ in texts]
-    # The best candidates of every shard are compared. Merging them by score could lose correct ones, because word
-    # frequencies, and so scores, differ between shards.
+    # Compare the best candidates of every shard: word frequencies, and so scores, differ between shards, and merging
+    # candidates by score could lose correct ones.
     for shard in sorted(path for path in index.iterdir() if path.is_dir()):
         match_shard(shard, questions, found)
     results = []

@@ -1,6 +1,6 @@
-"""Which samples make up each optimizer step: each epoch's order depends only on the seed and the batch sizes.
+"""Select the samples of each optimizer step. An epoch's order depends only on the seed and the batch sizes.
 
-The last batch of an epoch is filled with rows of weight 0, so no sample is dropped or repeated.
+The last batch of an epoch is filled up with rows of weight 0, so that no sample is dropped or repeated.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def steps_per_epoch(samples: int, batch_size: int) -> int:
 def epoch_order(dataset: Dataset, config: RunConfig, epoch: int) -> list[int]:
     """Indices of all samples, each once, in the order of an epoch.
 
-    "random": shuffled. "schema": each micro-batch holds samples of one database as far as their number allows; the
-    remaining samples of all databases are combined. Micro-batches are shuffled (one that is not full comes last), but
-    those of a global batch, which the ranks run in parallel, have prompts of similar length.
+    "random": shuffled. "schema": micro-batches have samples of one database; samples that do not fill a micro-batch are
+    combined across databases. Micro-batches are shuffled (an incomplete one comes last), but those of a global batch,
+    which the ranks run in parallel, have prompts of similar length.
     """
     if config.batching == "random":
         return random_order(config.seed, epoch, len(dataset.samples))
@@ -48,10 +48,10 @@ def schema_order(dataset: Dataset, seed: int, epoch: int, size: int, batch_size:
     for index in generator.permutation(len(dataset.samples)).tolist():
         groups.setdefault(dataset.db_ids[index], []).append(index)
     leftover = [index for group in groups.values() for index in group[len(group) // size * size :]]
-    whole = [index for group in groups.values() for index in group[: len(group) // size * size]] + leftover
-    batches = [whole[start : start + size] for start in range(0, len(whole), size)]
-    last = [batches.pop()] if len(whole) % size else []
-    shuffled = [batches[place] for place in generator.permutation(len(batches))]
+    ordered = [index for group in groups.values() for index in group[: len(group) // size * size]] + leftover
+    batches = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    last = [batches.pop()] if len(ordered) % size else []
+    shuffled = [batches[number] for number in generator.permutation(len(batches))]
     grouped = group_by_length(shuffled, dataset.prompt_lengths, batch_size // size, generator)
     return [index for batch in grouped + last for index in batch]
 
@@ -61,12 +61,12 @@ def group_by_length(
 ) -> list[list[int]]:
     """Reorder micro-batches so that those of a global batch have prompts of similar length.
 
-    Within a window of global batches they are sorted by their longest prompt, and the global batches are then shuffled,
-    so the lengths stay mixed over an epoch. Micro-batches that do not fill a global batch stay at the end.
+    Within a window of global batches, micro-batches are sorted by their longest prompt. Then the global batches are
+    shuffled, so that lengths stay mixed over an epoch. Micro-batches that do not fill a global batch stay at the end.
 
     Args:
-        lengths: of each sample's prompt, in tokens.
-        per_global_batch: micro-batches in a global batch.
+        lengths: prompt length of each sample, in tokens.
+        per_global_batch: number of micro-batches in a global batch.
     """
     ordered = []
     for start in range(0, len(batches), LENGTH_SORT_WINDOW * per_global_batch):
@@ -74,14 +74,14 @@ def group_by_length(
         whole = len(window) // per_global_batch
         full = window[: whole * per_global_batch]
         by_length = sorted(full, key=lambda batch: max(lengths[index] for index in batch))
-        for place in generator.permutation(whole).tolist():
-            ordered += by_length[place * per_global_batch : (place + 1) * per_global_batch]
+        for number in generator.permutation(whole).tolist():
+            ordered += by_length[number * per_global_batch : (number + 1) * per_global_batch]
         ordered += window[whole * per_global_batch :]
     return ordered
 
 
 def shared_token_fraction(dataset: Dataset, config: RunConfig) -> float:
-    """The fraction of an epoch's prompt tokens that need not be run: another prompt of the micro-batch has them."""
+    """The fraction of an epoch's prompt tokens that are shared with another prompt of the micro-batch."""
     order, size, saved = epoch_order(dataset, config, 0), config.micro_batch_size, 0
     for start in range(0, len(order), size):
         groups, shared = shared_prefixes([dataset.samples[index].prompt_ids for index in order[start : start + size]])
@@ -90,7 +90,7 @@ def shared_token_fraction(dataset: Dataset, config: RunConfig) -> float:
 
 
 def global_batch(dataset: Dataset, config: RunConfig, step: int) -> list[int | None]:
-    """Sample indices of optimizer step `step` (from 0), in order; None fills up the last batch of an epoch."""
+    """Sample indices of optimizer step `step` (from 0), in order; None fills up an epoch's last batch."""
     epoch, within = divmod(step, steps_per_epoch(len(dataset.samples), config.batch_size))
     order = epoch_order(dataset, config, epoch)
     chosen = order[within * config.batch_size : (within + 1) * config.batch_size]
@@ -98,7 +98,7 @@ def global_batch(dataset: Dataset, config: RunConfig, step: int) -> list[int | N
 
 
 def runs_prefix(samples: Sequence[Sample | None], share: bool, store: StoredPrefixes | None) -> bool:
-    """Whether a teacher runs a forward over the first columns of a micro-batch: the store has not all it needs."""
+    """Whether a teacher must run a forward over the first columns, because the store does not have all of them."""
     if store is None:
         return share
     missing = [store.stored_length(sample) == 0 for sample in samples if sample]
@@ -115,7 +115,7 @@ def micro_batches(
     share: bool = False,
     store: StoredPrefixes | None = None,
 ) -> list[Batch]:
-    """This rank's micro-batches of one optimizer step, a fixed part of the global batch.
+    """This rank's micro-batches of one optimizer step: a fixed part of the global batch.
 
     Args:
         share, store: see `collate`.
@@ -126,17 +126,17 @@ def micro_batches(
     weights = sample_weights(lengths, config.reduction)
     size = config.micro_batch_size
     found = []
-    for start in range(0, config.batch_size, size * world_size):  # what the ranks run side by side
-        parts = [samples[at : at + size] for at in range(start, start + size * world_size, size)]
-        at = start + rank * size
-        places, mine = list(range(at, at + size)), parts[rank]
+    for start in range(0, config.batch_size, size * world_size):  # the micro-batches that the ranks run in parallel
+        parts = [samples[first : first + size] for first in range(start, start + size * world_size, size)]
+        first = start + rank * size
+        positions, own = list(range(first, first + size)), parts[rank]
         if dataset.teacher_states is not None:
-            mine = [
+            own = [
                 sample and replace(sample, teacher_states=dataset.teacher_states[index])
-                for sample, index in zip(mine, chosen[at : at + size], strict=True)
+                for sample, index in zip(own, chosen[first : first + size], strict=True)
             ]
-        batch = collate(mine, weights[at : at + size], places, pad_token_id, share, store)
-        # Under ZeRO-3 a forward is a collective, and every rank knows from the order alone who needs one.
+        batch = collate(own, weights[first : first + size], positions, pad_token_id, share, store)
+        # Under ZeRO-3 a forward is a collective; from the order, every rank knows whether any rank needs one.
         batch.teacher_runs_prefix = any(runs_prefix(part, share, store) for part in parts)
         found.append(batch)
     return found

@@ -1,4 +1,4 @@
-"""Which beginnings of prompts a teacher's keys and values are kept of: whole schemas, those used most first."""
+"""Choose the prompt prefixes whose keys and values a teacher stores: whole schemas, the most used ones first."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Tokens = tuple[int, ...]
 
 
 def stored_part(sample: Sample) -> Tokens:
-    """The token ids of a prompt's beginning that can be stored; () of a prompt whose schema is its own."""
+    """The token ids of the prompt prefix that can be stored; () if the prompt has a schema of its own."""
     return tuple(sample.prompt_ids[: min(sample.shared, max_shared_length(sample.prompt_ids))])
 
 
 def by_schema(samples: Sequence[Sample]) -> list[int]:
-    """Places of samples, those with the same schema together; the longest prompts first, of the schemas and of each."""
+    """Indices of samples grouped by schema; schemas, and samples of a schema, are sorted by longest prompt first."""
     groups: dict[Tokens, list[int]] = {}
-    for place in sorted(range(len(samples)), key=lambda place: -len(samples[place].prompt_ids)):
-        groups.setdefault(stored_part(samples[place]) or (-1, place), []).append(place)
-    return [place for group in groups.values() for place in group]
+    for index in sorted(range(len(samples)), key=lambda index: -len(samples[index].prompt_ids)):
+        groups.setdefault(stored_part(samples[index]) or (-1, index), []).append(index)
+    return [index for group in groups.values() for index in group]
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Chosen beginnings, those used most first, and what part of all prompts and of their tokens they are."""
+    """Chosen prefixes, the most used ones first, and the fractions of all prompts and prompt tokens that they cover."""
 
     prefixes: Sequence[Tokens]
     prompts: float
@@ -35,13 +35,14 @@ class Coverage:
 
 
 def choose_prefixes(dataset: Dataset, bytes_per_token: int, budget: float) -> Coverage:
-    """The beginnings that at least two prompts have, as many as fit.
+    """Choose prefixes that at least two prompts have, as many as fit in the budget.
 
-    Each saves as many runs of a byte's worth of tokens as it has prompts, so those with the most come first.
+    Per stored byte, a prefix saves in proportion to the number of its prompts, so those with the most prompts come
+    first.
 
     Args:
-        bytes_per_token: of the teacher's keys and values, all layers together.
-        budget: bytes that all may take.
+        bytes_per_token: bytes of the teacher's keys and values per token, over all layers.
+        budget: maximum total bytes.
     """
     uses = Counter(stored_part(dataset.samples[index]) for index in range(len(dataset.samples)))
     del uses[()]

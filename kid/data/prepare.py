@@ -16,7 +16,8 @@ from kid.config.run_config import RunConfig
 from kid.data.annotation import AnnotatedQuestion, annotate_questions, question_with_evidence
 from kid.data.cache import build_once, cache_folder, content_hash, is_whole, json_hash
 from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
-from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.prompts.chat import chat_turn
+from kid.data.prompts.encoder import PromptEncoder
 from kid.data.questions import Question
 from kid.data.reading import LoadedSplit, load_split, read_schemas
 from kid.data.schema import Schema, description_files
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     import datasets
     from transformers import PreTrainedTokenizerFast
 
-# Libraries whose results are in the cache; their versions are part of its key, as is a hash of the project's code.
+# Libraries that affect the cached results; the cache key contains their versions and a hash of the project's code.
 LIBRARIES = ("bm25s", "rapidfuzz", "sqlglot", "tokenizers", "transformers", "datasets")
-# Column -> Arrow type of its values, in a list where the type is in brackets.
+# Column -> Arrow type of its values; a type in brackets is a list.
 ROW_COLUMNS: dict[str, Any] = {
     "index": "int32",
     "db_id": "string",
@@ -54,12 +55,12 @@ class Prepared:
     """A split ready for batches.
 
     questions: all questions, in the benchmark's order.
-    rows: an Arrow dataset, one row for each question that has a prompt: its `index`, `db_id`, `prompt_ids` (the first
-        `shared` are BOS and schema), `completion_ids` (with EOS), `filtered` (whether the schema filter was applied)
-        and `cut` (tokens cut from the prompt's left).
-    left_out: reason -> indices of the questions without a row.
+    rows: an Arrow dataset with one row for each question that has a prompt: its `index`, `db_id`, `prompt_ids` (the
+        first `shared` are BOS and schema), `completion_ids` (with EOS), `filtered` (whether the schema filter was
+        applied) and `cut` (number of tokens cut from the prompt's left).
+    left_out: reason -> indices of the skipped questions, which have no row.
     notes: lines on what else was skipped or missing.
-    cached: whether it came from the cache.
+    cached: whether the split was in the cache.
     """
 
     questions: list[Question]
@@ -76,27 +77,27 @@ class Prepared:
 
     def remarks(self) -> list[str]:
         """Lines on everything that was skipped, with reasons."""
-        return [
-            f"{len(indices)} questions left out: {reason}" for reason, indices in self.left_out.items()
-        ] + self.notes
+        skipped = [f"{len(indices)} questions skipped: {reason}" for reason, indices in self.left_out.items()]
+        return skipped + self.notes
 
 
 def cache_key(config: RunConfig, split: str, loaded: LoadedSplit, tokenizer: PreTrainedTokenizerFast) -> str:
-    """A hash of everything the rows depend on; file paths are not part of it."""
+    """A hash of everything that the rows depend on, without file paths."""
     names = {*keys_affecting("prompts")} - {*keys_affecting("paths")}
     settings: dict[str, Any] = {name: getattr(config, name) for name in names}
     if split != "train":
-        settings.pop("seed")  # it only draws the random tables and columns in training
+        settings.pop("seed")  # only used to draw random tables and columns for training
     if loaded.rankings is not None:
         settings["schema_filter"] = "lexical" if split == "train" else loaded.rankings
-    bos = bos_ids(tokenizer)  # the call also resets padding and truncation left by an earlier use
+    turn = chat_turn(tokenizer, config.chat_template)
+    bos = bos_ids(tokenizer)  # this also resets padding and truncation of an earlier use
     descriptions = {
         db_id: [[file.name, content_hash(file)] for file in description_files(path)]
         for db_id, path in loaded.databases.items()
     }
     here = Path(__file__).parent
-    files = sorted([*here.glob("*.py"), *(here.parent / "sql").glob("*.py")])
-    code = {f"{file.parent.name}/{file.name}": content_hash(file) for file in files}
+    files = sorted([*here.rglob("*.py"), *(here.parent / "sql").glob("*.py")])
+    code = {file.relative_to(here.parent).as_posix(): content_hash(file) for file in files}
     return json_hash(
         {
             "settings": settings,
@@ -106,6 +107,7 @@ def cache_key(config: RunConfig, split: str, loaded: LoadedSplit, tokenizer: Pre
             "databases": {db_id: content_hash(path) for db_id, path in loaded.databases.items()},
             "descriptions": descriptions,
             "tokenizer": [tokenizer.backend_tokenizer.to_str(), bos, tokenizer.eos_token_id],
+            "chat": turn and asdict(turn),
             "code": code,
             "libraries": {name: version(name) for name in LIBRARIES},
         }
@@ -115,7 +117,7 @@ def cache_key(config: RunConfig, split: str, loaded: LoadedSplit, tokenizer: Pre
 def filtered_schemas(
     item: AnnotatedQuestion, schema: Schema, config: RunConfig, split: str, rankings: list[Selection] | None
 ) -> Iterator[Schema]:
-    """Smaller and smaller versions of a schema, for a question whose prompt is over the limit."""
+    """Yield smaller and smaller versions of a schema, for a question whose prompt is over the limit."""
     question = item.question
     if split == "train":
         gold, seed = gold_schema_items(question.query, schema.columns_by_table), [config.seed, question.index]
@@ -129,21 +131,25 @@ def filtered_schemas(
     return (apply_selection(schema, selection) for selection in selections)
 
 
-def encode_given_prompt(item: AnnotatedQuestion, limit: int, tokenizer: PreTrainedTokenizerFast) -> tuple:
-    """The row of a question that brings its own prompt, which is not shared, filtered or normalised.
+def encode_given_prompt(item: AnnotatedQuestion, limit: int, encoder: PromptEncoder) -> tuple:
+    """The row of a question with its own prompt, which is not shared, filtered or normalised.
 
-    Special tokens spelt in the prompt (those of a chat format) become special tokens. A prompt that begins with the
-    text of BOS has one BOS, as any other, and it is never cut.
+    Special tokens spelt out in the prompt (those of a chat format) become special tokens. A prompt that starts with the
+    text of BOS gets a single BOS like any other, and BOS is never cut. A conversation is not cut either, because its
+    template's markers are all over it.
     """
+    tokenizer, index = encoder.tokenizer, item.question.index
+    if item.question.messages:
+        return (index, "", encoder.conversation(item.question), 0, *encoder.outputs([item.query]), False, 0)
     prompt, bos = item.question.prompt, bos_ids(tokenizer)
     ids = tokenizer(prompt, add_special_tokens=False).input_ids
-    if ids[: len(bos)] == bos:  # a chat template has written it already
+    if ids[: len(bos)] == bos:  # already written by a chat template
         ids = ids[len(bos) :]
-    # After a line break the output is tokenised as the continuation of the prompt.
+    # After a line break, the output is tokenised as a continuation of the prompt.
     encode = encode_continuations if prompt.endswith("\n") else encode_texts
     (query,) = encode(tokenizer, [item.query])
     joined = join_prompt(bos, [], ids, [], limit)
-    return (item.question.index, "", joined.ids, 0, [*query, tokenizer.eos_token_id], False, joined.cut)
+    return (index, "", joined.ids, 0, [*query, encoder.end], False, joined.cut)
 
 
 def row_encoder(
@@ -154,35 +160,36 @@ def row_encoder(
     split: str,
     tokenizer: PreTrainedTokenizerFast,
 ) -> Callable[[dict[str, list]], dict[str, list]]:
-    """A function from a batch of question indices to rows, for `datasets.Dataset.map`."""
-    bos, limit = bos_ids(tokenizer), config.max_prompt_length
-    parts = {db_id: schema_part(schema) for db_id, schema in schemas.items()}
-    schema_ids = dict(zip(parts, encode_texts(tokenizer, list(parts.values())), strict=True))
+    """Return a function for `datasets.Dataset.map` that turns a batch of question indices into rows."""
+    encoder, limit = PromptEncoder(tokenizer, config), config.max_prompt_length
+    schema_ids = dict(zip(schemas, encoder.schemas(list(schemas.values())), strict=True))
 
     def encode_rest(chosen: list[AnnotatedQuestion]) -> list[tuple[list[int], list[int], list[int]]]:
         """Ids of matched contents, question and SQL."""
-        matched = [matched_part(schemas[item.question.db_id], item.matches) for item in chosen]
-        questions = [item.question for item in chosen]
-        own = [question_part(q.question, q.evidence if config.evidence else "") for q in questions]
-        queries = [item.query for item in chosen]
-        return list(zip(*(encode_continuations(tokenizer, part) for part in (matched, own, queries)), strict=True))
+        shown = [schemas[item.question.db_id] for item in chosen]
+        return list(
+            zip(
+                encoder.matched(shown, [item.matches for item in chosen]),
+                encoder.questions([item.question for item in chosen]),
+                encoder.outputs([item.query for item in chosen]),
+                strict=True,
+            )
+        )
 
     def encode(batch: dict[str, list]) -> dict[str, list]:
         chosen = [annotated[index] for index in batch["index"]]
-        rows = [encode_given_prompt(item, limit, tokenizer) for item in chosen if item.question.prompt]
+        rows = [encode_given_prompt(item, limit, encoder) for item in chosen if item.question.prompt]
         chosen = [item for item in chosen if not item.question.prompt]
-        for item, (values, own, query) in zip(chosen, encode_rest(chosen), strict=True):
+        for item, (values, own, completion) in zip(chosen, encode_rest(chosen), strict=True):
             db_id = item.question.db_id
             shown = schema_ids[db_id]
-            filtered = config.schema_filter != "none" and len(bos + shown + values + own) > limit
+            filtered = config.schema_filter != "none" and len(encoder.opening + shown + values + own) > limit
             if filtered:
                 for schema in filtered_schemas(item, schemas[db_id], config, split, loaded.rankings):
-                    (shown,) = encode_texts(tokenizer, [schema_part(schema)])
-                    (values,) = encode_continuations(tokenizer, [matched_part(schema, item.matches)])
-                    if len(bos + shown + values + own) <= limit:
+                    (shown,), (values,) = encoder.schemas([schema]), encoder.matched([schema], [item.matches])
+                    if len(encoder.opening + shown + values + own) <= limit:
                         break
-            prompt = join_prompt(bos, shown, values, own, limit)
-            completion = [*query, tokenizer.eos_token_id]
+            prompt = join_prompt(encoder.opening, shown, values, own, limit)
             rows.append((item.question.index, db_id, prompt.ids, prompt.shared, completion, filtered, prompt.cut))
         rows.sort(key=lambda row: row[0])
         return dict(zip(ROW_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
@@ -191,7 +198,7 @@ def row_encoder(
 
 
 def row_features() -> datasets.Features:
-    """ROW_COLUMNS as `datasets` has them."""
+    """ROW_COLUMNS as `datasets.Features`."""
     import datasets
 
     return datasets.Features(
@@ -203,8 +210,8 @@ def row_features() -> datasets.Features:
 
 
 def build(loaded: LoadedSplit, config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write the rows, and a report on what was skipped, into `folder`."""
-    import datasets  # here and below: it takes a second, and one prompt needs no Arrow rows
+    """Write the rows, and a report on what was skipped, to `folder`."""
+    import datasets  # not at the top: the import takes a second, and a single prompt does not need it
 
     title = f"{config.benchmark} {split}"
     schemas, reasons = read_schemas(loaded, config.missing_database)
@@ -216,7 +223,7 @@ def build(loaded: LoadedSplit, config: RunConfig, split: str, tokenizer: PreTrai
             left_out.setdefault(reason, []).append(question.index)
     if not annotated:
         why = ", ".join(f"{len(indices)} for {reason}" for reason, indices in left_out.items())
-        raise InputError(f"{title}: no question is left, {why} left out; see docs/data.md for where files lie")
+        raise InputError(f"{title}: all questions were skipped ({why}); docs/data.md says where files must be")
     encode = row_encoder(loaded, schemas, annotated, config, split, tokenizer)
     rows = datasets.Dataset.from_dict({"index": sorted(annotated)}).map(
         encode,
@@ -226,38 +233,41 @@ def build(loaded: LoadedSplit, config: RunConfig, split: str, tokenizer: PreTrai
         load_from_cache_file=False,
         new_fingerprint=folder.stem,
     )
-    datasets.disable_progress_bars()  # writing takes no time
+    datasets.disable_progress_bars()  # writing is fast
     rows.save_to_disk(folder / "rows")
     datasets.enable_progress_bars()
-    report = {"left_out": left_out, "notes": make_notes(loaded, schemas, annotated)}
+    notes = make_notes(loaded, schemas, annotated)
+    if config.chat_template != "none" and chat_turn(tokenizer, config.chat_template) is None:
+        notes.append(f"prompts without --chat-template {config.chat_template}: the tokenizer has no chat template")
+    report = {"left_out": left_out, "notes": notes}
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
 
 
 def make_notes(loaded: LoadedSplit, schemas: dict[str, Schema], annotated: dict[int, AnnotatedQuestion]) -> list[str]:
-    """Lines on everything but questions that was skipped or missing."""
-    notes = [f"left out as damaged: {line}" for line in loaded.damage.lines()]
+    """Lines on everything that was skipped or missing, except skipped questions."""
+    notes = [f"skipped as damaged: {line}" for line in loaded.damage.lines()]
     alone = [db_id for db_id in schemas if db_id not in loaded.databases]
     if alone:
         count = sum(item.question.db_id in alone for item in annotated.values())
-        notes.append(f"{count} prompts from tables.json alone, for want of the databases {', '.join(sorted(alone))}")
+        notes.append(f"{count} prompts use tables.json only, without the missing databases {', '.join(sorted(alone))}")
     for db_id, schema in schemas.items():
         if schema.skipped:
-            notes.append(f"left out of the schema of {db_id}: {', '.join(schema.skipped)}")
+            notes.append(f"skipped in the schema of {db_id}: {', '.join(schema.skipped)}")
     notes += sorted(loaded.notes)
     kept: dict[str, list[str]] = {}
     for index, item in sorted(annotated.items()):
         if item.normalisation_error:
             kept.setdefault(item.normalisation_error, []).append(str(index))
     for reason, indices in kept.items():
-        notes.append(f"{len(indices)} gold queries kept as they stand, {reason}: questions {', '.join(indices)}")
+        notes.append(f"{len(indices)} gold queries not normalised ({reason}): questions {', '.join(indices)}")
     return notes
 
 
 def prepare(config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast) -> Prepared:
-    """A split as rows of token ids, from the cache if it is there. See `Prepared`.
+    """Prepare a split as rows of token ids, or read it from the cache. See `Prepared`.
 
     Raises:
-        InputError: files are missing, or damaged and `config.damaged` does not say to skip them.
+        InputError: files are missing, or are damaged and `config.damaged` is not "skip".
     """
     import datasets
 

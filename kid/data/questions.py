@@ -6,8 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kid.config.benchmarks import BENCHMARKS, Benchmark, Split, find_split
+from kid.data.cache import json_hash
 from kid.data.faults import Damage
 from kid.data.gold_rows import FIELD, GoldRows, read_gold_rows
 from kid.data.items import location_of, read_items
@@ -15,19 +17,20 @@ from kid.errors import InputError, first_of
 from kid.files import name_fault
 from kid.progress import log
 
-SQL_FIELDS = ("query", "sql", "SQL")  # what files call the gold SQL
-DIFFICULTY_FIELD = "difficulty"  # of BIRD, and of a user's own files
+SQL_FIELDS = ("query", "sql", "SQL")  # names of the gold SQL in various files
+DIFFICULTY_FIELD = "difficulty"  # in BIRD, and in users' own files
 
 
 @dataclass(frozen=True)
 class Question:
     """One example: a question on a database and its gold SQL, in the order of the benchmark's files.
 
-    query: the gold SQL; empty where the gold is given as rows.
-    prompt: set if the file brings whole prompts (JSONL); then there is no database, and `query` is the output.
-    difficulty: the file's own label, if it has one.
-    fault: why the example cannot be used, if damaged ones are to be skipped; it keeps its index.
-    gold_rows: the rows a right prediction gives, where the file names them instead of SQL.
+    query: the gold SQL; empty if there are gold rows instead.
+    prompt: set if the file has whole prompts (JSONL); then there is no database, and `query` is the output.
+    messages: (role, text) of each turn before the output, if the file has conversations; `prompt` is their text.
+    difficulty: the file's difficulty label, if it has one.
+    fault: why the example cannot be used, if damaged ones are skipped; it keeps its index.
+    gold_rows: the rows of a correct prediction, if the file names them instead of SQL.
     """
 
     index: int
@@ -39,12 +42,13 @@ class Question:
     prompt: str = ""
     fault: str = ""
     gold_rows: GoldRows | None = None
+    messages: tuple[tuple[str, str], ...] = ()
 
 
 def split_folders(row: Split, data: Path | str) -> list[Path]:
     """The folders to search for a split's own files."""
     data = Path(data)
-    folders = [place / name for name in row.folders for place in ((data, data.absolute().parent) if name else (data,))]
+    folders = [root / name for name in row.folders for root in ((data, data.absolute().parent) if name else (data,))]
     return list(dict.fromkeys(folders))
 
 
@@ -65,7 +69,7 @@ def find_question_folder(row: Split, split: str, data: Path | str) -> Path:
 
 
 def question_files(row: Split, split: str, data: Path | str, questions: Path | str | None) -> list[Path]:
-    """The files from which a split's questions are read, in order. Raises InputError if one is missing."""
+    """The files of a split's questions, in order. Raises InputError if one is missing."""
     check_data_folder(data)
     if questions:
         return [Path(questions)]
@@ -75,7 +79,7 @@ def question_files(row: Split, split: str, data: Path | str, questions: Path | s
         if path.is_file():
             paths.append(path)
         else:
-            log.warning(f"note: {path} is not there; {split} goes on without it")
+            log.warning(f"note: {path} does not exist; {split} is read without it")
     return paths
 
 
@@ -86,17 +90,17 @@ def load_questions(
     questions: Path | str | None = None,
     damage: Damage | None = None,
 ) -> list[Question]:
-    """All questions of a split, in file order.
+    """Load all questions of a split, in file order.
 
     Args:
         benchmark: a key of `kid.config.benchmarks.BENCHMARKS`.
         split: a key of that benchmark.
         data: the benchmark's folder.
         questions: a file to read instead of those in the benchmark table.
-        damage: collects the faults for the caller; without it they are raised.
+        damage: collects faults for the caller; without it they are raised.
 
     Raises:
-        InputError: the benchmark or split is unknown, files are missing, or files are damaged and `damage` is None.
+        InputError: the benchmark or split is unknown, or files are missing, or damaged and `damage` is None.
     """
     row, faults = find_split(benchmark, split), damage or Damage()
     paths = question_files(row, split, data, questions)
@@ -107,16 +111,22 @@ def load_questions(
     if not damage:
         faults.raise_unless_skipped()
     if not loaded:
-        raise InputError("; ".join([*faults.lines(), f"{', '.join(map(str, paths))}: no questions in it"]))
+        raise InputError("; ".join([*faults.lines(), f"{', '.join(map(str, paths))}: contains no questions"]))
     return loaded
 
 
 def read_question(row: Split, index: int, item: dict, folder: Path, location: str, damage: Damage) -> Question:
-    """One item as a `Question`; if a field is missing or empty, its db_id cannot name a folder, or its gold rows cannot
-    be read, its `fault` is set and added to `damage`.
+    """Turn an item into a `Question`.
 
-    folder: where the item's file lies; gold rows are looked for below it.
+    If a field is missing or empty, its db_id cannot be the name of a folder, or its gold rows cannot be read, its
+    `fault` is set and added to `damage`.
+
+    folder: folder of the item's file, in or below which gold rows are searched.
     """
+    messages: tuple[tuple[str, str], ...] = ()
+    messages_fault = ""
+    if "messages" in item and row.question_field not in item:
+        messages, item, messages_fault = read_messages(item["messages"])
     if "prompt" in item:
         names = {"prompt": "prompt", "query": "completion"}
     else:
@@ -132,15 +142,15 @@ def read_question(row: Split, index: int, item: dict, folder: Path, location: st
     evidence = item.get(row.evidence_field) or ""
     if not is_text(evidence):
         missing_fields.append(f"text in {row.evidence_field}")
-    fault = f"no {' and no '.join(missing_fields)}" if missing_fields else ""
+    fault = messages_fault or (f"no {' and no '.join(missing_fields)}" if missing_fields else "")
     other = next((name for name in SQL_FIELDS if is_text(value := item.get(name)) and value.strip()), None)
     if other and names.get("query") in missing_fields:
         fault += f" (its SQL is called {other}; rename it to {names['query']})"
     db_id = values.get("db_id")
-    # Its files are looked for, and written, under this name; without one no path can be made of it.
-    unfit = name_fault(db_id) if is_text(db_id) and db_id.strip() else None
-    if unfit:
-        fault = f"{f'{fault} and ' if fault else ''}a db_id that {unfit}"
+    # The db_id is used in paths, so it must be a valid name; otherwise it is dropped.
+    problem = name_fault(db_id) if is_text(db_id) and db_id.strip() else None
+    if problem:
+        fault = f"{f'{fault} and ' if fault else ''}a db_id that {problem}"
         values["db_id"] = None
     fault = " and ".join(filter(None, (fault, rows_fault)))
     if fault:
@@ -148,58 +158,79 @@ def read_question(row: Split, index: int, item: dict, folder: Path, location: st
     difficulty = item.get(DIFFICULTY_FIELD)
     values = {"db_id": "", "question": "", "query": "", **values, "evidence": evidence, "difficulty": difficulty}
     texts = {key: value if is_text(value) else "" for key, value in values.items()}
-    return Question(index, **texts, fault=fault, gold_rows=gold_rows)
+    return Question(index, **texts, fault=fault, gold_rows=gold_rows, messages=messages)
+
+
+def read_messages(turns: Any) -> tuple[tuple[tuple[str, str], ...], dict, str]:
+    """A conversation as trl has it: the turns before its last, an item with prompt and completion, what is wrong."""
+    good = isinstance(turns, list) and all(
+        isinstance(turn, dict) and is_text(turn.get("role")) and is_text(turn.get("content")) for turn in turns
+    )
+    if not good or len(turns) < 2 or turns[-1]["role"] != "assistant":
+        problem = "messages that are not turns with a role and a content, the last of them the assistant's"
+        return (), {"prompt": "", "completion": ""}, problem
+    before = tuple((turn["role"], turn["content"]) for turn in turns[:-1])
+    item = {"prompt": "\n".join(text for _, text in before), "completion": turns[-1]["content"]}
+    return before, item, ""
 
 
 def check_gold_sql(questions: Sequence[Question], what: str) -> None:
-    """Raise InputError if the gold of a question is given as rows, for `what` needs SQL."""
+    """Raise InputError if a question has gold rows instead of SQL. what: the subject of the error message."""
     without = [question.index for question in questions if question.gold_rows]
     if without:
         raise InputError(
-            f"{what} needs gold SQL, and {len(without)} of {len(questions)} questions have {FIELD} instead "
-            f"(the first is question {without[0]}); give a file of questions with SQL"
+            f"{what} needs gold SQL, but {len(without)} of {len(questions)} questions have {FIELD} instead "
+            f"(first question {without[0]}); give a file of questions with SQL"
         )
 
 
+def questions_hash(questions: Sequence[Question], gold: bool) -> str:
+    """One hash of what predictions depend on (database, question, evidence or given prompt), and on request gold."""
+    asked = [(each.db_id, each.question, each.evidence, each.prompt) for each in questions]
+    golds = [(each.query, str(each.gold_rows)) for each in questions] if gold else []
+    return json_hash([asked, golds])
+
+
 def is_text(value: object) -> bool:
-    """Whether a JSON value is text that can be encoded; JSON may hold lone surrogates, which cannot."""
+    """Whether a JSON value is text that can be encoded; JSON may contain lone surrogates, which cannot."""
     return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def infer_benchmark(data: Path | str) -> str:
-    """The benchmark whose question files and tables.json lie in a folder, which is said; a question file alone will not
-    do: Spider and BIRD both have a dev.json.
+    """The benchmark whose question files and tables.json are in a folder; logs which one it is.
+
+    A question file is not enough, because Spider and BIRD both have a dev.json.
 
     Raises:
-        InputError: the folder does not exist, or holds the files of no benchmark or of several.
+        InputError: the folder does not exist, or has the files of no benchmark or of several.
     """
     check_data_folder(data)
     data = Path(data)
     found = {name: file for name, benchmark in BENCHMARKS.items() if (file := file_of(benchmark, data))}
     if len(found) != 1:
-        both = f"the files of {' and '.join(found)}" if found else "no benchmark's files that are known"
-        raise InputError(f"--data {data} holds {both}; say with --benchmark which it is: {', '.join(BENCHMARKS)}")
+        what = f"the files of {' and '.join(found)}" if found else "no files of a known benchmark"
+        raise InputError(f"--data {data} has {what}; set --benchmark to one of {', '.join(BENCHMARKS)}")
     ((name, file),) = found.items()
-    log.warning(f"note: --benchmark {name}, by {file} in {data}")
+    log.warning(f"note: --benchmark {name}, because of {file} in {data}")
     return name
 
 
 def file_of(benchmark: Benchmark, data: Path) -> str | None:
-    """The first question file of a benchmark in a folder, relative to it, whose tables.json is there if it needs one.
+    """The first question file of a benchmark in a folder, relative to it, that has its tables.json if one is required.
 
-    Folders beside `data` do not count, for those of another benchmark may lie there.
+    Sibling folders of `data` are not searched, because they may belong to another benchmark.
     """
     for row in benchmark.splits.values():
         for name in row.folders:
             folder = data / name
-            with_tables = not row.tables_required or any((place / row.tables).is_file() for place in (folder, data))
+            with_tables = not row.tables_required or any((root / row.tables).is_file() for root in (folder, data))
             if with_tables and (folder / row.questions[0]).is_file():
                 return str(Path(name) / row.questions[0])
     return None
 
 
 def find_tables(benchmark: str, split: str, data: Path | str, tables: Path | str | None = None) -> Path | None:
-    """The split's tables.json; None if it is optional and missing. Raises InputError if it is required and missing."""
+    """The split's tables.json, or None if there is none. Raises InputError if it is missing but required."""
     row = find_split(benchmark, split)
     paths = [Path(tables)] if tables else [folder / row.tables for folder in [*split_folders(row, data), Path(data)]]
     for path in paths:
@@ -213,7 +244,7 @@ def find_tables(benchmark: str, split: str, data: Path | str, tables: Path | str
 def database_roots(
     benchmark: str, split: str, data: Path | str, databases: tuple[str, ...] | list[str] = ()
 ) -> list[Path]:
-    """The folders that hold a split's databases: `databases`, or those of the benchmark table."""
+    """The folders of a split's databases: `databases`, or those of the benchmark table."""
     if databases:
         return [Path(root) for root in databases]
     row = find_split(benchmark, split)
@@ -230,25 +261,25 @@ def find_databases(
     databases: tuple[str, ...] | list[str] = (),
     missing_database: str = "error",
 ) -> dict[str, Path]:
-    """Path of each database's SQLite file; the first root that holds a db_id wins.
+    """Path of each database's SQLite file, from the first root that has its db_id.
 
-    A db_id is one name under a root, so nothing outside the roots is found, except what links in them point to.
+    A db_id is a single name under a root, so nothing outside of the roots is found, except targets of links in them.
 
     Args:
         databases: root folders to search instead of those in the benchmark table.
-        missing_database: "error", or anything else: then a db_id that no root holds is not in the result.
+        missing_database: "error", or any other value to omit db_ids that are in no root from the result.
 
     Raises:
-        InputError: some db_ids are in no root; the message counts them and names the first.
+        InputError: some db_ids are in no root; the message counts them and names the first ones.
     """
     roots = database_roots(benchmark, split, data, databases)
     found: dict[str, Path] = {}
     for db_id in dict.fromkeys(db_ids):
-        if name_fault(db_id):  # `..` is no database of a root, whatever lies there
+        if name_fault(db_id):  # for example `..`
             continue
         for root in roots:
             path = root / db_id / f"{db_id}.sqlite"
-            if os.path.isfile(path):  # Path.is_file raises where the name is too long
+            if os.path.isfile(path):  # Path.is_file raises an error if the name is too long
                 found[db_id] = path
                 break
     missing = sorted(set(db_ids) - set(found))

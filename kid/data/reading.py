@@ -19,13 +19,13 @@ from kid.errors import InputError, first_of
 
 @dataclass(frozen=True)
 class LoadedSplit:
-    """One split as read, before prompts are built; the schemas hold nothing from the databases yet.
+    """A split before prompts are built; the schemas have nothing from the databases yet.
 
-    schemas: by db_id, None for a damaged one; None if there is no tables.json.
-    databases: path of each database that exists, by db_id.
+    schemas: db_id -> schema, or None for a damaged one; None if there is no tables.json.
+    databases: db_id -> path, for databases that exist.
     rankings: of the schema filter, one for each question; None unless they come from a file.
-    notes: lines on what was left out or added while the schemas were read and the questions annotated.
-    partial: whether the SQLite files give what tables.json lacks (JSONL), or it says what is shown (other benchmarks).
+    notes: lines on what was skipped or added while schemas were read and questions annotated.
+    partial: whether the SQLite files complete tables.json (JSONL); in other benchmarks only what it names is shown.
     """
 
     questions: list[Question]
@@ -45,7 +45,7 @@ def load_split(config: RunConfig, split: str, index: int | None = None) -> Loade
         index: load only this question, and what it needs.
 
     Raises:
-        InputError: a file is missing, or the configuration does not fit the files.
+        InputError: a file is missing, or the configuration does not match the files.
     """
     damage = Damage(config.damaged)
     questions = load_questions(config.benchmark, split, config.data, config.questions, damage)
@@ -54,6 +54,9 @@ def load_split(config: RunConfig, split: str, index: int | None = None) -> Loade
         if not 0 <= index < count:
             raise InputError(f"--index {index}: the split has questions 0 to {count - 1}")
         questions = [questions[index]]
+    conversation = next((question.index for question in questions if question.messages), None)
+    if conversation is not None and config.chat_template == "none":
+        raise InputError(f"question {conversation} is a conversation (messages), which takes --chat-template auto")
     db_ids = [question.db_id for question in questions if question.db_id and not question.fault]
     tables = find_tables(config.benchmark, split, config.data, config.tables) if db_ids else None
     partial = not find_split(config.benchmark, split).tables_required
@@ -67,41 +70,41 @@ def load_split(config: RunConfig, split: str, index: int | None = None) -> Loade
         )
     except InputError as error:
         found = damage.lines() if damage.policy == "error" else []
-        without = f"{error}, or go on without with --missing-database schema-only (prompts from tables.json) or skip"
-        raise InputError("; ".join([*found, without])) from None
+        message = f"{error}, or use --missing-database schema-only (prompts from tables.json only) or skip"
+        raise InputError("; ".join([*found, message])) from None
     for path in databases.values():
         check_not_in_use(path)
     missing = set(db_ids) - set(databases) - set(schemas or ())
     if missing and (schemas is None or partial) and config.missing_database == "schema-only":
         lacking = first_of(sorted(missing))
-        raise InputError(f"--missing-database schema-only needs a tables.json; there is none that describes {lacking}")
+        raise InputError(f"--missing-database schema-only needs a tables.json, but none describes {lacking}")
     rankings = None
     if config.schema_filter not in ("none", "lexical"):
-        # In training, gold SQL tells what is needed; the rankings in the file are for the split to be predicted.
+        # For training, gold SQL determines what is needed; the rankings in the file are for the split to predict.
         rankings = read_rankings(Path(config.schema_filter), None if split == "train" else count)
     if rankings and schemas and not partial and split != "train":
         known = [question for question in questions if schemas.get(question.db_id)]
         unranked = [q.index for q in known if not select_top(rankings[q.index], schemas[q.db_id])]
         if unranked:
             what = f"names no table of the database of question {first_of([*map(str, unranked)])}"
-            raise InputError(f"--schema-filter {config.schema_filter} {what}; it must be made for this split")
+            raise InputError(f"--schema-filter {config.schema_filter} {what}; give a file made for this split")
     return LoadedSplit(questions, schemas, tables, databases, rankings, damage, partial=partial)
 
 
 def lacks_schema(known: dict[str, Schema | None] | None, db_id: str, partial: bool) -> bool:
-    """Whether the schema of a database is damaged in tables.json, or not there though it must be (not `partial`).
+    """Whether the schema of a database is damaged in tables.json, or missing there although required (not `partial`).
 
     Args:
-        known: the schemas in tables.json; None if there is none.
+        known: the schemas in tables.json; None if there is no tables.json.
     """
     return known is not None and known.get(db_id) is None and not (partial and db_id not in known)
 
 
 def read_schemas(loaded: LoadedSplit, missing_database: str) -> tuple[dict[str, Schema], dict[str, str]]:
-    """The complete schema of each db_id of the questions and, for db_ids without one, the reason.
+    """(db_id -> complete schema, db_id -> reason for those without one), for the db_ids of the questions.
 
     Raises:
-        InputError: there are faults in the split or its databases and they are not to be skipped; one line counts them.
+        InputError: the split or its databases have faults that are not to be skipped; one line lists them.
     """
     known = loaded.schemas or {}
     schemas: dict[str, Schema] = {}

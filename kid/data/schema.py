@@ -1,4 +1,4 @@
-"""A database's schema, and what a benchmark's files say of it: tables.json, and BIRD's descriptions of columns."""
+"""A database's schema, as described by a benchmark's files: tables.json, and BIRD's descriptions of columns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REQUIRED_KEYS = (
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `name` as in the database, `comment` in plain words or empty, `values` up to two samples as text."""
+    """A column. name: as in the database; comment: in plain words, or empty; values: up to two samples as text."""
 
     name: str
     comment: str
@@ -47,8 +47,8 @@ class Schema:
     """A database's tables and foreign keys.
 
     foreign_keys: (table, column, referenced table, referenced column), all of them in `tables`.
-    skipped: what the files have but a schema cannot hold: foreign keys to nowhere, views that do not work.
-    added: (kind, name) of what tables.json lacks of a database that it describes, where the SQLite file completes it.
+    skipped: what the files have but the schema omits, such as dangling foreign keys and broken views.
+    added: (kind, name) of what the SQLite file adds to the description in tables.json.
     """
 
     db_id: str
@@ -59,7 +59,7 @@ class Schema:
 
     @property
     def columns_by_table(self) -> dict[str, list[str]]:
-        """Name of each table -> names of its columns."""
+        """Name of a table -> names of its columns."""
         return {table.name: [column.name for column in table.columns] for table in self.tables}
 
 
@@ -70,13 +70,13 @@ def adds_information(comment: str, name: str) -> bool:
 
 
 def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
-    """One item of tables.json, without sample values.
+    """Read an item of tables.json, without sample values.
 
     Args:
         partial: whether it may lack tables, columns, types, plain names and keys, which the SQLite file has.
 
     Raises:
-        ValueError: the item is damaged; the message says how.
+        ValueError: the item is damaged; the message says in what way.
     """
     if partial:
         item = with_empty_lists(item)
@@ -85,13 +85,13 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
         raise ValueError(f"lacks {', '.join(lacking)}")
     tables, names = item["table_names_original"], item["column_names_original"]
     if not (tables or partial) or not all(map(is_text, tables)):
-        raise ValueError("has no tables, or one whose name is no text")
+        raise ValueError("has no tables, or one whose name is not text")
     lowered = [lower(name) for name in tables]
     twice = sorted({name for name in lowered if lowered.count(name) > 1})
     if twice:
         raise ValueError(f"has two tables called {' and '.join(twice)}")
     if not len(names) == len(item["column_names"]) == len(item["column_types"]):
-        raise ValueError("has column names and column types of different number")
+        raise ValueError("has different numbers of column names and column types")
     columns: list[list[Column]] = [[] for _ in tables]
     descriptions = column_descriptions(item)
     try:
@@ -102,7 +102,7 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
         ):
             if not all(map(is_text, (name, comment, kind))):
                 raise ValueError
-            if table >= 0:  # the first entry is "*", of no table
+            if table >= 0:  # the first entry is "*", which belongs to no table
                 comment = next((text for text in (descriptions[index], comment) if adds_information(text, name)), "")
                 columns[table].append(Column(name, comment.lower(), kind.lower(), index in primary))
         keys, skipped = [], []
@@ -111,23 +111,23 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
                 (a, column), (b, referenced) = names[ends[0]], names[ends[1]]
                 keys.append((tables[a], column, tables[b], referenced))
             else:
-                skipped.append(f"foreign key {ends} to nowhere")
+                skipped.append(f"dangling foreign key {ends}")
     except (ValueError, TypeError, IndexError, AttributeError):
-        raise ValueError("has columns or foreign keys that are not Spider's own format") from None
+        raise ValueError("has columns or foreign keys that are not in Spider's format") from None
     for name, own in zip(tables, columns, strict=True):
         known = [lower(column.name) for column in own]
         if len(set(known)) < (len(known) if partial else max(1, len(known))):
-            raise ValueError(f"has no column or one of them twice in table {name}")
+            raise ValueError(f"has no column, or the same column twice, in table {name}")
     return Schema(item["db_id"], tuple(map(Table, tables, map(tuple, columns))), tuple(keys), tuple(skipped))
 
 
 def column_descriptions(item: dict) -> list[str]:
-    """What an item of tables.json says of each of its columns, as KaggleDBQA does; "" where it says nothing.
+    """The description of each column in an item of tables.json, in the format of KaggleDBQA; "" if there is none.
 
-    The key column_descriptions holds a text, or [table, text], for each entry of column_names_original.
+    The key column_descriptions has a text, or [table, text], for each entry of column_names_original.
 
     Raises:
-        ValueError: it holds something else.
+        ValueError: the key has another format.
     """
     given = item.get("column_descriptions") or [""] * len(item["column_names_original"])
     texts = [(entry[-1] if isinstance(entry, list) and entry else entry) or "" for entry in given]
@@ -137,25 +137,25 @@ def column_descriptions(item: dict) -> list[str]:
 
 
 def with_empty_lists(item: dict) -> dict:
-    """An item of tables.json with lists that say nothing in place of those that it lacks, except the tables' names."""
+    """An item of tables.json in which missing lists are replaced by empty ones, except the names of the tables."""
     names = item.get("column_names_original") or []
     types = [""] * len(names) if isinstance(names, list) else names
-    unsaid = {"column_names_original": [], "column_names": names, "column_types": types}
-    unsaid |= {"primary_keys": [], "foreign_keys": []}
-    return item | {key: value for key, value in unsaid.items() if item.get(key) is None}
+    defaults = {"column_names_original": [], "column_names": names, "column_types": types}
+    defaults |= {"primary_keys": [], "foreign_keys": []}
+    return item | {key: value for key, value in defaults.items() if item.get(key) is None}
 
 
 def without_internal_tables(schema: Schema) -> Schema:
-    """The schema without SQLite's own tables (sqlite_sequence): no query needs them, and not every copy has them."""
+    """The schema without SQLite's own tables (sqlite_sequence), which no query needs and not every copy has."""
     tables = tuple(table for table in schema.tables if not table.name.lower().startswith("sqlite_"))
     return replace(schema, tables=tables)
 
 
 def read_tables(path: Path, damage: Damage, partial: bool = False) -> dict[str, Schema | None]:
-    """The schemas in tables.json by db_id, without sample values; None, with a fault in `damage`, if damaged.
+    """Read tables.json: db_id -> schema without sample values, or None for a damaged one, which is added to `damage`.
 
     Args:
-        partial: as of `schema_from_tables_json`.
+        partial: see `schema_from_tables_json`.
     """
     schemas: dict[str, Schema | None] = {}
     for position, item in read_items(path, damage):
@@ -176,12 +176,12 @@ def read_tables(path: Path, damage: Damage, partial: bool = False) -> dict[str, 
 
 
 def description_files(database: Path) -> list[Path]:
-    """BIRD's database_description/TABLE.csv beside a database; empty for other benchmarks."""
+    """BIRD's database_description/TABLE.csv files next to a database; empty for other benchmarks."""
     return sorted(path for path in (database.parent / "database_description").glob("*.csv") if path.is_file())
 
 
 def read_descriptions(database: Path) -> tuple[dict[tuple[str, str], str], list[str]]:
-    """BIRD's comments: (table, column), lower-cased -> comment; and messages on files that cannot be read."""
+    """Read BIRD's comments: ((table, column) in lower case -> comment, messages on files that cannot be read)."""
     found: dict[tuple[str, str], str] = {}
     unreadable = []
     for path in description_files(database):
@@ -189,7 +189,7 @@ def read_descriptions(database: Path) -> tuple[dict[tuple[str, str], str], list[
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError:
-            text = raw.decode("cp1252", errors="ignore")  # some of BIRD's are
+            text = raw.decode("cp1252", errors="ignore")  # the encoding of some of BIRD's files
         try:
             rows = list(csv.DictReader(io.StringIO(text, newline="")))
         except csv.Error as error:

@@ -1,6 +1,6 @@
-"""Reduce schemas for prompts over the limit to tables and columns that the question needs, and some others.
+"""Reduce the schema of a prompt over the limit to the tables and columns that the question needs, and some others.
 
-A selection is a dict table -> columns, in the order in which the prompt shows them.
+A selection is a dict table -> columns, in the order of the prompt.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from rapidfuzz import fuzz, process
 from kid.data.schema import Schema, Table
 from kid.errors import InputError
 
-# (tables, columns of each) to keep; the first pair with which the prompt is within the limit is used.
+# (tables, columns per table) to keep; the first pair for which the prompt is within the limit is used.
 SELECTION_SIZES = ((6, 10), (5, 8), (4, 7), (4, 5), (3, 5), (3, 4), (2, 4), (2, 3), (1, 3), (1, 2))
-MIN_SIMILARITY = 80  # rapidfuzz ratio, out of 100, from which two words count as the same
+MIN_SIMILARITY = 80  # minimum rapidfuzz ratio (of 100) at which two words count as the same
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 Selection = dict[str, list[str]]
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a name or comment, split at blanks, underscores and capitals; lower-cased, without stop words."""
+    """The words of a name or comment in lower case, split at blanks, underscores and capitals, without stop words."""
     words = [word.lower() for word in WORD.findall(text)]
     return [word for word in words if word not in STOPWORDS_EN] or words
 
 
 def lexical_ranking(schema: Schema, text: str, matches: dict[tuple[str, str], list[str]]) -> Selection:
-    """All tables and columns; those whose names and comments share words with the question come first.
+    """All tables and columns, sorted by how many words of their names and comments occur in the question.
 
-    A column scores the fraction of its words that the question has, plus 1 if the question mentions one of its values,
-    plus 0.1 for a key; a table scores its name and its best column. Ties keep the schema's order.
+    A column's score is the fraction of its words that occur in the question, plus 1 if the question mentions one of its
+    values, plus 0.1 for a key. A table's score is that of its name plus that of its best column. Ties keep the schema's
+    order.
 
     Args:
         text: evidence and question.
@@ -67,9 +68,9 @@ def lexical_ranking(schema: Schema, text: str, matches: dict[tuple[str, str], li
 
 
 def select_top(ranking: Selection, schema: Schema, size: tuple[int, int] = SELECTION_SIZES[0]) -> Selection:
-    """The best tables of a ranking and the best columns of each, as far as they are in the schema; the best come last.
+    """The best tables of a ranking and the best columns of each, if they are in the schema; the best come last.
 
-    A prompt that is too long even with the smallest size is cut from the left, so it loses what it needs least.
+    Prompts that are too long even with the smallest size are cut from the left, so they lose the least relevant part.
     """
     max_tables, max_columns = size
     names = {
@@ -90,20 +91,20 @@ def training_selection(
     generator: np.random.Generator,
     size: tuple[int, int] = SELECTION_SIZES[0],
 ) -> Selection:
-    """Everything the gold SQL uses, filled up to `size` with random other tables and columns, and shuffled.
+    """Everything that the gold SQL uses, filled up to `size` with other random tables and columns, and shuffled.
 
     Args:
-        gold: table -> columns, as `kid.sql.analysis.gold_schema_items` finds them.
-        generator: makes the random choices.
-        size: number of tables, and of columns of each.
+        gold: table -> columns, from `kid.sql.analysis.gold_schema_items`.
+        generator: source of random choices.
+        size: number of tables, and of columns per table.
     """
     max_tables, max_columns = size
 
     def fill_up(all_names: list[str], needed: list[str], size: int) -> list[str]:
         others = [name for name in all_names if name not in needed]
         more = generator.permutation(len(others))[: max(0, size - len(needed))]
-        chosen = needed + [others[place] for place in more]
-        return [chosen[place] for place in generator.permutation(len(chosen))]
+        chosen = needed + [others[index] for index in more]
+        return [chosen[index] for index in generator.permutation(len(chosen))]
 
     columns = {table.name: [column.name for column in table.columns] for table in schema.tables}
     tables = fill_up(list(columns), [name for name in columns if name in gold], max_tables)

@@ -1,4 +1,4 @@
-"""A database's schema from its SQLite file: all of it, or what tables.json does not say."""
+"""Read a database's schema from its SQLite file: all of it, or what tables.json lacks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kid.data.database import DamagedDatabaseError, database_error, open_databas
 from kid.data.schema import Column, Schema, Table, read_descriptions, without_internal_tables
 from kid.sql.parsing import lower
 
-SHOWN_NAMES = 3  # of what tables.json lacks
+SHOWN_NAMES = 3  # how many names of what tables.json lacks a message shows
 
 
 def schema_from_contents(db_id: str, names: list[str], contents: Mapping[str, TableContents]) -> Schema:
-    """The tables and views called `names`, as only the file describes them, without sample values."""
+    """The schema of the tables and views called `names`, from the file alone, without sample values."""
     tables, skipped = [], []
     for name in names:
         found = contents[name]
@@ -30,7 +30,7 @@ def schema_from_contents(db_id: str, names: list[str], contents: Mapping[str, Ta
 
 
 def add_missing(schema: Schema, names: list[str], contents: Mapping[str, TableContents]) -> Schema:
-    """A schema with the tables and columns that it lacks, behind its own, in the file's order.
+    """Append the tables and columns that a schema lacks, in the file's order.
 
     Args:
         names: all tables and views of the file.
@@ -62,7 +62,7 @@ def hidden_parts(schema: Schema, names: list[str], contents: Mapping[str, TableC
 
 
 def added_keys(schema: Schema, complete: Schema) -> list[tuple[str, str]]:
-    """(kind, name) of the keys that `complete` has between the tables and columns of `schema`, which lacks them."""
+    """(kind, name) of the keys on the tables and columns of `schema` that only `complete` has."""
     primary = {(table.name, column.name): column.primary_key for table in schema.tables for column in table.columns}
     added = [
         ("primary key", f"{table.name}.{column.name}")
@@ -84,11 +84,11 @@ def listed(names: list[str]) -> str:
 
 
 def completion_note(tables: Path | None, known: Mapping[str, object], schemas: Mapping[str, Schema]) -> str | None:
-    """One line on what tables.json lacks and the SQLite files have; None if it lacks nothing, or there is none.
+    """One line on what tables.json lacks and the SQLite files have; None if it lacks nothing or does not exist.
 
     Args:
-        known: by db_id, what tables.json describes.
-        schemas: the complete ones, by db_id.
+        known: db_id -> its description in tables.json.
+        schemas: db_id -> complete schema.
     """
     lacking = {"database": [db_id for db_id in schemas if db_id not in known]}
     for db_id, schema in schemas.items():
@@ -105,19 +105,19 @@ def completion_note(tables: Path | None, known: Mapping[str, object], schemas: M
 def declared_foreign_keys(
     connection: sqlite3.Connection, schema: Schema
 ) -> tuple[list[tuple[str, str, str, str]], list[str]]:
-    """Foreign keys that the database itself declares, and those of them that point nowhere, in words."""
+    """(foreign keys that the database declares, descriptions of those that are dangling)."""
     tables = {lower(table.name): table for table in schema.tables}
     keys, dangling = [], []
     for table in schema.tables:
         rows = connection.execute(
             'SELECT "table", "from", "to", seq FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq', (table.name,)
         )
-        for name, column, referenced, place in rows.fetchall():
+        for name, column, referenced, position in rows.fetchall():
             own = [c.name for c in table.columns if lower(c.name) == lower(column)]
             target = tables.get(lower(name))
             columns = target.columns if target else ()
-            if referenced is None:  # REFERENCES t: its primary key
-                matching = [c.name for c in columns if c.primary_key][place : place + 1]
+            if referenced is None:  # REFERENCES t means its primary key
+                matching = [c.name for c in columns if c.primary_key][position : position + 1]
             else:
                 matching = [c.name for c in columns if lower(c.name) == lower(referenced)]
             if own and matching:
@@ -135,7 +135,7 @@ def complete_schema(
 ) -> tuple[Schema, list[str]]:
     """Add what only the SQLite file has (declared types and keys, sample values), and BIRD's comments, to a schema.
 
-    Also returns lines on the tables whose sample values were not read for want of time or memory.
+    Also returns lines on the tables whose sample values were not read because of a limit of time or memory.
 
     Raises:
         ValueError: the database lacks a table or column that the schema names.
@@ -155,7 +155,7 @@ def complete_schema(
         lacking = [column.name for column in table.columns if declared and lower(column.name) not in declared]
         if lacking:
             raise ValueError(f"no column {table.name}.{f', {table.name}.'.join(lacking)}")
-        if found.refused:  # a view that cannot be run
+        if found.refused:  # a view that SQLite cannot read
             skipped.append(f"{table.name} ({found.fault[0]})")
             continue
         if found.fault:
@@ -180,15 +180,15 @@ def complete_schema(
 
 
 def read_database(schema: Schema | None, db_id: str, path: Path, partial: bool = False) -> Schema:
-    """The complete schema of a database, read from its SQLite file.
+    """Read the complete schema of a database from its SQLite file.
 
     Args:
-        schema: from tables.json; if None, everything comes from the file.
-        partial: whether tables and columns that `schema` lacks are added; else they are listed in `skipped`.
+        schema: from tables.json; None: everything comes from the file.
+        partial: whether to add tables and columns that `schema` lacks; otherwise they are listed in `skipped`.
 
     Raises:
-        DamagedDatabaseError: the file is no SQLite database, has no tables, or lacks some that tables.json names.
-        InputError: it cannot be read.
+        DamagedDatabaseError: the file is not a SQLite database, has no tables, or lacks some that tables.json names.
+        InputError: the file cannot be read.
     """
     try:
         with open_database(path) as connection:
@@ -210,10 +210,10 @@ def read_database(schema: Schema | None, db_id: str, path: Path, partial: bool =
     except sqlite3.Error as error:
         raise database_error(path, error) from None
     except ValueError as error:
-        raise DamagedDatabaseError(f"{path}: {error}, which tables.json names") from None
+        raise DamagedDatabaseError(f"{path}: {error}, although tables.json names it") from None
     if not complete.tables:
-        raise DamagedDatabaseError(f"{path}: no tables in it")
-    for line in unread:  # said at once, for it has taken time; `skipped` is said where all that is left out is
-        print(f"note: {path}: goes on without {line}", file=sys.stderr)
+        raise DamagedDatabaseError(f"{path}: it has no tables")
+    for line in unread:  # print these at once, because they explain a delay; `skipped` is reported later
+        print(f"note: {path}: continuing without {line}", file=sys.stderr)
     added = (*complete.added, *added_keys(described, complete)) if partial and schema is not None else ()
     return replace(complete, skipped=(*complete.skipped, *hidden, *unreadable), added=added)

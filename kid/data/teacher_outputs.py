@@ -1,6 +1,6 @@
-"""A teacher's outputs for the prompts of a training set: a JSONL file, written once and rejected if it does not fit.
+"""A teacher's outputs for the prompts of a training set: a JSONL file, which is rejected if it does not match the run.
 
-Its first line names the model and the decoding options; each other line is one prompt's output.
+Its first line names the model and the decoding options; every other line is the output of one prompt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kid.errors import InputError
 
 
 def prompt_hash(prompt_ids: list[int]) -> str:
-    """The key under which a prompt's output is stored: a hash of its token ids."""
+    """The key of a prompt's output: a hash of the prompt's token ids."""
     return hashlib.sha256(np.asarray(prompt_ids, dtype="<i4").tobytes()).hexdigest()[:24]
 
 
@@ -43,48 +43,48 @@ def different_values(there: dict, here: dict, keys: Iterable[str]) -> list[str]:
 
 
 def is_output(line: Any) -> bool:
-    """Whether a line holds a prompt's output: at least one token id."""
+    """Whether a line is the output of a prompt, with at least one token id."""
     ids = line.get("ids")
     return "prompt" in line and isinstance(ids, list) and ids != [] and all(isinstance(token, int) for token in ids)
 
 
 def read_lines(path: Path) -> list[dict]:
-    """The header and the outputs. Raises InputError if a line is cut off or has another format."""
+    """The header and the outputs. Raises InputError if a line is truncated or has another format."""
     lines, number = [], 1
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 lines.append(json.loads(line))
                 if not (is_output(lines[-1]) if number > 1 else isinstance(lines[0], dict) and "teacher" in lines[0]):
-                    raise ValueError("it is no output of a teacher")
+                    raise ValueError("it is not an output of a teacher")
     except OSError as error:
-        raise InputError(f"--teacher-outputs {path}: {error.strerror}; make it with train/generate.py") from None
+        raise InputError(f"--teacher-outputs {path}: {error.strerror}; create it with train/generate.py") from None
     except (ValueError, AttributeError, RecursionError) as error:
-        raise InputError(f"--teacher-outputs {path}, line {number}: {error}; make it anew") from None
+        raise InputError(f"--teacher-outputs {path}, line {number}: {error}; create it again") from None
     if not lines:
-        raise InputError(f"--teacher-outputs {path} is empty; make it with train/generate.py")
+        raise InputError(f"--teacher-outputs {path} is empty; create it with train/generate.py")
     return lines
 
 
 def read_teacher_outputs(config: RunConfig, teacher_fingerprint: str) -> dict[str, list[int]]:
-    """Prompt hash -> token ids of the outputs in `config.teacher_outputs`.
+    """Read the outputs in `config.teacher_outputs`: prompt hash -> token ids.
 
     Raises:
-        InputError: another teacher or other decoding options made them, or some are longer than the run's limit.
+        InputError: they are of another teacher or other decoding options, or some are longer than the run's limit.
     """
     path = Path(config.teacher_outputs)
     first, *lines = read_lines(path)
-    wanted = outputs_header(config, teacher_fingerprint)
-    differ = different_values(first, wanted, keys_affecting("decoding"))  # seed and dtype may be others
-    if first["teacher"] != wanted["teacher"]:
-        differ.insert(0, f"the teacher, which is not {config.teacher}")
+    expected = outputs_header(config, teacher_fingerprint)
+    differ = different_values(first, expected, keys_affecting("decoding"))  # seed and dtype may differ
+    if first["teacher"] != expected["teacher"]:
+        differ.insert(0, f"teacher (not {config.teacher})")
     if differ:
-        raise InputError(f"--teacher-outputs {path} was made with another value of {', '.join(differ)}; make it anew")
+        raise InputError(f"--teacher-outputs {path} has other settings: {', '.join(differ)}; create it again")
     longest = max((len(line["ids"]) for line in lines), default=0)
     if longest > config.max_completion_length:
         raise InputError(
-            f"--teacher-outputs {path} holds outputs of {longest} tokens, over --max-completion-length "
-            f"{config.max_completion_length}; raise it, or make them anew with --max-new-tokens"
+            f"--teacher-outputs {path} has outputs of {longest} tokens, over --max-completion-length "
+            f"{config.max_completion_length}; raise it, or create the outputs again with --max-new-tokens"
         )
     return {line["prompt"]: line["ids"] for line in lines}
 
@@ -109,7 +109,7 @@ def with_teacher_outputs(train: Dataset, outputs: dict[str, list[int]], path: st
     lacking = sum(prompt_hash(sample.prompt_ids) not in outputs for sample in train.samples)
     if lacking:
         raise InputError(
-            f"--teacher-outputs {path} has no output for {lacking} of {len(train.samples)} training prompts; make it "
-            "anew with the data flags of this run"
+            f"--teacher-outputs {path} has no output for {lacking} of {len(train.samples)} training prompts; create it "
+            "again with the data flags of this run"
         )
     return replace(train, samples=TeacherSamples(train.samples, outputs))

@@ -1,7 +1,7 @@
-"""Find values in texts of languages without blanks between words (`kid.data.words.UNSPACED`): as parts of the text.
+"""Find values as parts of texts in languages without blanks between words (`kid.data.words.UNSPACED`).
 
-Which parts are words is not known. A value matches wherever it stands, unless that cuts a letter, a number or a word of
-another script in two, or the value is so short that it stands there by chance.
+Word boundaries are unknown there. A value matches wherever it occurs, unless that splits a letter, a number or a word
+of another script, or the value is so short that it may occur by chance.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Container, Iterable, Iterator
 from kid.data.words import UNSPACED, UNSPACED_CHARACTER, WORD
 
 CHINESE_NUMERALS = "〇零一二三四五六七八九十百千万亿萬億两兩"
-# Vowels that stand before their consonant; what stands behind a letter and belongs to it: marks, vowels, small kana.
+# LEADING: vowels written before their consonant. FOLLOWING: what belongs to the letter before it: marks, vowels, small
+# kana.
 LEADING = "\u0e40-\u0e44\u0ec0-\u0ec4"
 FOLLOWING = (
     "\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0eb0-\u0ebd\u0ec8-\u0ecf"  # Thai, Lao
@@ -20,9 +21,9 @@ FOLLOWING = (
     "\u17b4-\u17d3\u17dd"  # Khmer
     "\u3099\u309aぁぃぅぇぉゃゅょゎァィゥェォャュョヮ\u31f0-\u31ff"
 )
-STACKED = f"(?<=[\u1039\u17d2])[{UNSPACED}]"  # a consonant below another
+STACKED = f"(?<=[\u1039\u17d2])[{UNSPACED}]"  # a consonant written below another one
 BURMESE_FINAL = "[\u1000-\u1021]\u1037?\u103a"  # the consonant that ends a syllable
-# What a match does not cut in two.
+# Units that a match must not split.
 UNIT = re.compile(
     rf"{WORD.pattern}|[{CHINESE_NUMERALS}]+|[{LEADING}]?[{UNSPACED}](?:[{FOLLOWING}]|{STACKED}|{BURMESE_FINAL})*",
     re.IGNORECASE,
@@ -30,7 +31,7 @@ UNIT = re.compile(
 CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 HANGUL = re.compile("[\uac00-\ud7a3]")
 KATAKANA = re.compile("[\u30a1-\u30fa\u30fc\u31f0-\u31ff]")
-# Chinese characters that stand in most questions, whatever they ask: alone they match in quotes only.
+# Chinese characters that are common in questions of any content; a single one matches in quotes only.
 COMMON_CHARACTERS = frozenset(
     CHINESE_NUMERALS
     + "的了是有无無否不在和与與或个個人年月日时時分号號名为為以于於到从從对對被把就也都很最更大小多少上下中内內外前后後"
@@ -40,17 +41,17 @@ REMOVABLE_BLANK = re.compile(f"(?<=[{UNSPACED}]) | (?=[{UNSPACED}])")
 
 
 def is_unspaced(text: str) -> bool:
-    """Whether any of the text is of a script without blanks between words."""
+    """Whether any part of the text is in a script without blanks between words."""
     return UNSPACED_CHARACTER.search(text) is not None
 
 
 def written_forms(value: str) -> list[str]:
-    """The forms in which a question may write a folded value: as it is, and without its blanks beside such scripts."""
+    """The forms of a folded value in questions: unchanged, and without blanks next to characters of such scripts."""
     return list(dict.fromkeys([value, REMOVABLE_BLANK.sub("", value)]))
 
 
 def lengths_by_beginning(forms: Iterable[str]) -> dict[str, set[int]]:
-    """The first two characters (of one, the only one) -> the lengths of the forms that begin with them."""
+    """The first two characters of a form (or its only one) -> the lengths of the forms that begin with them."""
     lengths: dict[str, set[int]] = {}
     for form in forms:
         lengths.setdefault(form[:2], set()).add(len(form))
@@ -58,14 +59,14 @@ def lengths_by_beginning(forms: Iterable[str]) -> dict[str, set[int]]:
 
 
 def find_parts(text: str, forms: Container[str], lengths: dict[str, set[int]]) -> Iterator[tuple[str, int, int]]:
-    """(form, start, end) wherever one of the forms stands in a folded text; letter case is ignored.
+    """Yield (form, start, end) for each occurrence of a form in a folded text, ignoring letter case.
 
     Args:
-        forms: looked up once for each length at each character, so give a dict or a set.
-        lengths: of `lengths_by_beginning`.
+        forms: should be a dict or a set, because there is a look-up for each length at each character.
+        lengths: from `lengths_by_beginning`.
     """
     units = [match.span() for match in UNIT.finditer(text)]
-    inside = {place for start, end in units for place in range(start + 1, end)}
+    inside = {position for start, end in units for position in range(start + 1, end)}
     for start in range(len(text)):
         if start in inside:
             continue
@@ -77,10 +78,10 @@ def find_parts(text: str, forms: Container[str], lengths: dict[str, set[int]]) -
 
 
 def stands_by_chance(text: str, start: int, end: int) -> bool:
-    """Whether a part of a folded text is too short to be a mention where it stands.
+    """Whether a part of a folded text is too short to be a mention at its position.
 
-    A single letter is a word if it is Chinese and not one of the commonest, or if it stands alone. Two letters of
-    Hangul are one where a word begins, for particles follow words; two of katakana where no other stands beside them.
+    A single letter counts as a word if it is Chinese and not a common one, or if it is separate. Two letters of Hangul
+    count at the start of a word, because particles follow words; two of katakana, if no other is next to them.
     """
     part, before, after = text[start:end], text[max(start - 1, 0) : start], text[end : end + 1]
     units = len(UNIT.findall(part))

@@ -1,4 +1,4 @@
-"""An on-disk index of a database's texts, in which `kid.data.matching` looks for those that a question mentions."""
+"""An on-disk index of a database's texts, in which `kid.data.matching` finds those that a question mentions."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from kid.sql.parsing import lower
 
 SHARD_CELLS = 100_000
 MAX_CELL_CHARACTERS = 100
-# To read a database's texts, generously; a file whose pages form a circle would take for ever.
+# Generous time limits for reading a database's texts; a damaged file whose pages form a cycle would take forever.
 READ_SECONDS, READ_SECONDS_PER_MB = 60.0, 2.0
 COLUMNS_FILE, LEFT_OUT_FILE = "columns.json", "left_out.json"
-# Of each shard: its documents; the BM25 index of those with words; the forms in which questions may write the others.
+# Files of a shard: its documents, the BM25 index of those with words, and the forms of the others in questions.
 CELLS_FILE, WORDS_FOLDER, FORMS_FILE = "cells.arrow", "words", "forms.arrow"
-# What an index depends on.
+# The modules that an index depends on.
 CODE = ("value_index", "words", "unspaced", "contents", "database", "computed", "computed_reader")
 VERSIONS = [bm25s.__version__, pa.__version__, unicodedata.unidata_version]
 
@@ -47,7 +47,7 @@ logging.getLogger("bm25s").setLevel(logging.WARNING)
 
 @contextmanager
 def skip_unsupported() -> Iterator[None]:
-    """Skip what this SQLite cannot run because it lacks a virtual table's module or a column's function."""
+    """Skip what this SQLite cannot read because it lacks a virtual table's module or a column's function."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -58,7 +58,7 @@ def skip_unsupported() -> Iterator[None]:
 def read_columns(connection: sqlite3.Connection) -> list[tuple[str, str, bool]]:
     """(table, column, whether SQLite computes its cells) in the database's order.
 
-    Without views, SQLite's own tables and virtual tables' shadow tables.
+    Excludes views, SQLite's own tables, and shadow tables of virtual tables.
     """
     shadows, stored = shadow_tables(connection), stored_tables(connection)
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
@@ -79,12 +79,12 @@ def read_cells(
     seconds: float,
     left_out: list[str],
 ) -> Iterator[tuple[int, str]]:
-    """(number of the column, text) of each column's distinct texts, column by column.
+    """Yield (number of the column, text) for the distinct texts of each column, column by column.
 
     Args:
-        columns: as `read_columns` gives them.
-        seconds: limit for reading the whole database, without what the caller does between two texts.
-        left_out: gets an entry for each column that was not read to its end within the limits.
+        columns: as returned by `read_columns`.
+        seconds: time limit for reading the whole database; the caller's time between two texts does not count.
+        left_out: receives an entry for each column that was not read completely within the limits.
     """
     with TimeLimit(connection, seconds) as limit:
         for computed, group in groupby(enumerate(columns), key=lambda item: item[1][2]):
@@ -93,14 +93,14 @@ def read_cells(
             for number, text, fault in read:
                 if fault:
                     left_out.append(f"{'.'.join(columns[number][:2])} ({fault})")
-                elif len(text) <= MAX_CELL_CHARACTERS:  # SQLite's length() ends at a zero character
+                elif len(text) <= MAX_CELL_CHARACTERS:  # SQLite's length() stops at a zero character
                     started = time.monotonic()
                     yield number, text
                     limit.deadline += time.monotonic() - started
 
 
 def read_stored_cells(connection: sqlite3.Connection, columns: list) -> Iterator[tuple[int, str, str]]:
-    """(number of the column, text, "") of numbered columns; (number, "", reason) where the time is over."""
+    """Yield (number of the column, text, "") for numbered columns, or (number, "", reason) at the time limit."""
     for number, (table, column, _) in columns:
         with skip_unsupported():
             try:
@@ -109,29 +109,29 @@ def read_stored_cells(connection: sqlite3.Connection, columns: list) -> Iterator
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_INTERRUPT:
                     raise
-                yield number, "", "the time to read the database is over"
+                yield number, "", "the time limit for the database was reached"
 
 
 def read_computed_cells(path: Path, columns: list, limit: TimeLimit) -> Iterator[tuple[int, str, str]]:
-    """The same for columns that SQLite computes, which are read in a process of their own."""
+    """Like `read_stored_cells`, for columns that SQLite computes, which are read in a separate process."""
     jobs = [("cells", table, column, MAX_CELL_CHARACTERS) for _, (table, column, _) in columns]
     left = max(0.0, limit.deadline - time.monotonic())
-    for place, text, fault in read_apart(path, jobs, left, left):
+    for job, text, fault in read_apart(path, jobs, left, left):
         reason, code = fault or ("", 0)
         with skip_unsupported():
             if code:
                 raise sqlite_error(reason, code)
-            yield columns[place][0], text, reason
+            yield columns[job][0], text, reason
 
 
 def write_shard(folder: Path, cells: list[tuple[int, str]]) -> None:
-    """Write the documents of a shard, the distinct folded texts of `cells`, with the cells of each.
+    """Write the documents of a shard, which are the distinct folded texts of `cells`, with the cells of each.
 
-    Those in scripts without blanks between words are listed by the forms in which a question may write them; of all
-    others there is a BM25 index. Nothing is written if no text has a word.
+    Documents in scripts without blanks between words are listed by their forms in questions; all others get a BM25
+    index. Nothing is written if no text has a word.
     """
-    # Cells that differ only in column, case, accents or blanks are one document, so that one text cannot fill the list
-    # of best candidates. The inner dicts are ordered sets.
+    # Cells that differ only in column, case, accents or blanks form one document, so that a single text cannot fill the
+    # list of best candidates. The inner dicts are ordered sets.
     documents: dict[str, dict[str, None]] = {}
     unspaced: dict[str, dict[str, None]] = {}
     words: list[list[int]] = []
@@ -155,8 +155,9 @@ def write_shard(folder: Path, cells: list[tuple[int, str]]) -> None:
         retriever.index((words, vocabulary), create_empty_token=False, show_progress=False)
         retriever.save(folder / WORDS_FOLDER, show_progress=False)
     if unspaced:
-        forms = [(form, place) for place, value in enumerate(unspaced, len(documents)) for form in written_forms(value)]
-        write_table(folder / FORMS_FILE, form=[form for form, _ in forms], document=[place for _, place in forms])
+        numbered = enumerate(unspaced, len(documents))
+        forms = [(form, document) for document, value in numbered for form in written_forms(value)]
+        write_table(folder / FORMS_FILE, form=[form for form, _ in forms], document=[number for _, number in forms])
     cells_by_document = [list(texts) for kind in (documents, unspaced) for texts in kind.values()]
     write_table(folder / CELLS_FILE, folded=[*documents, *unspaced], cells=cells_by_document)
 
@@ -168,10 +169,10 @@ def write_table(path: Path, **columns: list) -> None:
 
 
 def build_value_index(database: Path) -> Path:
-    """The folder with the index of a SQLite file's texts, built if it is not in the cache.
+    """Return the folder with the index of a SQLite file's texts, after building it if it is not in the cache.
 
-    Memory does not grow with the database: SQLite sorts in temporary files (in `SQLITE_TMPDIR`), and every
-    `SHARD_CELLS` texts have an index of their own.
+    Memory does not grow with the database: SQLite sorts in temporary files (in `SQLITE_TMPDIR`), and there is a
+    separate index for every `SHARD_CELLS` texts.
 
     Raises:
         InputError: the file cannot be read or is damaged, or the cache cannot be written.
@@ -179,7 +180,7 @@ def build_value_index(database: Path) -> Path:
 
     def build(folder: Path) -> None:
         with open_database(database) as connection:
-            connection.executescript("PRAGMA cache_size = -65536; PRAGMA temp_store = FILE")  # 64 MiB to sort in
+            connection.executescript("PRAGMA cache_size = -65536; PRAGMA temp_store = FILE")  # 64 MiB for sorting
             columns = read_columns(connection)
             (folder / COLUMNS_FILE).write_text(json.dumps([column[:2] for column in columns]))
             left_out: list[str] = []
@@ -199,9 +200,9 @@ def build_value_index(database: Path) -> Path:
         found = database_error(database, error)
         if isinstance(found, DamagedDatabaseError):
             raise found from None
-        raise InputError(f"{found}; SQLITE_TMPDIR must have room to sort it") from None
+        raise InputError(f"{found}; sorting it needs free space in SQLITE_TMPDIR") from None
 
 
 def left_out_columns(index: Path) -> list[str]:
-    """The columns whose texts are not all in an index, each with the reason: reading them took too long."""
+    """The columns that are not completely in an index because reading them took too long, each with the reason."""
     return json.loads((index / LEFT_OUT_FILE).read_text())

@@ -1,4 +1,4 @@
-"""Fold texts so that they can be compared, and split them into words."""
+"""Fold texts for comparison, and split them into words."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import unicodedata
 
 from bm25s.stopwords import STOPWORDS_EN_PLUS
 
-# Chinese, Japanese, Thai, Lao, Khmer and Burmese stand without blanks between words; Korean joins particles to words.
-# Their digits are not among these characters: a number is a word in every script.
+# Characters of scripts that do not separate words by blanks (Chinese, Japanese, Thai, Lao, Khmer, Burmese), and of
+# Korean, which joins particles to words. Their digits are not included: a number is a word in every script.
 UNSPACED = (
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ecf\u0edc-\u0edf"  # Thai, Lao
     "\u1000-\u103f\u104c-\u108f\u109a-\u109f\ua9e0-\ua9ef\ua9fa-\ua9fe\uaa60-\uaa7f"  # Burmese
@@ -25,16 +25,16 @@ REQUEST_WORDS = (
     "count date end find first give go id ids last least list many much name names number numbers one per please show "
     "tell three top total two"
 )
-# These match values only in quotes or in capitals.
+# Stop words match values only in quotes or in capitals.
 STOP_WORDS = frozenset(STOPWORDS_EN_PLUS) | frozenset(REQUEST_WORDS.split())
-# A number with its decimals or minutes is one word, so that 3 is not found in 3.5; the s after an apostrophe and other
-# such endings are no words.
+# A number with its decimals or minutes is one word, so that 3 is not found in 3.5. Endings after an apostrophe, such as
+# s, are not words.
 WORD = re.compile(
     rf"\d+(?:[.,:]\d+)+|(?!(?<=[^\W_]')(?:s|t|d|m|re|ll|ve)\b)[^\W_{UNSPACED}]+",
     re.IGNORECASE,
 )
 LETTER = re.compile(r"[^\W\d_]")
-WORD_JOINER = re.compile(r"(?<=[^\W_])[-_/]+(?=[^\W_])")  # not the minus of -5 and of the grade B-
+WORD_JOINER = re.compile(r"(?<=[^\W_])[-_/]+(?=[^\W_])")  # but not the minus in -5 or in the grade B-
 QUOTES = tuple("'\"`「」『』《》〈〉")
 OUTER_PUNCTUATION = "'\"`.,;:?!()[]{} 「」『』《》〈〉【】。、"
 PLAIN_PUNCTUATION = str.maketrans("\u2018\u2019\u00b4\u201c\u201d\u2010\u2011\u2012\u2013\u2014", "'''\"\"-----")
@@ -43,10 +43,10 @@ PLAIN_PUNCTUATION = str.maketrans("\u2018\u2019\u00b4\u201c\u201d\u2010\u2011\u2
 def fold(text: str) -> str:
     """`text` without accents, dashes inside words and repeated blanks; letter case is kept.
 
-    Of characters in `UNSPACED` only the width is made equal: what looks like an accent there makes another letter.
+    For characters in `UNSPACED`, only the width is normalised, because marks that look like accents change the letter.
     """
     if not text.isascii():
-        # NFKC turns a lone acute accent into a blank and an accent, so quotes are replaced first.
+        # Replace quotes first: NFKC would turn a separate acute accent into a blank and an accent.
         composed = unicodedata.normalize("NFKC", text.translate(PLAIN_PUNCTUATION))
         text = OTHER_CHARACTERS.sub(lambda match: without_accents(match[0]), composed)
     return " ".join(WORD_JOINER.sub(" ", text).split())
@@ -57,7 +57,7 @@ def without_accents(text: str) -> str:
 
 
 def stem(word: str) -> str:
-    """`word` without a plural s. Only used to find candidates, which are then compared in full."""
+    """`word` without a plural s. Only used to find candidates, which are then compared as a whole."""
     if len(word) > 3 and word[-1] == "s" and word[-2] not in "sui":
         return word[:-3] + "y" if word.endswith("ies") else word[:-1]
     return word

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kid.config.trained import complete_settings
-from kid.data.encoding import EncodedPrompt, bos_ids, encode_continuations
-from kid.data.prompt import question_part
+from kid.data.encoding import EncodedPrompt
+from kid.data.prompts.encoder import PromptEncoder
+from kid.data.questions import Question
 from kid.errors import InputError, RunError
 from kid.evaluation.candidates import choose_accepted, query_table
 from kid.evaluation.execution import run_jobs
@@ -51,7 +52,7 @@ class Asker:
     def tokenizer(self) -> PreTrainedTokenizerFast:
         from kid.models.pretrained import load_tokenizer
 
-        return load_tokenizer(self.folder, "--model")
+        return load_tokenizer(self.folder, "--model", self.settings.chat_template)
 
     @cached_property
     def model(self) -> PreTrainedModel:
@@ -65,8 +66,9 @@ class Asker:
     def encode(self, question: str) -> EncodedPrompt:
         """Encode a question's prompt. Raises InputError as `prompt_for`, or if the question exceeds the limit."""
         check_question(question, self.settings, self.evidence)
-        own = question_part(question, self.evidence)  # never cut
-        length = len(bos_ids(self.tokenizer)) + len(encode_continuations(self.tokenizer, [own])[0])
+        encoder = PromptEncoder(self.tokenizer, self.settings)
+        (own,) = encoder.questions([Question(0, "", question, query="", evidence=self.evidence)])
+        length = len(encoder.opening) + len(own)  # these are never cut
         limit = self.settings.max_prompt_length
         if length > limit:
             raise InputError(f"the question has {length} tokens, but prompts are limited to {limit}; use fewer words")

@@ -18,10 +18,20 @@ from kid.config.benchmarks import find_split
 from kid.config.keys import FIELDS, as_flags, keys_affecting
 from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
-from kid.config.trained import PREDICTION_KEYS, RUN_FILE, best_step, complete_settings, saved_steps, student_folder
+from kid.config.trained import (
+    OTHER_FORM_FLAG,
+    PREDICTION_KEYS,
+    RUN_FILE,
+    best_step,
+    complete_settings,
+    saved_steps,
+    student_folder,
+)
 from kid.console import Console
+from kid.data.faults import Damage
+from kid.data.questions import load_questions, questions_hash
 from kid.errors import CALLER, INTERRUPTED_STATUS, InputError, script_name
-from kid.evaluation.provenance import HASH_KEY, belongs, provenance_path, read_json, read_note
+from kid.evaluation.provenance import HASH_KEY, QUESTIONS_KEY, belongs, provenance_path, read_json, read_note
 from kid.files import write_atomically
 
 STEPS = ("last", "all", "best", "base")
@@ -48,12 +58,17 @@ class Student:
 
 @dataclass(frozen=True)
 class Cell:
-    """A student on a split, and the files from which the report reads its predictions and its score."""
+    """A student on a split, and the files from which the report reads its predictions and its score.
+
+    asked, judged: hashes of the split's current questions, without and with their gold; empty if unknown.
+    """
 
     run: Path
     config: RunConfig
     student: Student
     split: str
+    asked: str = ""
+    judged: str = ""
 
     def file(self, folder: str, suffix: str) -> Path:
         step = [] if self.student.step is None else [f"step-{self.student.step}"]
@@ -74,13 +89,15 @@ class Cell:
         expected: dict[str, Any] = {"weights": self.student.weights, "split": self.split}
         expected |= {"benchmark": self.config.benchmark, "beams": 1, "merge": None, "settings": self.student.settings}
         note = read_note(self.predictions)
-        return HASH_KEY in note and all(note.get(key) == value for key, value in expected.items())
+        same_questions = self.asked in ("", note.get(QUESTIONS_KEY, self.asked))
+        return HASH_KEY in note and same_questions and all(note.get(key) == value for key, value in expected.items())
 
     def is_scored(self, test_suite: Path | None) -> bool:
         """Whether the score of these predictions exists, for all questions, with TS if there is a suite."""
         record = read_json(self.score)
         questions = (record.get("benchmark"), record.get("split")) == (self.config.benchmark, self.split)
         whole = not record.keys() & {"excluded", "keep_distinct"} and (not test_suite or record.get("ts") is not None)
+        questions = questions and self.judged in ("", record.get(QUESTIONS_KEY, self.judged))
         return questions and whole and HASH_KEY in record and belongs(self.predictions, record)
 
     def data_flags(self) -> list[str]:
@@ -91,7 +108,9 @@ class Cell:
         flags = ["--model", str(self.student.folder), *self.data_flags(), "--output", str(self.predictions)]
         if self.student.step == 0:  # its folder is not in the run
             for name, value in self.student.settings.items():
+                value = tuple(value) if isinstance(value, list) else value  # a list in the note
                 flags += [] if value in (None, ()) else as_flags(name, value)
+            flags.append(OTHER_FORM_FLAG)  # the base may be an export of another run
         return flags + (["--overwrite"] if overwrite else [])
 
     def score_flags(self, test_suite: Path | None) -> list[str]:
@@ -209,7 +228,20 @@ def find_cells(run: Path, splits: Sequence[str], steps: str) -> list[Cell]:
     students = [
         Student(path, step, fingerprint(find_teacher(str(path), "run")), settings) for step, path in folders.items()
     ]
-    return [Cell(run, config, student, split) for split in dict.fromkeys(splits) for student in students]
+    return [
+        Cell(run, config, student, split, *hashes_of(config, split))
+        for split in dict.fromkeys(splits)
+        for student in students
+    ]
+
+
+def hashes_of(config: RunConfig, split: str) -> tuple[str, str]:
+    """Hashes of a split's questions without and with their gold; empty if they cannot be read, which others say."""
+    try:
+        questions = load_questions(config.benchmark, split, config.data, damage=Damage("skip"))
+    except InputError:
+        return "", ""
+    return questions_hash(questions, gold=False), questions_hash(questions, gold=True)
 
 
 def find_folders(run: Path, kind: str, steps: str, student: str) -> dict[int | None, Path]:

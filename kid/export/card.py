@@ -11,7 +11,7 @@ from yaml import YAMLError, safe_dump
 from kid.config.keys import keys_affecting, unused_reason
 from kid.config.methods import METHODS
 from kid.config.run_config import RunConfig
-from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.prompts.formats import FORMATS
 from kid.data.schema import Column, Schema, Table
 from kid.evaluation.failures import hardness_levels
 from kid.evaluation.provenance import read_json
@@ -27,14 +27,19 @@ EXAMPLE_SCHEMA = Schema(
     ),
     (("song", "singer", "singer", "id"),),
 )
-EXAMPLE_PROMPT = (
-    schema_part(EXAMPLE_SCHEMA)
-    + matched_part(EXAMPLE_SCHEMA, {("singer", "country"): ["France"]})
-    + question_part("How many singers are from France?")
-)
 CARD = Environment(
     loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True
 )
+
+
+def example_prompt(name: str) -> str:
+    """A prompt in a format of `FORMATS`."""
+    form, matches = FORMATS[name], {("singer", "country"): ["France"]}
+    shown = form.schema_part(EXAMPLE_SCHEMA) + form.matched_part(EXAMPLE_SCHEMA, matches)
+    return form.OPENING + shown + form.question_part("How many singers are from France?")
+
+
+EXAMPLE_PROMPT = example_prompt("codes")
 
 
 def public_name(name: str) -> tuple[str, bool]:
@@ -112,7 +117,14 @@ def versions_table(run: Path) -> str:
 
 
 def model_card(
-    run: Path, config: RunConfig, step: int | None, base: Path | None, dtype: str, tokenizer_class: str, command: str
+    run: Path,
+    config: RunConfig,
+    step: int | None,
+    base: Path | None,
+    dtype: str,
+    tokenizer_class: str,
+    command: str,
+    chat: bool = False,
 ) -> tuple[str, list[str]]:
     """(README.md of the export, remarks on what it lacks).
 
@@ -123,6 +135,7 @@ def model_card(
         dtype: dtype of the weights.
         tokenizer_class: the class that loads the tokenizer as in training.
         command: the command line of this export.
+        chat: whether prompts are turns in the tokenizer's chat template.
     """
     method, student = METHODS[config.method], public_name(config.student)[0]
     metadata, missing = front_matter(config, config.student, base)
@@ -143,7 +156,8 @@ def model_card(
         weights=weights,
         dtype=dtype,
         tokenizer_class=tokenizer_class,
-        prompt=EXAMPLE_PROMPT,
+        prompt=example_prompt(config.prompt),
+        chat=chat,
         scores=scores,
         settings=settings_table(config, step),
         versions=versions_table(run),

@@ -21,6 +21,7 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
 from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
 from kid.config.trained import EXPORT_FILE, PREDICTION_KEYS, portable_settings, saved_steps
+from kid.data.prompts.chat import chat_turn
 from kid.errors import InputError
 from kid.export.card import EXAMPLE_PROMPT, model_card
 from kid.files import check_writable, move_into_place, remove_folder
@@ -296,7 +297,7 @@ def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: st
     check_space(trained, output, dtype)
     # Prefer the base's tokenizer files: transformers has rewritten those of the run.
     tokenizer_folder = trained.base if trained.base and trained.weights.adapter else trained.weights.tokenizer
-    tokenizer = load_tokenizer(tokenizer_folder, f"run {trained.run}: its base")
+    tokenizer = load_tokenizer(tokenizer_folder, f"run {trained.run}: its base", trained.config.chat_template)
     model = merged_model(trained, dtype)
     model.generation_config = GenerationConfig(
         do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=padding_token(tokenizer)
@@ -317,7 +318,8 @@ def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: st
             )
         tokenizer_class = "AutoTokenizer" if matches else "PreTrainedTokenizerFast"
         identity = (trained.run, trained.config, trained.step, trained.base)
-        card, missing = model_card(*identity, dtype, tokenizer_class, command)
+        chat = chat_turn(tokenizer, trained.config.chat_template) is not None
+        card, missing = model_card(*identity, dtype, tokenizer_class, command, chat)
         (partial / "README.md").write_text(card, encoding="utf-8")
         settings = {name: getattr(trained.config, name) for name in PREDICTION_KEYS}
         content = record | {"settings": portable_settings(settings)}

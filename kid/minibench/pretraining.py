@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 from kid.data.batching import Batch, Sample, collate, sample_weights
 from kid.data.database import SAMPLE_VALUES
 from kid.data.encoding import encode_continuations, encode_texts
-from kid.data.prompt import matched_part, question_part, schema_part
+from kid.data.prompts.codes import matched_part, question_part, schema_part
 from kid.data.schema import Column, Schema, Table
 from kid.minibench.build import Drawn, draw_database, draw_questions
 from kid.minibench.patterns import PATTERNS, Pattern, pattern_turns

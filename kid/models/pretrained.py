@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kid.config.trained import student_folder
+from kid.data.prompts.chat import end_outputs_with_turn
 from kid.errors import InputError
 from kid.models.hashes import check_hashes
 
@@ -147,11 +148,15 @@ def fingerprint(model: Pretrained) -> str:
     return digest.hexdigest()
 
 
-def load_tokenizer(folder: Path, flag: str) -> PreTrainedTokenizerFast:
+def load_tokenizer(folder: Path, flag: str, chat_template: str = "none") -> PreTrainedTokenizerFast:
     """Load the tokenizer in a model's folder.
 
+    Args:
+        chat_template: the key of a run. With "auto", EOS is the token that ends a turn in the tokenizer's template.
+
     Raises:
-        InputError: it cannot be loaded, has changed since our scripts wrote it, or has no EOS token.
+        InputError: it cannot be loaded, has changed since our scripts wrote it, or has no EOS token; its chat template
+            fails.
     """
     from transformers import PreTrainedTokenizerFast  # not at the top: finding folders does not need this slow import
 
@@ -167,6 +172,7 @@ def load_tokenizer(folder: Path, flag: str) -> PreTrainedTokenizerFast:
         raise InputError(f"{flag} {folder}: its tokenizer cannot be loaded ({reason}); copy its files again") from None
     if tokenizer.eos_token_id is None:
         raise InputError(f"{flag} {folder}: its tokenizer has no EOS token; set eos_token in tokenizer_config.json")
+    end_outputs_with_turn(tokenizer, chat_template)
     return tokenizer
 
 
@@ -182,7 +188,12 @@ def check_same_tokenizer(
 ) -> None:
     """Raise InputError unless both give every id the same meaning: the loss compares distributions id by id."""
     student_ids, teacher_ids = student.get_vocab(), teacher.get_vocab()
-    if student_ids != teacher_ids or student.eos_token_id != teacher.eos_token_id:
+    if student_ids == teacher_ids and student.eos_token_id != teacher.eos_token_id:
+        raise InputError(
+            f"--teacher {teacher_name} ends its outputs with {teacher.eos_token}, and --student {student_name} with "
+            f"{student.eos_token}; use two models of the same kind, and --chat-template auto if both have a template"
+        )
+    if student_ids != teacher_ids:
         differ = len(set(student_ids.items()) ^ set(teacher_ids.items()))
         raise InputError(
             f"--teacher {teacher_name} has another tokenizer than --student {student_name} ({len(teacher_ids)} and "

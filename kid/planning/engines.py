@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from kid.config.run_config import RunConfig
 from kid.errors import InputError
 from kid.models.loading import DTYPES
 from kid.models.response_model import ResponseModel
@@ -23,6 +24,9 @@ PERSISTENCE_THRESHOLD, MAX_LIVE_PARAMETERS, PREFETCH_BUCKET = 100_000, 1_000_000
 ALIGNMENT = 2
 
 
+GB = 10**9  # as --teacher-prefix-gb counts
+
+
 @dataclass(frozen=True)
 class MemoryItem:
     """Bytes that one item takes on each rank, in GPU and host memory. held: whether it stays between steps."""
@@ -31,6 +35,19 @@ class MemoryItem:
     gpu: int = 0
     host: int = 0
     held: bool = True
+
+
+def stored_prefix_memory(config: RunConfig, ranks_per_node: int) -> list[MemoryItem]:
+    """What the teacher's stored keys and values take where the run sets their budget; all of it is assumed to be used.
+
+    The ranks of a node share its part in host memory, which is the page cache of a memory-mapped file.
+    """
+    host, device = (round((size or 0) * GB) for size in (config.teacher_prefix_gb, config.teacher_prefix_device_gb))
+    items = [
+        MemoryItem("teacher: stored schemas (--teacher-prefix-device-gb)", device),
+        MemoryItem("teacher: stored schemas (--teacher-prefix-gb, shared by the node)", 0, host // ranks_per_node),
+    ]
+    return [item for item in items if item.gpu or item.host]
 
 
 def unique_parameters(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:

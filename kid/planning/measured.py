@@ -1,4 +1,4 @@
-"""A run's peak memory beside the estimate of train/plan.py."""
+"""Compare a run's peak memory with the estimate of train/plan.py."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kid.planning.shapes import find_shape
 
 
 def compare_memory(config: RunConfig, peak: float, world_size: int) -> str:
-    """A line with the peak bytes of tensors on a GPU, and the estimate of it.
+    """A line with the peak memory of tensors on a GPU and its estimate. peak: bytes.
 
     Raises:
-        InputError: a model's folder has gone since the run has started.
+        InputError: a model's folder has been removed since the run started.
     """
     student = find_shape(str(find_model(config.student, "--student")), "--student")
     teacher = find_teacher(config.teacher, "--teacher") if config.teacher and not config.teacher_states else None

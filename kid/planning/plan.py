@@ -17,7 +17,13 @@ from kid.losses.fused import plan_chunks
 from kid.models.loading import DTYPES
 from kid.models.response_model import ResponseModel
 from kid.planning.costs import Cost, cache_bytes, head_elements, schema_bytes, schema_tokens, step_cost
-from kid.planning.engines import MemoryItem, peak_gathered_elements, training_memory, weight_memory
+from kid.planning.engines import (
+    MemoryItem,
+    peak_gathered_elements,
+    stored_prefix_memory,
+    training_memory,
+    weight_memory,
+)
 from kid.planning.rehearsal import Layout, MemoryUse, rehearse
 from kid.planning.shapes import Shape, build
 from kid.training.passes import KD, OWN_TOKENS, STUDENT, Pass, passes
@@ -229,7 +235,10 @@ def estimate_run(config: RunConfig, models: Models, machine: Machine) -> RunEsti
     found = RunEstimate(config.method, resident_memory(run), phases, mean_cost(run), machine.ranks_per_node)
     if not run.stores_prefixes:
         return found
-    return replace(found, stored_cost=mean_cost(run, stored=True), schema_bytes=schema_bytes(config, run.teacher))
+    lines = [*found.lines, *stored_prefix_memory(config, machine.ranks_per_node)]
+    return replace(
+        found, lines=lines, stored_cost=mean_cost(run, stored=True), schema_bytes=schema_bytes(config, run.teacher)
+    )
 
 
 def mean_cost(run: PlannedRun, stored: bool = False) -> Cost:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kid.data.faults import Damage
-from kid.data.questions import Question, load_questions
+from kid.data.questions import Question, load_questions, questions_hash
 from kid.errors import InputError
 from kid.evaluation.failures import failure_examples, failure_table
 from kid.evaluation.predictions_file import read_predictions
@@ -85,6 +85,8 @@ def read_questions(score: Score, data: Path, remarks: list[str]) -> tuple[list[Q
         return None, str(error)
     if len(questions) != score.n:
         return None, f"it has {len(questions)} questions of {benchmark} {split}, but {score.n} were scored"
+    if score.questions_hash not in ("", questions_hash(questions, gold=True)):
+        return None, f"{benchmark} {split} has changed since {score.path} was made; predict and score it again"
     remarks += [f"--data {data}: {line}" for line in damage.lines()]
     return questions, ""
 

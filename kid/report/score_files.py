@@ -11,7 +11,7 @@ from typing import Any
 
 from kid.config.benchmarks import BENCHMARKS
 from kid.config.run_config import RunConfig
-from kid.evaluation.provenance import belongs
+from kid.evaluation.provenance import QUESTIONS_KEY, belongs
 from kid.report.names import canonical_model
 
 # (benchmark, split, with evidence: None if the benchmark has none)
@@ -41,6 +41,7 @@ class Score:
 
     ex, ts: in percent, computed from the verdicts (the numbers in the file are rounded); ts is None if not scored.
     questions: indices of the scored questions, in ascending order.
+    questions_hash: of the split's questions and gold when they were scored; empty in older files.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Score:
     ts: float | None
     questions: tuple[int, ...]
     verdicts: list[dict]
+    questions_hash: str = ""
 
     @property
     def n(self) -> int:
@@ -160,7 +162,8 @@ def parse_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | N
         return None, f"scored {words[evidence]} evidence, trained {words[config.evidence]}"
     questions = tuple(sorted(verdict["index"] for verdict in verdicts))
     ex, ts = (accuracy_percent(verdicts, kind) for kind in ("ex", "ts"))
-    return Score(path, (benchmark, split, evidence), ex, ts, questions, verdicts), ""
+    known = str(content.get(QUESTIONS_KEY, ""))
+    return Score(path, (benchmark, split, evidence), ex, ts, questions, verdicts, known), ""
 
 
 def is_verdict(verdict: dict) -> bool:

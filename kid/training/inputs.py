@@ -70,11 +70,11 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
     teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG) if loads else None
     student = find_model(config.student, "--student")
-    tokenizer = load_tokenizer(student, "--student")
+    tokenizer = load_tokenizer(student, "--student", config.chat_template)
     tokens = token_ids(tokenizer, config.mask_token)
     teacher = find_teacher(config.teacher, "--teacher") if loads else None
     if teacher:
-        theirs = load_tokenizer(teacher.tokenizer, "--teacher")
+        theirs = load_tokenizer(teacher.tokenizer, "--teacher", config.chat_template)
         check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
     # Only opens the files, to find missing or damaged weights before anything is written.
     student_size, teacher_size = parameter_count(student), parameter_count(teacher.base) if teacher else None
@@ -129,7 +129,7 @@ def read_teacher_inputs(config: RunConfig) -> TeacherInputs:
     check_teacher_run(config)
     values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     teacher = find_teacher(config.teacher, "--teacher")
-    tokenizer = load_tokenizer(teacher.tokenizer, "--teacher")
+    tokenizer = load_tokenizer(teacher.tokenizer, "--teacher", config.chat_template)
     for folder in filter(None, (teacher.base, teacher.adapter)):
         stored_tensors(folder)
     return TeacherInputs(values, teacher, fingerprint(teacher), tokenizer, load_dataset(config, "train", tokenizer))

@@ -74,8 +74,8 @@ def shared_questions(train: frozenset[tuple[str, str]], held_out: frozenset[tupl
         return ""
     names = first_of([f'"{text}" ({db_id})' if db_id else f'"{text[-80:]}"' for db_id, text in both])
     return (
-        f"{len(both)} of its questions are also in train, so scores on it are too high: {names}; write them to a file "
-        "with eval/audit.py --exclude"
+        f"{len(both)} of its questions are also in train, so scores on it are too high: {names}; "
+        "eval/audit.py --exclude F --exclude-kinds same-question lists them"
     )
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from kid.config.keys import FIELDS, flag
 from kid.config.run_config import RunConfig, dump_config
 from kid.config.trained import (
     EXPORT_FILE,
+    FORM_KEYS,
     PREDICTION_KEYS,
     complete_settings,
     existing_student,
@@ -65,6 +67,7 @@ def test_settings_are_those_of_the_run(tmp_path, name):
 def test_settings_of_the_data_are_for_that_data_alone(tmp_path):
     run = write_run(tmp_path / "kid", "adapter", tables="t.json", damaged="skip")
     expected = {"evidence": False, "schema_filter": "lexical", "max_prompt_length": 256, "max_completion_length": 128}
+    expected |= {name: FIELDS[name].default for name in FORM_KEYS}
     assert trained_settings(run / "adapter", str(tmp_path / "other"))[0] == expected
     assert trained_settings(run / "adapter")[0] == expected
 
@@ -108,6 +111,26 @@ def test_what_is_given_wins_and_what_differs_is_said(tmp_path):
     ]
     plain = complete_settings({"databases": ("x",), "tables": "t.json"}, run / "adapter", data)[1]
     assert plain[0].endswith("--databases x (trained with --databases dbs), --tables t.json (trained with no --tables)")
+
+
+@pytest.mark.parametrize(("name", "value"), [("prompt", "ddl"), ("chat_template", "auto")])
+def test_another_form_than_the_models_own_is_refused(tmp_path, name, value):
+    """What a run or an export does not name is the default: older ones do not name the form."""
+    run = write_run(tmp_path / "kid", "adapter")
+    export = tmp_path / "export"
+    export.mkdir()
+    (export / EXPORT_FILE).write_text(json.dumps({"settings": {"evidence": False}}))
+    for model in (run / "adapter", export):
+        refused = rf"{flag(name)} {value}: .* has {flag(name)} {FIELDS[name].default}, and .* add --other-form"
+        with pytest.raises(InputError, match=refused):
+            complete_settings({name: value}, model)
+        values, (line,) = complete_settings({name: value}, model, other_form=True)
+        assert values == {name: value} and line.startswith("note: other settings than in ") and flag(name) in line
+        assert complete_settings({name: FIELDS[name].default}, model) == ({name: FIELDS[name].default}, [])
+    own = write_run(tmp_path / "own", "adapter", **{name: value})
+    assert complete_settings({name: None}, own / "adapter")[0] == {name: value}
+    assert complete_settings({name: value}, own / "adapter") == ({name: value}, [])
+    assert complete_settings({name: value}, tmp_path / "base")[0] == {name: value}  # of a base nothing is known
 
 
 def test_without_a_run_defaults_are_taken_and_that_is_said(tmp_path):

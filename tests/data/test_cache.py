@@ -60,7 +60,7 @@ def test_a_damaged_entry_is_made_again_with_one_line(folder, capsys, how, again)
     assert not is_whole(folder)
     assert content(build_once(folder, build)) == whole and is_whole(folder) and not folder.is_symlink()
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"note: {folder} in the cache ") and line.endswith("; it is made again")
+    assert line.startswith(f"note: cache entry {folder} ") and line.endswith("; it is built again")
     if "link" in how:  # what it pointed to is nobody's to remove
         assert content(folder.with_name("moved")) == whole
 

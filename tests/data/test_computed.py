@@ -7,7 +7,7 @@ import pytest
 
 from kid.data import contents, value_index
 from kid.data.matching import match_values
-from kid.data.prompt import schema_part
+from kid.data.prompts.codes import schema_part
 from kid.data.sqlite_schema import read_database
 from kid.data.value_index import build_value_index, left_out_columns
 
@@ -54,7 +54,7 @@ def test_a_view_without_end_is_left_without_sample_values_and_said(database, vie
     (line,) = found.skipped
     assert line.startswith("sample values of v (")
     (said,) = capfd.readouterr().err.splitlines()
-    assert said == f"note: {path}: goes on without {line}"
+    assert said == f"note: {path}: continuing without {line}"
 
 
 def test_hundreds_of_views_end_at_the_limit_of_all(database):
@@ -104,5 +104,5 @@ def test_the_time_to_read_a_database_is_bounded_and_said(database, monkeypatch):
     monkeypatch.setattr(value_index, "READ_SECONDS", -1.0)
     monkeypatch.setattr(value_index, "READ_SECONDS_PER_MB", 0.0)
     assert left_out_columns(build_value_index(path)) == [
-        f"t.{name} (the time to read the database is over)" for name in "ab"
+        f"t.{name} (the time limit for the database was reached)" for name in "ab"
     ]

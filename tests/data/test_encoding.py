@@ -1,15 +1,19 @@
 """Token ids of the parts of a prompt are those of the whole text, with the special tokens of each model family."""
 
-import json
+from dataclasses import replace
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from helpers.family_tokenizers import FAMILIES, family_tokenizer
 from transformers import CodeGenTokenizer, LlamaTokenizer, Qwen2Tokenizer
 
+from kid.config.run_config import PROMPTS, RunConfig
 from kid.data.annotation import AnnotatedQuestion
 from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
 from kid.data.prepare import encode_given_prompt
+from kid.data.prompts.encoder import PromptEncoder
+from kid.data.prompts.formats import FORMATS
 from kid.data.questions import Question
+from kid.data.schema import Column, Schema, Table
 
 PARTS = [
     "database schema :\ntable singer , columns = [ singer.name ( text | values : Joe ) ]\nforeign keys : None\n",
@@ -19,22 +23,9 @@ PARTS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["qwen", "codegen", "llama"])
+@pytest.fixture(scope="module", params=FAMILIES)
 def tokenizer(request):
-    """A small tokenizer with the class, the splitting and the special tokens of the family's own."""
-    lines = [line for part in PARTS for line in part.splitlines()]
-    if request.param == "llama":
-        bpe = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-        bpe.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=True)
-        special = ["<unk>", "<s>", "</s>", *[f"<0x{byte:02X}>" for byte in range(256)]]
-        bpe.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=400, special_tokens=special, show_progress=False))
-        model = json.loads(bpe.to_str())["model"]
-        return LlamaTokenizer(
-            vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]], add_bos_token=True
-        )
-    kind = {"qwen": Qwen2Tokenizer, "codegen": CodeGenTokenizer}[request.param]
-    empty = kind(vocab={"<|endoftext|>": 0}, merges=[])
-    return empty.train_new_from_iterator(lines, 400, show_progress=False)
+    return family_tokenizer(request.param, [line for part in PARTS for line in part.splitlines()])
 
 
 def test_parts_together_are_the_whole_text(tokenizer):
@@ -42,6 +33,21 @@ def test_parts_together_are_the_whole_text(tokenizer):
     ids = encode_texts(tokenizer, [first])[0] + [i for ids in encode_continuations(tokenizer, rest) for i in ids]
     assert ids == encode_texts(tokenizer, ["".join(PARTS)])[0]
     assert tokenizer.decode(encode_continuations(tokenizer, PARTS[3:])[0]) == PARTS[3]
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("matches", [{}, {("singer", "name"): ["Joe", "o'Neil"]}])
+def test_each_format_has_the_ids_of_its_whole_text(tokenizer, prompt, matches):
+    singer = Table("singer", (Column("name", "stage name", "text", True, ("Joe",)), Column("age", "", "int", False)))
+    schema = Schema("songs", (singer, replace(singer, name="pop singer")), (("pop singer", "name", "singer", "name"),))
+    question, form = Question(0, "songs", "How old is Joe?", "SELECT 1", "old is age"), FORMATS[prompt]
+    encoder = PromptEncoder(tokenizer, RunConfig(prompt=prompt))
+    (shown,), (values,) = encoder.schemas([schema]), encoder.matched([schema], [matches])
+    (own,), (output,) = encoder.questions([question]), encoder.outputs(["SELECT 1"])
+    text = form.OPENING + form.schema_part(schema) + form.matched_part(schema, matches)
+    text += form.question_part(question.question, question.evidence) + "SELECT 1"
+    whole = bos_ids(tokenizer) + encode_texts(tokenizer, [text])[0]
+    assert encoder.opening + shown + values + own + output == [*whole, tokenizer.eos_token_id]
 
 
 def test_bos_stands_where_the_family_has_it(tokenizer):
@@ -84,7 +90,8 @@ def test_a_given_prompt_has_one_bos(tokenizer, limit):
     bos, found = bos_ids(tokenizer), []
     for start in ("", tokenizer.bos_token or ""):
         question = Question(0, "", "", "SELECT 1", prompt=f"{start}How old is Joe, and how old is the singer?\n")
-        row = encode_given_prompt(AnnotatedQuestion(question, {}, "SELECT 1", None), limit, tokenizer)
+        annotated = AnnotatedQuestion(question, {}, "SELECT 1", None)
+        row = encode_given_prompt(annotated, limit, PromptEncoder(tokenizer, RunConfig()))
         found.append(row[2])
     for ids in found:
         assert ids[: len(bos)] == bos and len(ids) <= limit

@@ -36,8 +36,8 @@ def test_a_split_reads_its_own_questions_with_their_reasons(path):
     left_out = read_exclusion(path, "spider", "dev", QUESTIONS)
     assert left_out == {0: ["clock"], 2: ["clock", "empty"]}
     assert read_exclusion(path, "spider", "train", QUESTIONS) == {1: ["does-not-run"]}
-    assert exclusion_remark(path, left_out) == f"2 questions left out by --exclude {path}: 2 clock, 1 empty"
-    assert exclusion_remark(path, {}) == f"0 questions left out by --exclude {path}"
+    assert exclusion_remark(path, left_out) == f"2 questions excluded by --exclude {path}: 2 clock, 1 empty"
+    assert exclusion_remark(path, {}) == f"0 questions excluded by --exclude {path}"
 
 
 def test_identity_is_of_database_question_and_gold():
@@ -50,9 +50,9 @@ def test_identity_is_of_database_question_and_gold():
 @pytest.mark.parametrize(
     ("benchmark", "split", "questions", "message"),
     [
-        ("bird", "dev", QUESTIONS, "is of spider train, dev, not of bird dev; run eval/audit.py on these questions"),
-        ("spider", "dk", QUESTIONS, "is of spider train, dev, not of spider dk"),
-        ("spider", "dev", QUESTIONS[:2], "is of 3 questions of dev, and here are 2"),
+        ("bird", "dev", QUESTIONS, "is for spider train, dev, not for bird dev; run eval/audit.py on these questions"),
+        ("spider", "dk", QUESTIONS, "is for spider train, dev, not for spider dk"),
+        ("spider", "dev", QUESTIONS[:2], "is for 3 questions of dev, but it has 2"),
         ("spider", "dev", [*QUESTIONS[:2], replace(QUESTIONS[2], query="SELECT 9")], "question 2 of dev differs"),
     ],
 )
@@ -64,10 +64,10 @@ def test_a_file_for_other_questions_is_refused(path, benchmark, split, questions
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": "x"}, "is no file of eval/audit.py"),
-        ({"questions": [{"split": "dev"}]}, "is no file of eval/audit.py"),
-        ({"splits": 3}, "is no file of eval/audit.py"),
-        ({"questions": None}, "is no file of eval/audit.py"),
+        ({"format": "x"}, "is not a file of eval/audit.py"),
+        ({"questions": [{"split": "dev"}]}, "is not a file of eval/audit.py"),
+        ({"splits": 3}, "is not a file of eval/audit.py"),
+        ({"questions": None}, "is not a file of eval/audit.py"),
     ],
 )
 def test_another_file_is_refused(path, record, change, message):
@@ -79,7 +79,7 @@ def test_another_file_is_refused(path, record, change, message):
 @pytest.mark.parametrize("content", ["", "[]", "3", "[" * 100_000, "\xff"])
 def test_what_is_no_json_object_is_refused(path, content):
     path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(InputError, match="is no file of eval/audit"):
+    with pytest.raises(InputError, match="is not a file of eval/audit"):
         read_exclusion(path, "spider", "dev", QUESTIONS)
 
 
@@ -101,5 +101,5 @@ def test_training_leaves_the_questions_out_and_dev_stays(folder, tokenizer, tmp_
     before, after = (load_dataset(c, "train", tokenizer) for c in (whole, config))
     assert list(before.indices) == [0, 1, 2, 3, 4, 5] and list(after.indices) == [0, 2, 3, 5]
     assert list(after.samples) == [before.samples[index] for index in after.indices]
-    assert f"2 questions left out by --exclude {path}: 2 clock" in after.remarks
+    assert f"2 questions excluded by --exclude {path}: 2 clock" in after.remarks
     assert list(load_dataset(config, "dev", tokenizer).indices) == [0, 1, 2, 3, 4, 5]

@@ -77,7 +77,7 @@ def test_questions_with_rows_beside_questions_with_sql(folder):
     (folder / "both.jsonl").write_text(json.dumps({**items[0], "query": "SELECT 1"}))
     with pytest.raises(InputError, match=r"question with both query and gold_rows: .*both\.jsonl, line 1"):
         load_questions("jsonl", "dev", folder, folder / "both.jsonl")
-    with pytest.raises(InputError, match=r"^a test suite needs gold SQL, and 1 of 3 questions have gold_rows instead"):
+    with pytest.raises(InputError, match=r"^a test suite needs gold SQL, but 1 of 3 questions have gold_rows instead"):
         check_gold_sql([rows, sql, missing], "a test suite")
     check_gold_sql([sql, missing], "a test suite")
 
@@ -95,11 +95,11 @@ def test_prompts_are_made_and_training_is_refused(minibench, tiny_models, tmp_pa
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
     tokenizer = load_tokenizer(tiny_models / "student", "--student")
     prepared = prepare(options(folder, benchmark="jsonl", max_prompt_length=128), "dev", tokenizer)
-    assert len(prepared.rows) == 6 and not any("kept as they stand" in note for note in prepared.remarks())
+    assert len(prepared.rows) == 6 and not any("not normalised" in note for note in prepared.remarks())
     row = prepared.rows[1]
     assert row["completion_ids"] == [tokenizer.eos_token_id] and len(row["prompt_ids"]) > 5
     shutil.copy(folder / "q.csv", folder / "q_a.csv")  # prompts do not depend on the rows
     assert prepare(options(folder, benchmark="jsonl", max_prompt_length=128), "dev", tokenizer).cached
     for split in ("train", "dev"):
-        with pytest.raises(InputError, match=f"^training on jsonl {split} needs gold SQL, and 1 of 6 questions have "):
+        with pytest.raises(InputError, match=f"^training on jsonl {split} needs gold SQL, but 1 of 6 questions have "):
             load_dataset(options(folder, benchmark="jsonl", max_prompt_length=128), split, tokenizer)

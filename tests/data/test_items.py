@@ -50,37 +50,37 @@ def test_lines_of_something_else_are_named(read):
     items, lines = read("dev.jsonl", content)
     assert items == [(0, ITEMS[0]), (7, ITEMS[2])]
     assert lines == [
-        "no valid JSON: line 7",
-        "no object but a number: line 2",
-        "no object but a string: line 3",
-        "no object but an array: line 4",
-        "no object but null: line 5",
-        "no object but a boolean: line 6",
+        "not valid JSON: line 7",
+        "not an object but a number: line 2",
+        "not an object but a string: line 3",
+        "not an object but an array: line 4",
+        "not an object but null: line 5",
+        "not an object but a boolean: line 6",
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (json.dumps(ITEMS), "line 1 is no object but an array, nor is any other line: "),
-        (json.dumps(ITEMS, indent=1), "line 1 is no object: the file is an array over several lines, and "),
+        (json.dumps(ITEMS), "line 1 is not an object but an array, and neither is any other line: "),
+        (json.dumps(ITEMS, indent=1), "line 1 is not an object: the file is an array over several lines, but "),
         (
             "\ufeff\n" + json.dumps(ITEMS, indent=1),
-            "line 2 is no object: the file is an array over several lines, and ",
+            "line 2 is not an object: the file is an array over several lines, but ",
         ),
-        (json.dumps(ITEMS, indent=1)[:-9], "line 1 is no object: the file is an array over several lines, and "),
-        ("[" + ",\n".join(LINES) + "]", "line 1 is no object: the file is an array over several lines, and "),
-        (json.dumps(ITEMS[0], indent=1), "line 1 is no object: the file is an object over several lines, and "),
-        (",\n".join(LINES) + ",", "line 1 is no object (Extra data: "),
-        ("\n5\n6", "line 2 is no object but a number, nor is any other line: "),
-        ("question,query\nHow many?,SELECT 1", "line 1 is no object (Expecting value: "),
+        (json.dumps(ITEMS, indent=1)[:-9], "line 1 is not an object: the file is an array over several lines, but "),
+        ("[" + ",\n".join(LINES) + "]", "line 1 is not an object: the file is an array over several lines, but "),
+        (json.dumps(ITEMS[0], indent=1), "line 1 is not an object: the file is an object over several lines, but "),
+        (",\n".join(LINES) + ",", "line 1 is not an object (Extra data: "),
+        ("\n5\n6", "line 2 is not an object but a number, and neither is any other line: "),
+        ("question,query\nHow many?,SELECT 1", "line 1 is not an object (Expecting value: "),
     ],
 )
 def test_a_jsonl_file_without_an_object_says_what_it_is(read, content, message):
     with pytest.raises(InputError) as caught:
         read("dev.jsonl", content)
     assert f"dev.jsonl, {message}" in str(caught.value)
-    assert str(caught.value).endswith('a .jsonl file holds one JSON object a line, {"db_id": ..., ...}')
+    assert str(caught.value).endswith('a .jsonl file has one JSON object per line, {"db_id": ..., ...}')
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_a_list_of_objects(read, content):
     [
         (
             "\n".join(LINES),
-            "dev.json, line 2: the file holds one object a line, as a .jsonl file does; expected one JSON",
+            "dev.json, line 2: the file has one object per line, like a .jsonl file; expected one JSON",
         ),
-        ("\n\r\n" + "\r\n".join(LINES), "dev.json, line 4: the file holds one object a line"),
+        ("\n\r\n" + "\r\n".join(LINES), "dev.json, line 4: the file has one object per line"),
         (",\n".join(LINES), "dev.json, line 1 is not valid JSON (Extra data); expected one JSON list"),
         (LINES[0], "dev.json is an object; expected one JSON list of objects"),
         ("7", "dev.json is a number; expected"),
@@ -113,14 +113,17 @@ def test_a_file_that_is_no_list_says_what_it_is(read, content, message):
 
 @pytest.mark.parametrize(
     ("end", "why"),
-    [(",\n]", "there is a comma before the closing ]"), (", {", "it may be cut off"), ("", "it may be cut off")],
+    [(",\n]", "there is a comma before the closing ]"), (", {", "it may be truncated"), ("", "it may be truncated")],
 )
 def test_a_damaged_list_gives_its_complete_items(read, end, why):
     items, (line,) = read("dev.json", "[" + ",\n".join(LINES) + end)
     assert items == list(enumerate(ITEMS))
-    assert line.startswith("no valid JSON: line ") and line.endswith(f", after 3 complete items: {why}")
+    assert line.startswith("not valid JSON: line ") and line.endswith(f", after 3 complete items: {why}")
 
 
 def test_items_of_a_list_that_are_no_objects_are_named(read):
     items, lines = read("dev.json", json.dumps([ITEMS[0], [ITEMS[1]], 4.5]))
-    assert items == [(0, ITEMS[0])] and lines == ["no object but an array: item 1", "no object but a number: item 2"]
+    assert items == [(0, ITEMS[0])] and lines == [
+        "not an object but an array: item 1",
+        "not an object but a number: item 2",
+    ]

@@ -258,7 +258,7 @@ def test_a_damaged_file_is_named_in_one_line(column, cache, how):
 def test_an_unwritable_cache_is_named(column, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("KID_CACHE", str(tmp_path / "file"))
-    with pytest.raises(InputError, match="name another folder in KID_CACHE"):
+    with pytest.raises(InputError, match="set KID_CACHE to another folder"):
         build_value_index(column(["Rome"]))
 
 

@@ -20,7 +20,7 @@ from kid.config.keys import keys_affecting
 from kid.data.annotation import annotate_questions, tokenizer_corpus
 from kid.data.encoding import encode_texts
 from kid.data.prepare import prepare
-from kid.data.prompt import schema_part
+from kid.data.prompts.codes import schema_part
 from kid.data.reading import load_split, read_schemas
 from kid.errors import InputError
 from kid.models.pretrained import load_tokenizer
@@ -106,7 +106,14 @@ def test_whatever_changes_in_the_files_is_prepared_anew(folder, tokenizer, name)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
-    [{"evidence": False}, {"schema_filter": "none"}, {"max_prompt_length": 1023}, {"damaged": "skip"}],
+    [
+        {"evidence": False},
+        {"prompt": "ddl"},
+        {"chat_template": "auto"},
+        {"schema_filter": "none"},
+        {"max_prompt_length": 1023},
+        {"damaged": "skip"},
+    ],
 )
 def test_whatever_changes_in_the_options_is_prepared_anew(folder, tokenizer, changes):
     prepare(options(folder), "dev", tokenizer)
@@ -127,7 +134,7 @@ def test_another_tokenizer_is_prepared_anew(folder, tokenizer, tiny_models):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changed", ["data/prompt.py", "sql/query_parts.py"])
+@pytest.mark.parametrize("changed", ["data/prompts/ddl.py", "sql/query_parts.py"])
 def test_whatever_changes_in_the_code_is_prepared_anew(folder, tokenizer, tmp_path, monkeypatch, changed):
     """A byte in the code that the cache's key is made of, here a copy, is enough."""
     shutil.copytree(ROOT / "kid", tmp_path / "kid", ignore=shutil.ignore_patterns("__pycache__"))
@@ -214,7 +221,7 @@ def test_damaged_rows_and_indexes_are_made_again(folder, tokenizer, monkeypatch,
     if kind.startswith("values"):  # made, and said, by a process that has another stderr here
         assert damaged.read_bytes() == good
     else:
-        assert capfd.readouterr().err.count("; it is made again") == 1
+        assert capfd.readouterr().err.count("; it is built again") == 1
 
 
 def test_gold_sql_of_nested_calls_is_kept_as_it_stands_in_time(folder, tokenizer):
@@ -222,7 +229,7 @@ def test_gold_sql_of_nested_calls_is_kept_as_it_stands_in_time(folder, tokenizer
     started = time.monotonic()
     prepared = prepare(options(folder), "dev", tokenizer)
     assert time.monotonic() - started < 5 and len(prepared.rows) == 6
-    assert [line for line in prepared.remarks() if line.startswith("1 gold queries kept as they stand, ")]
+    assert [line for line in prepared.remarks() if line.startswith("1 gold queries not normalised (")]
 
 
 def test_questions_whose_db_id_is_no_name_are_left_out_and_counted(folder, tokenizer):
@@ -247,13 +254,13 @@ def test_a_view_without_end_is_said_where_all_that_is_left_out_is(folder, tokeni
     prepared = prepare(options(folder, benchmark="jsonl"), "dev", tokenizer)
     assert len(prepared.rows) == 6
     (line,) = prepared.remarks()
-    assert line.startswith(f"left out of the schema of {path.parent.name}: sample values of v (not read within ")
+    assert line.startswith(f"skipped in the schema of {path.parent.name}: sample values of v (not read within ")
 
 
 def test_no_question_left_is_an_error_with_its_reasons(folder, tokenizer):
     shutil.rmtree(folder / "database")
     for _ in range(2):
-        with pytest.raises(InputError, match=r"spider dev: no question is left, 6 for no database left out"):
+        with pytest.raises(InputError, match=r"spider dev: all questions were skipped \(6 for no database\)"):
             prepare(options(folder, missing_database="skip"), "dev", tokenizer)
 
 
@@ -286,10 +293,10 @@ def test_missing_databases(folder, tokenizer):
         prepare(options(folder), "dev", tokenizer)
     skipped = prepare(options(folder, missing_database="skip"), "dev", tokenizer)
     assert len(skipped.questions) == 6 and len(skipped.rows) == 3
-    assert skipped.remarks() == ["3 questions left out: no database"]
+    assert skipped.remarks() == ["3 questions skipped: no database"]
     alone = prepare(options(folder, missing_database="schema-only"), "dev", tokenizer)
     assert len(alone.rows) == 6
-    assert alone.remarks() == [f"3 prompts from tables.json alone, for want of the databases {gone}"]
+    assert alone.remarks() == [f"3 prompts use tables.json only, without the missing databases {gone}"]
     texts = {row["db_id"]: text_of(tokenizer, row) for row in alone.rows}
     assert "values :" not in texts[gone] and "matched contents : None" in texts[gone]
     assert all("values :" in text for db_id, text in texts.items() if db_id != gone)
@@ -309,7 +316,7 @@ def test_all_damage_is_in_one_line_and_can_be_left_out(folder, tokenizer):
     with pytest.raises(InputError) as caught:
         prepare(options(folder), "dev", tokenizer)
     message = str(caught.value)
-    assert "\n" not in message and message.endswith("; mend this, or go on without it with --damaged skip")
+    assert "\n" not in message and message.endswith("; fix this, or skip it with --damaged skip")
     for part in (
         f"question with no query: {folder / 'dev.json'}, item 6",
         f"db_id without schema in {folder / 'tables.json'}: unknown;",
@@ -367,7 +374,7 @@ def test_all_of_spider_in_time(real_data, tiny_models, monkeypatch, tmp_path):
         train, dev = (prepare(chosen, split, tokenizer) for split in ("train", "dev"))
         seconds.append(time.perf_counter() - started)
     assert (len(train.rows), len(dev.rows)) == (8659, 1034)
-    assert "82 prompts from tables.json alone, for want of the databases baseball_1" in train.remarks()
+    assert "82 prompts use tables.json only, without the missing databases baseball_1" in train.remarks()
     assert seconds[0] < 240 and seconds[1] < 10
 
 

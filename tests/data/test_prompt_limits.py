@@ -10,7 +10,9 @@ from helpers.small_benchmark import edit, options, text_of
 
 from kid.config.run_config import RunConfig
 from kid.data.dataset import load_dataset
+from kid.data.encoding import encode_texts
 from kid.data.prepare import prepare
+from kid.data.prompts.formats import FORMATS
 from kid.data.reading import load_split
 from kid.errors import InputError
 from kid.sql.analysis import gold_schema_items
@@ -113,7 +115,7 @@ def test_rankings_from_a_file(folder, tokenizer, tmp_path):
 def test_rankings_of_another_split_are_refused(folder, tokenizer, tmp_path):
     (tmp_path / "rankings.json").write_text(json.dumps([{"nowhere": ["id"]}] * 6))
     with pytest.raises(
-        InputError, match=r"no table of the database of question 0, 1, 2, 3, 4, ... \(6 in all\); it must"
+        InputError, match=r"no table of the database of question 0, 1, 2, 3, 4, ... \(6 in all\); give a file made"
     ):
         prepare(options(folder, schema_filter=str(tmp_path / "rankings.json")), "dev", tokenizer)
 
@@ -146,6 +148,29 @@ def test_what_is_over_the_limits_is_counted_and_strict_makes_it_an_error(folder,
     assert f"{6 - kept} outputs over {limit} tokens are skipped ({first}); --max-completion-length raises it" in (
         data.remarks
     )
-    with pytest.raises(InputError, match=r"spider train: 6 prompts over 40 .*; raise the limits or leave out --strict"):
+    with pytest.raises(InputError, match=r"spider train: 6 prompts over 40 .*; raise the limits or remove --strict"):
         load_dataset(replace(config, strict_length=True), "train", tokenizer)
     assert load_dataset(loose, "train", tokenizer).remarks == []
+
+
+@pytest.mark.parametrize("prompt", ["ddl", "m-schema"])
+def test_every_format_shares_its_schema_and_is_filtered_and_cut_alike(folder, tokenizer, prompt):
+    form, config = FORMATS[prompt], options(folder, prompt=prompt, max_prompt_length=8192)
+    whole = prepare(config, "dev", tokenizer)
+    shown: dict[str, str] = {}
+    for question, row in zip(whole.questions, whole.rows, strict=True):
+        text, shared = text_of(tokenizer, row), tokenizer.decode(row["prompt_ids"][: row["shared"]])
+        assert shown.setdefault(row["db_id"], shared) == shared and shared.startswith(form.OPENING)
+        assert not row["filtered"] and not row["cut"]
+        assert text.startswith(shared) and text.endswith(form.question_part(question.question, question.evidence))
+    assert len(set(shown.values())) == 2
+    limit = min(map(len, whole.rows["prompt_ids"])) - 1
+    small = prepare(replace(config, max_prompt_length=limit), "dev", tokenizer)
+    assert all(small.rows["filtered"]) and not any(small.rows["cut"])
+    kept = len(encode_texts(tokenizer, [form.OPENING])[0])
+    least = max(len(ids) - shared for ids, shared in zip(whole.rows["prompt_ids"], whole.rows["shared"], strict=True))
+    cut = prepare(replace(config, max_prompt_length=kept + least, schema_filter="none"), "dev", tokenizer)
+    for row, before in zip(cut.rows, whole.rows, strict=True):
+        ids = before["prompt_ids"]
+        assert row["cut"] and row["prompt_ids"] == ids[:kept] + ids[kept + row["cut"] :]
+        assert len(row["prompt_ids"]) == kept + least and row["shared"] == before["shared"] - row["cut"]

@@ -131,7 +131,7 @@ def test_a_truncated_file_names_its_place_and_can_be_read_up_to_there(folder):
     text = json.dumps([{**GOOD, "question": f"How many {n}?"} for n in range(5)], indent=1)
     (folder / "dev.json").write_text(text[: text.index("How many 3")])
     with pytest.raises(
-        InputError, match=r"dev.json, line 19, after 3 complete items: it may be cut off; .*--damaged skip"
+        InputError, match=r"dev.json, line 19, after 3 complete items: it may be truncated; .*--damaged skip"
     ):
         load_questions("spider", "dev", folder)
     damage = Damage("skip")
@@ -139,7 +139,7 @@ def test_a_truncated_file_names_its_place_and_can_be_read_up_to_there(folder):
         "How many 0?", "How many 1?", "How many 2?",
     ]  # fmt: skip
     assert damage.lines() == [
-        f"no valid JSON: {folder / 'dev.json'}, line 19, after 3 complete items: it may be cut off"
+        f"not valid JSON: {folder / 'dev.json'}, line 19, after 3 complete items: it may be truncated"
     ]
 
 
@@ -164,7 +164,7 @@ def test_sql_under_another_key_is_named(folder, key):
 
 def test_many_faults_and_missing_databases_are_counted(folder):
     write(folder / "dev.json", [{"db_id": "d", "question": "q"}] * 7)
-    with pytest.raises(InputError, match=r"no query \(7 times\): .*item 0, .*item 4, \.\.\. \(7 in all\); mend this"):
+    with pytest.raises(InputError, match=r"no query \(7 times\): .*item 0, .*item 4, \.\.\. \(7 in all\); fix this"):
         load_questions("spider", "dev", folder)
     with pytest.raises(InputError, match=r"no database for 6 of 6 .*: a, b, c, d, e, \.\.\. \(6 in all\); put each"):
         find_databases("spider", "dev", folder, list("abcdef"))
@@ -175,7 +175,7 @@ def test_many_faults_and_missing_databases_are_counted(folder):
 
 def test_a_broken_line_of_jsonl_is_named(folder):
     (folder / "dev.jsonl").write_text(json.dumps(GOOD) + '\n{"db_id": "d", "quest\n' + json.dumps(GOOD) + "\n")
-    with pytest.raises(InputError, match=r"no valid JSON: .*dev.jsonl, line 2"):
+    with pytest.raises(InputError, match=r"not valid JSON: .*dev.jsonl, line 2"):
         load_questions("jsonl", "dev", folder)
     assert len(load_questions("jsonl", "dev", folder, damage=Damage("skip"))) == 2
 
@@ -186,7 +186,7 @@ def test_items_that_are_no_questions_are_named(folder):
     with pytest.raises(InputError) as caught:
         load_questions("spider", "dev", folder)
     message = str(caught.value)
-    assert "no object but null: " in message and "no object but a number: " in message
+    assert "not an object but null: " in message and "not an object but a number: " in message
     assert "item 0;" in message and "item 2;" in message
     assert "question with no question: " in message and "question with no text in evidence: " in message
     questions = load_questions("spider", "dev", folder, damage=Damage("skip"))
@@ -246,14 +246,14 @@ def test_hostile_json_is_one_line(folder, text, name):
 @pytest.mark.parametrize("content", ['{"a": 1}', "[1, 2]", "[]", ""])
 def test_a_file_of_something_else(folder, content):
     (folder / "dev.json").write_text(content)
-    with pytest.raises(InputError, match="expected one JSON list" if content[:1] != "[" else "no questions in it"):
+    with pytest.raises(InputError, match="expected one JSON list" if content[:1] != "[" else "contains no questions"):
         load_questions("spider", "dev", folder, damage=Damage("skip"))
 
 
 def test_a_file_without_a_question_says_what_it_has_instead(folder):
     write(folder / "dev.json", [5])
     with pytest.raises(
-        InputError, match=r"^no object but a number: .*dev.json, item 0; .*dev.json: no questions in it$"
+        InputError, match=r"^not an object but a number: .*dev.json, item 0; .*dev.json: contains no questions$"
     ):
         load_questions("spider", "dev", folder, damage=Damage("skip"))
 
@@ -290,15 +290,15 @@ def test_the_benchmark_is_inferred_from_its_files_and_said(folder, files, benchm
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
     assert infer_benchmark(folder) == benchmark
-    assert capsys.readouterr().err.startswith(f"note: --benchmark {benchmark}, by {files[0]} in {folder}")
+    assert capsys.readouterr().err.startswith(f"note: --benchmark {benchmark}, because of {files[0]} in {folder}")
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "holds no benchmark's files that are known; say with --benchmark which it is: spider, bird, jsonl"),
-        (["dev.json"], "holds no benchmark's files that are known"),  # of Spider, or of BIRD
-        (["dev.jsonl", "dev.json", "tables.json"], "holds the files of spider and jsonl; say with --benchmark"),
+        ([], "has no files of a known benchmark; set --benchmark to one of spider, bird, jsonl"),
+        (["dev.json"], "has no files of a known benchmark"),  # of Spider, or of BIRD
+        (["dev.jsonl", "dev.json", "tables.json"], "has the files of spider and jsonl; set --benchmark"),
     ],
 )
 def test_a_folder_that_leaves_the_benchmark_open(folder, files, message):

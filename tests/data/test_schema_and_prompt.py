@@ -8,7 +8,8 @@ import pytest
 
 from kid.data.database import JOURNAL_MAGIC, DamagedDatabaseError, check_not_in_use, quote
 from kid.data.faults import Damage
-from kid.data.prompt import matched_part, question_part, schema_part, written_value
+from kid.data.prompts.codes import matched_part, question_part, schema_part
+from kid.data.prompts.values import written_value
 from kid.data.questions import find_databases, find_tables
 from kid.data.schema import read_tables
 from kid.data.sqlite_schema import read_database
@@ -138,7 +139,7 @@ def test_a_declared_key_of_a_column_that_is_not_shown_is_left_out(files):
 
 def test_a_database_without_tables_is_damaged(tmp_path):
     (tmp_path / "empty.sqlite").touch()
-    with pytest.raises(DamagedDatabaseError, match=r"empty.sqlite: no tables in it"):
+    with pytest.raises(DamagedDatabaseError, match=r"empty.sqlite: it has no tables"):
         read_database(None, "empty", tmp_path / "empty.sqlite")
 
 
@@ -153,7 +154,7 @@ def test_a_description_that_cannot_be_read_is_said(files):
 def test_a_key_to_nowhere_in_tables_json_is_left_out_and_said(files):
     schemas, lines = tables_json(files[0], {**ITEM, "foreign_keys": [[4, 1], [4, 99], [0, 1]]})
     assert lines == [] and schemas["films"].foreign_keys == (("Movie-Rating", "mid", "Movie", "id"),)
-    assert schemas["films"].skipped == ("foreign key [4, 99] to nowhere", "foreign key [0, 1] to nowhere")
+    assert schemas["films"].skipped == ("dangling foreign key [4, 99]", "dangling foreign key [0, 1]")
 
 
 def test_birds_descriptions_are_comments_where_there_is_no_other(files):
@@ -223,12 +224,12 @@ def test_a_database_that_does_not_fit_is_named(files, tmp_path):
     connection = sqlite3.connect(database)
     connection.execute("ALTER TABLE Movie RENAME COLUMN title TO headline")
     connection.close()
-    with pytest.raises(InputError, match=r"films.sqlite: no column Movie.title, which tables.json names"):
+    with pytest.raises(InputError, match=r"films.sqlite: no column Movie.title, although tables.json names it"):
         read_database(schema, "films", database)
     connection = sqlite3.connect(database)
     connection.execute('DROP TABLE "Movie"')
     connection.close()
-    with pytest.raises(InputError, match=r"films.sqlite: no table Movie, which tables.json names"):
+    with pytest.raises(InputError, match=r"films.sqlite: no table Movie, although tables.json names it"):
         read_database(schema, "films", database)
     database.write_text("no database at all, only text that is long enough to be one" * 20)
     with pytest.raises(InputError, match=r"films.sqlite: file is not a database"):
@@ -241,7 +242,7 @@ def test_a_database_that_is_being_written_is_refused(files):
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("INSERT INTO Movie VALUES (1, 'new', 'row')")
     connection.commit()
-    with pytest.raises(InputError, match=r"films.sqlite is in use: films.sqlite-wal holds part of it"):
+    with pytest.raises(InputError, match=r"films.sqlite is in use: films.sqlite-wal has part of it"):
         check_not_in_use(database)
     connection.close()
     check_not_in_use(database)
@@ -249,7 +250,7 @@ def test_a_database_that_is_being_written_is_refused(files):
     journal.write_bytes(bytes(512))
     check_not_in_use(database)
     journal.write_bytes(JOURNAL_MAGIC + bytes(512))
-    with pytest.raises(InputError, match="is to be played back"):
+    with pytest.raises(InputError, match="must be rolled back"):
         check_not_in_use(database)
     assert "values : 1 , 7" in schema_part(read_database(read_tables(tables, Damage())["films"], "films", database))
 
@@ -273,12 +274,12 @@ def test_the_log_of_a_database_behind_a_link_is_seen(files, tmp_path, by):
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("INSERT INTO Movie VALUES (1, 'new', 'row')")
     connection.commit()
-    with pytest.raises(InputError, match=rf"{link.name} is in use: .*films.sqlite-wal holds part of it"):
+    with pytest.raises(InputError, match=rf"{link.name} is in use: .*films.sqlite-wal has part of it"):
         check_not_in_use(link)
     connection.close()
     check_not_in_use(link)
     database.with_name("films.sqlite-journal").write_bytes(JOURNAL_MAGIC + bytes(512))
-    with pytest.raises(InputError, match=r"is in use: .*films.sqlite-journal is to be played back"):
+    with pytest.raises(InputError, match=r"is in use: .*films.sqlite-journal must be rolled back"):
         check_not_in_use(link)
 
 
@@ -291,7 +292,7 @@ def test_a_schema_whose_db_id_is_no_name_is_a_fault(files, name):
 def test_names_that_are_no_text_are_named(files):
     names = [[-1, "*"], [0, "id"], [0, "\ud800"], [0, "c"], [1, "mid"], [1, "s"]]
     schemas, lines = tables_json(files[0], {**ITEM, "column_names_original": names})
-    assert schemas == {"films": None} and "Spider's own format" in lines[0]
+    assert schemas == {"films": None} and "Spider's format" in lines[0]
 
 
 def test_descriptions_are_read_from_their_folder_only(files):
@@ -309,20 +310,20 @@ def test_descriptions_are_read_from_their_folder_only(files):
     [
         ({"table_names_original": ["Movie", "movie"]}, "db_id films has two tables called movie"),
         ({"primary_keys": None}, "db_id films lacks primary_keys"),
-        ({"primary_keys": [{"a": 1}]}, "Spider's own format"),
-        ({"table_names_original": [5, "a"]}, "has no tables, or one whose name is no text"),
+        ({"primary_keys": [{"a": 1}]}, "Spider's format"),
+        ({"table_names_original": [5, "a"]}, "has no tables, or one whose name is not text"),
         ({"table_names_original": []}, "has no tables"),
         (
             {"column_names_original": [[-1, "*"], *[[0, "a"], [0, "A"]], *[[1, n] for n in "xyz"]]},
-            "twice in table Movie",
+            "twice, in table Movie",
         ),
-        ({"column_names_original": [[-1, "*"], *[[0, n] for n in "vwxyz"]]}, "has no column or one of them twice"),
-        ({"column_types": ["text"]}, "of different number"),
+        ({"column_names_original": [[-1, "*"], *[[0, n] for n in "vwxyz"]]}, "has no column, or the same column twice"),
+        ({"column_types": ["text"]}, "different numbers of column names"),
         (
             {"column_names_original": [[-1, "*"], [0, "id"], [0, "a"], [0, "b"], [1, "c"], [7, "d"]]},
-            "Spider's own format",
+            "Spider's format",
         ),
-        ({"foreign_keys": [["a", "b"]]}, "Spider's own format"),
+        ({"foreign_keys": [["a", "b"]]}, "Spider's format"),
     ],
 )
 def test_damaged_schemas_are_named(files, changes, message):

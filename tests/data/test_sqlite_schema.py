@@ -7,7 +7,7 @@ import pytest
 from helpers.small_benchmark import options
 
 from kid.data.faults import Damage
-from kid.data.prompt import schema_part
+from kid.data.prompts.codes import schema_part
 from kid.data.reading import load_split, read_schemas
 from kid.data.schema import read_tables
 from kid.data.sqlite_schema import completion_note, read_database
@@ -149,7 +149,7 @@ def test_without_its_database_a_partial_description_stands_alone(data):
     schemas, _ = read_schemas(loaded, "schema-only")
     assert [column.name for column in schemas["lib"].tables[0].columns] == ["id", "name"]
     (folder / "database" / "other" / "other.sqlite").unlink()
-    with pytest.raises(InputError, match="there is none that describes other"):
+    with pytest.raises(InputError, match="but none describes other"):
         load_split(options(folder, benchmark="jsonl", missing_database="schema-only"), "dev")
 
 
@@ -158,16 +158,16 @@ def test_without_its_database_a_partial_description_stands_alone(data):
     [
         (
             ALL | {"table_names_original": ["Author", "book", "gone"]},
-            "lib.sqlite: no table gone, which tables.json names",
+            "lib.sqlite: no table gone, although tables.json names it",
         ),
         (
             pick([0], [0, 1, 2], column_names_original=[[-1, "*"], [0, "id"], [0, "gone"]]),
-            "no column Author.gone, which",
+            "no column Author.gone, although",
         ),
         ({"db_id": "lib"}, "damaged schema: .*db_id lib lacks table_names_original"),
-        (pick([0], [0, 1, 1]), "one of them twice in table Author"),
+        (pick([0], [0, 1, 1]), "the same column twice, in table Author"),
         (pick([0], [0, 1]) | {"foreign_keys": 5}, "lacks foreign_keys"),
-        (pick([0], [0, 1]) | {"column_types": []}, "of different number"),
+        (pick([0], [0, 1]) | {"column_types": []}, "different numbers of column names"),
     ],
 )
 def test_what_the_database_lacks_is_a_fault(data, item, message):

@@ -39,15 +39,15 @@ def test_outputs_find_their_prompts(config):
 @pytest.mark.parametrize(
     ("lines", "changes", "message"),
     [
-        (LINES, {"teacher": "U"}, r"another value of the teacher, which is not t; make it anew"),
+        (LINES, {"teacher": "U"}, r"other settings: teacher \(not t\); create it again"),
         (LINES, {"sample_temperature": 0.0}, r"sample_temperature \(0.0 there, 1.0 here\)"),
         (LINES, {"top_p": 0.9}, r"top_p \(0.9 there, 1.0 here\)"),
         (LINES, {"max_new_tokens": 3}, r"max_new_tokens \(3 there, 4 here\)"),
         ([LINES[0], {**LINES[1], "ids": [3] * 5}], {}, r"outputs of 5 tokens, over --max-completion-length 4"),
-        ([{"text": "SELECT"}], {}, r"line 2: it is no output of a teacher"),
-        ([{"prompt": "ab", "ids": 3}], {}, r"line 2: it is no output of a teacher"),
-        ([{"prompt": "ab", "ids": []}], {}, r"line 2: it is no output of a teacher"),
-        ([{"prompt": "ab", "ids": [1.5]}], {}, r"line 2: it is no output of a teacher"),
+        ([{"text": "SELECT"}], {}, r"line 2: it is not an output of a teacher"),
+        ([{"prompt": "ab", "ids": 3}], {}, r"line 2: it is not an output of a teacher"),
+        ([{"prompt": "ab", "ids": []}], {}, r"line 2: it is not an output of a teacher"),
+        ([{"prompt": "ab", "ids": [1.5]}], {}, r"line 2: it is not an output of a teacher"),
     ],
 )
 def test_what_does_not_fit_is_refused(config, lines, changes, message):
@@ -59,7 +59,7 @@ def test_what_does_not_fit_is_refused(config, lines, changes, message):
 def test_a_prompt_without_output_is_refused(config):
     write(config, LINES[:1])
     with pytest.raises(
-        InputError, match=r"f.jsonl has no output for 1 of 3 training prompts; make it anew with the data"
+        InputError, match=r"f.jsonl has no output for 1 of 3 training prompts; create it again with the data"
     ):
         with_teacher_outputs(TRAIN, read_teacher_outputs(config, "T"), config.teacher_outputs)
 
@@ -67,12 +67,12 @@ def test_a_prompt_without_output_is_refused(config):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "No such file or directory; make it with train/generate.py"),
+        (None, "No such file or directory; create it with train/generate.py"),
         ("", "is empty"),
         ("\xff\x00weights", "line 1: 'utf-8' codec"),
         ("SELECT 1\n", "line 1"),
         ("[1]\n", "line 1"),
-        ('{"question": "how many"}\n', "line 1: it is no output of a teacher"),
+        ('{"question": "how many"}\n', "line 1: it is not an output of a teacher"),
         ('{"teacher": "T"}\n{"prompt": "ab', "line 2"),
     ],
 )

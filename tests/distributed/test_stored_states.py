@@ -77,5 +77,5 @@ def test_another_training_set_is_refused(states, flags, launch, tmp_path):
         "--output", tmp_path / "run",
     )  # fmt: skip
     assert done.returncode != 0
-    assert "does not fit: its prompts are others: the data, the tokenizer" in done.stderr
+    assert "does not fit: its prompts differ: the data, the tokenizer" in done.stderr
     assert not (tmp_path / "run").exists()

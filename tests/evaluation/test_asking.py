@@ -16,6 +16,7 @@ import time
 from contextlib import closing
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers.launcher import ROOT
@@ -112,8 +113,8 @@ def test_a_line_that_is_not_utf_8_is_a_bad_question(script, database, monkeypatc
     asker = Asker(Path("model"), database, PromptSettings())
     asker.tokenizer = asker.model = None  # neither is reached
     monkeypatch.setattr(asking, "encode_prompt", lambda *_: None)
-    monkeypatch.setattr(asking, "bos_ids", lambda _: [])
-    monkeypatch.setattr(asking, "encode_continuations", lambda *_: [[]])
+    encoder = SimpleNamespace(opening=[], questions=lambda _: [[]])
+    monkeypatch.setattr(asking, "PromptEncoder", lambda *_: encoder)
     with pytest.raises(SystemExit):
         script.answer_lines(asker, False, False)
     assert capsys.readouterr().err == "error: the question or its evidence is not valid Unicode; write it in UTF-8\n"

@@ -128,6 +128,25 @@ def test_what_is_there_and_belongs_is_not_made_again(tmp_path):
     assert calls() == ["score.py overwrites"]  # the TS there is of predictions that are gone
 
 
+def test_questions_that_have_changed_are_predicted_and_scored_again(tmp_path):
+    run = make_run(tmp_path / "kid", "model")
+    dev = tmp_path / "dev.json"
+
+    def write(question: str, query: str) -> None:
+        dev.write_text(json.dumps([{"db_id": "d", "question": question, "query": query}]))
+
+    write("How many?", "SELECT 1")
+    (cell,) = find_cells(run, ["dev"], "last")
+    evaluate(run, "dev")
+    write_note(cell, questions_sha256=cell.asked)
+    cell.score.write_text(json.dumps({**json.loads(cell.score.read_text()), "questions_sha256": cell.judged}))
+    assert not evaluate(run, "dev").calls
+    write("How many?", "SELECT 2")  # other gold
+    assert [script for script, _ in evaluate(run, "dev").calls] == ["score.py"]
+    write("How few?", "SELECT 1")
+    assert not find_cells(run, ["dev"], "last")[0].is_predicted()
+
+
 def test_a_split_has_its_own_suite(tmp_path):
     cells = find_cells(make_run(tmp_path / "kid", "model"), ["dev", "dk"], "last")
     (tmp_path / "suites" / "dk").mkdir(parents=True)
@@ -160,7 +179,7 @@ def test_the_student_before_training_is_step_0_and_gets_the_runs_settings(tmp_pa
     assert (cell.student.folder, cell.score) == (base, run / "scores" / "step-0" / "dev.json")
     flags = cell.predict_flags(overwrite=False)
     assert after(flags, "--model") == [str(base)] and after(flags, "--max-prompt-length") == ["200"]
-    assert "None" not in flags
+    assert "None" not in flags and "[]" not in flags and not after(flags, "--databases")
     assert not after(find_cells(run, ["dev"], "last")[0].predict_flags(False), "--max-prompt-length")
 
 

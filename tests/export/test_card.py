@@ -7,8 +7,8 @@ from helpers.markdown import BREAKOUTS, kinds
 from huggingface_hub import ModelCard
 from yaml import safe_dump, safe_load
 
-from kid.config.run_config import RunConfig
-from kid.export.card import model_card
+from kid.config.run_config import PROMPTS, RunConfig
+from kid.export.card import example_prompt, model_card
 from kid.terminal import printable
 
 YAML_BREAKOUTS = (
@@ -52,3 +52,22 @@ def test_no_name_leaves_its_place(tmp_path, name):
     assert found.keys() == ModelCard(ordinary).data.to_dict().keys() and found["license"] == "other"
     assert found["license_name"].split() == printable(name).split() and len(found["license_link"]) == 1
     assert found == safe_load(text.split("\n---\n", 1)[0].removeprefix("---"))
+
+
+def test_the_example_is_a_prompt_in_the_runs_format(tmp_path):
+    for place, name in enumerate(PROMPTS):
+        config = RunConfig(benchmark="jsonl", student="org/base", data="data", output="run", prompt=name)
+        text, _ = model_card(tmp_path, config, None, None, "bf16", "AutoTokenizer", "python train/export.py run")
+        shown = text.partition('prompt = """\\\n')[2].partition('"""')[0]
+        assert shown == example_prompt(name) and shown.startswith(("database schema", "Task:", "You are")[place])
+        assert "| prompt | " + name in " ".join(text.split())
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_the_example_runs_with_a_chat_template_or_without(tmp_path, chat):
+    config = RunConfig(benchmark="jsonl", student="org/base", data="data", output="run", chat_template="auto")
+    text, _ = model_card(tmp_path, config, None, None, "bf16", "AutoTokenizer", "python train/export.py run", chat)
+    code = text.partition("```python\n")[2].partition("```")[0]
+    compile(code, "README.md", "exec")
+    assert ("apply_chat_template" in code) == ("user's turn" in text) == ("use chat at" in text) == chat
+    assert ("There is no chat template." in text) == ("use completions, not chat, at" in text) == (not chat)

@@ -271,6 +271,7 @@ def test_an_output_is_this_export_or_refused(base, tmp_path):
     assert is_exported(run / "merged", record)
     (run / "merged").rename(tmp_path / "moved")
     settings = {"max_prompt_length": 1024, "max_completion_length": 128, "evidence": True, "schema_filter": "lexical"}
+    settings |= {"prompt": "codes", "chat_template": "none"}
     assert trained_settings(tmp_path / "moved") == (settings, tmp_path / "moved" / EXPORT_FILE)
     (tmp_path / "moved").rename(run / "merged")
     with pytest.raises(InputError, match="is an export of other weights, another step or dtype"):
@@ -319,11 +320,19 @@ def test_a_damaged_export_is_made_again_and_kept_beside(name, spoil, base, tmp_p
         export_merged(find_trained_student(run, None), folder, "fp32", "command")
 
 
+def flip_in_the_fingerprint(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[data.index(b'"weights": "') + 20] ^= 4
+    path.write_bytes(data)
+
+
 def change_a_letter(path: Path) -> None:
     path.write_text(path.read_text().replace('"fp32"', '"fp3x"'))
 
 
-@pytest.mark.parametrize("spoil", [cut, flip, change_a_letter, lambda path: path.write_text("[" * 10**5)])
+@pytest.mark.parametrize(
+    "spoil", [cut, flip_in_the_fingerprint, change_a_letter, lambda path: path.write_text("[" * 10**5)]
+)
 def test_a_damaged_record_of_an_export_is_called_damaged(spoil, base, tmp_path):
     """Nothing else tells which export the folder holds, so it is left alone."""
     run = write_run(tmp_path / "run", base)

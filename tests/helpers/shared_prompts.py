@@ -59,7 +59,7 @@ class Engine(torch.nn.Module):
 def step_of(config, source, student, teacher, step=STEP, samples=None, store=None, states=None):
     """(sums, gradients by name) of a whole optimizer step."""
     student.zero_grad()
-    share = can_share_prompts(config, student, None if states else teacher)
+    share = config.batching == "schema" and can_share_prompts(config, student, None if states else teacher)
     samples = samples or (TAUGHT if source == TEACHER_OUTPUTS else SAMPLES)
     batches = batches_of(config, step, samples, share, store, states)
     sums = train_step(config, source, Engine(student), teacher, batches, step, TOKENS, SynchronizedWallClockTimer())

@@ -10,7 +10,7 @@ import pytest
 
 from kid.config.run_config import RunConfig
 from kid.data.prepare import prepare
-from kid.data.prompt import matched_part, schema_part
+from kid.data.prompts.codes import matched_part, schema_part
 from kid.minibench.build import draw_database
 from kid.minibench.patterns import PATTERNS
 from kid.minibench.pretraining import FreshBatches, mentioned_values, prompt_schema

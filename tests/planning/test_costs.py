@@ -206,6 +206,9 @@ def test_a_stored_schema_is_neither_run_nor_gathered_for():
     by_schema = estimate_run(replace(config, batching="schema"), models, Machine(8, 80 * GIB))
     assert by_schema.stored_cost.uploaded == found.schema_bytes  # one for both rows
     assert by_schema.cost.operations - by_schema.stored_cost.operations == 75 * trunk
+    budgets = replace(config, teacher_prefix_gb=40.0, teacher_prefix_device_gb=5.0)
+    budgeted = estimate_run(budgets, models, Machine(8, 80 * GIB))
+    assert budgeted.host - found.host == 40 * 10**9 and budgeted.gpu - found.gpu == 5 * 10**9
     for off in ({"teacher_prefix_gb": 0.0}, {"prefix": False}, {"method": "sft"}):
         assert estimate_run(replace(config, **off), models, Machine(8, 80 * GIB)).stored_cost is None
 

@@ -134,7 +134,7 @@ def test_a_second_run_computes_nothing_and_a_torn_file_is_made_again(cache, caps
     torn.write_bytes(content[:-4] + b"torn")
     assert open_store(config, teacher, "hash", DATASET) and calls == [(1, 1), (1, 1), (1, len(TWO))]
     assert torn.read_bytes() == content
-    assert "it is made again" in capsys.readouterr().err
+    assert "it is built again" in capsys.readouterr().err
 
 
 def test_a_pre_pass_that_was_killed_goes_on(monkeypatch):

@@ -187,11 +187,11 @@ def test_logits_are_not_stored():
 
 
 CHANGES = [
-    ({"teacher": "U"}, "it is another teacher's"),
-    ({"tokenizer": "q"}, "its tokenizer is another"),
-    ({"dtype": "bf16"}, "--dtype was another"),
-    ({"prompts": "q"}, "its prompts are others: the data, the tokenizer, the prompt's form or --max-prompt-length"),
-    ({"outputs": "q"}, "its outputs are others"),
+    ({"teacher": "U"}, "it was made with another teacher"),
+    ({"tokenizer": "q"}, "it was made with another tokenizer"),
+    ({"dtype": "bf16"}, "it was made with another --dtype"),
+    ({"prompts": "q"}, "its prompts differ: the data, the tokenizer, the prompt format or --max-prompt-length"),
+    ({"outputs": "q"}, "its outputs differ"),
     ({"format": 0}, "another version"),
 ]
 
@@ -211,7 +211,7 @@ def test_a_run_reads_complete_states_only(tmp_path):
     """And has the name and the fingerprint of the teacher out of them, wherever that is now."""
     teacher = model(1, 24, 44)
     config = configuration("rkd", dtype="fp32", teacher="gone/teacher", teacher_states=str(tmp_path / "states"))
-    with pytest.raises(InputError, match=r"header\.json: No such file .*make it with train/teacher_states\.py"):
+    with pytest.raises(InputError, match=r"header\.json: No such file .*create it with train/teacher_states\.py"):
         read_teacher_states(config, Ids, MANY, "")
     stored(config, teacher, tmp_path / "states", MANY)
     folder, header = tmp_path / "states", states_header(config, "T", Ids, layout_of(MANY))
@@ -229,7 +229,7 @@ def test_a_run_reads_complete_states_only(tmp_path):
         read_teacher_states(config, Ids, MANY, "other/one")
     tokenizer = load_tokenizer(MODELS / "student", "--student")
     write_tiny_model(tmp_path / "another", tokenizer, hidden=32, layers=1, heads=2, seed=0)
-    with pytest.raises(InputError, match="does not fit: it is another teacher's"):
+    with pytest.raises(InputError, match="does not fit: it was made with another teacher"):
         read_teacher_states(config, Ids, MANY, str(tmp_path / "another"))
     damaged = bytearray((folder / shard_name(1)).read_bytes())
     damaged[-1] ^= 1
@@ -248,7 +248,7 @@ def test_the_names_of_databases_count(tmp_path):
         replace(MANY, db_ids=["z" if name == "db0" else name for name in MANY.db_ids]),
     )
     one, other = (states_header(config, "T", Ids, layout_of(data)) for data in (MANY, renamed))
-    with pytest.raises(InputError, match="its prompts are others"):
+    with pytest.raises(InputError, match="its prompts differ"):
         check_header(tmp_path, one, other, "do this")
 
 

@@ -52,7 +52,7 @@ def test_from_the_audit_to_a_score_without_the_questions_found(tmp_path):
     score = ("score.py", *data, "--predictions", tmp_path / "preds.sql", "--exclude", exclude, "--json", scores)
     done = run(*score)
     assert done.returncode == 0, done.stderr
-    assert f"2 questions left out by --exclude {exclude}: 1 does-not-run, 1 unordered-limit" in done.stdout
+    assert f"2 questions excluded by --exclude {exclude}: 1 does-not-run, 1 unordered-limit" in done.stdout
     record = json.loads(scores.read_text())
     assert (record["n"], record["ex"]) == (2, 50.0)
     assert record["excluded"] == {"1": ["does-not-run"], "3": ["unordered-limit"]}
