@@ -34,7 +34,7 @@ def check_run_directory(config: RunConfig) -> None:
     folder = Path(config.output)
     check_writable(folder, "--output")
     if not config.resume and any((folder / name).exists() for name in ("config.yaml", "checkpoints")):
-        raise InputError(f"--output {config.output} holds a run; add --resume to resume it, or choose another")
+        raise InputError(f"--output {config.output} holds a run; add --resume to continue it, or choose another")
     stored = stored_config(folder)
     if stored is None:
         return

@@ -169,9 +169,9 @@ def test_one_question_shows_sql_and_the_reason_it_does_not_run(tiny_models, wine
     [
         ({"--database": "nothing.sqlite"}, "--database nothing.sqlite does not exist"),
         ({"--database": ROOT / "README.md"}, "README.md: file is not a database; give another SQLite file"),
-        ({"--database": ROOT / "docs"}, "docs is a folder; give a SQLite file; there is no .sqlite in it"),
+        ({"--database": ROOT / "docs"}, "docs is a folder; give a SQLite file; the folder has no .sqlite"),
         ({"--model": "nowhere"}, "--model nowhere does not exist"),
-        ({"--tables": "nowhere"}, "tables nowhere is not there"),
+        ({"--tables": "nowhere"}, "tables nowhere does not exist"),
         ({"question": " "}, "the question is empty"),
         ({"question": None, "--database": ROOT / "README.md"}, "file is not a database"),  # before any is read
     ],
@@ -199,7 +199,7 @@ def test_questions_through_a_pipe_with_the_prompt_of_a_run(wine, tmp_path):
     lines = done.stdout.split("\n")
     assert lines[0] == "SELECT COUNT(*) FROM wine" and lines[1].startswith("SELECT ") and lines[2:] == [""]
     assert f"settings from {run}/config.yaml: --evidence no --max-prompt-length 900\n" in done.stderr
-    assert "note: the model was trained without evidence; " in done.stderr
+    assert "note: the model was trained without evidence, but " in done.stderr
     settings, evidence = PromptSettings(max_prompt_length=900), "Wines  are bottled"
     prompts = [prompt_for(wine, text, settings, evidence) for text in ("How many wines are there?", "List all wines.")]
     assert done.stderr.endswith("".join(prompts)) and "\nWines are bottled List all wines.\n" in done.stderr

@@ -160,7 +160,7 @@ def test_a_run_lends_its_settings_and_another_model_does_not_overwrite(tiny_mode
         (run_folder / "config.yaml").write_text(dump_config(config))
         (run_folder / "model").symlink_to(tiny_models / "teacher")
     done = predict(kid, data, output)
-    assert done.returncode == 0 and f"as {kid}/config.yaml has it: --max-prompt-length 300" in done.stderr
+    assert done.returncode == 0 and f"settings from {kid}/config.yaml: --max-prompt-length 300" in done.stderr
     made, lines = json.loads(Path(f"{output}.made.json").read_text()), output.read_bytes()
     assert made["settings"]["max_prompt_length"] == 300 and made["model"] == str(kid / "model")
     again = predict(kid, data, output)

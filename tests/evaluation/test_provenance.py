@@ -52,7 +52,7 @@ def test_the_same_again_is_there_already(predictions, tmp_path):
     ],
 )
 def test_other_predictions_are_not_overwritten(predictions, other, said):
-    with pytest.raises(InputError, match=said + " choose another, or give --overwrite"):
+    with pytest.raises(InputError, match=said + " choose another or give --overwrite"):
         holds_predictions(predictions, NOTE | other, overwrite=False)
     assert not holds_predictions(predictions, NOTE | other, overwrite=True)
 
@@ -77,7 +77,7 @@ def test_a_note_is_only_used_for_its_own_predictions(predictions, capsys):
     predictions.write_text("SELECT 3\n")
     assert read_note(predictions) == {} and recorded_evidence(predictions) is None
     check_scored_as(predictions, "spider", "dk")
-    assert "dev.sql as it is now, and is not used" in capsys.readouterr().err
+    assert "dev.sql has changed since" in capsys.readouterr().err
 
 
 def test_settings_are_compared_by_the_prompts_they_make():

@@ -105,7 +105,7 @@ def test_samples_of_older_predictions_are_refused(tmp_path):
     assert len(load_samples(predictions, 1)[0]) == 2  # nothing says how they were made
     for made, said in (({"samples": 4}, "with 4"), ({"beams": 1}, "with none")):
         provenance_path(predictions).write_text(json.dumps(made))
-        with pytest.raises(InputError, match=f"holds 2 samples a question, but .* {said}; run eval/predict.py"):
+        with pytest.raises(InputError, match=f"has 2 samples per question, but .* {said}; run eval/predict.py"):
             load_samples(predictions, 1)
     provenance_path(predictions).write_text('{"samples": 2}')
     assert load_samples(predictions, 1)

@@ -43,12 +43,12 @@ def test_a_line_that_holds_something_else_is_named(tmp_path, second):
 
 
 def test_files_of_other_questions_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"cannot read samples .*: No such file or directory; make it with"):
+    with pytest.raises(InputError, match=r"cannot read samples .*: No such file or directory; create it with"):
         read_samples(tmp_path / "f", 1)
     path = write(tmp_path / "f", {"index": 0, "samples": [GOOD]}, {"index": 1, "samples": [GOOD] * 2})
     with pytest.raises(InputError, match="has 2 lines but the split has 3 questions"):
         read_samples(path, 3)
     with pytest.raises(InputError, match="has 1 to 2 samples per question; every question needs the same number"):
         read_samples(path, 2)
-    with pytest.raises(InputError, match="holds no samples"):
+    with pytest.raises(InputError, match="has no samples"):
         read_samples(write(tmp_path / "f", {"index": 0, "samples": []}), 1)

@@ -115,7 +115,7 @@ def test_votes_and_pass_at_k_stand_beside_the_greedy_score(benchmark):
         ],
     }
     assert "EX % with 3 samples per question" in result.stdout
-    assert "of 12 samples 1 did not vote (0 time-outs, 1 errors)" in result.stdout
+    assert "1 of 12 samples did not vote (0 time-outs, 1 errors)" in result.stdout
 
 
 def test_questions_and_databases_from_elsewhere(benchmark, tmp_path):
@@ -179,7 +179,7 @@ def test_gold_that_fails_on_a_suite_is_listed(benchmark, database):
     sqlite3.connect(benchmark / "suite/concert/1.sqlite").close()
     result = score(benchmark, "--test-suite", benchmark / "suite")
     assert result.returncode == 0, result.stderr
-    assert "on the test suite: 0 time-outs, 0 errors, 1 gold failed" in result.stdout
+    assert "on the test suite: 0 time-outs, 0 errors, gold SQL failed for 1" in result.stdout
     assert "question 0 (counted as wrong on the test suite): gold failed: no such table: singer" in result.stdout
 
 
@@ -500,7 +500,7 @@ def test_damage_that_only_a_prediction_meets_is_said(benchmark, database):
     (benchmark / "preds.sql").write_text("SELECT x FROM stray\n" + "".join(PREDICTIONS[1:]))
     result = score(benchmark)
     assert result.returncode == 0, result.stderr
-    assert "question 0: wrong because the database is damaged; mend the file" in result.stdout
+    assert "question 0: wrong because the database is damaged; repair the file" in result.stdout
 
 
 def test_predictions_of_another_split_are_refused(benchmark):
@@ -509,7 +509,9 @@ def test_predictions_of_another_split_are_refused(benchmark):
     note.write_text(json.dumps({"benchmark": "spider", "split": "dk"}))
     result = score(benchmark)
     assert result.returncode == 2 and not (benchmark / "new").exists()
-    said = "preds.sql are of spider dk, preds.sql.made.json says, and not of spider dev; give the benchmark and split"
+    said = (
+        "preds.sql are for spider dk according to preds.sql.made.json, not for spider dev; give the benchmark and split"
+    )
     assert said in result.stderr and result.stderr.count("\n") == 1
 
 

@@ -159,7 +159,7 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed(zoo, tmp_path, name, co
         (elsewhere / file).write_text(text)
     (output / name).symlink_to(elsewhere)
     before = contents(tmp_path)
-    with pytest.raises(InputError, match="is not a folder that"):
+    with pytest.raises(InputError, match="is not a folder created by"):
         make(zoo, output)
     assert contents(tmp_path) == before
 
@@ -182,7 +182,7 @@ def test_a_finished_folder_is_replaced_file_by_file(zoo, tmp_path):
     assert make(zoo, output)["databases"]["zoo"] == first and "zoo" in find_suites(output, {}, ["zoo"])
     (output / "zoo").rename(tmp_path / "elsewhere")
     (output / "zoo").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="is not a folder that"):
+    with pytest.raises(InputError, match="is not a folder created by"):
         make(zoo, output)
 
 
@@ -193,7 +193,7 @@ def test_a_suite_json_that_names_files_elsewhere_is_refused(made, zoo):
         (made / "suite.json").write_text(json.dumps(content))
         with pytest.raises(InputError, match="is damaged or old"):
             make(zoo, made)
-        with pytest.raises(InputError, match="is damaged or no file of"):
+        with pytest.raises(InputError, match="is damaged or not from"):
             find_suites(made, {}, ["zoo"])
 
 
@@ -299,7 +299,7 @@ def test_a_folder_of_something_else_gets_no_lock(zoo, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("years")
     result = run("make_test_suite.py", zoo, output=tmp_path / "home")
-    assert result.returncode == 2 and "is not empty and holds no suite.json" in last_error(result)
+    assert result.returncode == 2 and "is not empty and has no suite.json" in last_error(result)
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["thesis.txt"]
 
 
@@ -325,7 +325,7 @@ def flip_bit(path: Path) -> None:
 
 TEARS = {
     "is missing": lambda suite: (suite / "zoo/zoo_02.sqlite").unlink(),
-    r"zoo_03\.sqlite is none of its": lambda suite: (suite / "zoo/zoo_03.sqlite").write_bytes(b"stray"),
+    r"zoo_03\.sqlite is not one of its": lambda suite: (suite / "zoo/zoo_03.sqlite").write_bytes(b"stray"),
     "has a different SHA-256": lambda suite: flip_bit(suite / "zoo/zoo_01.sqlite"),
     "bytes instead of": lambda suite: os.truncate(suite / "zoo/zoo_01.sqlite", 100),
     "zoo is not recorded": lambda suite: write_suite(suite, read_suite(suite, HEAD) | {"databases": {}}),
