@@ -40,7 +40,7 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
             group.add_argument(flag(name), default=default, required=name == "data", help=text, **shown)
     form = " or ".join(map(flag, FORM_KEYS))
     group.add_argument(
-        OTHER_FORM_FLAG, action="store_true", help=f"use {form} even where the model was trained with another"
+        OTHER_FORM_FLAG, action="store_true", help=f"use {form} even if the model was trained with another"
     )
 
 

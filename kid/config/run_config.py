@@ -104,8 +104,8 @@ class RunConfig:
     )
     chat_template: str = option(
         "none",
-        "auto: the prompt is a user's turn in the chat template of the tokenizer, if it has one, and the output ends "
-        "with the token that ends a turn there",
+        "auto: write the prompt as a user's turn in the tokenizer's chat template, if it has one; the output then ends "
+        "with the token that ends a turn",
         group=DATA, affects="prompts, prediction, training, card", choices=("none", "auto"),
     )
     schema_filter: str = option(

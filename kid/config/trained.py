@@ -141,20 +141,20 @@ def complete_settings(
         The settings, and lines that tell the user which of them come from the training or differ from it.
 
     Raises:
-        InputError: as `trained_settings`; the form of the prompts is another, and `other_form` is not set.
+        InputError: as `trained_settings`; or the form of the prompts differs and `other_form` is not set.
     """
     trained, source = trained_settings(model, data) if model else ({}, None)
     own = {name: trained.get(name, FIELDS[name].default) for name in given}
     values = {name: own[name] if value is None else value for name, value in given.items()}
     taken = [name for name in given if given[name] is None and own[name] != FIELDS[name].default]
-    known = trained.keys() | ({*FORM_KEYS} if source else set())  # an older export does not name the form: the default
+    known = trained.keys() | ({*FORM_KEYS} if source else set())  # older exports do not have them: the defaults
     differ = [name for name in given if name in known and values[name] != own[name]]
     if source and not other_form:
         for name in FORM_KEYS:
             if name in values and values[name] != own[name]:
                 raise InputError(
-                    f"{words(name, values[name])}: {source} has {words(name, own[name])}, and with prompts of another "
-                    f"form a model answers far worse; leave {flag(name)} out, or add {OTHER_FORM_FLAG}"
+                    f"{words(name, values[name])}: {source} has {words(name, own[name])}, and a model predicts far "
+                    f"worse with another form of prompts; remove {flag(name)}, or add {OTHER_FORM_FLAG}"
                 )
     lines = []
     if model and not source:

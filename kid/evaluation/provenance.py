@@ -11,7 +11,9 @@ from kid.data.cache import content_hash
 from kid.errors import InputError
 
 HASH_KEY = "predictions_sha256"  # in the note, and in the score file
-QUESTIONS_KEY = "questions_sha256"  # of the split: in the note without, in the score file with the gold SQL
+QUESTIONS_KEY = (
+    "questions_sha256"  # hash of the split's questions: in the note without, in the score file with their gold SQL
+)
 # Keys of the note. `weights` identifies a model independently of its path; `prompts` depends on the settings.
 NOT_COMPARED = ("model", "settings", HASH_KEY, QUESTIONS_KEY)
 

@@ -236,7 +236,7 @@ def find_cells(run: Path, splits: Sequence[str], steps: str) -> list[Cell]:
 
 
 def hashes_of(config: RunConfig, split: str) -> tuple[str, str]:
-    """Hashes of a split's questions without and with their gold; empty if they cannot be read, which others say."""
+    """Hash a split's questions without and with their gold; empty if they cannot be read, which is reported later."""
     try:
         questions = load_questions(config.benchmark, split, config.data, damage=Damage("skip"))
     except InputError:

@@ -41,7 +41,7 @@ class Score:
 
     ex, ts: in percent, computed from the verdicts (the numbers in the file are rounded); ts is None if not scored.
     questions: indices of the scored questions, in ascending order.
-    questions_hash: of the split's questions and gold when they were scored; empty in older files.
+    questions_hash: hash of the split's questions and gold at the time of scoring; empty in older files.
     """
 
     path: Path

@@ -125,7 +125,7 @@ def test_another_form_than_the_models_own_is_refused(tmp_path, name, value):
         with pytest.raises(InputError, match=refused):
             complete_settings({name: value}, model)
         values, (line,) = complete_settings({name: value}, model, other_form=True)
-        assert values == {name: value} and line.startswith("note: other settings than in ") and flag(name) in line
+        assert values == {name: value} and line.startswith("note: settings that differ from ") and flag(name) in line
         assert complete_settings({name: FIELDS[name].default}, model) == ({name: FIELDS[name].default}, [])
     own = write_run(tmp_path / "own", "adapter", **{name: value})
     assert complete_settings({name: None}, own / "adapter")[0] == {name: value}
