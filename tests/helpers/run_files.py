@@ -13,9 +13,14 @@ def timed_metrics(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+def depends_on_machine(key: str) -> bool:
+    """Whether a number of a line of metrics is another on every run: speed and memory."""
+    return key.startswith("seconds") or key in ("tokens_per_second", "peak_memory_gb")
+
+
 def metrics(run: Path) -> list[dict]:
-    """The same, without what depends on the machine's speed."""
-    return [{key: value for key, value in row.items() if not key.startswith("seconds")} for row in timed_metrics(run)]
+    """The same, without what depends on the machine."""
+    return [{key: value for key, value in row.items() if not depends_on_machine(key)} for row in timed_metrics(run)]
 
 
 def adapter(run: Path, folder: str = "adapter") -> dict[str, torch.Tensor]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from helpers.launcher import ROOT
+from helpers.run_files import depends_on_machine
 
 pytestmark = pytest.mark.skipif("KID_SLURM_TEST" not in os.environ, reason="make slurm-test starts a cluster for these")
 STEPS = 14
@@ -115,7 +116,7 @@ def ended(job: str, seconds: float) -> str:
 def metrics(run: Path) -> list[dict]:
     path = run / "metrics.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return [{key: value for key, value in row.items() if not key.startswith("seconds")} for row in rows]
+    return [{key: value for key, value in row.items() if not depends_on_machine(key)} for row in rows]
 
 
 def logs(place: Path, job: str) -> str:
