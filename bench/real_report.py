@@ -139,7 +139,7 @@ def results_section(rows: Rows, sections: Sequence[Section], size: str, kept: st
         parts += ["### What the student gets wrong", *map(markdown_block, failures.blocks[:2])]
     if beside:
         credit = "Questions and gold SQL: Spider (Yu et al., 2018), CC BY-SA 4.0."
-        parts += [f"### {beside.title.capitalize()}", credit, *map(markdown_block, beside.blocks)]
+        parts += [f"### {beside.title}", credit, *map(markdown_block, beside.blocks)]
     parts.append(f"Settings, metrics, predictions and scores of all these runs: [{kept}/]({kept}/).")
     return marked("real", parts)
 

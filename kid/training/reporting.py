@@ -110,7 +110,12 @@ def describe_sharing(config: RunConfig, train: Dataset) -> str:
 def memory_advice(config: RunConfig, world_size: int, peak: float, total: float) -> str:
     """Advise a larger micro-batch size if it fits in memory; empty otherwise. peak, total: bytes of this rank's GPU."""
     size = config.micro_batch_size
-    if size > SMALL_MICRO_BATCH or accumulation_steps(config, world_size) == 1 or peak > (1 - UNUSED_MEMORY) * total:
+    if (
+        not total
+        or size > SMALL_MICRO_BATCH
+        or accumulation_steps(config, world_size) == 1
+        or peak > (1 - UNUSED_MEMORY) * total
+    ):
         return ""
     return (
         f"micro-batches of {size} leave {1 - peak / total:.0%} of the GPU's {total / GB:.0f} GB unused; "

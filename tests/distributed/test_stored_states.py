@@ -44,7 +44,7 @@ def live(distil, launch, tmp_path_factory) -> Path:
 def test_a_run_without_the_teacher_is_the_run_with_it(states, live, flags, launch, tmp_path):
     done = launch(2, "train/distill.py", *flags, *RKD, "--teacher-states", states, "--output", tmp_path / "run")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"teacher: its states at the outputs are read from {states}" in done.stdout
+    assert f"its states at the outputs are read from {states}" in done.stdout
     for found, expected in zip(losses(tmp_path / "run"), losses(live), strict=True):
         assert found == pytest.approx(expected, rel=1e-5)
 

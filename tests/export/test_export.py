@@ -440,6 +440,6 @@ def test_without_merge_one_line_says_why(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "error: --merge is missing; without it there is nothing to do: runs/kid/adapter is the student as an adapter "
-        "already"
+        "error: --merge is missing; without it there is nothing to export: runs/kid/adapter already holds the student "
+        "as an adapter"
     ]

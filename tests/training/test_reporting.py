@@ -62,6 +62,10 @@ def test_larger_micro_batches_are_advised_where_memory_is_left(size, ranks, peak
     assert ("leave 75% of the GPU's 80 GB unused; --micro-batch-size 4" in line) == advised and bool(line) == advised
 
 
+def test_without_a_gpu_there_is_no_advice_on_memory():
+    assert memory_advice(CONFIG, 1, 0.0, 0.0) == ""
+
+
 def test_the_bar_shows_both_losses_speed_the_last_ex_and_its_end(monkeypatch):
     screen = io.StringIO()
     bar = tqdm(total=100, file=screen, ncols=200, mininterval=0)
