@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from kid.config.keys import FIELDS, field_type, flag, help_text
 from kid.config.recipe import read_recipe
+from kid.config.run_config import RunConfig
 from kid.errors import InputError, OneLineParser
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -99,3 +101,18 @@ def read_flags(parser: OneLineParser, **fixed: str) -> tuple[str | None, dict[st
                 f"{recipe}: {key} = {given!r}, but this script only supports {value}; use train/distill.py"
             )
     return recipe, {**flags, **fixed}
+
+
+def run_training(config: RunConfig) -> None:
+    """Check a run, train, and log rank 0's peak memory on a GPU beside the planner's estimate, which takes seconds."""
+    from kid.training.checks import check_run
+
+    check_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
+    from kid.training.trainer import train
+
+    peak = train(config)
+    if peak and os.environ["RANK"] == "0":
+        from kid.planning.measured import compare_memory
+        from kid.progress import log
+
+        log.info(compare_memory(config, peak, int(os.environ["WORLD_SIZE"])))

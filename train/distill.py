@@ -1,8 +1,6 @@
 """Distil a teacher into a LoRA student with one of the methods of the paper's Table 1."""
 
-import os
-
-from cli import build_parser, read_flags
+from cli import build_parser, read_flags, run_training
 
 from kid.config.keys import FIELDS
 from kid.config.recipe import REQUIRED, resolve_config
@@ -17,17 +15,7 @@ EXAMPLE = """example:
 
 def main() -> None:
     parser = build_parser(__doc__, EXAMPLE, FIELDS, REQUIRED, keep=lambda values: values.get("method") != "sft")
-    config = resolve_config(*read_flags(parser))
-    from kid.training.checks import check_run
-
-    check_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
-    from kid.training.trainer import train
-
-    if peak := train(config):
-        from kid.planning.measured import compare_memory
-        from kid.progress import log
-
-        log.info(compare_memory(config, peak, int(os.environ["WORLD_SIZE"])))
+    run_training(resolve_config(*read_flags(parser)))
 
 
 if __name__ == "__main__":

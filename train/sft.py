@@ -1,8 +1,6 @@
 """Fine-tune a model on the gold SQL of a benchmark: a teacher, or the baseline for distilled students."""
 
-import os
-
-from cli import build_parser, read_flags
+from cli import build_parser, read_flags, run_training
 
 from kid.config.keys import used_keys
 from kid.config.recipe import REQUIRED, resolve_config
@@ -19,17 +17,7 @@ def main() -> None:
     everything = RunConfig(method="sft", eval_ex_steps=1, keep_best="ex")
     names = {*used_keys(everything)} - {"method", "mle_weight"}
     parser = build_parser(__doc__, EXAMPLE, names, REQUIRED, keep=lambda values: values.get("method") == "sft")
-    config = resolve_config(*read_flags(parser, method="sft"))
-    from kid.training.checks import check_run
-
-    check_run(config)  # before torch and deepspeed are imported: that takes every rank seconds
-    from kid.training.trainer import train
-
-    if peak := train(config):
-        from kid.planning.measured import compare_memory
-        from kid.progress import log
-
-        log.info(compare_memory(config, peak, int(os.environ["WORLD_SIZE"])))
+    run_training(resolve_config(*read_flags(parser, method="sft")))
 
 
 if __name__ == "__main__":

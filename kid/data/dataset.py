@@ -46,14 +46,17 @@ def filter_long_outputs(prepared: Prepared, limit: int) -> tuple[dict[str, list[
     return {f"output over {limit} tokens": list(over)}, [remark], kept
 
 
-def filter_excluded(prepared: Prepared, config: RunConfig, rows: list[int]) -> tuple[list[str], list[int]]:
-    """(a remark on the training questions that `config.exclude` names, if it is set; the rows of the others)."""
+def filter_excluded(
+    prepared: Prepared, config: RunConfig, rows: list[int]
+) -> tuple[dict[str, list[int]], list[str], list[int]]:
+    """(reason -> training questions that `config.exclude` names, a remark on them, the rows of the other questions)."""
     if not config.exclude:
-        return [], rows
+        return {}, [], rows
     path, indices = Path(config.exclude), prepared.rows["index"]
     named = read_exclusion(path, config.benchmark, "train", prepared.questions)
     left_out = {indices[row]: named[indices[row]] for row in rows if indices[row] in named}
-    return [exclusion_remark(path, left_out)], [row for row in rows if indices[row] not in named]
+    kept = [row for row in rows if indices[row] not in named]
+    return {f"named in {path}": list(left_out)} if left_out else {}, [exclusion_remark(path, left_out)], kept
 
 
 def load_dataset(
@@ -82,11 +85,8 @@ def load_dataset(
     if not kept:
         raise InputError(f"--max-completion-length {config.max_completion_length} leaves no {split} sample; raise it")
     if split == "train":
-        within, indices = kept, prepared.rows["index"]
-        excluded, kept = filter_excluded(prepared, config, within)
-        remarks += excluded
-        if named := sorted({*within} - {*kept}):
-            skipped = {**skipped, f"named in {config.exclude}": [indices[row] for row in named]}
+        excluded, excluded_remarks, kept = filter_excluded(prepared, config, kept)
+        skipped, remarks = skipped | excluded, remarks + excluded_remarks
         if not kept:
             raise InputError(f"--exclude {config.exclude} leaves no usable sample; exclude fewer questions")
     remarks += prepared.remarks()

@@ -228,11 +228,8 @@ def find_cells(run: Path, splits: Sequence[str], steps: str) -> list[Cell]:
     students = [
         Student(path, step, fingerprint(find_teacher(str(path), "run")), settings) for step, path in folders.items()
     ]
-    return [
-        Cell(run, config, student, split, *hashes_of(config, split))
-        for split in dict.fromkeys(splits)
-        for student in students
-    ]
+    hashes = {split: hashes_of(config, split) for split in splits}
+    return [Cell(run, config, student, split, *found) for split, found in hashes.items() for student in students]
 
 
 def hashes_of(config: RunConfig, split: str) -> tuple[str, str]:

@@ -53,11 +53,10 @@ def log_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint, device: st
         log.info(f"teacher: not loaded; its states at the outputs are read from {config.teacher_states}")
     for remark in inputs.ex.remarks if inputs.ex else ():
         log.info(f"{config.eval_split}: {remark}")
-    held_out = {"dev": inputs.validation and inputs.validation.asked} | (
-        {config.eval_split: inputs.ex.asked} if inputs.ex else {}
-    )
+    held_out = {"dev": inputs.validation.asked} if inputs.validation else {}
+    held_out |= {config.eval_split: inputs.ex.asked} if inputs.ex and config.eval_split != "train" else {}
     for split, asked in held_out.items():
-        if split != "train" and (remark := shared_questions(inputs.train.asked, asked or frozenset())):
+        if remark := shared_questions(inputs.train.asked, asked):
             log.warning(f"warning: {split}: {remark}")
     if not config.save_steps:
         log.info("without --save-steps, the student is saved at the end and a checkpoint only if the run is stopped")

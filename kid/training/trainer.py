@@ -168,8 +168,8 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
     student = student_engine(config, inputs.student, inputs.student_deepspeed | how, inputs.total_steps)
     can_share = can_share_prompts(config, student, teacher)
     share = can_share and config.batching == "schema"
-    if can_share and is_main:
-        log.info(describe_sharing(config, inputs.train))
+    if can_share and is_main and (line := describe_sharing(config, inputs.train)):
+        log.info(line)
     store = open_store(config, teacher, inputs.teacher_hash, inputs.train) if teacher else None
     if config.teacher_states:
         teacher = load_stored_teacher(Path(config.teacher_states) / HEAD, student.device)
@@ -178,10 +178,8 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
         torch.distributed.barrier()
         if is_main:
             remove_partial(run)  # the universal copy
-    if is_main:
-        create_run_directory(
-            config, inputs.train.skipped
-        )  # after the models are loaded: a run that cannot start leaves no directory
+    if is_main:  # after the models are loaded, so that a run that cannot start leaves no directory
+        create_run_directory(config, inputs.train.skipped)
     metrics = Metrics(config, student.monitor, done) if is_main else None
     check_shared_directory(run)
     recorded = [evaluations(metrics.rows) if metrics else []]
