@@ -117,6 +117,7 @@ def main() -> None:
     from kid.evaluation.exposure_bias import RESAMPLES, measure_exposure_bias, plot_exposure_bias, sampled_errors
     from kid.evaluation.prediction import default_device, load_model
     from kid.models.pretrained import check_same_tokenizer, find_teacher, load_tokenizer
+    from kid.models.windows import open_windows
     from kid.progress import progress_bar, silence_libraries
 
     silence_libraries()
@@ -133,6 +134,8 @@ def main() -> None:
         raise InputError(f"{args.benchmark} {args.split} has {len(prompts)} prompts; an interval over prompts needs 2")
     device = default_device()
     models = {name: load_model(model.adapter or model.base, device, f"--{name}") for name, model in found.items()}
+    for model in models.values():
+        open_windows(model, max(map(len, prompts)) + args.max_completion_length)
     with progress_bar("exposure bias", "output", 2 * len(prompts) * args.samples) as bar:
         errors = {
             author: sampled_errors(

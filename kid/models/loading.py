@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from kid.errors import InputError
+from kid.models.conversion import StoredTensor, by_weight_name
 from kid.models.dropout import turn_off_dropout, turn_off_module_dropout
 from kid.models.hashes import check_hashes
 from kid.models.zero3 import partitioned_init
@@ -26,15 +25,6 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """A tensor in a checkpoint, read on demand: `rows(a, b)` reads rows [a, b), `whole()` reads all of it."""
-
-    shape: torch.Size
-    rows: Callable[[int, int], Tensor]
-    whole: Callable[[], Tensor]
 
 
 def tensor_in_file(file: safe_open, name: str) -> StoredTensor:
@@ -172,21 +162,24 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
     turn_off_module_dropout(model)
     model.tie_weights()  # skipped together with the initialisation
     restore_buffers(model)
-    if partitioned and persistent_buffers(model):
+    described = model
+    if partitioned:  # its parameters have no shapes any more
         with torch.device("meta"), no_init_weights():
-            unpartitioned = AutoModelForCausalLM.from_config(config, **options)
-        set_buffer_dtypes(model, {name: buffer.dtype for name, buffer in unpartitioned.named_buffers()})
+            described = AutoModelForCausalLM.from_config(config, **options)
+        set_buffer_dtypes(model, {name: buffer.dtype for name, buffer in described.named_buffers()})
+    tensors = by_weight_name(described, stored)
     optional = re.compile("|".join(model._keys_to_ignore_on_load_missing or ()) or r"(?!)")
     missing = []
     for name, tensor in [*model.named_parameters(), *persistent_buffers(model).items()]:
-        # In a checkpoint of the base model without a head, names lack the base model's prefix.
-        key = name if name in stored else name.removeprefix(f"{model.base_model_prefix}.")
-        if key in stored:
-            fill_parameter(tensor, stored[key], name)
+        if name in tensors:
+            fill_parameter(tensor, tensors[name], name)
         elif isinstance(tensor, nn.Parameter) or not optional.search(name):  # some buffers keep their initial value
             missing.append(name)
     if missing:
-        raise InputError(f"{folder}: {len(missing)} of the model's weights are missing, first {missing[0]}")
+        raise InputError(
+            f"{folder}: its files do not have {len(missing)} weights that transformers' {type(model).__name__} "
+            f"({config.model_type}) needs, first {missing[0]}; they have for example {min(stored)}"
+        )
     return model
 
 

@@ -14,6 +14,7 @@ from kid.config.trained import student_folder
 from kid.errors import InputError
 from kid.models.loading import DTYPES, add_lora
 from kid.models.response_model import ResponseModel
+from kid.models.windows import open_windows
 
 LLAMA_FIELDS = (
     "hidden_size",
@@ -98,17 +99,19 @@ def with_layers(config: PreTrainedConfig, layers: int) -> PreTrainedConfig:
     return AutoConfig.for_model(config.model_type, **values)
 
 
-def build(config: PreTrainedConfig, dtype: str, rank: int, trained: bool) -> ResponseModel:
+def build(config: PreTrainedConfig, dtype: str, rank: int, trained: bool, longest: int = 0) -> ResponseModel:
     """Build the model on the meta device: parameters have shapes and dtypes, but take no memory.
 
     Args:
         dtype: "fp32" or "bf16".
         rank: rank of LoRA on every linear layer except the head; 0: no LoRA.
         trained: whether the model is trained: its adapter, or all weights if it has none.
+        longest: the largest number of tokens of a prompt and its output together.
     """
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
         if rank:
             # On a real device peft gives adapters their layer's dtype; on the meta device it leaves them in fp32.
             model = add_lora(model, rank, 1.0, 0.0, seed=0).to(DTYPES[dtype])
+    open_windows(model, longest)
     return ResponseModel(model if trained else model.requires_grad_(False))

@@ -59,6 +59,13 @@ class Inputs:
     identity: dict[str, str]
     warning: str = ""
 
+    @property
+    def prompt_lengths(self) -> list[int]:
+        """The length of every prompt of the run in tokens."""
+        datasets = filter(None, (self.train, self.teacher_outputs, self.validation))
+        asked = [len(sample.prompt_ids) for sample in (self.ex.samples if self.ex else []) if sample]
+        return [length for dataset in datasets for length in dataset.prompt_lengths] + asked
+
 
 def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     """Check and read all inputs of a run, cheapest first. Raises InputError; writes nothing.
@@ -111,6 +118,11 @@ def size_warning(student: int, teacher: int | None) -> str:
         f"the teacher has fewer parameters than the student ({teacher:,} and {student:,}); did you swap --teacher and "
         "--student?"
     )
+
+
+def longest_sequence(config: RunConfig, prompt_lengths: list[int]) -> int:
+    """The largest number of tokens of a prompt and its output together; a prompt may be over --max-prompt-length."""
+    return max(config.max_prompt_length, *prompt_lengths) + max(config.max_completion_length, config.decoding_limit)
 
 
 @dataclass

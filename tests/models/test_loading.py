@@ -227,7 +227,7 @@ def test_a_persistent_buffer_that_is_missing_or_of_another_shape_is_named(tmp_pa
     with pytest.raises(InputError, match=rf"weight {name} has shape \(2,\), but the model's config says \(1,\)"):
         load_causal_lm(tmp_path, "fp32", "auto")
     save_file({other: tensor for other, tensor in tensors.items() if other != name}, file)
-    with pytest.raises(InputError, match=f"1 of the model's weights are missing, first {name}"):
+    with pytest.raises(InputError, match=f"do not have 1 weights that .* needs, first {name}"):
         load_causal_lm(tmp_path, "fp32", "auto")
 
 
@@ -280,7 +280,7 @@ def test_bad_checkpoints_are_named(saved):
     tensors = load_file(folder / "model.safetensors")
     name = next(n for n in tensors if tensors[n].dim() == 2)
     save_file({n: t for n, t in tensors.items() if n != name}, folder / "model.safetensors")
-    with pytest.raises(InputError, match=f"1 of the model's weights are missing, first {name}"):
+    with pytest.raises(InputError, match=f"do not have 1 weights that .* needs, first {name}"):
         load_causal_lm(folder, "fp32", "auto")
     save_file({**tensors, name: tensors[name][:-1].clone()}, folder / "model.safetensors")
     with pytest.raises(InputError, match=f"{name} has shape"):
