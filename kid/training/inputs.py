@@ -15,13 +15,13 @@ from kid.data.dataset import load_dataset
 from kid.data.order import steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
 from kid.data.teacher_states import TeacherStates, check_header, layout_of, read_header, states_header
+from kid.data.tokenizers import compare_tokenizers
 from kid.errors import InputError
 from kid.models.hashes import HASHES_FILE, check_hashes
 from kid.models.loading import stored_tensors
 from kid.models.pretrained import (
     Pretrained,
     TokenIds,
-    check_same_tokenizer,
     find_model,
     find_teacher,
     fingerprint,
@@ -42,6 +42,7 @@ class Inputs:
     teacher: the teacher to load; None for a method without a teacher, and if its states are stored.
     teacher_hash: its fingerprint; empty for a method without a teacher.
     warning: about a probable mistake; empty if there is none.
+    tokenizer_remark: how the tokenizers of student and teacher differ; empty if they do not.
     """
 
     student: Path
@@ -58,6 +59,7 @@ class Inputs:
     total_steps: int
     identity: dict[str, str]
     warning: str = ""
+    tokenizer_remark: str = ""
 
     @property
     def prompt_lengths(self) -> list[int]:
@@ -79,10 +81,12 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     student = find_model(config.student, "--student")
     tokenizer = load_tokenizer(student, "--student", config.chat_template)
     tokens = token_ids(tokenizer, config.mask_token)
-    teacher = find_teacher(config.teacher, "--teacher") if loads else None
+    teacher, remark = find_teacher(config.teacher, "--teacher") if loads else None, ""
     if teacher:
         theirs = load_tokenizer(teacher.tokenizer, "--teacher", config.chat_template)
-        check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
+        remark = compare_tokenizers(tokenizer, theirs, config.student, config.teacher, config.chat_template)
+        # Neither model is given an id that only the other one knows.
+        tokens = replace(tokens, count=min(tokens.count, len(theirs)))
     # Only opens the files, to find missing or damaged weights before anything is written.
     student_size, teacher_size = parameter_count(student), parameter_count(teacher.base) if teacher else None
     if teacher and teacher.adapter:
@@ -101,7 +105,7 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     identity = run_identity(config, Pretrained(student, None, student), teacher_hash, stage)
     return Inputs(
         student, teacher, teacher_hash, student_deepspeed, teacher_deepspeed, tokenizer, tokens,
-        train, taught, validation, ex, total, identity, size_warning(student_size, teacher_size),
+        train, taught, validation, ex, total, identity, size_warning(student_size, teacher_size), remark,
     )  # fmt: skip
 
 

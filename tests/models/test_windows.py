@@ -69,7 +69,7 @@ class Numbers:
     pad_token_id, eos_token_id = 0, 1
 
     def batch_decode(self, outputs, **_):
-        return [" ".join(map(str, output[: (output + [1]).index(1)])) for output in outputs]
+        return [" ".join(map(str, output[: [*output, 1].index(1)])) for output in outputs]
 
 
 @pytest.mark.parametrize("name", WITH_WINDOWS)
