@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.initialization import no_init_weights
 
 from kid.errors import InputError
@@ -130,6 +136,25 @@ def choose_attention(attention: str, dtype: str) -> str | None:
     return "flash_attention_2" if usable else None
 
 
+def read_model_config(folder: Path) -> PreTrainedConfig:
+    """Read a model's config.json. Raises InputError with the family and the reason if the model cannot be used."""
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"{folder}/config.json: transformers cannot read it ({reason}); give another model") from None
+    family, own_code = config.model_type, "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
+    if quantized := getattr(config, "quantization_config", None):
+        method = quantized.get("quant_method", "quantized") if isinstance(quantized, dict) else type(quantized).__name__
+        raise InputError(f"{folder} ({family}) has quantized weights ({method}); give the model in bf16 or fp32")
+    if getattr(config, "is_encoder_decoder", False):
+        raise InputError(f"{folder} ({family}) has an encoder; give a model that only decodes")
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        reason = "its code comes with the model, and is not run" if own_code else "transformers has none for it"
+        raise InputError(f"{folder} ({family}) has no class for causal language models: {reason}; give another model")
+    return config
+
+
 def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None = None) -> PreTrainedModel:
     """Load a causal language model, its weights and persistent buffers; each rank reads only its own partition.
 
@@ -143,14 +168,11 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
             holds all of them.
 
     Raises:
-        InputError: weights or persistent buffers are missing or have another shape.
+        InputError: the model cannot be used, or weights or persistent buffers are missing or have another shape.
     """
     partitioned = zero is not None and zero["zero_optimization"]["stage"] == 3
     stored = stored_tensors(folder)
-    try:
-        config = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}/config.json: {str(error).splitlines()[0]}") from None
+    config = read_model_config(folder)
     turn_off_dropout(config)
     options = {"dtype": DTYPES[dtype], "attn_implementation": choose_attention(attention, dtype)}
     try:

@@ -18,7 +18,7 @@ from kid.data.teacher_states import TeacherStates, check_header, layout_of, read
 from kid.data.tokenizers import compare_tokenizers
 from kid.errors import InputError
 from kid.models.hashes import HASHES_FILE, check_hashes
-from kid.models.loading import stored_tensors
+from kid.models.loading import read_model_config, stored_tensors
 from kid.models.pretrained import (
     Pretrained,
     TokenIds,
@@ -87,6 +87,8 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
         remark = compare_tokenizers(tokenizer, theirs, config.student, config.teacher, config.chat_template)
         # Neither model is given an id that only the other one knows.
         tokens = replace(tokens, count=min(tokens.count, len(theirs)))
+    for folder in filter(None, (student, teacher and teacher.base)):
+        read_model_config(folder)
     # Only opens the files, to find missing or damaged weights before anything is written.
     student_size, teacher_size = parameter_count(student), parameter_count(teacher.base) if teacher else None
     if teacher and teacher.adapter:
@@ -146,6 +148,7 @@ def read_teacher_inputs(config: RunConfig) -> TeacherInputs:
     values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     teacher = find_teacher(config.teacher, "--teacher")
     tokenizer = load_tokenizer(teacher.tokenizer, "--teacher", config.chat_template)
+    read_model_config(teacher.base)
     for folder in filter(None, (teacher.base, teacher.adapter)):
         stored_tensors(folder)
     return TeacherInputs(values, teacher, fingerprint(teacher), tokenizer, load_dataset(config, "train", tokenizer))

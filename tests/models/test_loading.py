@@ -292,3 +292,18 @@ def test_bad_checkpoints_are_named(saved):
     file.unlink()
     with pytest.raises(InputError, match="has no weights"):
         load_causal_lm(folder, "fp32", "auto")
+
+
+def test_models_that_cannot_be_used_are_refused_with_family_and_reason(saved):
+    folder, _ = saved
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    for changes, reason in (
+        ({"model_type": "t5"}, r"\(t5\) has an encoder"),
+        ({"model_type": "vit"}, r"\(vit\) has no class for causal language models: transformers has none"),
+        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "has quantized weights .*gptq"),
+        ({"model_type": "own", "auto_map": {"AutoConfig": "a.B", "AutoModelForCausalLM": "a.C"}}, "cannot read it"),
+    ):
+        path.write_text(json.dumps({**config, **changes}))
+        with pytest.raises(InputError, match=reason):
+            load_causal_lm(folder, "fp32", "auto")
