@@ -30,6 +30,8 @@ from kid.models.zero3 import partitioned_init
 if TYPE_CHECKING:
     from peft import PeftModel
 
+# In these families, PEFT refuses adapters on the projection that the Mamba kernel reads by itself.
+MAMBA_FAMILIES, NOT_ADAPTED = {"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"}, ["out_proj", "conv1d"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -215,6 +217,7 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, se
         lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT only divides it, so a float works
         lora_dropout=dropout,
         target_modules="all-linear",
+        exclude_modules=NOT_ADAPTED if model.config.model_type in MAMBA_FAMILIES else None,
         task_type="CAUSAL_LM",
     )
     # fp32 adapters over a bf16 base cannot be partitioned together (DeepSpeed#8072).
