@@ -185,4 +185,5 @@ def check(folder: Path, column: str) -> str:
     except UnsupportedError as reason:
         return f"no: {reason}"
     except Exception as error:  # whatever goes wrong is what the table must say
-        return f"no: {type(error).__name__} {str(error).strip().splitlines()[0][:100] if str(error).strip() else ''}".strip()
+        first = f"{error}".strip().partition("\n")[0]
+        return f"no: {type(error).__name__} {first[:100]}".strip()

@@ -55,7 +55,8 @@ FAMILIES = {
     ),
     "LLaMA 2, TinyLlama": Family("llama", "meta-llama/Llama-2-7b-hf", {**DENSE, "rms_norm_eps": 1e-5}),
     "LLaMA 3": Family(
-        "llama", "meta-llama/Llama-3.2-1B-Instruct", {**GROUPED, "max_position_embeddings": 131072, "rope_parameters": LLAMA3, "tie_word_embeddings": True},
+        "llama", "meta-llama/Llama-3.2-1B-Instruct",
+        {**GROUPED, "max_position_embeddings": 131072, "rope_parameters": LLAMA3, "tie_word_embeddings": True},
     ),
     "CodeGen": Family("codegen", "Salesforce/codegen-350M-multi", {**GPT, "rotary_dim": 4, "n_positions": 2048}),
     "GPT-2": Family("gpt2", "openai-community/gpt2", {**GPT, "n_positions": 1024}),

@@ -89,7 +89,9 @@ def check_zero3(folders: list[Path], results: Path) -> dict[str, str]:
             spawn(run_rank, (port, waiting, results), nprocs=RANKS)
         except (ProcessRaisedException, ProcessExitedException) as error:
             failed = next(folder for folder in waiting if not (results / f"{folder.name}.json").exists())
-            reason = str(error).strip().splitlines()[-1][:150]
+            last = str(error).strip().splitlines()[-1]
+            _, refused, rest = last.partition(" has ")  # our own line, which begins with a path
+            reason = f"it has {rest.partition(';')[0]}" if "InputError" in last and refused else last[:150]
             (results / f"{failed.name}.json").write_text(json.dumps(f"no: {reason}"))
         waiting = [folder for folder in waiting if not (results / f"{folder.name}.json").exists()]
     return {folder.name: json.loads((results / f"{folder.name}.json").read_text()) for folder in folders}

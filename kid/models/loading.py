@@ -177,7 +177,13 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
     config = read_model_config(folder)
     turn_off_dropout(config)
     options = {"dtype": DTYPES[dtype], "attn_implementation": choose_attention(attention, dtype)}
+    described = None
     try:
+        if (
+            partitioned
+        ):  # has the shapes; it comes first since `zero.Init` breaks some classes that are imported under it
+            with torch.device("meta"), no_init_weights():
+                described = AutoModelForCausalLM.from_config(config, **options)
         with partitioned_init(zero) if partitioned else nullcontext(), no_init_weights():
             model = AutoModelForCausalLM.from_config(config, **options)
     except (ImportError, ValueError) as error:
@@ -186,12 +192,9 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
     turn_off_module_dropout(model)
     model.tie_weights()  # skipped together with the initialisation
     restore_buffers(model)
-    described = model
-    if partitioned:  # its parameters have no shapes any more
-        with torch.device("meta"), no_init_weights():
-            described = AutoModelForCausalLM.from_config(config, **options)
+    if described:
         set_buffer_dtypes(model, {name: buffer.dtype for name, buffer in described.named_buffers()})
-    tensors = by_weight_name(described, stored)
+    tensors = by_weight_name(described or model, stored)
     optional = re.compile("|".join(model._keys_to_ignore_on_load_missing or ()) or r"(?!)")
     missing = []
     for name, tensor in [*model.named_parameters(), *persistent_buffers(model).items()]:
@@ -208,7 +211,13 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
 
 
 def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, seed: int) -> PeftModel:
-    """Add LoRA to every linear layer except the head and freeze the base; the initial values agree on all ranks."""
+    """Add LoRA to every linear layer except the head and freeze the base; the initial values agree on all ranks.
+
+    PEFT also adapts the experts of a mixture of experts, whose weights are in one tensor.
+
+    Raises:
+        InputError: PEFT cannot adapt the model like this: the adapters of experts have no dropout.
+    """
     from peft import LoraConfig, get_peft_model  # not at the top: the import takes seconds, and not every run needs it
 
     torch.manual_seed(seed)
@@ -221,7 +230,18 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, se
         task_type="CAUSAL_LM",
     )
     # fp32 adapters over a bf16 base cannot be partitioned together (DeepSpeed#8072).
-    return get_peft_model(model, lora, autocast_adapter_dtype=False)
+    try:
+        return get_peft_model(model, lora, autocast_adapter_dtype=False)
+    except ValueError as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"LoRA does not fit {model.config.model_type}: {reason}; use --lora-rank 0") from None
+
+
+def adapts_experts(model: PeftModel) -> bool:
+    """Whether adapters are on the weights of experts, which are no layers of their own."""
+    from peft.tuners.lora.layer import ParamWrapper
+
+    return any(isinstance(module, ParamWrapper) for module in model.modules())
 
 
 def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:

@@ -87,7 +87,7 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
         remark = compare_tokenizers(tokenizer, theirs, config.student, config.teacher, config.chat_template)
         # Neither model is given an id that only the other one knows.
         tokens = replace(tokens, count=min(tokens.count, len(theirs)))
-    for folder in filter(None, (student, teacher and teacher.base)):
+    for folder in (student, *([teacher.base] if teacher else [])):
         read_model_config(folder)
     # Only opens the files, to find missing or damaged weights before anything is written.
     student_size, teacher_size = parameter_count(student), parameter_count(teacher.base) if teacher else None
