@@ -67,10 +67,12 @@ def tables(cells: dict[str, dict[str, str]]) -> list[str]:
     for name, found in cells.items():
         groups.setdefault(found[LAYERS], []).append(name)
     return [
-        markdown_table(["family", "`model_type`", *columns], rows),
+        markdown_table(["family", "`model_type`", *columns], rows, left=2),
         "\n".join(f"{number}. {reason[:1].upper()}{reason[1:]}." for reason, number in reasons.items()),
         "With `--lora-rank`, these layers get an adapter:",
-        markdown_table(["families", "layers"], [[", ".join(names), layers] for layers, names in groups.items()]),
+        markdown_table(
+            ["families", "layers"], [[", ".join(names), layers] for layers, names in groups.items()], left=2
+        ),
     ]
 
 

@@ -71,7 +71,8 @@ FAMILIES = {
     "Gemma 4": Family(
         "gemma4_text", "google/gemma-4-E2B-it",
         {**WIDE_HEADS, "num_hidden_layers": 12, "num_kv_shared_layers": 6, "global_head_dim": 16,
-         "vocab_size_per_layer_input": VOCABULARY, "hidden_size_per_layer_input": 8},
+         "vocab_size_per_layer_input": VOCABULARY, "hidden_size_per_layer_input": 8,
+         "final_logit_softcapping": 30.0},
     ),
     "Mistral": Family("mistral", "mistralai/Mistral-7B-v0.1", {**GROUPED, "head_dim": 8, "sliding_window": 4096}),
     "Mixtral": Family("mixtral", "mistralai/Mixtral-8x7B-v0.1", {**GROUPED, "sliding_window": None}),
