@@ -1,8 +1,10 @@
 """The script that shows prompts: what it prints of one question and of a whole split."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from helpers.launcher import ROOT
@@ -84,6 +86,22 @@ def test_the_figures_of_a_split(minibench, tiny_models, tmp_path):
     assert "spider dev: 1000 questions, 1000 prompts" in done.stdout and "█" in done.stdout
     assert f"{long} outputs over 30 tokens are skipped" in done.stdout
     assert figures["questions"] == len(figures["lengths"]["prompts"]) == 1000 and figures["left_out"] == {}
+
+
+def test_a_database_without_foreign_keys_is_named(tmp_path):
+    """Not if tables.json has them."""
+    path = tmp_path / "database" / "pair" / "pair.sqlite"
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE one (a); CREATE TABLE two (a)")
+    (tmp_path / "dev.jsonl").write_text('{"db_id": "pair", "question": "?", "query": "SELECT 1"}\n')
+    said = "note: several tables but no foreign keys: pair; give foreign_keys in tables.json, so that prompts show how"
+    assert said in show(tmp_path, "--benchmark", "jsonl", "--index", 0).stdout
+    keys = {"foreign_keys": [[0, 1]], "table_names_original": ["one", "two"]}
+    keys["column_names_original"] = [[0, "a"], [1, "a"]]
+    (tmp_path / "tables.json").write_text(json.dumps([{"db_id": "pair", **keys}]))
+    done = show(tmp_path, "--benchmark", "jsonl", "--index", 0)
+    assert "one.a = two.a" in done.stdout and said not in done.stdout
 
 
 @pytest.mark.slow
