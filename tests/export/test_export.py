@@ -14,7 +14,7 @@ from helpers.launcher import ROOT
 from helpers.tiny_configs import SCALARS, write_buffered
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from kid.data.batching import Sample
 from kid.errors import InputError
@@ -187,6 +187,18 @@ def test_the_cards_code_answers_as_predict_does(family, reader, tokenizer, tmp_p
     (((_, (wanted,)),),) = decode_candidates(model, tokenizer, [Sample(ids, [])], 128, batch_size=1)
     assert wanted
     assert one_line(printed.getvalue()) == wanted
+
+
+@pytest.mark.parametrize(("family", "noted"), [("qwen2", True), ("llama", False)])
+def test_a_tokenizer_that_servers_replace_by_their_own_is_noted(family, noted, tokenizer, tmp_path):
+    """Its ids decode to the same text with both, so that ids are safe to serve."""
+    write_tiny_model(tmp_path / "base", tokenizer, hidden=32, layers=2, heads=4, seed=0, family=family)
+    trained = find_trained_student(write_run(tmp_path / "run", tmp_path / "base"), None)
+    remarks = [line for line in export_merged(trained, tmp_path / "merged", "fp32", "command") if "ids" in line]
+    assert [line.startswith("note: serve this export with token ids, not text") for line in remarks] == [True] * noted
+    servers, ids = AutoTokenizer.from_pretrained(tmp_path / "merged"), tokenizer(EXAMPLE_PROMPT).input_ids
+    assert (servers(EXAMPLE_PROMPT).input_ids != ids) == noted
+    assert servers.decode(ids) == tokenizer.decode(ids)
 
 
 def test_a_step_on_the_way(base, tmp_path):
