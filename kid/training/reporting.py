@@ -97,11 +97,13 @@ def describe_sharing(config: RunConfig, train: Dataset) -> str:
     """
     share = shared_token_fraction(train, replace(config, batching="schema"))
     if config.batching == "schema":
-        return f"train: {share:.0%} of the prompt tokens are not computed, because a micro-batch shares its schema"
+        return (
+            f"train: about {share:.0%} of the prompt tokens are not computed, because a micro-batch shares its schema"
+        )
     if share < WORTH_SHARING:
         return ""
     return (
-        f"advice: with --batching schema, {share:.0%} of the prompt tokens would not be computed, because the "
+        f"advice: with --batching schema, about {share:.0%} of the prompt tokens would not be computed, because the "
         "questions of a micro-batch would share a schema"
     )
 

@@ -47,8 +47,8 @@ def test_schema_batches_are_advised_where_they_save_much():
     prompts = [[1, 2, 3, 4, 5, 6, 7, 8, 9, db, 10 + number] for number in range(2) for db in (20, 30)]
     data = Dataset([Sample(ids, [1]) for ids in prompts], ["db"] * 4, [])
     config = replace(CONFIG, batching="random")
-    assert describe_sharing(config, data).startswith("advice: with --batching schema, 4")
-    assert describe_sharing(replace(config, batching="schema"), data).startswith("train: 4")
+    assert describe_sharing(config, data).startswith("advice: with --batching schema, about 4")
+    assert describe_sharing(replace(config, batching="schema"), data).startswith("train: about 4")
     different = Dataset([Sample([number] * 5, [1]) for number in range(4)], ["db"] * 4, [])
     assert describe_sharing(config, different) == ""
 
