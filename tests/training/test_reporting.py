@@ -14,6 +14,7 @@ from kid.training.inputs import size_warning
 from kid.training.reporting import (
     describe_results,
     describe_sharing,
+    dev_questions,
     device_warning,
     end_time,
     memory_advice,
@@ -41,6 +42,17 @@ def test_questions_in_both_splits_are_counted_and_named():
     line = shared_questions(train, frozenset({("db", "how many singers?"), ("db", "how many?")}))
     assert line.startswith("1 of its questions are also in train") and '"how many singers?" (db)' in line
     assert not shared_questions(train, frozenset({("db", "how many?")}))
+
+
+def test_dev_is_compared_with_train_also_if_training_does_not_evaluate(tmp_path):
+    """It need not be there, nor whole."""
+    config = RunConfig(benchmark="jsonl", data=str(tmp_path))
+    assert dev_questions(config) == frozenset()
+    lines = ['{"db_id": "db", "question": "How  many?", "query": "SELECT 1"}', '{"db_id": "db", "question": "Who?"}']
+    (tmp_path / "dev.jsonl").write_text("\n".join(lines))
+    assert dev_questions(config) == {("db", "how many?"), ("db", "who?")}
+    (tmp_path / "dev.jsonl").write_text("{")
+    assert dev_questions(config) == frozenset()
 
 
 def test_schema_batches_are_advised_where_they_save_much():
