@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 
 import pytest
+from helpers.family_tokenizers import family_tokenizer
 from helpers.launcher import ROOT
 
 from kid.config.run_config import RunConfig
@@ -21,11 +22,19 @@ def show(data, *arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.fixture
+def models(tmp_path) -> dict[str, list]:
+    """The flags that name a model whose tokenizer is its own, or Qwen's."""
+    family_tokenizer("qwen", ["How many singers are there?"] * 3).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2"}')
+    return {"none": [], "own": ["--model", MODEL], "qwen": ["--model", tmp_path]}
+
+
 @pytest.mark.parametrize(
     ("model", "without"),
-    [([], ("transformers", "torch", "datasets")), (["--model", MODEL], ("torch", "datasets"))],
+    [("none", ("transformers", "torch", "datasets")), ("own", ("torch", "datasets")), ("qwen", ("torch", "datasets"))],
 )
-def test_a_prompt_imports_no_more_than_it_needs(minibench, model, without):
+def test_a_prompt_imports_no_more_than_it_needs(minibench, models, model, without):
     """Nor does it start a process: transformers, torch and a process took most of the time."""
     script = """
 import multiprocessing.forkserver, runpy, sys
@@ -35,7 +44,7 @@ sys.path[0] = "eval"
 runpy.run_path(sys.argv[0], run_name="__main__")
 print(*[name for name in without if name in sys.modules], file=sys.stderr)
 """
-    flags = ["--benchmark", "spider", "--data", minibench, "--index", 0, *model]
+    flags = ["--benchmark", "spider", "--data", minibench, "--index", 0, *models[model]]
     command = [sys.executable, "-c", script, " ".join(without), "eval/show_prompt.py", *map(str, flags)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stderr.splitlines()[-1] == "", done.stderr
