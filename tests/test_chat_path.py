@@ -32,11 +32,16 @@ def succeed(script: str, *flags: object) -> str:
 
 @pytest.fixture(scope="module")
 def models(tiny_models, tmp_path_factory):
-    """The tiny models with a chat template whose turns end with another token than EOS."""
+    """The tiny models with a chat template whose turns end with another token than EOS.
+
+    The teacher is of a later generation, with two more added tokens.
+    """
     folder = tmp_path_factory.mktemp("chat")
     for name in ("student", "teacher"):
         shutil.copytree(tiny_models / name, folder / name)
         tokenizer = with_template(load_tokenizer(folder / name, "--model"), "thinking")
+        if name == "teacher":
+            tokenizer.add_tokens(["<tool_response>", "</tool_response>"])
         assert len(tokenizer) <= 640 - 1  # the rows of the vocabulary
         tokenizer.save_pretrained(folder / name)
     return folder
@@ -57,6 +62,7 @@ def test_a_model_is_trained_predicted_exported_and_asked_in_its_form(launch, min
         "--batch-size", "8", "--micro-batch-size", "4", "--batching", "schema",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 added tokens differ" in done.stdout + done.stderr
     rows = metrics(trained)
     assert len(rows) == 2 and all(row["kd"] > 0 and row["mle"] > 0 and row["shared_tokens"] > 0 for row in rows)
     tokenizer = load_tokenizer(trained / "adapter", "--model")

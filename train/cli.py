@@ -42,7 +42,7 @@ def list_recipes(keep: Callable[[dict], bool]) -> str:
     return (
         "\nrecipes (--config); they only need --data in addition. The paper's runs on Spider, by table and figure\n"
         "(bird-with-evidence/ and bird-without-evidence/ have the runs of table3 and table4 on BIRD under the same\n"
-        "names), and the runs of `make real` in smollm2/:\n"
+        "names), the runs of `make real` in smollm2/, and pairs of instruction-tuned models (docs/models.md):\n"
         f"{''.join(lines)}"
     )
 

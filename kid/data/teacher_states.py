@@ -21,13 +21,14 @@ from torch import Tensor
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset
 from kid.data.cache import json_hash
+from kid.data.tokenizers import base_vocabulary
 from kid.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 HEADER, HEAD = "header.json", "head.safetensors"
-FORMAT = 1
+FORMAT = 2
 SHARD_SAMPLES = 64  # samples that a rank computes at a time, and loses if it is killed
 # Key of the header -> what is wrong if it differs.
 CAUSES = {
@@ -101,7 +102,7 @@ def states_header(config: RunConfig, teacher_hash: str, tokenizer: PreTrainedTok
         "teacher": teacher_hash,
         "name": config.teacher,
         "dtype": config.dtype,
-        "tokenizer": json_hash([sorted(tokenizer.get_vocab().items()), tokenizer.eos_token_id]),
+        "tokenizer": json_hash([sorted(base_vocabulary(tokenizer).items()), tokenizer.eos_token_id]),
         "prompts": layout.prompts,
         "outputs": layout.outputs,
     }

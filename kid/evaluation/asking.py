@@ -60,8 +60,11 @@ class Asker:
             default_device,
             load_model,
         )  # here, so that a bad question fails before torch is imported
+        from kid.models.windows import open_windows
 
-        return load_model(self.folder, default_device())
+        model = load_model(self.folder, default_device())
+        open_windows(model, self.settings.max_prompt_length + self.settings.max_completion_length)
+        return model
 
     def encode(self, question: str) -> EncodedPrompt:
         """Encode a question's prompt. Raises InputError as `prompt_for`, or if the question exceeds the limit."""

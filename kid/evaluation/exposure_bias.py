@@ -71,7 +71,9 @@ def sample_outputs(
     pad = padding_token(tokenizer)
     tokens = TokenIds(mask=pad, eos=tokenizer.eos_token_id, pad=pad, count=vocabulary)
     samples = [Sample(prompt, []) for prompt in prompts]
-    batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad, share=True).to(model.device)
+    # Padding between a prompt's parts would change what recurrent layers and windows compute.
+    share = response_model.prefix_unsupported_reason is None
+    batch = collate(samples, [0.0] * len(samples), list(range(len(samples))), pad, share).to(model.device)
     return decode(
         response_model,
         batch,

@@ -36,7 +36,8 @@ def label_log_probabilities(
         chosen = order[at : at + batch_size]
         these = [samples[index] for index in chosen]
         weights = sample_weights([len(sample.completion_ids) for sample in these], "token")
-        batch = collate(these, weights, list(range(len(these))), pad, share=True).to(model.device)
+        share = teacher.prefix_unsupported_reason is None
+        batch = collate(these, weights, list(range(len(these))), pad, share).to(model.device)
         prefix = encode_prompts(config, teacher, batch, separately=False)
         logits = forward_outputs(config, teacher, batch, prefix, batch.completion_ids)
         found = -negative_log_likelihood(logits, batch.completion_ids[batch.completion_mask])

@@ -176,7 +176,7 @@ def merge_adapter(adapted: PeftModel, dtype: torch.dtype) -> PreTrainedModel:
             layer.float()
             layer.merge()
             base = layer.get_base_layer().to(dtype)
-            if not base.weight.isfinite().all():
+            if not all(weight.isfinite().all() for weight in base.parameters()):  # experts have two weights
                 raise InputError(
                     f"the merged weight of {name} is not finite: training has diverged; use an earlier --step"
                 )

@@ -21,7 +21,7 @@ from kid.build_lock import lock_builds
 from kid.config.deepspeed_config import complete_deepspeed_config
 from kid.config.run_config import RunConfig
 from kid.errors import InputError, RunError, StoppedError
-from kid.models.loading import add_adapter, add_lora, load_causal_lm
+from kid.models.loading import adapts_experts, add_adapter, add_lora, load_causal_lm
 from kid.models.pretrained import Pretrained
 from kid.models.response_model import ResponseModel
 
@@ -152,7 +152,11 @@ def learning_rate_share(step: int, warmup: int, total: int) -> float:
 
 
 def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: int) -> deepspeed.DeepSpeedEngine:
-    """Build the student's engine, with its optimizer and learning rate schedule (warm-up, then cosine)."""
+    """Build the student's engine, with its optimizer and learning rate schedule (warm-up, then cosine).
+
+    Raises:
+        InputError: the student's weights are missing or do not fit, or LoRA does not fit the student.
+    """
     ds_config = complete_deepspeed_config(values, config, torch.distributed.get_world_size(), student=True)
     base = load_causal_lm(folder, config.dtype, config.attention, ds_config)
     if config.activation_checkpointing:
@@ -164,6 +168,11 @@ def student_engine(config: RunConfig, folder: Path, values: dict, total_steps: i
         local = Path(config.student).is_dir()
         adapted.peft_config["default"].base_model_name_or_path = str(folder.resolve()) if local else config.student
         model = ResponseModel(adapted)
+        if ds_config["zero_optimization"]["stage"] == 3 and adapts_experts(adapted):
+            raise InputError(
+                f"--student {config.student} ({base.config.model_type}) has experts, on which LoRA does not work under "
+                "ZeRO-3; give --deepspeed ds_configs/student_zero2.json"
+            )
     warmup = round(config.warmup_ratio * total_steps)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     engine, *_ = deepspeed.initialize(

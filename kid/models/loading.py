@@ -5,19 +5,24 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.initialization import no_init_weights
 
 from kid.errors import InputError
+from kid.models.conversion import StoredTensor, by_weight_name
 from kid.models.dropout import turn_off_dropout, turn_off_module_dropout
 from kid.models.hashes import check_hashes
 from kid.models.zero3 import partitioned_init
@@ -25,16 +30,9 @@ from kid.models.zero3 import partitioned_init
 if TYPE_CHECKING:
     from peft import PeftModel
 
+# In these families, PEFT refuses adapters on the projection that the Mamba kernel reads by itself.
+MAMBA_FAMILIES, NOT_ADAPTED = {"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"}, ["out_proj", "conv1d"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """A tensor in a checkpoint, read on demand: `rows(a, b)` reads rows [a, b), `whole()` reads all of it."""
-
-    shape: torch.Size
-    rows: Callable[[int, int], Tensor]
-    whole: Callable[[], Tensor]
 
 
 def tensor_in_file(file: safe_open, name: str) -> StoredTensor:
@@ -140,6 +138,25 @@ def choose_attention(attention: str, dtype: str) -> str | None:
     return "flash_attention_2" if usable else None
 
 
+def read_model_config(folder: Path) -> PreTrainedConfig:
+    """Read a model's config.json. Raises InputError with the family and the reason if the model cannot be used."""
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"{folder}/config.json: transformers cannot read it ({reason}); give another model") from None
+    family, own_code = config.model_type, "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
+    if quantized := getattr(config, "quantization_config", None):
+        method = quantized.get("quant_method", "quantized") if isinstance(quantized, dict) else type(quantized).__name__
+        raise InputError(f"{folder} ({family}) has quantized weights ({method}); give the model in bf16 or fp32")
+    if getattr(config, "is_encoder_decoder", False):
+        raise InputError(f"{folder} ({family}) has an encoder; give a model that only decodes")
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        reason = "its code comes with the model, and is not run" if own_code else "transformers has none for it"
+        raise InputError(f"{folder} ({family}) has no class for causal language models: {reason}; give another model")
+    return config
+
+
 def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None = None) -> PreTrainedModel:
     """Load a causal language model, its weights and persistent buffers; each rank reads only its own partition.
 
@@ -153,17 +170,20 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
             holds all of them.
 
     Raises:
-        InputError: weights or persistent buffers are missing or have another shape.
+        InputError: the model cannot be used, or weights or persistent buffers are missing or have another shape.
     """
     partitioned = zero is not None and zero["zero_optimization"]["stage"] == 3
     stored = stored_tensors(folder)
-    try:
-        config = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}/config.json: {str(error).splitlines()[0]}") from None
+    config = read_model_config(folder)
     turn_off_dropout(config)
     options = {"dtype": DTYPES[dtype], "attn_implementation": choose_attention(attention, dtype)}
+    described = None
     try:
+        if (
+            partitioned
+        ):  # has the shapes; it comes first since `zero.Init` breaks some classes that are imported under it
+            with torch.device("meta"), no_init_weights():
+                described = AutoModelForCausalLM.from_config(config, **options)
         with partitioned_init(zero) if partitioned else nullcontext(), no_init_weights():
             model = AutoModelForCausalLM.from_config(config, **options)
     except (ImportError, ValueError) as error:
@@ -172,26 +192,32 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
     turn_off_module_dropout(model)
     model.tie_weights()  # skipped together with the initialisation
     restore_buffers(model)
-    if partitioned and persistent_buffers(model):
-        with torch.device("meta"), no_init_weights():
-            unpartitioned = AutoModelForCausalLM.from_config(config, **options)
-        set_buffer_dtypes(model, {name: buffer.dtype for name, buffer in unpartitioned.named_buffers()})
+    if described:
+        set_buffer_dtypes(model, {name: buffer.dtype for name, buffer in described.named_buffers()})
+    tensors = by_weight_name(described or model, stored)
     optional = re.compile("|".join(model._keys_to_ignore_on_load_missing or ()) or r"(?!)")
     missing = []
     for name, tensor in [*model.named_parameters(), *persistent_buffers(model).items()]:
-        # In a checkpoint of the base model without a head, names lack the base model's prefix.
-        key = name if name in stored else name.removeprefix(f"{model.base_model_prefix}.")
-        if key in stored:
-            fill_parameter(tensor, stored[key], name)
+        if name in tensors:
+            fill_parameter(tensor, tensors[name], name)
         elif isinstance(tensor, nn.Parameter) or not optional.search(name):  # some buffers keep their initial value
             missing.append(name)
     if missing:
-        raise InputError(f"{folder}: {len(missing)} of the model's weights are missing, first {missing[0]}")
+        raise InputError(
+            f"{folder}: its files do not have {len(missing)} weights that transformers' {type(model).__name__} "
+            f"({config.model_type}) needs, first {missing[0]}; they have for example {min(stored)}"
+        )
     return model
 
 
 def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, seed: int) -> PeftModel:
-    """Add LoRA to every linear layer except the head and freeze the base; the initial values agree on all ranks."""
+    """Add LoRA to every linear layer except the head and freeze the base; the initial values agree on all ranks.
+
+    PEFT also adapts the experts of a mixture of experts, whose weights are in one tensor.
+
+    Raises:
+        InputError: PEFT cannot adapt the model like this: the adapters of experts have no dropout.
+    """
     from peft import LoraConfig, get_peft_model  # not at the top: the import takes seconds, and not every run needs it
 
     torch.manual_seed(seed)
@@ -200,10 +226,22 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float, dropout: float, se
         lora_alpha=alpha,  # type: ignore[arg-type]  # PEFT only divides it, so a float works
         lora_dropout=dropout,
         target_modules="all-linear",
+        exclude_modules=NOT_ADAPTED if model.config.model_type in MAMBA_FAMILIES else None,
         task_type="CAUSAL_LM",
     )
     # fp32 adapters over a bf16 base cannot be partitioned together (DeepSpeed#8072).
-    return get_peft_model(model, lora, autocast_adapter_dtype=False)
+    try:
+        return get_peft_model(model, lora, autocast_adapter_dtype=False)
+    except ValueError as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"LoRA does not fit {model.config.model_type}: {reason}; use --lora-rank 0") from None
+
+
+def adapts_experts(model: PeftModel) -> bool:
+    """Whether adapters are on the weights of experts, which are no layers of their own."""
+    from peft.tuners.lora.layer import ParamWrapper
+
+    return any(isinstance(module, ParamWrapper) for module in model.modules())
 
 
 def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:

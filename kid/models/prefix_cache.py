@@ -19,7 +19,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from kid.config.run_config import RunConfig
 from kid.data.batching import Batch
-from kid.models.response_model import EarlyExitCache, layers_of
+from kid.models.response_model import EarlyExitCache, empty_cache, layers_of
 from kid.models.zero3 import Model, bare_module, discard_zero3_trace, eval_no_grad, is_zero3
 
 
@@ -54,7 +54,7 @@ class PrefixCache:
 
     def new_cache(self, model: PreTrainedModel, kind: type[DynamicCache] = DynamicCache) -> DynamicCache:
         """A transformers cache that starts with this prefix. A pass that extends it does not change the prefix."""
-        cache = kind(config=model.config)
+        cache = empty_cache(model.config, kind)
         # Not strict for an empty prefix: it has no layers.
         for layer, keys, values in zip(layers_of(cache), self.keys, self.values, strict=self.width > 0):
             layer.lazy_initialization(keys, values)

@@ -191,24 +191,6 @@ def tokenizer_class(folder: Path) -> Any:
     return transformers.AutoTokenizer
 
 
-def check_same_tokenizer(
-    student: PreTrainedTokenizerFast, teacher: PreTrainedTokenizerFast, student_name: str, teacher_name: str
-) -> None:
-    """Raise InputError unless both give every id the same meaning: the loss compares distributions id by id."""
-    student_ids, teacher_ids = student.get_vocab(), teacher.get_vocab()
-    if student_ids == teacher_ids and student.eos_token_id != teacher.eos_token_id:
-        raise InputError(
-            f"--teacher {teacher_name} ends its outputs with {teacher.eos_token}, and --student {student_name} with "
-            f"{student.eos_token}; use two models of the same kind, and --chat-template auto if both have a template"
-        )
-    if student_ids != teacher_ids:
-        differ = len(set(student_ids.items()) ^ set(teacher_ids.items()))
-        raise InputError(
-            f"--teacher {teacher_name} has another tokenizer than --student {student_name} ({len(teacher_ids)} and "
-            f"{len(student_ids)} tokens, {differ} entries differ); use two models of the same family"
-        )
-
-
 def find_mask_token(tokenizer: PreTrainedTokenizerFast, name: str | None) -> int:
     """Id of the mask token: `name` if given, else the tokenizer's mask, bos, unk, pad or eos token, in that order.
 

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 
 from kid.losses.head import Head
+from kid.models.windows import closed_window, is_open
 from kid.models.zero3 import running_modules
 
 
@@ -29,6 +30,13 @@ def logit_transform(config: PreTrainedConfig) -> tuple[float, float | None]:
 def layers_of(cache: Cache) -> list[Any]:
     """A cache's layers, typed as Any: `keys` and `values` are read only after a forward has filled all of them."""
     return cache.layers
+
+
+def empty_cache(config: PreTrainedConfig, kind: type[DynamicCache] = DynamicCache) -> DynamicCache:
+    """A cache of a model, which keeps all tokens in layers with an open window too."""
+    cache = kind(config=config)
+    cache.layers = [DynamicLayer() if is_open(layer) else layer for layer in cache.layers]
+    return cache
 
 
 class EarlyExit(Exception):  # noqa: N818 (not an error)
@@ -70,7 +78,12 @@ class ResponseModel(nn.Module):
         kinds = {rope.get("rope_type"), *(own.get("rope_type") for own in rope.values() if isinstance(own, dict))}
         if getattr(self.causal_lm, "_is_stateful", False):
             return "it has recurrent layers"
-        if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=config).layers):
+        kinds_of_layers = {type(layer) for layer in empty_cache(config).layers} - {DynamicLayer}
+        if kinds_of_layers == {DynamicSlidingWindowLayer}:
+            return f"sequences can be longer than the window of {closed_window(config)} tokens of some layers"
+        if DummyLayer in kinds_of_layers:
+            return "some of its layers use the keys and values of other layers"
+        if kinds_of_layers:
             return "not all its layers have full attention"
         if config.model_type in ("gpt_neo", "mpt"):  # a window of columns; ALiBi by columns
             return "its attention counts columns, padding included"

@@ -149,9 +149,9 @@ def chunk_bytes(
 
 
 @cache
-def build_once(shape: Shape, dtype: str, rank: int, trained: bool) -> ResponseModel:
+def build_once(shape: Shape, dtype: str, rank: int, trained: bool, longest: int) -> ResponseModel:
     """`kid.planning.shapes.build`, cached."""
-    return build(shape.config, dtype, rank, trained)
+    return build(shape.config, dtype, rank, trained, longest)
 
 
 rehearse_once = cache(rehearse)
@@ -210,10 +210,11 @@ class PlannedRun:
 def prepare(config: RunConfig, models: Models, machine: Machine) -> PlannedRun:
     """Build the run to plan. Raises InputError for an unsuitable DeepSpeed file or indivisible batch sizes."""
     accumulation = accumulation_steps(config, machine.gpus)
-    student = build_once(models.student, config.dtype, config.lora_rank, True)
+    longest = config.max_prompt_length + max(config.max_completion_length, config.decoding_limit)
+    student = build_once(models.student, config.dtype, config.lora_rank, True, longest)
     teacher, teacher_deepspeed = None, None
     if METHODS[config.method].needs_teacher:
-        teacher = build_once(models.teacher, config.dtype, models.teacher.adapter_rank, False)
+        teacher = build_once(models.teacher, config.dtype, models.teacher.adapter_rank, False, longest)
         teacher_deepspeed = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     student_deepspeed = read_deepspeed_config(config.deepspeed, STUDENT_FLAG)
     return PlannedRun(

@@ -93,6 +93,11 @@ class Layout:
     unshared: int
     output: int
 
+    @property
+    def longest(self) -> int:
+        """Tokens of a prompt and its output together."""
+        return self.shared + self.unshared + self.output
+
     def batch(self, share: bool) -> Batch:
         """A batch of this layout, with arbitrary tokens."""
         # Prompts differ in the first unshared token, which ends the shared part.
@@ -216,7 +221,7 @@ def rehearse(
         fake = FakeTensorMode(allow_non_fake_inputs=True)
         rank = config.lora_rank if step_passes else shape.adapter_rank
         module = make_fake(
-            build(with_layers(shape.config, layers), config.dtype, rank, trained=bool(step_passes)), fake
+            build(with_layers(shape.config, layers), config.dtype, rank, bool(step_passes), layout.longest), fake
         )
         batch = layout.batch(share)
         with fake:

@@ -1,4 +1,4 @@
-"""Shapes of models without weights, from a folder's config.json or by the name of one of the paper's models."""
+"""Shapes of models without weights, from a folder's config.json or by the name of a known model."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kid.config.trained import student_folder
 from kid.errors import InputError
 from kid.models.loading import DTYPES, add_lora
 from kid.models.response_model import ResponseModel
+from kid.models.windows import open_windows
 
 LLAMA_FIELDS = (
     "hidden_size",
@@ -27,10 +28,11 @@ LLAMA_FIELDS = (
 FIELDS = {
     "qwen2": LLAMA_FIELDS,
     "llama": LLAMA_FIELDS,
+    "qwen3": (*LLAMA_FIELDS, "head_dim"),
     "codegen": ("n_embd", "n_layer", "n_head", "rotary_dim", "vocab_size"),
 }
-# Name -> (family, values of its FIELDS), as published. The smallest Qwen ties head and embedding.
-PAPER_MODELS = {
+# Name -> (family, values of its FIELDS), as published: the models of the paper and of the recipes.
+KNOWN_MODELS = {
     "Qwen/Qwen1.5-0.5B": ("qwen2", (1024, 2816, 24, 16, 16, 151936, True)),
     "Qwen/Qwen1.5-1.8B": ("qwen2", (2048, 5504, 24, 16, 16, 151936, False)),
     "Qwen/Qwen1.5-4B": ("qwen2", (2560, 6912, 40, 20, 20, 151936, False)),
@@ -41,6 +43,19 @@ PAPER_MODELS = {
     "Salesforce/codegen-2B-multi": ("codegen", (2560, 32, 32, 64, 51200)),
     "TinyLlama/TinyLlama-1.1B-intermediate-step-1431k-3T": ("llama", (2048, 5632, 22, 32, 4, 32000, False)),
     "meta-llama/Llama-2-7b-hf": ("llama", (4096, 11008, 32, 32, 32, 32000, False)),
+    "Qwen/Qwen2.5-Coder-0.5B-Instruct": ("qwen2", (896, 4864, 24, 14, 2, 151936, True)),
+    "Qwen/Qwen2.5-Coder-1.5B-Instruct": ("qwen2", (1536, 8960, 28, 12, 2, 151936, True)),
+    "Qwen/Qwen2.5-Coder-7B-Instruct": ("qwen2", (3584, 18944, 28, 28, 4, 152064, False)),
+    "Qwen/Qwen2.5-Coder-14B-Instruct": ("qwen2", (5120, 13824, 48, 40, 8, 152064, False)),
+    "Qwen/Qwen2.5-Coder-32B-Instruct": ("qwen2", (5120, 27648, 64, 40, 8, 152064, False)),
+    "Qwen/Qwen3-0.6B": ("qwen3", (1024, 3072, 28, 16, 8, 151936, True, 128)),
+    "Qwen/Qwen3-8B": ("qwen3", (4096, 12288, 36, 32, 8, 151936, False, 128)),
+    "Qwen/Qwen3-32B": ("qwen3", (5120, 25600, 64, 64, 8, 151936, False, 128)),
+    "meta-llama/Llama-3.2-1B-Instruct": ("llama", (2048, 8192, 16, 32, 8, 128256, True)),
+    "meta-llama/Llama-3.1-8B-Instruct": ("llama", (4096, 14336, 32, 32, 8, 128256, False)),
+    "meta-llama/Llama-3.1-70B-Instruct": ("llama", (8192, 28672, 80, 64, 8, 128256, False)),
+    "HuggingFaceTB/SmolLM2-360M-Instruct": ("llama", (960, 2560, 32, 15, 5, 49152, True)),
+    "HuggingFaceTB/SmolLM2-1.7B-Instruct": ("llama", (2048, 8192, 24, 32, 32, 49152, True)),
 }
 
 
@@ -54,7 +69,7 @@ class Shape:
 
 
 def find_shape(name: str, flag: str) -> Shape:
-    """The shape of a model: a folder with config.json or adapter_config.json, or a name in PAPER_MODELS.
+    """The shape of a model: a folder with config.json or adapter_config.json, or a name in KNOWN_MODELS.
 
     Downloads nothing and reads no weights. `Qwen1.5-32B` is accepted for `Qwen/Qwen1.5-32B`.
 
@@ -76,13 +91,13 @@ def find_shape(name: str, flag: str) -> Shape:
             return Shape(name, AutoConfig.from_pretrained(folder, local_files_only=True))
         except (OSError, ValueError) as error:
             raise InputError(f"{flag} {name}/config.json: {str(error).splitlines()[0]}") from None
-    known = {key.lower(): key for key in PAPER_MODELS} | {key.split("/")[1].lower(): key for key in PAPER_MODELS}
+    known = {key.lower(): key for key in KNOWN_MODELS} | {key.split("/")[1].lower(): key for key in KNOWN_MODELS}
     if name.lower() not in known:
         raise InputError(
             f"{flag} {name} is neither a folder with config.json nor the name of a known model; "
-            f"give a folder, or one of {', '.join(PAPER_MODELS)}"
+            f"give a folder, or one of {', '.join(KNOWN_MODELS)}"
         )
-    family, values = PAPER_MODELS[known[name.lower()]]
+    family, values = KNOWN_MODELS[known[name.lower()]]
     fields = dict(zip(FIELDS[family], values, strict=True))
     return Shape(known[name.lower()], AutoConfig.for_model(family, **fields))
 
@@ -98,17 +113,19 @@ def with_layers(config: PreTrainedConfig, layers: int) -> PreTrainedConfig:
     return AutoConfig.for_model(config.model_type, **values)
 
 
-def build(config: PreTrainedConfig, dtype: str, rank: int, trained: bool) -> ResponseModel:
+def build(config: PreTrainedConfig, dtype: str, rank: int, trained: bool, longest: int = 0) -> ResponseModel:
     """Build the model on the meta device: parameters have shapes and dtypes, but take no memory.
 
     Args:
         dtype: "fp32" or "bf16".
         rank: rank of LoRA on every linear layer except the head; 0: no LoRA.
         trained: whether the model is trained: its adapter, or all weights if it has none.
+        longest: the largest number of tokens of a prompt and its output together.
     """
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype])
         if rank:
             # On a real device peft gives adapters their layer's dtype; on the meta device it leaves them in fp32.
             model = add_lora(model, rank, 1.0, 0.0, seed=0).to(DTYPES[dtype])
+    open_windows(model, longest)
     return ResponseModel(model if trained else model.requires_grad_(False))

@@ -23,6 +23,7 @@ from kid.files import move_into_place, remove_folder, remove_unfinished_writes, 
 from kid.models.dropout import keep_dropout_of
 from kid.models.hashes import file_digest, write_hashes
 from kid.models.loading import persistent_buffers
+from kid.models.windows import own_windows
 from kid.models.zero3 import gathered
 from kid.run.trust import OWNER_ONLY_MODE, keep_to_owner
 
@@ -258,7 +259,8 @@ def export_trained(
             remove_folder(temporary)
             whole = not isinstance(model, PeftModel)
             saved = state | persistent_buffers(model) if whole else state
-            model.save_pretrained(temporary, state_dict=saved)  # type: ignore[arg-type]  # PEFT accepts paths too
+            with own_windows(model):
+                model.save_pretrained(temporary, state_dict=saved)  # type: ignore[arg-type]  # PEFT accepts paths too
             if whole and base:
                 keep_dropout_of(base, temporary)
             tokenizer.save_pretrained(temporary)

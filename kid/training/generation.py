@@ -25,13 +25,14 @@ from kid.models.engine import joined_ranks, teacher_engine
 from kid.models.prefix_cache import encode_prompts
 from kid.models.prefix_store import RecentPrefixes
 from kid.models.pretrained import TokenIds, token_ids
+from kid.models.windows import open_windows
 from kid.models.zero3 import bare_module, is_zero3
 from kid.progress import log, progress_bar, silence_libraries
 from kid.randomness import TEACHER_OUTPUT, sample_uniforms
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
 from kid.training.checks import check_launcher
-from kid.training.inputs import read_teacher_inputs
+from kid.training.inputs import longest_sequence, read_teacher_inputs
 
 if TYPE_CHECKING:
     from deepspeed import DeepSpeedEngine
@@ -133,6 +134,7 @@ def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
     done = outputs_so_far(parts_folder(path), first)
     with joined_ranks():
         engine = teacher_engine(config, inputs.teacher, inputs.deepspeed)
+        open_windows(engine.module.causal_lm, longest_sequence(config, inputs.train.prompt_lengths))
         if not engine.module.decodes:
             raise InputError(f"--teacher {config.teacher} cannot decode with a KV cache; give another teacher")
         if is_main:

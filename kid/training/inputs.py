@@ -15,13 +15,13 @@ from kid.data.dataset import load_dataset
 from kid.data.order import steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
 from kid.data.teacher_states import TeacherStates, check_header, layout_of, read_header, states_header
+from kid.data.tokenizers import compare_tokenizers
 from kid.errors import InputError
 from kid.models.hashes import HASHES_FILE, check_hashes
-from kid.models.loading import stored_tensors
+from kid.models.loading import read_model_config, stored_tensors
 from kid.models.pretrained import (
     Pretrained,
     TokenIds,
-    check_same_tokenizer,
     find_model,
     find_teacher,
     fingerprint,
@@ -42,6 +42,7 @@ class Inputs:
     teacher: the teacher to load; None for a method without a teacher, and if its states are stored.
     teacher_hash: its fingerprint; empty for a method without a teacher.
     warning: about a probable mistake; empty if there is none.
+    tokenizer_remark: how the tokenizers of student and teacher differ; empty if they do not.
     """
 
     student: Path
@@ -58,6 +59,14 @@ class Inputs:
     total_steps: int
     identity: dict[str, str]
     warning: str = ""
+    tokenizer_remark: str = ""
+
+    @property
+    def prompt_lengths(self) -> list[int]:
+        """The length of every prompt of the run in tokens."""
+        datasets = filter(None, (self.train, self.teacher_outputs, self.validation))
+        asked = [len(sample.prompt_ids) for sample in (self.ex.samples if self.ex else []) if sample]
+        return [length for dataset in datasets for length in dataset.prompt_lengths] + asked
 
 
 def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
@@ -72,10 +81,14 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     student = find_model(config.student, "--student")
     tokenizer = load_tokenizer(student, "--student", config.chat_template)
     tokens = token_ids(tokenizer, config.mask_token)
-    teacher = find_teacher(config.teacher, "--teacher") if loads else None
+    teacher, remark = find_teacher(config.teacher, "--teacher") if loads else None, ""
     if teacher:
         theirs = load_tokenizer(teacher.tokenizer, "--teacher", config.chat_template)
-        check_same_tokenizer(tokenizer, theirs, config.student, config.teacher)
+        remark = compare_tokenizers(tokenizer, theirs, config.student, config.teacher, config.chat_template)
+        # Neither model is given an id that only the other one knows.
+        tokens = replace(tokens, count=min(tokens.count, len(theirs)))
+    for folder in (student, *([teacher.base] if teacher else [])):
+        read_model_config(folder)
     # Only opens the files, to find missing or damaged weights before anything is written.
     student_size, teacher_size = parameter_count(student), parameter_count(teacher.base) if teacher else None
     if teacher and teacher.adapter:
@@ -94,7 +107,7 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     identity = run_identity(config, Pretrained(student, None, student), teacher_hash, stage)
     return Inputs(
         student, teacher, teacher_hash, student_deepspeed, teacher_deepspeed, tokenizer, tokens,
-        train, taught, validation, ex, total, identity, size_warning(student_size, teacher_size),
+        train, taught, validation, ex, total, identity, size_warning(student_size, teacher_size), remark,
     )  # fmt: skip
 
 
@@ -111,6 +124,11 @@ def size_warning(student: int, teacher: int | None) -> str:
         f"the teacher has fewer parameters than the student ({teacher:,} and {student:,}); did you swap --teacher and "
         "--student?"
     )
+
+
+def longest_sequence(config: RunConfig, prompt_lengths: list[int]) -> int:
+    """The largest number of tokens of a prompt and its output together; a prompt may be over --max-prompt-length."""
+    return max(config.max_prompt_length, *prompt_lengths) + max(config.max_completion_length, config.decoding_limit)
 
 
 @dataclass
@@ -130,6 +148,7 @@ def read_teacher_inputs(config: RunConfig) -> TeacherInputs:
     values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     teacher = find_teacher(config.teacher, "--teacher")
     tokenizer = load_tokenizer(teacher.tokenizer, "--teacher", config.chat_template)
+    read_model_config(teacher.base)
     for folder in filter(None, (teacher.base, teacher.adapter)):
         stored_tensors(folder)
     return TeacherInputs(values, teacher, fingerprint(teacher), tokenizer, load_dataset(config, "train", tokenizer))

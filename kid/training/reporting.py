@@ -52,6 +52,8 @@ def log_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint, device: st
     for split, data in (("train", inputs.train), ("dev", inputs.validation)):
         for remark in data.remarks if data else ():
             log.info(f"{split}: {remark}")
+    if inputs.tokenizer_remark:
+        log.info(inputs.tokenizer_remark)
     if config.teacher_states:
         log.info(f"teacher: not loaded; its states at the outputs are read from {config.teacher_states}")
     for remark in inputs.ex.remarks if inputs.ex else ():

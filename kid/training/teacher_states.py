@@ -36,12 +36,13 @@ from kid.models.loading import DTYPES
 from kid.models.prefix_cache import encode_teacher_prompts, forward_outputs
 from kid.models.pretrained import padding_token
 from kid.models.stored_teacher import head_bytes
+from kid.models.windows import open_windows
 from kid.models.zero3 import bare_module, eval_no_grad, gathered_heads, is_zero3
 from kid.progress import log, progress_bar, silence_libraries
 from kid.run.lock import run_lock
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
 from kid.training.checks import check_launcher
-from kid.training.inputs import read_teacher_inputs
+from kid.training.inputs import longest_sequence, read_teacher_inputs
 from kid.training.teacher_prefixes import check_all_ranks
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
         return
     with joined_ranks():
         engine = teacher_engine(config, inputs.teacher, inputs.deepspeed)
+        open_windows(engine.module.causal_lm, longest_sequence(config, inputs.train.prompt_lengths))
         numbers = range(len(layout.shards))
         missing = [[number for number in numbers if not is_whole(folder, number, layout)] if is_main else []]
         torch.distributed.broadcast_object_list(missing)  # as rank 0 sees the files

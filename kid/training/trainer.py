@@ -26,6 +26,7 @@ from kid.models.engine import joined_ranks, student_engine, teacher_engine
 from kid.models.prefix_cache import PrefixCache, forward_outputs
 from kid.models.prefix_store import PrefixStore
 from kid.models.stored_teacher import StoredTeacher, load_stored_teacher
+from kid.models.windows import open_windows
 from kid.models.zero3 import Model, bare_module
 from kid.progress import log, progress_bar, silence_libraries
 from kid.run.best import ends_early, find_best, link_best
@@ -50,7 +51,7 @@ from kid.run.metrics import Metrics, evaluations, read_rows, remove_tensorboard_
 from kid.run.stopping import stop_reason, stop_run, stop_watcher
 from kid.run.trust import check_trusted
 from kid.training.evaluation import evaluate_ex
-from kid.training.inputs import Inputs, name_teacher, read_inputs
+from kid.training.inputs import Inputs, longest_sequence, name_teacher, read_inputs
 from kid.training.readout import losses
 from kid.training.reporting import (
     GB,
@@ -166,6 +167,8 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
     teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if inputs.teacher else None
     how = {"checkpoint": {"load_universal": True}} if found.universal else {}
     student = student_engine(config, inputs.student, inputs.student_deepspeed | how, inputs.total_steps)
+    for model in filter(None, (student, teacher)):
+        open_windows(bare_module(model).causal_lm, longest_sequence(config, inputs.prompt_lengths))
     can_share = can_share_prompts(config, student, teacher)
     share = can_share and config.batching == "schema"
     if can_share and is_main and (line := describe_sharing(config, inputs.train)):

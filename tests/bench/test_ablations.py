@@ -74,7 +74,7 @@ def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
             "imperfect": made_up_setting(seeds),
             "clean": made_up_setting(seeds, 0.0),
             "few labels": made_up_setting(seeds, names=("sft", "rkd", "kid")),
-            "weaker base": made_up_setting(seeds, names=PAIR),
+            "stronger base": made_up_setting(seeds, names=PAIR),
         },
     }  # fmt: skip
 
@@ -189,7 +189,7 @@ def test_of_equally_good_rates_the_lowest_is_chosen(ablation):
 
 
 def test_data_has_the_settings_labels(tmp_path, monkeypatch):
-    monkeypatch.setitem(SETTINGS, "clean", Setting(16, 2, 0.0))
+    monkeypatch.setitem(SETTINGS, "clean", Setting(16, 2, 0.0, base="student"))
     ablation = Ablation(tmp_path, "clean", [0], ["sft"])
     ablation.make_data()
     assert len(json.loads((ablation.data / "train_spider.json").read_text())) == 16
@@ -278,24 +278,24 @@ def test_tables():
 
 def test_every_run_of_kid_is_compared_with_rkd_in_every_setting():
     results = made_up_results((0, 1))
-    for one in results["settings"]["weaker base"]["runs"]["kid"]:
+    for one in results["settings"]["stronger base"]["runs"]["kid"]:
         one["right"], one["valid"] = "11" + "10" * 119, [30.0, 43.5, 40.0]
     rows = [line.split(" | ") for line in kid_table(results["settings"]).splitlines()[2:]]
     runs = [run for run in RUNS if run.startswith("kid")]
     assert [row[1] for row in rows] == [*runs, *runs, "kid", "kid"]
-    assert rows[-1][0] == "| weaker base" and rows[-1][2] == "+2.5 (+2.5 to +2.5)"
+    assert rows[-1][0] == "| stronger base" and rows[-1][2] == "+2.5 (+2.5 to +2.5)"
     assert rows[-1][3] == "+0.4 (-0.4 to +1.2)" and rows[-1][4] == "+0.0 (+0.0 to +0.0)"
     assert "### Where is KID above RKD?" in section(results) and "### Weaker base" not in section(results)
 
 
 def test_a_base_that_does_not_come_with_the_project_is_trained_once(tmp_path):
-    ablation = Ablation(tmp_path, "weaker base", [0], ["rkd", "kid"])
+    ablation = Ablation(tmp_path, "stronger base", [0], ["rkd", "kid"])
     ((log, command),) = ablation.base_job()
-    assert log.name == "weaker-student.log" and command[-3:] == ["weaker-student", "--output", str(ablation.base)]
+    assert log.name == "stronger-student.log" and command[-3:] == ["stronger-student", "--output", str(ablation.base)]
     ablation.base.mkdir(parents=True)
     save_file({"weight": np.zeros(3, np.float32)}, ablation.base / "model.safetensors")
     assert not list(ablation.base_job())
-    assert not list(Ablation(tmp_path, "imperfect", [0], ["rkd"]).base_job())
+    assert not list(Ablation(tmp_path, "simple base", [0], ["rkd"]).base_job())
 
 
 def test_a_setting_of_few_runs_has_only_the_tables_that_they_fill():

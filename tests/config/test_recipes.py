@@ -9,6 +9,8 @@ from helpers.launcher import ROOT
 
 from kid.config.methods import METHODS
 from kid.config.recipe import read_recipe, resolve_config
+from kid.planning.plan import Machine, Models, estimate_run
+from kid.planning.shapes import find_shape
 
 FOLDER = ROOT / "train" / "recipes"
 RECIPES = {str(path.relative_to(FOLDER)).removesuffix(".yaml"): path for path in sorted(FOLDER.glob("[ft]*/*.yaml"))}
@@ -112,3 +114,42 @@ def test_recipes_hold_no_key_twice():
     for path in FOLDER.rglob("*.yaml"):
         keys = [line.partition(":")[0] for line in path.read_text().splitlines() if not line.startswith("#")]
         assert len(set(keys)) == len(keys) and set(yaml.safe_load(path.read_text())) == set(keys)
+
+
+INSTRUCT = {
+    "qwen2.5-coder": ({"0.5b", "1.5b"}, {"7b", "14b", "32b"}),
+    "qwen3": ({"0.6b"}, {"8b", "32b"}),
+    "llama3": ({"1b"}, {"8b", "70b"}),
+    "smollm2-360m": ({"360m"}, {"1.7b"}),
+}
+
+
+@pytest.mark.parametrize("family", INSTRUCT)
+def test_the_recipes_of_instruction_tuned_models(family):
+    """Students and teachers are of one family, in the form of their chat template, and each teacher has its recipe."""
+    students, teachers = INSTRUCT[family]
+    paths = {path.stem: path for path in (FOLDER / family).glob("*.yaml")}
+    pairs = {f"{student}-from-{teacher}" for student in students for teacher in teachers}
+    assert set(paths) == pairs | {f"teacher-{teacher}" for teacher in teachers}
+    made = {f"{read_recipe(path)['output']}/adapter" for name, path in paths.items() if name.startswith("teacher")}
+    for name, path in paths.items():
+        config = resolve_config(path, {"data": "d"})
+        assert (config.prompt, config.chat_template, config.method) == (
+            "ddl", "auto", "sft" if name.startswith("teacher") else "kid"
+        )  # fmt: skip
+        assert name.split("-")[name.startswith("teacher")] in config.student.lower()
+        assert config.method == "sft" or config.teacher in made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", INSTRUCT)
+def test_they_fit_on_eight_gpus_of_80_gb_by_the_planners_estimate(family):
+    for path in (FOLDER / family).glob("*.yaml"):
+        config = resolve_config(path, {"data": "d"})
+        teacher = None
+        if config.method == "kid":
+            recipe = path.parent / f"teacher-{path.stem.rpartition('-')[2]}.yaml"
+            teacher = find_shape(read_recipe(recipe)["student"], "--teacher")
+        machine = Machine(8, 80 * 10**9)
+        found = estimate_run(config, Models(find_shape(config.student, "--student"), teacher), machine)
+        assert found.first_excess(machine) is None, (path.name, found.gpu)

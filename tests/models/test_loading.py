@@ -227,7 +227,7 @@ def test_a_persistent_buffer_that_is_missing_or_of_another_shape_is_named(tmp_pa
     with pytest.raises(InputError, match=rf"weight {name} has shape \(2,\), but the model's config says \(1,\)"):
         load_causal_lm(tmp_path, "fp32", "auto")
     save_file({other: tensor for other, tensor in tensors.items() if other != name}, file)
-    with pytest.raises(InputError, match=f"1 of the model's weights are missing, first {name}"):
+    with pytest.raises(InputError, match=f"do not have 1 weights that .* needs, first {name}"):
         load_causal_lm(tmp_path, "fp32", "auto")
 
 
@@ -280,7 +280,7 @@ def test_bad_checkpoints_are_named(saved):
     tensors = load_file(folder / "model.safetensors")
     name = next(n for n in tensors if tensors[n].dim() == 2)
     save_file({n: t for n, t in tensors.items() if n != name}, folder / "model.safetensors")
-    with pytest.raises(InputError, match=f"1 of the model's weights are missing, first {name}"):
+    with pytest.raises(InputError, match=f"do not have 1 weights that .* needs, first {name}"):
         load_causal_lm(folder, "fp32", "auto")
     save_file({**tensors, name: tensors[name][:-1].clone()}, folder / "model.safetensors")
     with pytest.raises(InputError, match=f"{name} has shape"):
@@ -292,3 +292,18 @@ def test_bad_checkpoints_are_named(saved):
     file.unlink()
     with pytest.raises(InputError, match="has no weights"):
         load_causal_lm(folder, "fp32", "auto")
+
+
+def test_models_that_cannot_be_used_are_refused_with_family_and_reason(saved):
+    folder, _ = saved
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    for changes, reason in (
+        ({"model_type": "t5"}, r"\(t5\) has an encoder"),
+        ({"model_type": "vit"}, r"\(vit\) has no class for causal language models: transformers has none"),
+        ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "has quantized weights .*gptq"),
+        ({"model_type": "own", "auto_map": {"AutoConfig": "a.B", "AutoModelForCausalLM": "a.C"}}, "cannot read it"),
+    ):
+        path.write_text(json.dumps({**config, **changes}))
+        with pytest.raises(InputError, match=reason):
+            load_causal_lm(folder, "fp32", "auto")

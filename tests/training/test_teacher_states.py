@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("one_rank")
 class Ids:
     """As much of a tokenizer as a header takes."""
 
-    eos_token_id = EOS
+    eos_token_id, added_tokens_decoder = EOS, {}
 
     @staticmethod
     def get_vocab() -> dict[str, int]:
