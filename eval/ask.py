@@ -38,6 +38,7 @@ EXAMPLE = """examples:
 MARKER = "question> "
 END_WORD = "exit"
 SHOWN = 20  # rows
+NAMED_CHARACTERS = 60  # of a question from a pipe, in its error line
 
 
 def parse() -> argparse.Namespace:
@@ -124,7 +125,10 @@ def read_line(at_terminal: bool) -> str | None:
 
 
 def answer_lines(asker: Asker, sql_only: bool, print_prompt: bool) -> None:
-    """Answer each line of the standard input. A question that cannot be answered gets one error line on stderr."""
+    """Answer each line of the standard input. A question that cannot be answered gets one error line on stderr.
+
+    At a terminal the question is the line above; for one from a pipe, the error names its line and its beginning.
+    """
     if sys.stdin is None:
         raise InputError("there is no question and no standard input to read questions from; give a question")
     at_terminal = sys.stdin.isatty()
@@ -136,8 +140,9 @@ def answer_lines(asker: Asker, sql_only: bool, print_prompt: bool) -> None:
     _ = asker.model
     if at_terminal:
         print(f"ask about {asker.database}; {END_WORD} or Ctrl-D quits", file=sys.stderr)
-    unanswered = 0
+    line = unanswered = 0
     while (question := read_line(at_terminal)) not in (None, END_WORD):
+        line += 1
         try:
             if question:
                 answer(asker, question, sql_only, print_prompt)
@@ -145,7 +150,8 @@ def answer_lines(asker: Asker, sql_only: bool, print_prompt: bool) -> None:
                 print_sql("")
         except (InputError, RunError) as error:
             unanswered += 1
-            print_error(str(error))
+            start = question if len(question) <= NAMED_CHARACTERS else f"{question[:NAMED_CHARACTERS]}..."
+            print_error(str(error) if at_terminal else f'line {line} ("{start}"): {error}')
             if sql_only:
                 print_sql("")
         except KeyboardInterrupt:

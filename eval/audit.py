@@ -67,7 +67,10 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def show(console: Console, material: Material, findings: list[Finding]) -> None:
-    """Print the counts by check and split, an example and advice for each kind found, and what was not checked."""
+    """Print the counts by check and split, an example and advice for each kind found, and what was not checked.
+
+    A finding about a whole split is always printed, because it stands for many questions.
+    """
     from kid.evaluation.audit.checks import CHECKS
     from kid.evaluation.audit.record import counts, describe, not_looked_at, was_looked_for
 
@@ -87,9 +90,14 @@ def show(console: Console, material: Material, findings: list[Finding]) -> None:
     examples = {finding.kind: finding for finding in reversed(findings)}
     for kind in filter(examples.get, CHECKS):
         first = examples[kind]
-        where = f"{first.split} {first.index} ({first.db_id})" if first.split else first.db_id
+        question = f" {first.index} ({first.db_id})" if first.index is not None else ""
+        where = f"{first.split or first.db_id}{question}"
         line = f"{kind}: {CHECKS[kind].meaning}; {CHECKS[kind].advice}. The first: {where}, {first.detail}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+        for finding in findings:
+            if finding.kind == kind and finding is not first and finding.split and finding.index is None:
+                line = f"{kind}: {finding.split}, {finding.detail}"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in map(describe, not_looked_at(material)):
         console.print(f"not checked: {line}", markup=False, highlight=False, soft_wrap=True)
 

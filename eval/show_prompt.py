@@ -98,6 +98,7 @@ def show_prompt(arguments: argparse.Namespace) -> None:
     from kid.data.prepare import row_encoder
     from kid.data.prompts.encoder import PromptEncoder
     from kid.data.reading import load_split, read_schemas
+    from kid.data.sqlite_schema import missing_keys_note
 
     config = prompt_config(arguments)
     loaded = load_split(config, arguments.split, arguments.index)
@@ -131,7 +132,10 @@ def show_prompt(arguments: argparse.Namespace) -> None:
         + (f"; {row['cut']} tokens cut from the left" if row["cut"] else ""),
         markup=True,
     )
-    console.print(f"output: {len(row['completion_ids'])} tokens with EOS\n")
+    console.print(f"output: {len(row['completion_ids'])} tokens with EOS")
+    if line := missing_keys_note(schemas):
+        console.print(f"note: {line}", markup=False)
+    console.print()
     for name, part in parts.items():
         console.print(Text(printable(tokenizer.decode(part)), style=COLOURS[name]), end="")
     console.print()

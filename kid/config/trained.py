@@ -135,7 +135,7 @@ def complete_settings(
         given: key -> value, None if the user did not give it; the keys to complete.
         model: the model's folder; None: there is no model.
         data: as in `trained_settings`.
-        other_form: whether prompts may have another form than those that the model was trained on.
+        other_form: whether prompts may have another form than those that the model was trained on, known or not.
 
     Returns:
         The settings, and lines that tell the user which of them come from the training or differ from it.
@@ -157,7 +157,8 @@ def complete_settings(
                     f"worse with another form of prompts; remove {flag(name)}, or add {OTHER_FORM_FLAG}"
                 )
     lines = []
-    if model and not source:
+    # Not with `other_form`: eval/evaluate.py sets it for the base of a run, and gives the run's settings as flags.
+    if model and not source and not other_form:
         lines.append(
             f"note: {model} has no {EXPORT_FILE} and no config.yaml beside it, so its training settings are unknown; "
             "prompts follow the flags and the defaults of training"

@@ -61,6 +61,14 @@ class ArrowSamples(Sequence):
         own_schema = row["filtered"] or row["cut"]
         return Sample(row["prompt_ids"], row["completion_ids"], 0 if own_schema else row["shared"])
 
+    def prompt_lengths(self) -> list[int]:
+        """Length of each prompt in tokens, without turning the ids into lists, which takes 25 times as long."""
+        import pyarrow.compute as pc
+
+        return pc.list_value_length(
+            self.rows.select_columns("prompt_ids").with_format("arrow")[:]["prompt_ids"]
+        ).to_pylist()
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -82,6 +90,8 @@ class Dataset:
 
     @cached_property
     def prompt_lengths(self) -> list[int]:
+        if isinstance(self.samples, ArrowSamples):
+            return self.samples.prompt_lengths()
         return [len(sample.prompt_ids) for sample in self.samples]
 
 

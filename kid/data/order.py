@@ -17,6 +17,9 @@ from kid.data.sharing import shared_prefixes
 
 # With --batching schema, micro-batches are sorted by length within windows of this many global batches.
 LENGTH_SORT_WINDOW = 16
+# How many prompts are read to measure what micro-batches share. All 8,325 of Spider's take two seconds and change the
+# share by less than one percentage point.
+MEASURED_SAMPLES = 4096
 
 
 def steps_per_epoch(samples: int, batch_size: int) -> int:
@@ -81,12 +84,21 @@ def group_by_length(
 
 
 def shared_token_fraction(dataset: Dataset, config: RunConfig) -> float:
-    """The fraction of an epoch's prompt tokens that are shared with another prompt of the micro-batch."""
-    order, size, saved = epoch_order(dataset, config, 0), config.micro_batch_size, 0
-    for start in range(0, len(order), size):
-        groups, shared = shared_prefixes([dataset.samples[index].prompt_ids for index in order[start : start + size]])
+    """The fraction of an epoch's prompt tokens that are shared with another prompt of the micro-batch.
+
+    Of more than MEASURED_SAMPLES samples, only every n-th micro-batch is read: the other ranks wait meanwhile.
+    """
+    size = config.micro_batch_size
+    if size == 1:
+        return 0.0
+    order = epoch_order(dataset, config, 0)
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    batches = batches[:: -(-len(order) // MEASURED_SAMPLES)]
+    saved = 0
+    for batch in batches:
+        groups, shared = shared_prefixes([dataset.samples[index].prompt_ids for index in batch])
         saved += sum(shared[group] for group in groups) - sum(shared)
-    return saved / sum(dataset.prompt_lengths)
+    return saved / sum(dataset.prompt_lengths[index] for batch in batches for index in batch)
 
 
 def global_batch(dataset: Dataset, config: RunConfig, step: int) -> list[int | None]:

@@ -29,6 +29,7 @@ from kid.data.schema_filter import (
     select_top,
     training_selection,
 )
+from kid.data.sqlite_schema import missing_keys_note
 from kid.errors import InputError
 from kid.sql.analysis import gold_schema_items
 
@@ -254,6 +255,10 @@ def make_notes(loaded: LoadedSplit, schemas: dict[str, Schema], annotated: dict[
         if schema.skipped:
             notes.append(f"skipped in the schema of {db_id}: {', '.join(schema.skipped)}")
     notes += sorted(loaded.notes)
+    if loaded.partial and (
+        line := missing_keys_note(schemas)
+    ):  # of the other benchmarks, tables.json is not the user's
+        notes.append(line)
     kept: dict[str, list[str]] = {}
     for index, item in sorted(annotated.items()):
         if item.normalisation_error:

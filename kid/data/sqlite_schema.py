@@ -102,6 +102,17 @@ def completion_note(tables: Path | None, known: Mapping[str, object], schemas: M
     return f"{tables} lacks {', '.join(parts)}; taken from the SQLite files" if tables and parts else None
 
 
+def missing_keys_note(schemas: Mapping[str, Schema]) -> str | None:
+    """One line on the databases that have several tables and no foreign key; None if there are none."""
+    names = sorted(db_id for db_id, schema in schemas.items() if len(schema.tables) > 1 and not schema.foreign_keys)
+    if not names:
+        return None
+    return (
+        f"several tables but no foreign keys: {listed(names)}; give foreign_keys in tables.json, so that prompts show "
+        "how to join the tables (docs/your-own-data.md)"
+    )
+
+
 def declared_foreign_keys(
     connection: sqlite3.Connection, schema: Schema
 ) -> tuple[list[tuple[str, str, str, str]], list[str]]:

@@ -311,10 +311,10 @@ def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: st
             path.chmod((partial / "config.json").stat().st_mode)
         copy_tokenizer(tokenizer_folder, partial)
         matches = auto_tokenizer_matches(partial)
-        if not matches:
+        if not matches:  # only of a generic tokenizer (`load_tokenizer`) in a family with a class of its own
             remarks.append(
-                "AutoTokenizer, which vLLM uses, splits text differently from the base's tokenizer.json; the card uses "
-                "PreTrainedTokenizerFast instead"
+                "note: serve this export with token ids, not text, as the vLLM example of docs/your-own-data.md does: "
+                "servers split text with AutoTokenizer, which ignores this tokenizer.json; ids mean the same to both"
             )
         tokenizer_class = "AutoTokenizer" if matches else "PreTrainedTokenizerFast"
         identity = (trained.run, trained.config, trained.step, trained.base)

@@ -158,15 +158,9 @@ def load_tokenizer(folder: Path, flag: str, chat_template: str = "none") -> PreT
         InputError: it cannot be loaded, has changed since our scripts wrote it, or has no EOS token; its chat template
             fails.
     """
-    from transformers import PreTrainedTokenizerFast  # not at the top: finding folders does not need this slow import
-
     check_hashes(folder, weights=False)
     try:
-        saved = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-        # Even if the folder says that its tokenizer is a generic one, AutoTokenizer uses the class of the model family,
-        # which may split text differently than the folder's tokenizer.json.
-        generic = saved.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast")
-        tokenizer: Any = (PreTrainedTokenizerFast if generic else auto_tokenizer()).from_pretrained(folder)
+        tokenizer: Any = tokenizer_class(folder).from_pretrained(folder)
     except Exception as error:  # transformers raises many types; each means that files are missing or damaged
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"{flag} {folder}: its tokenizer cannot be loaded ({reason}); copy its files again") from None
@@ -176,11 +170,25 @@ def load_tokenizer(folder: Path, flag: str, chat_template: str = "none") -> PreT
     return tokenizer
 
 
-def auto_tokenizer() -> Any:
-    """transformers' AutoTokenizer; importing it imports torch."""
-    from transformers import AutoTokenizer
+def tokenizer_class(folder: Path) -> Any:
+    """The class of transformers that loads a folder's tokenizer; only importing AutoTokenizer also imports torch.
 
-    return AutoTokenizer
+    Raises:
+        OSError, ValueError, AttributeError: tokenizer_config.json or config.json is missing or damaged.
+    """
+    import transformers  # not at the top: finding folders does not need this slow import
+
+    saved = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    name = saved.get("tokenizer_class")
+    if name in ("TokenizersBackend", "PreTrainedTokenizerFast"):
+        # AutoTokenizer would use the class of the model family, which may split text differently than tokenizer.json.
+        return transformers.PreTrainedTokenizerFast
+    if name in ("Qwen2Tokenizer", "Qwen2TokenizerFast") and "auto_map" not in saved:
+        settings = folder / "config.json"  # an adapter has none
+        family = json.loads(settings.read_text(encoding="utf-8")).get("model_type") if settings.is_file() else "qwen2"
+        if family in ("qwen2", "qwen3"):  # what AutoTokenizer uses for them
+            return transformers.Qwen2Tokenizer
+    return transformers.AutoTokenizer
 
 
 def find_mask_token(tokenizer: PreTrainedTokenizerFast, name: str | None) -> int:

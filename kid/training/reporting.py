@@ -14,8 +14,11 @@ from tqdm import tqdm
 from kid.config.deepspeed_config import STUDENT_FLAG
 from kid.config.run_config import RunConfig, accumulation_steps
 from kid.data.batching import Dataset
+from kid.data.dataset import asked_questions
+from kid.data.faults import Damage
 from kid.data.order import shared_token_fraction, steps_per_epoch
-from kid.errors import first_of
+from kid.data.questions import load_questions
+from kid.errors import InputError, first_of
 from kid.progress import log
 from kid.run.checkpoint import ResumePoint
 from kid.training.evaluation import describe_evaluation
@@ -55,7 +58,7 @@ def log_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint, device: st
         log.info(f"teacher: not loaded; its states at the outputs are read from {config.teacher_states}")
     for remark in inputs.ex.remarks if inputs.ex else ():
         log.info(f"{config.eval_split}: {remark}")
-    held_out = {"dev": inputs.validation.asked} if inputs.validation else {}
+    held_out = {"dev": inputs.validation.asked if inputs.validation else dev_questions(config)}
     held_out |= {config.eval_split: inputs.ex.asked} if inputs.ex and config.eval_split != "train" else {}
     for split, asked in held_out.items():
         if remark := shared_questions(inputs.train.asked, asked):
@@ -66,6 +69,14 @@ def log_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint, device: st
         log.info(remark)
     if found.checkpoint:
         log.info(f"resuming from {found.checkpoint}")
+
+
+def dev_questions(config: RunConfig) -> frozenset[tuple[str, str]]:
+    """Return `asked_questions` of dev, in a fraction of a second; none if it cannot be read: training needs no dev."""
+    try:
+        return asked_questions(load_questions(config.benchmark, "dev", config.data, damage=Damage("skip")))
+    except InputError:
+        return frozenset()
 
 
 def shared_questions(train: frozenset[tuple[str, str]], held_out: frozenset[tuple[str, str]]) -> str:
@@ -99,11 +110,13 @@ def describe_sharing(config: RunConfig, train: Dataset) -> str:
     """
     share = shared_token_fraction(train, replace(config, batching="schema"))
     if config.batching == "schema":
-        return f"train: {share:.0%} of the prompt tokens are not computed, because a micro-batch shares its schema"
+        return (
+            f"train: about {share:.0%} of the prompt tokens are not computed, because a micro-batch shares its schema"
+        )
     if share < WORTH_SHARING:
         return ""
     return (
-        f"advice: with --batching schema, {share:.0%} of the prompt tokens would not be computed, because the "
+        f"advice: with --batching schema, about {share:.0%} of the prompt tokens would not be computed, because the "
         "questions of a micro-batch would share a schema"
     )
 

@@ -139,6 +139,8 @@ def test_without_a_run_defaults_are_taken_and_that_is_said(tmp_path):
     assert values == {"max_prompt_length": 1024, "evidence": False}
     assert line.startswith(f"note: {tmp_path}/model has no kid_export.json and no config.yaml beside it")
     assert complete_settings({"max_prompt_length": 5}, None) == ({"max_prompt_length": 5}, [])
+    # With --other-form the form is the user's own; eval/evaluate.py gives it for the base of a run.
+    assert complete_settings({"evidence": False}, tmp_path / "model", other_form=True) == ({"evidence": False}, [])
 
 
 def test_what_an_export_keeps_holds_on_any_data():

@@ -1,11 +1,13 @@
 """Which samples make up a step, how they are weighted, and how a micro-batch is padded."""
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from kid.data import order
 from kid.data.batching import Dataset, Sample, collate, sample_weights
 from kid.data.order import epoch_order, global_batch, micro_batches, shared_token_fraction, steps_per_epoch
 
@@ -92,6 +94,26 @@ def test_share_of_tokens_that_run_once():
     assert sum(batch.shared_tokens for batch in batches) == pytest.approx(shared_token_fraction(data, config) * whole)
     assert all(len(batch.representatives) == 1 and batch.group_of_row.tolist() == [0] * 4 for batch in batches)
     assert all(batch.shared_width == 0 for batch in micro_batches(data, config, 0, 0, 1, 9))
+    assert shared_token_fraction(data, run(batching="schema", batch_size=8, micro_batch_size=1)) == 0
+
+
+def test_share_of_many_prompts_is_measured_on_some(monkeypatch):
+    """Every n-th micro-batch, over the whole epoch; prompts that are not measured are not read."""
+    data, config = schemas(40, 8), run(batching="schema", batch_size=8, micro_batch_size=4)
+    exact, samples = shared_token_fraction(data, config), data.samples
+
+    class Counted(list):
+        read = 0
+
+        def __getitem__(self, index):
+            Counted.read += 1
+            return samples[index]
+
+    counted = replace(data, samples=Counted(samples))
+    assert counted.prompt_lengths == data.prompt_lengths
+    monkeypatch.setattr(order, "MEASURED_SAMPLES", 100)  # of 320
+    assert shared_token_fraction(counted, config) == pytest.approx(exact, abs=0.05)
+    assert Counted.read == 80
 
 
 @pytest.mark.parametrize("reduction", ["sequence", "token"])

@@ -99,6 +99,7 @@ def test_training_leaves_the_questions_out_and_dev_stays(folder, tokenizer, tmp_
     path.write_text(json.dumps(exclusion_record("spider", {"train": questions}, reasons)))
     whole, config = options(folder), options(folder, exclude=str(path))
     before, after = (load_dataset(c, "train", tokenizer) for c in (whole, config))
+    assert after.prompt_lengths == [len(sample.prompt_ids) for sample in after.samples]  # of the rows that are left
     assert list(before.indices) == [0, 1, 2, 3, 4, 5] and list(after.indices) == [0, 2, 3, 5]
     assert list(after.samples) == [before.samples[index] for index in after.indices]
     assert f"2 questions excluded by --exclude {path}: 2 clock" in after.remarks

@@ -163,14 +163,15 @@ def test_birds_descriptions_are_comments_where_there_is_no_other(files):
     folder.mkdir()
     head = "\ufefforiginal_column_name,column_name,column_description,data_format,value_description\n"
     lines = f'id,movie id,"The unique\nnumber of a film, {"as long as can be " * 9}",integer,\n'
-    lines += "title,,what it is called,text,\nDirector,director of it,director,text,\n"
+    lines += "title,,what it is called,text,\nDirector,director of it,director,text,never a full name\n"
     (folder / "movie.csv").write_text(head + lines, encoding="utf-8")
     (folder / "Movie-Rating.csv").write_bytes(b"original_column_name,column_name\nstars (0-5),na\xefve stars\n")
     text = schema_part(read_database(read_tables(tables, Damage())["films"], "films", database))
     number = "the unique number of a film, as long as can be as long as can be as long as can be as long as can be"
     assert f"movie.id ( integer | primary key | comment : {number} | values : 7 , 8 )" in text
     assert "comment : movie title" in text and "what it is called" not in text  # tables.json comes first
-    assert "movie.director ( text | comment : director of it )" in text  # the description says nothing new
+    # The description says nothing new, and no prompt format shows what is said of values.
+    assert "movie.director ( text | comment : director of it )" in text
     assert "`stars (0-5)` ( real | comment : naïve stars | values" in text
 
 

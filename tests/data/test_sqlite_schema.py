@@ -2,15 +2,17 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from helpers.small_benchmark import options
 
 from kid.data.faults import Damage
+from kid.data.prepare import make_notes
 from kid.data.prompts.codes import schema_part
-from kid.data.reading import load_split, read_schemas
-from kid.data.schema import read_tables
-from kid.data.sqlite_schema import completion_note, read_database
+from kid.data.reading import LoadedSplit, load_split, read_schemas
+from kid.data.schema import Column, Schema, Table, read_tables
+from kid.data.sqlite_schema import completion_note, missing_keys_note, read_database
 from kid.errors import InputError
 
 SCRIPT = """
@@ -217,3 +219,19 @@ def test_many_names_are_counted(data):
     found = read_database(None, "x", data() / "database" / "other" / "other.sqlite")
     line = completion_note(data() / "tables.json", {}, dict.fromkeys(schemas, found))
     assert "lacks 9 databases (d0, d1, d2 and 6 more); taken" in line
+
+
+def test_databases_of_several_tables_without_foreign_keys_are_named(tmp_path):
+    """The notes of a prepared split name those of the user's own data."""
+    tables = tuple(Table(name, (Column("x", "", "int", False),)) for name in "ab")
+    keys = (("a", "x", "b", "x"),)
+    schemas = {name: Schema(name, tables, ()) for name in ("d4", "d1", "d3", "d2")}
+    schemas |= {"single": Schema("single", tables[:1], ()), "keys": Schema("keys", tables, keys)}
+    line = missing_keys_note(schemas)
+    assert line.startswith(
+        "several tables but no foreign keys: d1, d2, d3 and 1 more; give foreign_keys in tables.json"
+    )
+    assert missing_keys_note({"keys": schemas["keys"], "single": schemas["single"]}) is None
+    loaded = LoadedSplit([], None, None, dict.fromkeys(schemas, tmp_path), None, Damage(), partial=True)
+    assert make_notes(loaded, schemas, {}) == [line]
+    assert make_notes(replace(loaded, partial=False), schemas, {}) == []

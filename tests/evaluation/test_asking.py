@@ -97,15 +97,18 @@ def test_each_line_is_a_question_and_a_bad_one_costs_a_line(answer, capsys):
     assert "SELECT nope\nSELECT 7\n" in shown.out and shown.out.endswith("1 row\n")  # it goes on
     assert "question>" not in shown.out
     errors = shown.err.splitlines()
-    assert errors[0] == "error: the question has 9 tokens" and len(errors) == 2
-    assert errors[1].startswith("error: the query does not run: no such column: nope; rephrase the question")
+    assert errors[0] == 'error: line 3 ("too long"): the question has 9 tokens' and len(errors) == 2
+    said = 'error: line 4 ("SELECT nope"): the query does not run: no such column: nope; rephrase the question'
+    assert errors[1].startswith(said)
 
 
 def test_a_query_without_end_is_stopped_and_the_next_is_answered(answer, capsys, monkeypatch):
     monkeypatch.setattr(asking, "SECONDS", 0.3)
     assert answer(f"{ENDLESS}\nSELECT 7\n".encode()) == 1
     shown = capsys.readouterr()
-    assert "error: the query does not run: timeout;" in shown.err and shown.out.endswith("1 row\n")
+    beginning = " ".join(ENDLESS[:60].split())
+    assert f'error: line 1 ("{beginning}..."): the query does not run: timeout;' in shown.err
+    assert shown.out.endswith("1 row\n")
 
 
 def test_a_line_that_is_not_utf_8_is_a_bad_question(script, database, monkeypatch, capsys):
@@ -117,7 +120,8 @@ def test_a_line_that_is_not_utf_8_is_a_bad_question(script, database, monkeypatc
     monkeypatch.setattr(asking, "PromptEncoder", lambda *_: encoder)
     with pytest.raises(SystemExit):
         script.answer_lines(asker, False, False)
-    assert capsys.readouterr().err == "error: the question or its evidence is not valid Unicode; write it in UTF-8\n"
+    said = 'error: line 1 ("\\udcff?"): the question or its evidence is not valid Unicode; write it in UTF-8\n'
+    assert capsys.readouterr().err == said
 
 
 def test_exit_ends_without_reading_on(answer, capsys):
@@ -130,7 +134,7 @@ def test_sql_only_is_a_line_for_each_line(answer, capsys):
     shown = capsys.readouterr()
     # As the model wrote it: escapes are for terminals, and what does not run is not run.
     assert shown.out == f"{QUERY}\n\n\nSELECT nope\nSELECT '\x1b[1m'\n"
-    assert shown.err == "error: the question has 9 tokens\n"
+    assert shown.err == 'error: line 2 ("too long"): the question has 9 tokens\n'
 
 
 def test_an_interrupt_ends_questions_from_a_pipe(answer):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from helpers.synthetic_runs import write_run
 
+from kid.config.trained import OTHER_FORM_FLAG
 from kid.errors import InputError
 from kid.evaluation.provenance import provenance_path
 from kid.evaluation.run_evaluation import Evaluation, find_cells, show_results
@@ -180,6 +181,7 @@ def test_the_student_before_training_is_step_0_and_gets_the_runs_settings(tmp_pa
     flags = cell.predict_flags(overwrite=False)
     assert after(flags, "--model") == [str(base)] and after(flags, "--max-prompt-length") == ["200"]
     assert "None" not in flags and "[]" not in flags and not after(flags, "--databases")
+    assert OTHER_FORM_FLAG in flags  # without a note that the base's own settings are unknown (tests/config)
     assert not after(find_cells(run, ["dev"], "last")[0].predict_flags(False), "--max-prompt-length")
 
 

@@ -1,10 +1,13 @@
 """The script that shows prompts: what it prints of one question and of a whole split."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
+from helpers.family_tokenizers import family_tokenizer
 from helpers.launcher import ROOT
 
 from kid.config.run_config import RunConfig
@@ -19,11 +22,19 @@ def show(data, *arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.fixture
+def models(tmp_path) -> dict[str, list]:
+    """The flags that name a model whose tokenizer is its own, or Qwen's."""
+    family_tokenizer("qwen", ["How many singers are there?"] * 3).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2"}')
+    return {"none": [], "own": ["--model", MODEL], "qwen": ["--model", tmp_path]}
+
+
 @pytest.mark.parametrize(
     ("model", "without"),
-    [([], ("transformers", "torch", "datasets")), (["--model", MODEL], ("torch", "datasets"))],
+    [("none", ("transformers", "torch", "datasets")), ("own", ("torch", "datasets")), ("qwen", ("torch", "datasets"))],
 )
-def test_a_prompt_imports_no_more_than_it_needs(minibench, model, without):
+def test_a_prompt_imports_no_more_than_it_needs(minibench, models, model, without):
     """Nor does it start a process: transformers, torch and a process took most of the time."""
     script = """
 import multiprocessing.forkserver, runpy, sys
@@ -33,7 +44,7 @@ sys.path[0] = "eval"
 runpy.run_path(sys.argv[0], run_name="__main__")
 print(*[name for name in without if name in sys.modules], file=sys.stderr)
 """
-    flags = ["--benchmark", "spider", "--data", minibench, "--index", 0, *model]
+    flags = ["--benchmark", "spider", "--data", minibench, "--index", 0, *models[model]]
     command = [sys.executable, "-c", script, " ".join(without), "eval/show_prompt.py", *map(str, flags)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stderr.splitlines()[-1] == "", done.stderr
@@ -84,6 +95,22 @@ def test_the_figures_of_a_split(minibench, tiny_models, tmp_path):
     assert "spider dev: 1000 questions, 1000 prompts" in done.stdout and "█" in done.stdout
     assert f"{long} outputs over 30 tokens are skipped" in done.stdout
     assert figures["questions"] == len(figures["lengths"]["prompts"]) == 1000 and figures["left_out"] == {}
+
+
+def test_a_database_without_foreign_keys_is_named(tmp_path):
+    """Not if tables.json has them."""
+    path = tmp_path / "database" / "pair" / "pair.sqlite"
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE one (a); CREATE TABLE two (a)")
+    (tmp_path / "dev.jsonl").write_text('{"db_id": "pair", "question": "?", "query": "SELECT 1"}\n')
+    said = "note: several tables but no foreign keys: pair; give foreign_keys in tables.json, so that prompts show how"
+    assert said in show(tmp_path, "--benchmark", "jsonl", "--index", 0).stdout
+    keys = {"foreign_keys": [[0, 1]], "table_names_original": ["one", "two"]}
+    keys["column_names_original"] = [[0, "a"], [1, "a"]]
+    (tmp_path / "tables.json").write_text(json.dumps([{"db_id": "pair", **keys}]))
+    done = show(tmp_path, "--benchmark", "jsonl", "--index", 0)
+    assert "one.a = two.a" in done.stdout and said not in done.stdout
 
 
 @pytest.mark.slow

@@ -1,85 +1,32 @@
 """A merged export: the same logits as the adapter over its base, and a directory that others can load."""
 
 import contextlib
-import errno
 import io
 import json
-import os
-import resource
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from helpers.exports import exported, stored, write_run
 from helpers.launcher import ROOT
 from helpers.tiny_configs import SCALARS, write_buffered
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from kid.config.run_config import RunConfig, dump_config
-from kid.config.trained import EXPORT_FILE, trained_settings
 from kid.data.batching import Sample
 from kid.errors import InputError
 from kid.evaluation.prediction import decode_candidates
 from kid.export import run as export
 from kid.export.card import EXAMPLE_PROMPT
-from kid.export.run import atomic_directory, export_merged, export_record, find_trained_student, is_exported
-from kid.minibench.tiny_models import train_tokenizer, write_tiny_model
-from kid.models.hashes import HASHES_FILE, write_hashes
-from kid.models.loading import add_adapter, add_lora, load_causal_lm
-from kid.models.pretrained import load_tokenizer
+from kid.export.run import export_merged, find_trained_student
+from kid.minibench.tiny_models import write_tiny_model
+from kid.models.loading import add_adapter, load_causal_lm
 from kid.sql.one_line import one_line
 
-BASE_CARD = "---\nlicense: other\nlicense_name: a-research-license\nlicense_link: LICENSE\n---\n# A base\n"
 SCALE = 32.0 / 4
-
-
-def write_run(folder: Path, base: Path, dtype: str = "fp32", lora_rank: int = 4, kind: str | None = None) -> Path:
-    """A run's directory as training leaves it; `kind` instead of adapter/ or model/."""
-    config = RunConfig(student=str(base), teacher="/models/big-teacher", data="/data/spider", output=str(folder))
-    config = RunConfig(**{**vars(config), "dtype": dtype, "lora_rank": lora_rank})
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(dump_config(config))
-    (folder / "environment.json").write_text('{"python": "3.11.7", "packages": {"torch": "2.13.0"}, "world_size": 8}')
-    model = load_causal_lm(base, dtype, "eager")
-    if lora_rank:
-        model = add_lora(model, lora_rank, 32.0, 0.0, seed=0)
-        model.peft_config["default"].base_model_name_or_path = str(base)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.requires_grad:  # B is 0 at first; all weights move a little
-                parameter.add_(torch.randn_like(parameter) * 0.02)
-    trained = folder / (kind or ("adapter" if lora_rank else "model"))
-    model.save_pretrained(trained)
-    load_tokenizer(base, "base").save_pretrained(trained)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return train_tokenizer([EXAMPLE_PROMPT, "select count(*) from singer where country = 'France'"] * 3, 400)
-
-
-@pytest.fixture
-def base(tokenizer, tmp_path) -> Path:
-    """A model with tied embeddings, a chat template and a card."""
-    folder = tmp_path / "base"
-    write_tiny_model(folder, tokenizer, hidden=32, layers=2, heads=2, seed=0)
-    (folder / "README.md").write_text(BASE_CARD)
-    (folder / "chat_template.jinja").write_text("{{ messages[0].content }}")
-    return folder
-
-
-def exported(run: Path, dtype: str = "fp32", step: int | None = None) -> Path:
-    export_merged(find_trained_student(run, step), run / "merged", dtype, "python train/export.py run --merge")
-    return run / "merged"
-
-
-def stored(folder: Path) -> dict[str, torch.Tensor]:
-    return {name: value for file in folder.glob("*.safetensors") for name, value in load_file(file).items()}
 
 
 @torch.no_grad()
@@ -242,6 +189,18 @@ def test_the_cards_code_answers_as_predict_does(family, reader, tokenizer, tmp_p
     assert one_line(printed.getvalue()) == wanted
 
 
+@pytest.mark.parametrize(("family", "noted"), [("qwen2", True), ("llama", False)])
+def test_a_tokenizer_that_servers_replace_by_their_own_is_noted(family, noted, tokenizer, tmp_path):
+    """Its ids decode to the same text with both, so that ids are safe to serve."""
+    write_tiny_model(tmp_path / "base", tokenizer, hidden=32, layers=2, heads=4, seed=0, family=family)
+    trained = find_trained_student(write_run(tmp_path / "run", tmp_path / "base"), None)
+    remarks = [line for line in export_merged(trained, tmp_path / "merged", "fp32", "command") if "ids" in line]
+    assert [line.startswith("note: serve this export with token ids, not text") for line in remarks] == [True] * noted
+    servers, ids = AutoTokenizer.from_pretrained(tmp_path / "merged"), tokenizer(EXAMPLE_PROMPT).input_ids
+    assert (servers(EXAMPLE_PROMPT).input_ids != ids) == noted
+    assert servers.decode(ids) == tokenizer.decode(ids)
+
+
 def test_a_step_on_the_way(base, tmp_path):
     run = write_run(tmp_path / "run", base, kind="adapters/step-20")
     with pytest.raises(InputError, match=r"not finished: it has no adapter/; .* give --step \(20\)"):
@@ -262,121 +221,6 @@ def test_what_is_no_run_is_named(base, tmp_path):
         find_trained_student(run, None)
 
 
-def test_an_output_is_this_export_or_refused(base, tmp_path):
-    run = write_run(tmp_path / "run", base)
-    trained = find_trained_student(run, None)
-    record = export_record(trained, "fp32")
-    assert not is_exported(run / "merged", record)
-    exported(run)
-    assert is_exported(run / "merged", record)
-    (run / "merged").rename(tmp_path / "moved")
-    settings = {"max_prompt_length": 1024, "max_completion_length": 128, "evidence": True, "schema_filter": "lexical"}
-    settings |= {"prompt": "codes", "chat_template": "none"}
-    assert trained_settings(tmp_path / "moved") == (settings, tmp_path / "moved" / EXPORT_FILE)
-    (tmp_path / "moved").rename(run / "merged")
-    with pytest.raises(InputError, match="is an export of other weights, another step or dtype"):
-        is_exported(run / "merged", export_record(trained, "bf16"))
-    write_run(run, base, dtype="bf16")  # trained anew
-    with pytest.raises(InputError, match="is an export of other weights"):
-        is_exported(run / "merged", export_record(find_trained_student(run, None), "fp32"))
-    with pytest.raises(InputError, match="adapter contains something else; remove it or choose another"):
-        is_exported(run / "adapter", record)
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-8])
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 4
-    path.write_bytes(data)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "generation_config.json"])
-@pytest.mark.parametrize("spoil", [cut, flip, Path.unlink])
-def test_a_damaged_export_is_made_again_and_kept_beside(name, spoil, base, tmp_path, capsys):
-    run = write_run(tmp_path / "run", base)
-    folder = exported(run)
-    record = export_record(find_trained_student(run, None), "fp32")
-    whole = {key: value.clone() for key, value in stored(folder).items()}  # not mapped from the file
-    (folder / "README.md").write_text("edited")
-    (folder / "mine.gguf").write_text("x")
-    assert is_exported(folder, record)
-    for aside in ("merged.damaged", "merged.damaged-2"):
-        capsys.readouterr()
-        spoil(folder / name)
-        assert not is_exported(folder, record)
-        (line,) = capsys.readouterr().out.splitlines()
-        assert line.startswith(f"{folder} is a damaged copy of this export and is created again: {folder / name} ")
-        remarks = export_merged(find_trained_student(run, None), folder, "fp32", "command")
-        assert f"the damaged export is now {run / aside}; remove it when you no longer need it" in remarks
-        assert is_exported(folder, record)
-    assert all(torch.equal(value, whole[key]) for key, value in stored(folder).items())
-    assert (run / "merged.damaged" / "mine.gguf").exists()
-    assert (run / "merged.damaged" / "README.md").read_text() == "edited"
-    with pytest.raises(InputError, match=r"cannot be written"):  # whole ones are not replaced
-        export_merged(find_trained_student(run, None), folder, "fp32", "command")
-
-
-def flip_in_the_fingerprint(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[data.index(b'"weights": "') + 20] ^= 4
-    path.write_bytes(data)
-
-
-def change_a_letter(path: Path) -> None:
-    path.write_text(path.read_text().replace('"fp32"', '"fp3x"'))
-
-
-@pytest.mark.parametrize(
-    "spoil", [cut, flip_in_the_fingerprint, change_a_letter, lambda path: path.write_text("[" * 10**5)]
-)
-def test_a_damaged_record_of_an_export_is_called_damaged(spoil, base, tmp_path):
-    """Nothing else tells which export the folder holds, so it is left alone."""
-    run = write_run(tmp_path / "run", base)
-    folder = exported(run)
-    spoil(folder / EXPORT_FILE)
-    with pytest.raises(InputError, match=r"its kid_export.json, .*, is damaged; remove the folder to export again"):
-        is_exported(folder, export_record(find_trained_student(run, None), "fp32"))
-
-
-def test_a_truncated_export_of_an_older_version_is_made_again(base, tmp_path):
-    """It has no hashes."""
-    run = write_run(tmp_path / "run", base)
-    folder = exported(run)
-    record = export_record(find_trained_student(run, None), "fp32")
-    (folder / HASHES_FILE).unlink()
-    assert is_exported(folder, record)
-    cut(folder / "model.safetensors")
-    assert not is_exported(folder, record)
-
-
-def test_an_adapter_that_is_not_what_training_wrote_is_not_exported(base, tmp_path):
-    run = write_run(tmp_path / "run", base)
-    write_hashes(run / "adapter")
-    find_trained_student(run, None)
-    flip(run / "adapter" / "adapter_model.safetensors")
-    with pytest.raises(InputError, match=r"adapter_model.safetensors has changed since it was written; copy it again"):
-        find_trained_student(run, None)
-
-
-def test_a_link_where_a_folder_is_prepared_is_not_followed(tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "file").write_text("x")
-    (tmp_path / ".out.partial").symlink_to(tmp_path / "mine")
-    with atomic_directory(tmp_path / "out") as partial:
-        (partial / "written").write_text("x")
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["file"]
-    assert not (tmp_path / "out").is_symlink() and (tmp_path / "out" / "written").exists()
-    (tmp_path / ".other.partial").mkdir()
-    (tmp_path / ".other.partial" / "link").symlink_to(tmp_path / "mine")
-    with atomic_directory(tmp_path / "other") as partial:
-        assert not list(partial.iterdir())
-    assert (tmp_path / "mine" / "file").exists()
-
-
 def test_weights_that_are_not_numbers_are_refused(base, tmp_path):
     run = write_run(tmp_path / "run", base)
     adapter = load_causal_lm(base, "fp32", "eager")
@@ -387,41 +231,6 @@ def test_weights_that_are_not_numbers_are_refused(base, tmp_path):
     with pytest.raises(InputError, match=r"q_proj is not finite: training has diverged"):
         exported(run)
     assert not list(run.glob("*merged*"))
-
-
-def test_a_disk_that_is_full(base, tmp_path, monkeypatch):
-    run = write_run(tmp_path / "run", base)
-    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # a write beyond it fails
-    try:
-        with pytest.raises(InputError, match=r"--output .*merged cannot be written \(.*; free some space"):
-            exported(run)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert not list(run.glob("*merged*"))
-    usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(export.shutil, "disk_usage", lambda place: usage)
-    size = sum(value.nbytes for value in stored(base).values())
-    with pytest.raises(InputError, match=f"its weights take {size / 1e9:.2f} GB"):
-        exported(run)
-
-
-def test_a_folder_appears_whole_or_not_at_all(tmp_path):
-    with pytest.raises(KeyboardInterrupt), atomic_directory(tmp_path / "out") as partial:
-        (partial / "half").write_text("x")
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / ".out.partial" / "left").mkdir(parents=True)  # of a process that was killed
-    (tmp_path / ".out.partial" / "left" / "half").write_text("x")
-    with atomic_directory(tmp_path / "out") as partial:
-        assert list(partial.iterdir()) == []
-        (partial / "file").write_text("x")
-        with pytest.raises(InputError, match="another export is writing it"), atomic_directory(tmp_path / "out"):
-            pass
-        assert not (tmp_path / "out").exists()
-    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*")] == [Path("out"), Path("out/file")]
-    with pytest.raises(InputError, match=os.strerror(errno.ENOTDIR)), atomic_directory(tmp_path / "out" / "file" / "x"):
-        pass
 
 
 def test_the_command_line_writes_an_export_and_knows_it_again(base, tmp_path, monkeypatch, capsys):

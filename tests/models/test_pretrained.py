@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 import torch
+from helpers.chat_templates import with_template
+from helpers.family_tokenizers import family_tokenizer
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Tokenizer
 
 from kid.config.run_config import RunConfig, dump_config
 from kid.errors import InputError
@@ -18,6 +20,7 @@ from kid.models.pretrained import (
     find_teacher,
     fingerprint,
     load_tokenizer,
+    tokenizer_class,
 )
 
 
@@ -113,6 +116,32 @@ def test_a_damaged_tokenizer_is_named(tiny_models, tmp_path, content):
         (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(InputError, match=r"its tokenizer cannot be loaded \(.*\); copy its files again"):
         load_tokenizer(tmp_path, "--model")
+
+
+@pytest.mark.parametrize("family", [None, "qwen2", "qwen3", "llama"])
+@pytest.mark.parametrize("template", [None, "chatml", "thinking"])
+def test_a_qwen_tokenizer_is_the_one_that_auto_tokenizer_loads(family, template, tmp_path):
+    """In a model's folder, in an adapter's, which has no config.json, and beside another family's model."""
+    saved = family_tokenizer("qwen", ["SELECT name FROM singer", "How many singers are there? 1990"] * 3)
+    if template:
+        saved = with_template(saved, template)
+    saved.save_pretrained(tmp_path)
+    if family:
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
+    own, auto = load_tokenizer(tmp_path, "--model"), AutoTokenizer.from_pretrained(tmp_path)
+    assert type(own) is type(auto) and own.backend_tokenizer.to_str() == auto.backend_tokenizer.to_str()
+    text = "How many singers\u2019 names <|im_end|> are  there in 1990?\n<|endoftext|>"
+    assert own(text).input_ids == auto(text).input_ids
+    assert own.special_tokens_map == auto.special_tokens_map and own.chat_template == auto.chat_template
+    assert own.init_kwargs == auto.init_kwargs
+    assert (tokenizer_class(tmp_path) is Qwen2Tokenizer) == (family != "llama")
+
+
+@pytest.mark.parametrize("family", ["codegen", "llama"])
+def test_tokenizers_of_other_families_are_those_of_auto_tokenizer(family, tmp_path):
+    family_tokenizer(family, ["SELECT name FROM singer"] * 3).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
+    assert tokenizer_class(tmp_path) is AutoTokenizer
 
 
 def test_a_run_stands_for_its_student(tiny_models, tmp_path):

@@ -14,6 +14,7 @@ from kid.training.inputs import size_warning
 from kid.training.reporting import (
     describe_results,
     describe_sharing,
+    dev_questions,
     device_warning,
     end_time,
     memory_advice,
@@ -43,12 +44,23 @@ def test_questions_in_both_splits_are_counted_and_named():
     assert not shared_questions(train, frozenset({("db", "how many?")}))
 
 
+def test_dev_is_compared_with_train_also_if_training_does_not_evaluate(tmp_path):
+    """It need not be there, nor whole."""
+    config = RunConfig(benchmark="jsonl", data=str(tmp_path))
+    assert dev_questions(config) == frozenset()
+    lines = ['{"db_id": "db", "question": "How  many?", "query": "SELECT 1"}', '{"db_id": "db", "question": "Who?"}']
+    (tmp_path / "dev.jsonl").write_text("\n".join(lines))
+    assert dev_questions(config) == {("db", "how many?"), ("db", "who?")}
+    (tmp_path / "dev.jsonl").write_text("{")
+    assert dev_questions(config) == frozenset()
+
+
 def test_schema_batches_are_advised_where_they_save_much():
     prompts = [[1, 2, 3, 4, 5, 6, 7, 8, 9, db, 10 + number] for number in range(2) for db in (20, 30)]
     data = Dataset([Sample(ids, [1]) for ids in prompts], ["db"] * 4, [])
     config = replace(CONFIG, batching="random")
-    assert describe_sharing(config, data).startswith("advice: with --batching schema, 4")
-    assert describe_sharing(replace(config, batching="schema"), data).startswith("train: 4")
+    assert describe_sharing(config, data).startswith("advice: with --batching schema, about 4")
+    assert describe_sharing(replace(config, batching="schema"), data).startswith("train: about 4")
     different = Dataset([Sample([number] * 5, [1]) for number in range(4)], ["db"] * 4, [])
     assert describe_sharing(config, different) == ""
 

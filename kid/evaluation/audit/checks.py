@@ -18,10 +18,17 @@ from kid.evaluation.audit.material import TRAIN, Material
 from kid.evaluation.audit.observations import Observation
 from kid.evaluation.gold_cache import depends_on_chance
 
+# If more questions of a split than both share no word with their schema, they are in another language than its names,
+# or in other words, and a finding for each would say the same.
+SINGLE_QUESTIONS, SINGLE_SHARE = 20, 0.05
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: its check, where it is, and what was found. index: None for a database that no question uses."""
+    """One finding: its check, where it is, and what was found.
+
+    index: None if it is about a whole split, whose db_id is "", or about a database that no question uses.
+    """
 
     kind: str
     split: str | None
@@ -119,7 +126,16 @@ def without_schema_words(material: Material, kind: str) -> Iterator[Finding]:
             return None
         return "shares no word with the schema"
 
-    return each_question(says, material, kind)
+    by_split: dict[str, list[Finding]] = {}
+    for finding in each_question(says, material, kind):
+        by_split.setdefault(finding.split, []).append(finding)
+    for split, found in by_split.items():
+        total = len(material.splits[split])
+        if len(found) > max(SINGLE_QUESTIONS, SINGLE_SHARE * total):
+            detail = f"{len(found)} of {total} questions share no word with their schema; such as question "
+            yield Finding(kind, split, None, "", detail + f"{found[0].index} ({found[0].db_id})")
+        else:
+            yield from found
 
 
 def unused_databases(material: Material, kind: str) -> Iterator[Finding]:
@@ -129,6 +145,7 @@ def unused_databases(material: Material, kind: str) -> Iterator[Finding]:
 
 
 CORRECT, DROP = "correct it or exclude it", "drop one of the two"
+DROP_QUESTION = f"if both are on the same database, {DROP}"
 CHECKS: dict[str, Check] = {
     "damaged": Check(
         "an item without question, SQL or database name", "correct the file",
@@ -167,12 +184,12 @@ CHECKS: dict[str, Check] = {
         "the gold SQL uses the clock or random numbers", "write the date as a literal",
         partial(each_question, clock),
     ),
-    kinds.SAME_QUESTION: Check("the same words as a training question", DROP, duplicate, TRAIN),
-    kinds.NEAR_QUESTION: Check("nearly the same words as a training question", DROP, duplicate, TRAIN),
+    kinds.SAME_QUESTION: Check("the same words as a training question", DROP_QUESTION, duplicate, TRAIN),
+    kinds.NEAR_QUESTION: Check("nearly the same words as a training question", DROP_QUESTION, duplicate, TRAIN),
     kinds.SAME_SQL: Check("the same SQL as a training question on the same database", DROP, duplicate, TRAIN),
     "no-schema-word": Check(
         "the question and its evidence share no word with the schema's names and comments",
-        "check db_id, or add plain names to tables.json",
+        "check db_id, or add plain names in the questions' words and language to tables.json",
         without_schema_words,
     ),
     "unused-database": Check(

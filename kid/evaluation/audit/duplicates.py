@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from rapidfuzz import fuzz, process
 
 from kid.data.questions import Question
-from kid.data.words import fold
+from kid.data.words import fold, stem
 from kid.evaluation.audit.kinds import NEAR_QUESTION, SAME_QUESTION, SAME_SQL
 from kid.progress import progress_bar
 
@@ -18,7 +19,10 @@ from kid.progress import progress_bar
 # finds eleven more, which ask for different things ("how many continents", "how many counties").
 MIN_SIMILARITY = 95
 QUESTIONS_PER_CHUNK = 256  # compared with all others at once, in a matrix with one byte per pair
+SAME_WORD = 85  # of 100: words as alike as this are one word in two spellings; "male" and "female" are not (80)
 WORD = re.compile(r"\w+")
+NUMBER = re.compile(r"\d+")
+QUOTED = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
 
 
 class Duplicate(NamedTuple):
@@ -30,9 +34,42 @@ class Duplicate(NamedTuple):
     similarity: int
 
 
+def plain(text: str) -> str:
+    """Return the words of a text, ignoring case, accents, punctuation and repeated blanks."""
+    return " ".join(WORD.findall(fold(text).casefold()))
+
+
 def question_words(question: Question) -> str:
-    """Return a question's words, ignoring case, accents, punctuation and repeated blanks."""
-    return " ".join(WORD.findall(fold(question.question or question.prompt).casefold()))
+    """Return a question as `plain` text."""
+    return plain(question.question or question.prompt)
+
+
+class Wording(NamedTuple):
+    """What tells a question from others of its template: words, numbers, and the values of its gold SQL."""
+
+    text: str
+    words: Counter[str]
+    numbers: Counter[str]
+    values: frozenset[str]
+
+
+def wording(question: Question) -> Wording:
+    text = question_words(question)
+    values = frozenset(map(plain, QUOTED.findall(question.query)))
+    return Wording(text, Counter(map(stem, text.split())), Counter(NUMBER.findall(text)), values)
+
+
+def ask_different_things(one: Wording, other: Wording) -> bool:
+    """Whether one of two similar questions has another number, value or word where the other has its own.
+
+    Words that only one of them has ("all", "the") are no difference, nor is another spelling of a word.
+    """
+    values = one.values | other.values
+    if one.numbers != other.numbers or any((value in one.text) != (value in other.text) for value in values):
+        return True
+    own, others = list((one.words - other.words).elements()), list((other.words - one.words).elements())
+    fewer, more = sorted((own, others), key=len)
+    return any(max(fuzz.ratio(word, each) for each in more) < SAME_WORD for word in fewer)
 
 
 def find_duplicates(
@@ -51,7 +88,8 @@ def find_duplicates(
     """
     questions = [question for question in questions if not question.fault]
     others = [other for other in others if not other.fault]
-    texts, other_texts = list(map(question_words, questions)), list(map(question_words, others))
+    wordings, other_wordings = list(map(wording, questions)), list(map(wording, others))
+    texts, other_texts = [own.text for own in wordings], [own.text for own in other_wordings]
     by_text = {text: other for text, other in zip(reversed(other_texts), reversed(others), strict=True)}
     by_sql = {(other.db_id, normalised(other)): other for other in reversed(others)}
     with progress_bar(title, "question", len(questions)) as bar:
@@ -61,11 +99,13 @@ def find_duplicates(
                 texts[start : start + len(chunk)], other_texts, scorer=fuzz.token_sort_ratio,
                 score_cutoff=MIN_SIMILARITY, dtype=np.uint8, workers=workers,
             )  # fmt: skip
-            for question, text, row in zip(chunk, texts[start:], similarity, strict=False):
-                if text in by_text:
-                    yield Duplicate(SAME_QUESTION, question, by_text[text], 100)
-                elif row.any():
-                    yield Duplicate(NEAR_QUESTION, question, others[int(row.argmax())], int(row.max()))
+            for question, own, row in zip(chunk, wordings[start:], similarity, strict=False):
+                near = np.argsort(-row.astype(int), kind="stable")[: np.count_nonzero(row)]
+                alike = (place for place in near if not ask_different_things(own, other_wordings[place]))
+                if own.text in by_text:
+                    yield Duplicate(SAME_QUESTION, question, by_text[own.text], 100)
+                elif (place := next(alike, None)) is not None:
+                    yield Duplicate(NEAR_QUESTION, question, others[place], int(row[place]))
                 sql = normalised(question)
                 if sql and (question.db_id, sql) in by_sql:
                     yield Duplicate(SAME_SQL, question, by_sql[question.db_id, sql], 100)

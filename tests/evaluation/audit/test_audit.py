@@ -63,6 +63,19 @@ def test_from_the_audit_to_a_score_without_the_questions_found(tmp_path):
     assert done.returncode == 2 and "question 3 of dev differs; run eval/audit.py on these questions" in done.stderr
 
 
+def test_questions_in_another_language_are_counted_in_a_line_for_each_split(tmp_path):
+    make_database(tmp_path / "database" / "concert" / "concert.sqlite")
+    golds = [f"SELECT name FROM singer WHERE age > {n}" for n in range(25)]
+    for split in ("train", "dev"):
+        items = [{"db_id": "concert", "question": f"Wer {split} {n}?", "query": gold} for n, gold in enumerate(golds)]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    done = run("audit.py", "--benchmark", "jsonl", "--data", tmp_path, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("no-schema-word: ")]
+    said = "25 of 25 questions share no word with their schema; such as question 0 (concert)"
+    assert len(lines) == 2 and lines[0].endswith(f"train, {said}") and lines[1].endswith(f"dev, {said}")
+
+
 def test_gold_given_as_rows_is_not_looked_at_and_votes_are_left_out_with_their_question(tmp_path):
     """Of two questions the first has SQL and the second rows; the audit excludes the first, and its samples go too."""
     make_database(tmp_path / "database" / "concert" / "concert.sqlite")

@@ -61,6 +61,23 @@ def test_questions_to_leave_out_are_those_of_the_kinds_named(benchmark, material
     assert len(record["findings"]) == len(findings)
 
 
+@pytest.mark.parametrize(("asked", "found"), [(20, 20), (21, 1)])
+def test_questions_in_another_language_are_one_finding(tmp_path, asked, found):
+    """Not hundreds, which would say the same; up to twenty questions are named."""
+    lines = [{"db_id": "gone", "question": f"Wie viele gibt es {n}?", "query": "SELECT 1"} for n in range(asked)]
+    lines += [{"db_id": "gone", "question": f"How many pets {n}?", "query": "SELECT 1"} for n in range(9)]
+    (tmp_path / "dev.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    schema = {"db_id": "gone", "table_names_original": ["pet"], "column_names_original": [[-1, "*"], [0, "name"]]}
+    (tmp_path / "tables.json").write_text(json.dumps([schema]))
+    findings = [f for f in find_all(gather("jsonl", tmp_path, ["dev"], workers=1, seconds=5)) if "word" in f.kind]
+    assert len(findings) == found
+    if found == 1:
+        (finding,) = findings
+        assert (finding.split, finding.index, finding.db_id) == ("dev", None, "")
+        assert finding.detail == "21 of 30 questions share no word with their schema; such as question 0 (gone)"
+        assert reasons_to_exclude(findings, ["no-schema-word"]) == {}
+
+
 def test_absent_databases_and_own_prompts(tmp_path):
     """What has a schema is compiled; what has none, or brings its own prompt, is named."""
     lines = [
