@@ -2,9 +2,10 @@
 
     python bench/predict.py --model runs/sft/adapter --data spider
 
-Both decode greedily with the adapter merged into its base, in the same process and in turns. `generate` gets batches of
-prompts of similar length. Our decoder encodes each schema once for all its questions and uses continuous batching.
-Use a model that is trained enough to end its outputs; the last line shows how many outputs end, and their length.
+Both decode greedily, or with --beams by beam search, with the adapter merged into its base, in the same process and in
+turns. `generate` gets batches of prompts of similar length. Our decoder encodes each schema once for all its questions
+and their beams; without beams, it uses continuous batching. Use a model that is trained enough to end its outputs; the
+last line shows how many outputs end, and their length.
 """
 
 from __future__ import annotations
@@ -27,12 +28,19 @@ from kid.data.batching import ArrowSamples, Sample
 from kid.data.prefixes import stored_part
 from kid.data.prepare import prepare
 from kid.errors import InputError, OneLineParser, run_script
-from kid.evaluation.prediction import can_keep_prompts, default_device, generated_outputs, greedy_outputs, load_model
+from kid.evaluation.prediction import (
+    beam_outputs,
+    can_keep_prompts,
+    default_device,
+    generated_outputs,
+    greedy_outputs,
+    load_model,
+)
 from kid.files import write_atomically
 from kid.models.pretrained import load_tokenizer
 from kid.progress import progress_bar, silence_libraries
 
-WAYS = {"transformers generate": generated_outputs, "ours": greedy_outputs}
+WAYS = ("transformers generate", "ours")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -46,10 +54,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--questions", type=int, default=300, help="number, evenly spaced over the split [300]")
     parser.add_argument("--batch-size", type=int, default=32, help="[32]")
     parser.add_argument("--max-completion-length", type=int, default=128, help="[128]")
+    parser.add_argument("--beams", type=int, default=1, help="beams of a beam search; 1: greedy [1]")
     parser.add_argument("--rounds", type=int, default=1, help="[1]")
     parser.add_argument("--json", type=Path, help="write every number to this file")
     arguments = parser.parse_args()
-    for name in ("questions", "batch_size", "max_completion_length", "rounds"):
+    for name in ("questions", "batch_size", "max_completion_length", "beams", "rounds"):
         if getattr(arguments, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} {getattr(arguments, name)} is out of range; give 1 or more")
     return arguments
@@ -66,16 +75,17 @@ def read_samples(arguments: argparse.Namespace, tokenizer) -> list[Sample]:
 def measure(
     arguments: argparse.Namespace, model, tokenizer, samples: Sequence[Sample]
 ) -> tuple[dict[str, list[float]], dict[str, list[list[int]]]]:
-    """(decoder -> seconds of each round, decoder -> the token ids of each question's output)."""
+    """(decoder -> seconds of each round, decoder -> the token ids of each question's best output)."""
+    decoders = {WAYS[0]: generated_outputs, WAYS[1]: greedy_outputs if arguments.beams == 1 else beam_outputs}
+    limit, size, beams = arguments.max_completion_length, arguments.batch_size, arguments.beams
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     outputs: dict[str, list[list[int]]] = {}
     with progress_bar("predict", "question", len(samples) * len(WAYS) * arguments.rounds) as bar:
         for number in range(arguments.rounds):
-            for way in list(WAYS) if number % 2 else list(WAYS)[::-1]:
+            for way in WAYS if number % 2 else WAYS[::-1]:
                 found, started = {}, time.perf_counter()
-                run = WAYS[way](model, tokenizer, samples, arguments.max_completion_length, arguments.batch_size, 1, ())
-                for batch in run:
-                    found |= {index: until_eos(output, tokenizer.eos_token_id) for index, (output,) in batch}
+                for batch in decoders[way](model, tokenizer, samples, limit, size, beams, ()):
+                    found |= {index: until_eos(outputs[0], tokenizer.eos_token_id) for index, outputs in batch}
                     bar.update(len(batch))
                 if model.device.type == "cuda":
                     torch.cuda.synchronize()

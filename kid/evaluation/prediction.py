@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from kid.data.batching import Sample, pad_left
 from kid.data.prefixes import by_schema
 from kid.errors import InputError
+from kid.models.beams import decode_beams
 from kid.models.decoding import decode_waiting
 from kid.models.hashes import check_hashes
 from kid.models.prefix_store import RecentPrefixes
@@ -99,8 +100,8 @@ def decode_candidates(
         (index of the prompt, its candidates, the most probable first) for one or more prompts. A candidate is one line
         of SQL: the first statement of the output, as written by `kid.sql.one_line`.
     """
-    greedy = beams == 1 and can_keep_prompts(model)
-    run = greedy_outputs if greedy else generated_outputs
+    kept = greedy_outputs if beams == 1 else beam_outputs
+    run = kept if can_keep_prompts(model) else generated_outputs
     for found in run(model, tokenizer, samples, max_completion_length, batch_size, beams, done):
         lines = sql_lines(tokenizer, [output for _, outputs in found for output in outputs])
         yield [(place, lines[at * beams : (at + 1) * beams]) for at, (place, _) in enumerate(found)]
@@ -146,6 +147,30 @@ def greedy_outputs(
             prefixes=prefixes,
         ):  # fmt: skip
             yield [(chosen[at], [output])]
+
+
+def beam_outputs(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    samples: Sequence[Sample],
+    limit: int,
+    batch_size: int,
+    beams: int,
+    done: Container[int],
+) -> Iterator[list[tuple[int, list[list[int]]]]]:
+    """Yield (index, token ids of each beam) of each prompt, one at a time; a batch has batch_size // beams prompts."""
+    response_model, tokens = ResponseModel(model), decoded_tokens(model, tokenizer)
+    order, prefixes = by_schema(samples), RecentPrefixes(response_model, samples)
+    at_once = max(1, batch_size // beams)
+    for start in range(0, len(order), at_once):
+        chosen = order[start : start + at_once]
+        if all(place in done for place in chosen):
+            continue
+        for at, outputs in decode_beams(
+            response_model, [samples[place] for place in chosen], tokens=tokens, limit=limit, size=batch_size,
+            beams=beams, prefixes=prefixes,
+        ):  # fmt: skip
+            yield [(chosen[at], outputs)]
 
 
 @torch.no_grad()
