@@ -11,7 +11,7 @@ from cli import add_data_flags, check_data_flags, prompt_config, take_settings
 from rich.table import Table
 
 from kid.config.keys import flag
-from kid.config.trained import student_folder
+from kid.config.trained import form_of, student_folder
 from kid.console import Console
 from kid.errors import InputError, OneLineParser, run_script
 from kid.files import check_writable, write_atomically
@@ -117,6 +117,7 @@ def main() -> None:
     from kid.data.tokenizers import compare_tokenizers
     from kid.evaluation.exposure_bias import RESAMPLES, measure_exposure_bias, plot_exposure_bias, sampled_errors
     from kid.evaluation.prediction import default_device, load_model
+    from kid.evaluation.provenance import FORM_KEY
     from kid.models.pretrained import find_teacher, load_tokenizer
     from kid.models.windows import open_windows
     from kid.progress import progress_bar, silence_libraries
@@ -156,6 +157,7 @@ def main() -> None:
         "benchmark": args.benchmark,
         "split": args.split,
         "evidence": args.evidence if any(question.evidence for question in prepared.questions) else None,
+        FORM_KEY: form_of(vars(args)),
         "prompts": len(prompts),
         "samples": args.samples,
         "seed": args.seed,

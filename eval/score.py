@@ -30,7 +30,15 @@ from kid.evaluation.execution_accuracy import (
 )
 from kid.evaluation.gold_cache import depends_on_chance
 from kid.evaluation.predictions_file import Predictions, read_predictions
-from kid.evaluation.provenance import HASH_KEY, QUESTIONS_KEY, check_scored_as, read_json, recorded_evidence
+from kid.evaluation.provenance import (
+    FORM_KEY,
+    HASH_KEY,
+    QUESTIONS_KEY,
+    check_scored_as,
+    read_json,
+    recorded_evidence,
+    recorded_form,
+)
 from kid.evaluation.sample_scores import load_samples, score_samples
 from kid.evaluation.samples_file import SampledQuery
 from kid.evaluation.scores import find_suites, score_record, with_faults
@@ -272,6 +280,8 @@ def main() -> None:
     head = arguments.benchmark, arguments.split, evidence
     record = score_record(*head, questions, read.queries, ex, ts, further)
     record |= {HASH_KEY: predictions_hash, QUESTIONS_KEY: asked.questions_hash}
+    form = recorded_form(arguments.predictions)
+    record |= {FORM_KEY: form} if form else {}
     record |= {"keep_distinct": True} if arguments.keep_distinct else {}
     record |= {"ts_is_ex": without_suite(asked)} if without_suite(asked) else {}
     if arguments.exclude:

@@ -11,6 +11,7 @@ from cli import add_data_flags, check_data_flags, prompt_config, take_settings
 from rich.table import Table
 from rich.text import Text
 
+from kid.config.templates import is_template
 from kid.config.trained import student_folder
 from kid.console import Console
 from kid.errors import InputError, OneLineParser, run_script
@@ -23,6 +24,7 @@ EXAMPLE = """examples:
   Without --model, words and punctuation marks count as tokens: good enough to read a prompt, but lengths are too short.
 """
 COLOURS = {"prompt": "bold", "schema": "cyan", "matched contents": "green", "question": "bold", "SQL": "magenta"}
+COLOURS |= {"shared": "cyan", "question's own": "bold"}  # in a template of the user's own
 BAR_WIDTH = 50
 BINS = 16
 console = Console(soft_wrap=True, highlight=False)
@@ -83,24 +85,28 @@ class PieceTokenizer:
         return self.backend_tokenizer.decode(ids, skip_special_tokens=False)
 
 
-def find_tokenizer(model: str | None, texts: list[str]):
+def find_tokenizer(model: str | None, texts: list[str], chat_template: str):
     """Return the model's tokenizer, or a `PieceTokenizer` of `texts` without a model."""
     from kid.models.pretrained import find_model, load_tokenizer
 
     if not model:
+        if is_template(chat_template):
+            raise InputError("--chat-template FILE needs the tokens of a model; add --model DIR")
         return PieceTokenizer(texts)
     folder = student_folder(Path(model), "--model")
-    return load_tokenizer(folder if folder.is_dir() else find_model(model, "--model"), "--model")
+    return load_tokenizer(folder if folder.is_dir() else find_model(model, "--model"), "--model", chat_template)
 
 
 def show_prompt(arguments: argparse.Namespace) -> None:
     from kid.data.annotation import annotate_questions, tokenizer_corpus
-    from kid.data.prepare import row_encoder
+    from kid.data.prepare import row_encoder, sharing_note
     from kid.data.prompts.encoder import PromptEncoder
+    from kid.data.prompts.template import find_form
     from kid.data.reading import load_split, read_schemas
     from kid.data.sqlite_schema import missing_keys_note
 
     config = prompt_config(arguments)
+    find_form(config.prompt)  # a template's errors first
     loaded = load_split(config, arguments.split, arguments.index)
     (question,) = loaded.questions
     schemas, reasons = read_schemas(loaded, config.missing_database)
@@ -108,20 +114,19 @@ def show_prompt(arguments: argparse.Namespace) -> None:
     if question.index not in texts:
         reason = question.fault or reasons.get(question.db_id, "damaged database")
         raise InputError(f"question {question.index} on {question.db_id or 'no database'} has no prompt: {reason}")
-    tokenizer = find_tokenizer(arguments.model, tokenizer_corpus(schemas, texts, config.evidence, config.prompt))
+    corpus = tokenizer_corpus(schemas, texts, config.evidence, config.prompt)
+    tokenizer = find_tokenizer(arguments.model, corpus, config.chat_template)
     row = row_encoder(loaded, schemas, texts, config, arguments.split, tokenizer)({"index": [question.index]})
     row = {name: values[0] for name, values in row.items()}
-    (last,) = PromptEncoder(tokenizer, config).questions([question])
-    ids, shared, size = row["prompt_ids"], row["shared"], len(last)
-    parts = (
-        {"prompt": ids}
-        if question.prompt
-        else {
-            "schema": ids[:shared],
-            "matched contents": ids[shared : len(ids) - size],
-            "question": ids[len(ids) - size :],
-        }
-    )
+    ids, shared = row["prompt_ids"], row["shared"]
+    if question.prompt:
+        parts = {"prompt": ids}
+    elif is_template(config.prompt):
+        parts = {"shared": ids[:shared], "question's own": ids[shared:]}
+    else:
+        (last,) = PromptEncoder(tokenizer, config).questions([question])
+        before = len(ids) - len(last)
+        parts = {"schema": ids[:shared], "matched contents": ids[shared:before], "question": ids[before:]}
     parts["SQL"] = row["completion_ids"]
     counts = ", ".join(f"[{COLOURS[name]}]{name} {len(part)}[/]" for name, part in parts.items() if name != "SQL")
     on = f", database {question.db_id}" if question.db_id else ""
@@ -132,10 +137,9 @@ def show_prompt(arguments: argparse.Namespace) -> None:
         + (f"; {row['cut']} tokens cut from the left" if row["cut"] else ""),
         markup=True,
     )
-    console.print(f"output: {len(row['completion_ids'])} tokens with EOS")
-    if line := missing_keys_note(schemas):
-        console.print(f"note: {line}", markup=False)
-    console.print()
+    for note in filter(None, (missing_keys_note(schemas), sharing_note(config.prompt))):
+        console.print(f"note: {note}", markup=False)
+    console.print(f"output: {len(row['completion_ids'])} tokens with EOS\n")
     for name, part in parts.items():
         console.print(Text(printable(tokenizer.decode(part)), style=COLOURS[name]), end="")
     console.print()
@@ -171,7 +175,7 @@ def show_stats(arguments: argparse.Namespace) -> None:
         schemas, _ = read_schemas(loaded, config.missing_database)
         annotated = annotate_questions(loaded, schemas, config.evidence, arguments.split)
         texts = tokenizer_corpus(schemas, annotated, config.evidence, config.prompt)
-    prepared = prepare(config, arguments.split, find_tokenizer(arguments.model, texts))
+    prepared = prepare(config, arguments.split, find_tokenizer(arguments.model, texts, config.chat_template))
     lengths = {
         "prompts": (prepared.lengths("prompt_ids"), config.max_prompt_length),
         "outputs": (prepared.lengths("completion_ids"), arguments.max_completion_length),

@@ -22,7 +22,7 @@ from kid.data.encoding import EncodedPrompt, bos_ids
 from kid.data.faults import Damage
 from kid.data.prepare import row_encoder
 from kid.data.prompts.chat import chat_turn
-from kid.data.prompts.formats import FORMATS
+from kid.data.prompts.template import prompt_text
 from kid.data.questions import Question, is_text
 from kid.data.reading import LoadedSplit, read_schemas
 from kid.data.schema import Schema, description_files, read_tables
@@ -42,8 +42,9 @@ class PromptSettings:
     schema_filter: "lexical": the schema of a prompt over the limit is filtered before it is cut; "none": only cut.
     max_prompt_length: maximum number of tokens of a prompt.
     max_completion_length: maximum number of tokens of the SQL, with EOS; it does not affect prompts.
-    prompt: the format of the prompts, a name in `kid.data.prompts.formats.FORMATS`.
-    chat_template: "auto": a prompt is a user turn in the chat template of the model's tokenizer, if it has one.
+    prompt: the format of the prompts, a name in `kid.data.prompts.formats.FORMATS` or the text of a Jinja template.
+    chat_template: "auto": a prompt is a user turn in the chat template of the model's tokenizer, if it has one; or the
+        text of a chat template.
     """
 
     evidence: bool = RunConfig.evidence
@@ -116,9 +117,7 @@ def prompt_for(
         if row["filtered"] or row["cut"]:
             ids = row["prompt_ids"][0 if turn else len(bos_ids(tokenizer)) :]
             return str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
-    form = FORMATS[settings.prompt]
-    shown = form.schema_part(schema) + form.matched_part(schema, annotated.matches)
-    text = form.OPENING + shown + form.question_part(question, evidence)
+    text = prompt_text(settings.prompt, schema, annotated.matches, question, evidence)
     return turn.around(text) if turn else text
 
 

@@ -4,9 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from helpers.chat_templates import with_template
+from helpers.chat_templates import THINKING, with_template
 from helpers.launcher import ROOT
 from helpers.run_files import metrics
 from helpers.small_benchmark import write_small_benchmark
@@ -47,17 +48,15 @@ def models(tiny_models, tmp_path_factory):
     return folder
 
 
-@pytest.mark.launch
-def test_a_model_is_trained_predicted_exported_and_asked_in_its_form(launch, minibench, models, tmp_path):
-    zero, trained = tmp_path / "zero3.json", tmp_path / "kid"
+def train(launch, models, data, folder, *form: object) -> Path:
+    """A run of two steps."""
+    zero, trained = folder / "zero3.json", folder / "kid"
     settings = {"stage": 3, "stage3_param_persistence_threshold": 0}
     optimizer = {"type": "AdamW", "params": {"torch_adam": True}}
     zero.write_text(json.dumps({"zero_optimization": settings, "optimizer": optimizer}))
-    data = write_small_benchmark(minibench, tmp_path / "data")
-    questions = json.loads((data / "dev.json").read_text())
     done = launch(
         1, "train/distill.py", "--method", "kid", "--data", data, "--output", trained, "--max-steps", "2",
-        "--student", models / "student", "--teacher", models / "teacher", "--lora-rank", "4", *FORM,
+        "--student", models / "student", "--teacher", models / "teacher", "--lora-rank", "4", *form,
         "--deepspeed", zero, "--teacher-deepspeed", zero, "--dtype", "fp32", "--max-prompt-length", "2048",
         "--batch-size", "8", "--micro-batch-size", "4", "--batching", "schema",
     )  # fmt: skip
@@ -65,6 +64,14 @@ def test_a_model_is_trained_predicted_exported_and_asked_in_its_form(launch, min
     assert "2 added tokens differ" in done.stdout + done.stderr
     rows = metrics(trained)
     assert len(rows) == 2 and all(row["kd"] > 0 and row["mle"] > 0 and row["shared_tokens"] > 0 for row in rows)
+    return trained
+
+
+@pytest.mark.launch
+def test_a_model_is_trained_predicted_exported_and_asked_in_its_form(launch, minibench, models, tmp_path):
+    data = write_small_benchmark(minibench, tmp_path / "data")
+    questions = json.loads((data / "dev.json").read_text())
+    trained = train(launch, models, data, tmp_path, *FORM)
     tokenizer = load_tokenizer(trained / "adapter", "--model")
     assert tokenizer.eos_token == "<|im_end|>"
 
@@ -96,3 +103,30 @@ def test_a_model_is_trained_predicted_exported_and_asked_in_its_form(launch, min
     )  # fmt: skip
     assert asked.returncode == 0 and tokenizer.decode(row["prompt_ids"]) in asked.stderr, asked.stderr
     assert asked.stderr.count("<|im_start|>user\nTask:\nWrite one SQLite query") == 1
+
+
+@pytest.mark.launch
+def test_a_template_of_ones_own_travels_with_the_model(launch, minibench, models, tmp_path):
+    prompt, chat = tmp_path / "prompt.jinja", tmp_path / "chat.jinja"
+    prompt.write_text(
+        "Answer in SQL.\n{{ m_schema }}\n{% for m in matches %}{{ m }}{% endfor %}\nQ: {{ question }}\nA:"
+    )
+    chat.write_text(THINKING)
+    data = write_small_benchmark(minibench, tmp_path / "data")
+    trained = train(launch, models, data, tmp_path, "--prompt", prompt, "--chat-template", chat)
+    prompt.write_text(prompt.read_text() + "!")
+    chat.unlink()
+    assert load_tokenizer(trained / "adapter", "--model").chat_template == THINKING
+    succeed("train/export.py", trained, "--merge")
+    assert (trained / "merged" / "chat_template.jinja").read_text() == THINKING
+    flags = ("--benchmark", "spider", "--data", data, "--max-completion-length", 5)
+    succeed("eval/predict.py", "--model", trained / "merged", *flags, "--output", tmp_path / "dev.sql")
+    scored = succeed("eval/score.py", *flags[:4], "--predictions", tmp_path / "dev.sql")
+    assert "predicted with --prompt template (5 lines, sha256 " in scored
+    refused = run("eval/predict.py", "--model", trained, *flags, "--output", tmp_path / "x.sql", "--prompt", prompt)
+    assert refused.returncode == 2 and "--other-form" in refused.stderr
+    database = next((data / "database").glob("*/*.sqlite"))
+    question = json.loads((data / "dev.json").read_text())[0]["question"]
+    more = ("--database", database, "--tables", data / "tables.json", "--sql-only", "--print-prompt", question)
+    asked = run("eval/ask.py", "--model", trained / "merged", "--max-completion-length", 5, *more)
+    assert asked.returncode == 0 and f"\nQ: {question}\nA:<|im_end|>\n<|im_start|>assistant\n" in asked.stderr

@@ -62,6 +62,7 @@ def test_help_imports_nothing_heavy():
                 "--evidence yes|no write BIRD's external knowledge before the question [yes]",
                 "--lora-dropout FLOAT dropout before LoRA's A [0]",
                 "--seed INT random seed [0]",
+                "of your own (docs/data.md) {codes, ddl, m-schema, FILE.jinja} [codes]",
                 "--benchmark STR benchmark whose files are in --data {spider, bird, jsonl} [by the files in --data]",
             ),
         ),

@@ -119,6 +119,23 @@ def test_prompts_in_a_chat_template_are_those_of_training(data, tiny_models, lim
         prompt_for(*given)
 
 
+@pytest.mark.parametrize("limit", [8192, 200])
+def test_prompts_in_a_template_are_those_of_training(data, tiny_models, limit):
+    tokenizer, folder = load_tokenizer(tiny_models / "student", "--model"), data / "plain"
+    source = "Tables:\n{{ ddl }}\n{{ evidence }} {{ question }}"
+    prepared = prepare(
+        RunConfig(benchmark="jsonl", data=str(folder), prompt=source, max_prompt_length=limit), "dev", tokenizer
+    )
+    settings = PromptSettings(prompt=source, max_prompt_length=limit)
+    for question, row in zip(prepared.questions, prepared.rows, strict=True):
+        given = (database_of(folder, question.db_id), question.question, settings)
+        encoded = encode_prompt(*given, tokenizer, evidence=question.evidence)
+        assert (encoded.ids, encoded.shared, encoded.cut) == (row["prompt_ids"], row["shared"], row["cut"])
+        assert prompt_for(*given, question.evidence, tokenizer=tokenizer) == tokenizer.decode(encoded.ids)
+        assert prompt_for(*given, question.evidence).startswith("Tables:\nCREATE TABLE ")
+    assert any(prepared.rows["filtered"]) == (limit == 200)
+
+
 def test_bos_is_of_the_ids_and_not_of_the_text(tiny_models, database):
     """And what spells a special token is text."""
     tokenizer = load_tokenizer(tiny_models / "student", "--model")

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from kid.config.option import AFFECTS
 from kid.config.run_config import RunConfig
+from kid.config.templates import read_template
 from kid.errors import InputError
 
 FIELDS: dict[str, Field] = {field.name: field for field in fields(RunConfig)}
@@ -71,7 +72,8 @@ def help_text(name: str) -> str:
     """Return a key's help text for argparse: what it does, its choices and its default."""
     meta = FIELDS[name].metadata
     default = FIELDS[name].default
-    allowed = f" {{{', '.join(meta['choices'])}}}" if meta["choices"] else ""
+    choices = [*(meta["choices"] or ()), *(["FILE.jinja"] if meta["template"] else [])]
+    allowed = f" {{{', '.join(choices)}}}" if choices else ""
     if name == "benchmark":
         written = "by the files in --data"
     elif default is None or default is False or default in ("", ()):
@@ -106,8 +108,11 @@ def check_text(name: str, text: str, where: str) -> None:
 def convert(name: str, value: Any, where: str) -> Any:
     """Convert `value` to the field's type. Text is parsed for a numeric field, because YAML reads 2e-4 as text.
 
+    A template's file becomes its text.
+
     Raises:
-        InputError: the type is wrong or the value out of range; names the key, the value and what is allowed.
+        InputError: the type is wrong, the value out of range, or a template's file cannot be read; names the key, the
+            value and what is allowed.
     """
     kind, optional = field_type(name)
     meta = FIELDS[name].metadata
@@ -139,6 +144,10 @@ def convert(name: str, value: Any, where: str) -> Any:
         raise wrong
     elif kind is str:
         check_text(name, value, where)
+    if meta["template"] and value not in meta["choices"]:
+        value = read_template(name, value, meta["choices"], where)
+        check_text(name, value, where)
+        return value
     if meta["choices"] and value not in meta["choices"]:
         raise InputError(f"{where}: {name} = {shown(value)} is unknown; choose one of {', '.join(meta['choices'])}")
     low, high = meta["low"], meta["high"]

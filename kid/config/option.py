@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 from dataclasses import field
 from typing import Any
 
@@ -38,7 +38,8 @@ def option(
     affects: str,
     used: Callable[[Any], str | None] = every_run,
     free_on_resume: bool = False,
-    choices: Container[str] | None = None,
+    choices: Collection[str] | None = None,
+    template: bool = False,
     low: float | None = None,
     high: float | None = None,
 ) -> Any:
@@ -51,6 +52,7 @@ def option(
         free_on_resume: whether the key may change when a run is resumed: it affects at most rounding and the dropout
             masks.
         choices: the allowed values; or `low` <= value <= `high`.
+        template: whether the value may also be a template, see `kid.config.templates`.
     """
     affected = tuple(affects.split(", "))
     if unknown := set(affected) - AFFECTS.keys():
@@ -59,6 +61,6 @@ def option(
         default=default,
         metadata={
             "help": help, "group": group, "affects": affected, "used": used, "free_on_resume": free_on_resume,
-            "choices": choices, "low": low, "high": high,
+            "choices": choices, "template": template, "low": low, "high": high,
         },
     )  # fmt: skip

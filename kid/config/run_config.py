@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-import yaml
-
 from kid.config import uses
 from kid.config.benchmarks import BENCHMARKS
 from kid.config.divergences import DIVERGENCES
 from kid.config.mask_strategies import MASK_STRATEGIES
 from kid.config.methods import METHODS
 from kid.config.option import DATA, LOSS, MODELS, OPTIMISATION, REWRITE, RUN, SAMPLING, option
+from kid.config.templates import dump_yaml
 from kid.errors import InputError
 
 
@@ -25,7 +24,7 @@ class Measure:
 
 MEASURES = {"ex": Measure("eval_ex_steps", True), "validation_loss": Measure("eval_steps", False)}
 TRACKERS = ("tensorboard", "wandb", "mlflow")
-PROMPTS = ("codes", "ddl", "m-schema")  # kid.data.prompts.formats has a module for each
+PROMPTS = ("codes", "ddl", "m-schema")  # the modules of these names in kid/data/prompts/
 
 
 @dataclass(frozen=True)
@@ -99,14 +98,15 @@ class RunConfig:
     )
     prompt: str = option(
         "codes",
-        "format of the prompts. codes: the paper's; ddl: CREATE TABLE statements, as OmniSQL's; m-schema: XiYan's",
-        group=DATA, affects="prompts, prediction, training, card", choices=PROMPTS,
+        "format of the prompts. codes: the paper's; ddl: CREATE TABLE statements, as OmniSQL's; m-schema: XiYan's; or "
+        "a Jinja template of your own (docs/data.md)",
+        group=DATA, affects="prompts, prediction, training, card", choices=PROMPTS, template=True,
     )
     chat_template: str = option(
         "none",
-        "auto: write the prompt as a user's turn in the tokenizer's chat template, if it has one; the output then ends "
-        "with the token that ends a turn",
-        group=DATA, affects="prompts, prediction, training, card", choices=("none", "auto"),
+        "write the prompt as a user's turn. auto: in the tokenizer's chat template, if it has one; FILE.jinja: in this "
+        "one; the output then ends with the token that ends a turn",
+        group=DATA, affects="prompts, prediction, training, card", choices=("none", "auto"), template=True,
     )
     schema_filter: str = option(
         "lexical",
@@ -363,7 +363,7 @@ class RunConfig:
 def dump_config(config: RunConfig) -> str:
     """All keys as YAML text, the format of `config.yaml` in the run directory."""
     values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
-    return yaml.safe_dump(values, sort_keys=False)
+    return dump_yaml(values)
 
 
 def accumulation_steps(config: RunConfig, world_size: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kid.config.keys import FIELDS, as_flags, convert, flag, keys_affecting
 from kid.config.recipe import merge_config
+from kid.config.templates import brief
 from kid.errors import InputError
 
 RUN_FILE = "config.yaml"
@@ -171,6 +172,15 @@ def complete_settings(
     return values, lines
 
 
+def form_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The form of prompts among these settings, as score files record it: a template in brief."""
+    return {name: brief(settings[name]) for name in FORM_KEYS if name in settings}
+
+
+def form_words(form: Mapping[str, Any]) -> str:
+    return " ".join(words(name, value) for name, value in form.items())
+
+
 def words(name: str, value: Any) -> str:
-    """Return a setting as it is written on a command line."""
-    return f"no {flag(name)}" if value in (None, ()) else " ".join(as_flags(name, value))
+    """Return a setting as it is written on a command line, with a template in brief."""
+    return f"no {flag(name)}" if value in (None, ()) else " ".join(as_flags(name, brief(value)))

@@ -17,7 +17,7 @@ from threading import Thread
 from kid.data.cache import cache_folder
 from kid.data.database import DamagedDatabaseError
 from kid.data.matching import match_values
-from kid.data.prompts.formats import FORMATS
+from kid.data.prompts.template import PromptTemplate, find_form, prompt_text
 from kid.data.questions import Question
 from kid.data.reading import LoadedSplit
 from kid.data.schema import Schema
@@ -168,15 +168,21 @@ def tokenizer_corpus(
 ) -> list[str]:
     """Texts to train a tokenizer on: each schema part once, and the rest of the prompt and the SQL of each question.
 
-    prompt: the format, a name in `kid.data.prompts.formats.FORMATS`.
+    prompt: the format, as in `find_form`; a template's prompts are not in parts, but whole.
     """
-    form = FORMATS[prompt]
-    parts = [form.OPENING + form.schema_part(schema) for schema in schemas.values()]
+    form = find_form(prompt)
+    parts = []
+    if not isinstance(form, PromptTemplate):
+        parts += [form.OPENING + form.schema_part(schema) for schema in schemas.values()]
     for _, item in sorted(annotated.items()):
         question = item.question
         if question.prompt:
             parts.append(question.prompt + item.query)
+            continue
+        schema, known = schemas[question.db_id], question.evidence if evidence else ""
+        if isinstance(form, PromptTemplate):
+            own = prompt_text(prompt, schema, item.matches, question.question, known)
         else:
-            own = form.question_part(question.question, question.evidence if evidence else "")
-            parts.append(form.matched_part(schemas[question.db_id], item.matches) + own + item.query)
+            own = form.matched_part(schema, item.matches) + form.question_part(question.question, known)
+        parts.append(own + item.query)
     return parts

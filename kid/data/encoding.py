@@ -22,6 +22,28 @@ class EncodedPrompt:
     cut: int
 
 
+@dataclass(frozen=True)
+class WholePrompt:
+    """Token ids of a prompt of any length.
+
+    shared: as in `EncodedPrompt`.
+    start, end: the ids that may be cut, from the left: those of schema and matched contents, without opening (with BOS)
+        and question.
+    """
+
+    ids: list[int]
+    shared: int
+    start: int
+    end: int
+
+    def cut_to(self, limit: int) -> EncodedPrompt:
+        """Cut the prompt to `limit` tokens; it is longer if what may not be cut is."""
+        cut = min(max(0, len(self.ids) - limit), self.end - self.start)
+        ids = self.ids[: self.start] + self.ids[self.start + cut :]
+        shared = self.shared if self.shared <= self.start else max(self.start, self.shared - cut)
+        return EncodedPrompt(ids, shared, cut)
+
+
 def bos_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
     """[BOS] if the tokenizer adds it before a text (LLaMA), otherwise [] (Qwen, CodeGen)."""
     bos = [tokenizer.bos_token_id]
@@ -50,16 +72,3 @@ def encode_continuations(tokenizer: PreTrainedTokenizerFast, texts: list[str], a
     return [
         joined[size:] if joined[:size] == before else single for joined, single in zip(together, alone, strict=True)
     ]
-
-
-def join_prompt(
-    opening: list[int], schema: list[int], matched: list[int], question: list[int], limit: int
-) -> EncodedPrompt:
-    """Join the parts of a prompt and cut schema and matched contents from the left to meet `limit` tokens.
-
-    The opening (with BOS) and the question are never cut, so the prompt is longer than the limit if they are.
-    """
-    available = max(0, limit - len(opening) - len(question))
-    cut = max(0, len(schema) + len(matched) - available)
-    context = (schema + matched)[cut:]
-    return EncodedPrompt(opening + context + question, len(opening) + max(0, len(schema) - cut), cut)

@@ -15,9 +15,10 @@ from kid.config.keys import keys_affecting
 from kid.config.run_config import RunConfig
 from kid.data.annotation import AnnotatedQuestion, annotate_questions, question_with_evidence
 from kid.data.cache import build_once, cache_folder, content_hash, is_whole, json_hash
-from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
+from kid.data.encoding import WholePrompt, bos_ids, encode_continuations, encode_texts
 from kid.data.prompts.chat import chat_turn
-from kid.data.prompts.encoder import PromptEncoder
+from kid.data.prompts.encoder import PromptEncoder, prompt_encoder
+from kid.data.prompts.template import PromptTemplate, find_form
 from kid.data.questions import Question
 from kid.data.reading import LoadedSplit, load_split, read_schemas
 from kid.data.schema import Schema, description_files
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 # Libraries that affect the cached results; the cache key contains their versions and a hash of the project's code.
-LIBRARIES = ("bm25s", "rapidfuzz", "sqlglot", "tokenizers", "transformers", "datasets")
+LIBRARIES = ("bm25s", "jinja2", "rapidfuzz", "sqlglot", "tokenizers", "transformers", "datasets")
 # Column -> Arrow type of its values; a type in brackets is a list.
 ROW_COLUMNS: dict[str, Any] = {
     "index": "int32",
@@ -149,8 +150,8 @@ def encode_given_prompt(item: AnnotatedQuestion, limit: int, encoder: PromptEnco
     # After a line break, the output is tokenised as a continuation of the prompt.
     encode = encode_continuations if prompt.endswith("\n") else encode_texts
     (query,) = encode(tokenizer, [item.query])
-    joined = join_prompt(bos, [], ids, [], limit)
-    return (index, "", joined.ids, 0, [*query, encoder.end], False, joined.cut)
+    whole = WholePrompt(bos + ids, 0, len(bos), len(bos + ids)).cut_to(limit)
+    return (index, "", whole.ids, 0, [*query, encoder.end], False, whole.cut)
 
 
 def row_encoder(
@@ -162,35 +163,27 @@ def row_encoder(
     tokenizer: PreTrainedTokenizerFast,
 ) -> Callable[[dict[str, list]], dict[str, list]]:
     """Return a function for `datasets.Dataset.map` that turns a batch of question indices into rows."""
-    encoder, limit = PromptEncoder(tokenizer, config), config.max_prompt_length
-    schema_ids = dict(zip(schemas, encoder.schemas(list(schemas.values())), strict=True))
+    encoder, limit = prompt_encoder(tokenizer, config), config.max_prompt_length
 
-    def encode_rest(chosen: list[AnnotatedQuestion]) -> list[tuple[list[int], list[int], list[int]]]:
-        """Ids of matched contents, question and SQL."""
-        shown = [schemas[item.question.db_id] for item in chosen]
-        return list(
-            zip(
-                encoder.matched(shown, [item.matches for item in chosen]),
-                encoder.questions([item.question for item in chosen]),
-                encoder.outputs([item.query for item in chosen]),
-                strict=True,
-            )
-        )
+    def encode_prompts(shown: list[Schema], items: list[AnnotatedQuestion]) -> list[WholePrompt]:
+        return encoder.prompts(shown, [item.matches for item in items], [item.question for item in items])
 
     def encode(batch: dict[str, list]) -> dict[str, list]:
         chosen = [annotated[index] for index in batch["index"]]
         rows = [encode_given_prompt(item, limit, encoder) for item in chosen if item.question.prompt]
         chosen = [item for item in chosen if not item.question.prompt]
-        for item, (values, own, completion) in zip(chosen, encode_rest(chosen), strict=True):
+        prompts = encode_prompts([schemas[item.question.db_id] for item in chosen], chosen)
+        completions = encoder.outputs([item.query for item in chosen])
+        for item, whole, completion in zip(chosen, prompts, completions, strict=True):
             db_id = item.question.db_id
-            shown = schema_ids[db_id]
-            filtered = config.schema_filter != "none" and len(encoder.opening + shown + values + own) > limit
+            shown = schemas[db_id]
+            filtered = config.schema_filter != "none" and len(whole.ids) > limit
             if filtered:
-                for schema in filtered_schemas(item, schemas[db_id], config, split, loaded.rankings):
-                    (shown,), (values,) = encoder.schemas([schema]), encoder.matched([schema], [item.matches])
-                    if len(encoder.opening + shown + values + own) <= limit:
+                for shown in filtered_schemas(item, schemas[db_id], config, split, loaded.rankings):
+                    (whole,) = encode_prompts([shown], [item])
+                    if len(whole.ids) <= limit:
                         break
-            prompt = join_prompt(encoder.opening, shown, values, own, limit)
+            prompt = encoder.cut(whole, shown, item.matches, item.question, limit)
             rows.append((item.question.index, db_id, prompt.ids, prompt.shared, completion, filtered, prompt.cut))
         rows.sort(key=lambda row: row[0])
         return dict(zip(ROW_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
@@ -240,8 +233,21 @@ def build(loaded: LoadedSplit, config: RunConfig, split: str, tokenizer: PreTrai
     notes = make_notes(loaded, schemas, annotated)
     if config.chat_template != "none" and chat_turn(tokenizer, config.chat_template) is None:
         notes.append(f"prompts without --chat-template {config.chat_template}: the tokenizer has no chat template")
+    if note := sharing_note(config.prompt):
+        notes.append(note)
     report = {"left_out": left_out, "notes": notes}
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+
+
+def sharing_note(prompt: str) -> str:
+    """A line if prompts in this format share no schema; otherwise empty."""
+    form = find_form(prompt)
+    if not isinstance(form, PromptTemplate) or form.shares_schema():
+        return ""
+    return (
+        "the template of --prompt writes question, evidence or matches before the schema, so no two prompts share a "
+        "schema: --batching schema and --teacher-prefix-gb save nothing; write the schema first to share it"
+    )
 
 
 def make_notes(loaded: LoadedSplit, schemas: dict[str, Schema], annotated: dict[int, AnnotatedQuestion]) -> list[str]:
@@ -272,10 +278,12 @@ def prepare(config: RunConfig, split: str, tokenizer: PreTrainedTokenizerFast) -
     """Prepare a split as rows of token ids, or read it from the cache. See `Prepared`.
 
     Raises:
-        InputError: files are missing, or are damaged and `config.damaged` is not "skip".
+        InputError: files are missing, or are damaged and `config.damaged` is not "skip"; the prompt's template has an
+            error.
     """
     import datasets
 
+    find_form(config.prompt)  # a template's errors first: annotating the questions may take minutes
     loaded = load_split(config, split)
     key = cache_key(config, split, loaded, tokenizer)
     folder = cache_folder() / "prepared" / key

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kid.config.trained import complete_settings
-from kid.data.encoding import EncodedPrompt
-from kid.data.prompts.encoder import PromptEncoder
-from kid.data.questions import Question
+from kid.data.encoding import EncodedPrompt, encode_texts
 from kid.errors import InputError, RunError
 from kid.evaluation.candidates import choose_accepted, query_table
 from kid.evaluation.execution import run_jobs
@@ -69,13 +67,17 @@ class Asker:
     def encode(self, question: str) -> EncodedPrompt:
         """Encode a question's prompt. Raises InputError as `prompt_for`, or if the question exceeds the limit."""
         check_question(question, self.settings, self.evidence)
-        encoder = PromptEncoder(self.tokenizer, self.settings)
-        (own,) = encoder.questions([Question(0, "", question, query="", evidence=self.evidence)])
-        length = len(encoder.opening) + len(own)  # these are never cut
-        limit = self.settings.max_prompt_length
+        # A question that is far too long takes seconds to look for in the database.
+        self.check_length(encode_texts(self.tokenizer, [f"{self.evidence} {question}"])[0])
+        prompt = encode_prompt(self.database, question, self.settings, self.tokenizer, self.evidence, self.tables)
+        self.check_length(prompt.ids)  # over the limit, only what is never cut is left
+        return prompt
+
+    def check_length(self, ids: list[int]) -> None:
+        """Raise InputError if a question has too many tokens."""
+        length, limit = len(ids), self.settings.max_prompt_length
         if length > limit:
             raise InputError(f"the question has {length} tokens, but prompts are limited to {limit}; use fewer words")
-        return encode_prompt(self.database, question, self.settings, self.tokenizer, self.evidence, self.tables)
 
     def write_sql(self, prompt: EncodedPrompt) -> str:
         """Decode the model's SQL, on one line. Raises RunError if the database can no longer be read."""

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kid.config.trained import form_of
 from kid.data.cache import content_hash
 from kid.errors import InputError
 
@@ -14,6 +15,7 @@ HASH_KEY = "predictions_sha256"  # in the note, and in the score file
 QUESTIONS_KEY = (
     "questions_sha256"  # hash of the split's questions: in the note without, in the score file with their gold SQL
 )
+FORM_KEY = "form"  # of the prompts; in the score file, and in that of eval/exposure_bias.py
 # Keys of the note. `weights` identifies a model independently of its path; `prompts` depends on the settings.
 NOT_COMPARED = ("model", "settings", HASH_KEY, QUESTIONS_KEY)
 
@@ -54,6 +56,12 @@ def read_note(predictions: Path) -> dict:
 def recorded_evidence(predictions: Path) -> bool | None:
     """Whether the prompts had evidence according to the note; None if unknown. Raises InputError as `read_note`."""
     return read_note(predictions).get("evidence")
+
+
+def recorded_form(predictions: Path) -> dict[str, str]:
+    """The form of the prompts according to the note; empty if unknown. Raises InputError as `read_note`."""
+    settings = read_note(predictions).get("settings")
+    return form_of(settings) if isinstance(settings, dict) else {}
 
 
 def check_scored_as(predictions: Path, benchmark: str, split: str) -> None:

@@ -11,7 +11,8 @@ from yaml import YAMLError, safe_dump
 from kid.config.keys import keys_affecting, unused_reason
 from kid.config.methods import METHODS
 from kid.config.run_config import RunConfig
-from kid.data.prompts.formats import FORMATS
+from kid.config.templates import brief, is_template
+from kid.data.prompts.template import prompt_text
 from kid.data.schema import Column, Schema, Table
 from kid.evaluation.failures import hardness_levels
 from kid.evaluation.provenance import read_json
@@ -33,10 +34,9 @@ CARD = Environment(
 
 
 def example_prompt(name: str) -> str:
-    """A prompt in a format of `FORMATS`."""
-    form, matches = FORMATS[name], {("singer", "country"): ["France"]}
-    shown = form.schema_part(EXAMPLE_SCHEMA) + form.matched_part(EXAMPLE_SCHEMA, matches)
-    return form.OPENING + shown + form.question_part("How many singers are from France?")
+    """A prompt in a format, as in `kid.data.prompts.template.find_form`."""
+    matches = {("singer", "country"): ["France"]}
+    return prompt_text(name, EXAMPLE_SCHEMA, matches, "How many singers are from France?")
 
 
 EXAMPLE_PROMPT = example_prompt("codes")
@@ -86,7 +86,7 @@ def plain(value: object) -> object:
 
 def settings_table(config: RunConfig, step: int | None) -> str:
     names = [name for name in (*keys_affecting("card"), *keys_affecting("variant")) if not unused_reason(name, config)]
-    rows = [(name, getattr(config, name)) for name in names if getattr(config, name) is not None]
+    rows = [(name, brief(getattr(config, name))) for name in names if getattr(config, name) is not None]
     return markdown_table(["setting", "value"], [*rows, *([("exported after step", step)] if step else [])], left=2)
 
 
@@ -156,7 +156,10 @@ def model_card(
         weights=weights,
         dtype=dtype,
         tokenizer_class=tokenizer_class,
-        prompt=example_prompt(config.prompt),
+        # As Python writes it between triple quotes.
+        prompt=example_prompt(config.prompt).replace("\\", r"\\").replace('"""', r"\"\"\""),
+        fence="````" if "```" in example_prompt(config.prompt) else "```",
+        own_template=is_template(config.prompt),
         chat=chat,
         scores=scores,
         settings=settings_table(config, step),

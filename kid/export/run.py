@@ -20,6 +20,7 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from kid.config.recipe import merge_config
 from kid.config.run_config import RunConfig
+from kid.config.templates import is_template
 from kid.config.trained import EXPORT_FILE, PREDICTION_KEYS, portable_settings, saved_steps
 from kid.data.prompts.chat import chat_turn
 from kid.errors import InputError
@@ -225,6 +226,15 @@ def copy_tokenizer(source: Path, target: Path) -> None:
         (shutil.copytree if path.is_dir() else shutil.copyfile)(path, target / path.name)
 
 
+def replace_chat_template(folder: Path, text: str) -> None:
+    """Write a tokenizer's chat template where newer readers look for it, and where older ones do if one is there."""
+    (folder / "chat_template.jinja").write_text(text, encoding="utf-8")
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if "chat_template" in config:
+        path.write_text(json.dumps(config | {"chat_template": text}, indent=2) + "\n", encoding="utf-8")
+
+
 def auto_tokenizer_matches(folder: Path) -> bool:
     """Whether AutoTokenizer gives the same ids as in training, see `kid.models.pretrained.load_tokenizer`."""
     try:
@@ -310,6 +320,8 @@ def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: st
         for path in partial.glob("*.safetensors"):  # safetensors creates them readable by the owner only
             path.chmod((partial / "config.json").stat().st_mode)
         copy_tokenizer(tokenizer_folder, partial)
+        if is_template(trained.config.chat_template):
+            replace_chat_template(partial, trained.config.chat_template)
         matches = auto_tokenizer_matches(partial)
         if not matches:  # only of a generic tokenizer (`load_tokenizer`) in a family with a class of its own
             remarks.append(

@@ -152,7 +152,8 @@ def load_tokenizer(folder: Path, flag: str, chat_template: str = "none") -> PreT
     """Load the tokenizer in a model's folder.
 
     Args:
-        chat_template: the key of a run. With "auto", EOS is the token that ends a turn in the tokenizer's template.
+        chat_template: the key of a run. Unless it is "none", EOS is the token that ends a turn in the template; a
+            template's text replaces the tokenizer's own.
 
     Raises:
         InputError: it cannot be loaded, has changed since our scripts wrote it, or has no EOS token; its chat template

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kid.config.keys import FIELDS, as_flags, keys_affecting
+from kid.config.templates import is_template
 from kid.config.trained import saved_steps
 from kid.evaluation.provenance import HASH_KEY, belongs, read_json, read_note
 from kid.report.groups import Group
@@ -151,9 +152,12 @@ def data_flags(run: Run, column: ScoreColumn) -> list[str]:
 
 
 def changed_flags(run: Run, what: str) -> list[str]:
-    """Return flags for the keys that affect `what` and differ from their defaults."""
+    """Return flags for the keys that affect `what` and differ from their defaults.
+
+    Templates, which would fill a page, are left to the script: it reads them from the run.
+    """
     values = {key: getattr(run.config, key) for key in keys_affecting(what)}
-    changed = {key: value for key, value in values.items() if value != FIELDS[key].default}
+    changed = {key: value for key, value in values.items() if value != FIELDS[key].default and not is_template(value)}
     return [word for key, value in changed.items() for word in as_flags(key, value)]
 
 

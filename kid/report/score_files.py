@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from kid.config.benchmarks import BENCHMARKS
 from kid.config.run_config import RunConfig
-from kid.evaluation.provenance import QUESTIONS_KEY, belongs
+from kid.config.trained import form_of, form_words
+from kid.evaluation.provenance import FORM_KEY, QUESTIONS_KEY, belongs
 from kid.report.names import canonical_model
 
 # (benchmark, split, with evidence: None if the benchmark has none)
@@ -160,10 +161,20 @@ def parse_score(path: Path, content: dict, config: RunConfig) -> tuple[Score | N
     if evidence is not None and evidence != config.evidence:
         words = {True: "with", False: "without"}
         return None, f"scored {words[evidence]} evidence, trained {words[config.evidence]}"
+    if reason := other_form(content, config):
+        return None, f"predicted with {reason}"
     questions = tuple(sorted(verdict["index"] for verdict in verdicts))
     ex, ts = (accuracy_percent(verdicts, kind) for kind in ("ex", "ts"))
     known = str(content.get(QUESTIONS_KEY, ""))
     return Score(path, (benchmark, split, evidence), ex, ts, questions, verdicts, known), ""
+
+
+def other_form(content: dict, config: RunConfig) -> str:
+    """In what other form of prompts than the training's a file was made; empty if in the same, or it does not say."""
+    made, trained = content.get(FORM_KEY), form_of(asdict(config))
+    if not isinstance(made, dict) or made == trained:
+        return ""
+    return f"{form_words(form_of(made))}, trained with {form_words(trained)}"
 
 
 def is_verdict(verdict: dict) -> bool:
@@ -194,6 +205,8 @@ def read_exposure(path: Path, config: RunConfig, remarks: list[str]) -> dict | N
     differ = [f"{key} {content.get(key)}, not {value}" for key, value in expected.items() if content.get(key) != value]
     if well_formed and config.teacher and canonical_model(content["teacher"]) != canonical_model(config.teacher):
         differ.append(f"teacher {content['teacher']}, not {config.teacher}")
+    if reason := other_form(content, config):
+        differ.append(reason)
     if not well_formed or differ:
         reason = f"measured with {'; '.join(differ)}" if well_formed else WRONG_FORMAT.format("eval/exposure_bias.py")
         remarks.append(f"{path} was skipped: {reason}")

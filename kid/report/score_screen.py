@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
+from kid.config.trained import form_words
 from kid.console import Console
 from kid.data.questions import Question
 from kid.evaluation.execution import ENDED_FROM_OUTSIDE
 from kid.evaluation.execution_accuracy import Verdict, gold_failures
+from kid.evaluation.provenance import FORM_KEY
 from kid.evaluation.worker import DAMAGED
 from kid.report.score_tables import noise_line, score_tables
 from kid.report.text import code_block, escape_markdown, markdown_table
@@ -40,6 +42,8 @@ def show_scores(record: Mapping, ex: Sequence[Verdict], ts: Sequence[Verdict] | 
     header = ["benchmark", "split", "n", "EX %", "TS %", "time-outs", "errors", "gold failed"]
     counts = map(str, (timeouts, errors, len(failed)))
     print_table("", header, [[record["benchmark"], record["split"], str(record["n"]), *percents, *counts]], 2)
+    if form := record.get(FORM_KEY):
+        Console(soft_wrap=True, highlight=False).print(f"predicted with {form_words(form)}", markup=False)
     for table in score_tables(record):
         print_table(*table, 1)
     if line := noise_line(record):

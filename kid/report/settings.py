@@ -10,6 +10,7 @@ from kid.config.keys import FIELDS, keys_affecting, unused_reason
 from kid.config.methods import METHODS
 from kid.config.option import REWRITE
 from kid.config.run_config import RunConfig
+from kid.config.templates import brief
 from kid.report.names import canonical_model
 from kid.report.runs import Run
 
@@ -54,7 +55,7 @@ def differences(first: Run, second: Run) -> str:
     """Describe the training settings, except method and seed, in which two runs differ."""
     pairs = [(key, getattr(first.config, key), getattr(second.config, key)) for key in keys_affecting("training")]
     return ", ".join(
-        f"{key} ({one!r} and {other!r})"
+        f"{key} ({brief(one)!r} and {brief(other)!r})"
         for key, one, other in pairs
         if (resolved(one) != resolved(other) if "paths" in FIELDS[key].metadata["affects"] else one != other)
     )

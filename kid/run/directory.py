@@ -16,6 +16,7 @@ import yaml
 from kid.config.keys import FREE_ON_RESUME
 from kid.config.recipe import load_yaml
 from kid.config.run_config import RunConfig, dump_config
+from kid.config.templates import brief, dump_yaml
 from kid.data.cache import json_hash
 from kid.errors import InputError
 from kid.files import check_writable, write_atomically
@@ -41,7 +42,7 @@ def check_run_directory(config: RunConfig) -> None:
     # A key that was added to RunConfig after the run was started counts as its default.
     before, now = fixed_on_resume({**as_yaml_values(RunConfig()), **stored}), fixed_on_resume(as_yaml_values(config))
     differ = [
-        f"{key} ({before.get(key)!r} there, {now.get(key)!r} here)"
+        f"{key} ({brief(before.get(key))!r} there, {brief(now.get(key))!r} here)"
         for key in sorted({*before, *now})
         if before.get(key) != now.get(key)
     ]
@@ -123,7 +124,7 @@ def create_run_directory(config: RunConfig, skipped: dict[str, list[int]]) -> No
     folder = Path(config.output)
     write_atomically(folder / "skipped.json", json.dumps(skipped, indent=1) + "\n")
     write_atomically(folder / "environment.json", json.dumps(describe_environment(), indent=2) + "\n")
-    write_atomically(folder / "config.yaml", yaml.safe_dump(config_to_store(config), sort_keys=False))
+    write_atomically(folder / "config.yaml", dump_yaml(config_to_store(config)))
 
 
 def save_nonfinite_batch(folder: Path, dataset: Dataset, chosen: list[int | None], row: dict) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kid.config.run_config import RunConfig
+from kid.config.templates import brief
 from kid.errors import InputError
 from kid.files import write_atomically
 from kid.progress import log
@@ -95,7 +96,7 @@ def open_mlflow(config: RunConfig, commit: str, run_id: str | None) -> tuple[str
         experiment = found.experiment_id if found else client.create_experiment(name)
         tags = {"mlflow.source.git.commit": commit}
         run_id = client.create_run(experiment, run_name=Path(config.output).name, tags=tags).info.run_id
-        client.log_batch(run_id, params=[Param(key, str(value)) for key, value in asdict(config).items()])
+        client.log_batch(run_id, params=[Param(key, str(brief(value))) for key, value in asdict(config).items()])
     else:
         client.update_run(run_id, status="RUNNING")
 

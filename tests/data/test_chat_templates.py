@@ -92,12 +92,15 @@ def test_the_text_around_a_prompt_is_the_templates(plain, name):
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{{ raise_exception('no user') }}", r"chat template fails \(no user\); give --chat-template none"),
+        (
+            "{{ raise_exception('no user') }}",
+            r"chat template fails \(line 1: no user\); give another, or --chat-template none",
+        ),
         ("{{ messages[0].nothing.at.all }}", "chat template fails"),
         ("{{ messages[0].content }}{{ messages[0].content }}", "does not write the user's text once and as it is"),
         ("{{ messages[0].content | upper }}", "does not write the user's text once and as it is"),
         ("{{ messages[0].content + 'SQL' }}", None),
-        ("{{ 'x' + messages[0].content }}", "joins a token of its chat template with one of the prompt"),
+        ("{{ 'x' + messages[0].content }}", "joins a token of the chat template with one of the prompt"),
     ],
 )
 def test_a_template_that_cannot_be_used_is_refused(template, message):

@@ -8,7 +8,7 @@ from transformers import CodeGenTokenizer, LlamaTokenizer, Qwen2Tokenizer
 
 from kid.config.run_config import PROMPTS, RunConfig
 from kid.data.annotation import AnnotatedQuestion
-from kid.data.encoding import bos_ids, encode_continuations, encode_texts, join_prompt
+from kid.data.encoding import WholePrompt, bos_ids, encode_continuations, encode_texts
 from kid.data.prepare import encode_given_prompt
 from kid.data.prompts.encoder import PromptEncoder
 from kid.data.prompts.formats import FORMATS
@@ -80,7 +80,7 @@ def test_nothing_is_encoded_as_nothing(tokenizer):
     ],
 )
 def test_what_is_too_much_is_cut_from_the_left_but_never_the_question(limit, ids, shared, cut):
-    prompt = join_prompt([0], [1, 2, 3], [4, 5], [6, 7], limit)
+    prompt = WholePrompt([0, 1, 2, 3, 4, 5, 6, 7], shared=4, start=1, end=6).cut_to(limit)
     assert (prompt.ids, prompt.shared, prompt.cut) == (ids, shared, cut)
 
 

@@ -114,10 +114,8 @@ def test_a_query_without_end_is_stopped_and_the_next_is_answered(answer, capsys,
 def test_a_line_that_is_not_utf_8_is_a_bad_question(script, database, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff?\n"), encoding="utf-8"))
     asker = Asker(Path("model"), database, PromptSettings())
-    asker.tokenizer = asker.model = None  # neither is reached
-    monkeypatch.setattr(asking, "encode_prompt", lambda *_: None)
-    encoder = SimpleNamespace(opening=[], questions=lambda _: [[]])
-    monkeypatch.setattr(asking, "PromptEncoder", lambda *_: encoder)
+    asker.tokenizer, asker.model = lambda *_, **more: SimpleNamespace(input_ids=[[]]), None  # the model is not reached
+    monkeypatch.setattr(asking, "encode_prompt", lambda *_: EncodedPrompt([], 0, 0))
     with pytest.raises(SystemExit):
         script.answer_lines(asker, False, False)
     said = 'error: line 1 ("\\udcff?"): the question or its evidence is not valid Unicode; write it in UTF-8\n'

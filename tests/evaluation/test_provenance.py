@@ -15,6 +15,7 @@ from kid.evaluation.provenance import (
     provenance_path,
     read_note,
     recorded_evidence,
+    recorded_form,
 )
 
 NOTE = {"model": "runs/a/adapter", "weights": "11", "benchmark": "spider", "split": "dev", "prompts": "22", "beams": 1}
@@ -64,6 +65,16 @@ def test_neither_are_those_whose_model_is_not_known(predictions):
     provenance_path(predictions).unlink()
     with pytest.raises(InputError, match=r"holds predictions that dev.sql.made.json does not describe"):
         holds_predictions(predictions, NOTE, overwrite=False)
+
+
+def test_the_form_of_the_prompts_is_the_notes(predictions):
+    write_note(predictions, settings={"prompt": "{{ ddl }}", "chat_template": "auto", "evidence": True})
+    form = recorded_form(predictions)
+    assert (
+        form["prompt"].startswith("template (1 lines, sha256 ") and form["chat_template"] == "auto" and len(form) == 2
+    )
+    write_note(predictions)
+    assert recorded_form(predictions) == {}  # of an older version
 
 
 def test_a_note_is_only_used_for_its_own_predictions(predictions, capsys):

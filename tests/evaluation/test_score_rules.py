@@ -88,11 +88,14 @@ def test_bird_by_its_own_rule_and_its_own_words(benchmark, database):
     items = [{"db_id": "concert", "question": "?", "SQL": gold, "difficulty": level} for gold, _, level, _ in pairs]
     (benchmark / "dev.json").write_text(json.dumps(items))
     (benchmark / "preds.sql").write_text("".join(f"{line}\t----- bird -----\tconcert\n" for _, line, _, _ in pairs))
-    (benchmark / "preds.sql.made.json").write_text('{"evidence": true}')
+    form = {"prompt": "ddl", "chat_template": "auto"}
+    made = {"evidence": True, "settings": {**form, "max_prompt_length": 9}}
+    (benchmark / "preds.sql.made.json").write_text(json.dumps(made))
     result = score(benchmark, benchmark="bird")
     assert result.returncode == 0, result.stderr
     found = json.loads((benchmark / "new/dev.json").read_text())
     assert [line["ex"] for line in found["verdicts"]] == [right for *_, right in pairs]
+    assert found["form"] == form and "predicted with --prompt ddl --chat-template auto\n" in result.stdout
     assert found["evidence"] is True and list(found["hardness"]) == ["simple", "challenging", "vexing"]
     assert score(benchmark, "--evidence", "no", benchmark="bird").returncode == 0
     assert json.loads((benchmark / "new/dev.json").read_text())["evidence"] is False

@@ -63,6 +63,17 @@ def test_a_prompt_with_its_counts(minibench, tiny_models):
     assert f"output: {len(row['completion_ids'])} tokens with EOS" in head
 
 
+def test_a_template_of_ones_own(minibench, tmp_path):
+    own = tmp_path / "own.jinja"
+    own.write_text("{{ question }}\n{{ ddl }}\nSQL:")
+    done = show(minibench, "--index", 0, "--prompt", own)
+    question = json.loads((minibench / "dev.json").read_text())[0]["question"]
+    assert done.returncode == 0 and f"\n\n{question}\nCREATE TABLE " in done.stdout and "\nSQL:\nSELECT" in done.stdout
+    assert ", question's own " in done.stdout and "note: the template of --prompt writes question" in done.stdout
+    done = show(minibench, "--index", 0, "--chat-template", own)
+    assert done.stderr == "error: --chat-template FILE needs the tokens of a model; add --model DIR\n"
+
+
 @pytest.mark.slow
 def test_without_a_model_words_count(minibench):
     done = show(minibench, "--index", 0)

@@ -1,13 +1,15 @@
 """The model card of names that nobody has checked: its metadata is whole, and no name becomes Markdown or HTML."""
 
+import ast
 import json
 
 import pytest
-from helpers.markdown import BREAKOUTS, kinds
+from helpers.markdown import BREAKOUTS, kinds, tokens
 from huggingface_hub import ModelCard
 from yaml import safe_dump, safe_load
 
 from kid.config.run_config import PROMPTS, RunConfig
+from kid.config.templates import brief
 from kid.export.card import example_prompt, model_card
 from kid.terminal import printable
 
@@ -61,6 +63,16 @@ def test_the_example_is_a_prompt_in_the_runs_format(tmp_path):
         shown = text.partition('prompt = """\\\n')[2].partition('"""')[0]
         assert shown == example_prompt(name) and shown.startswith(("database schema", "Task:", "You are")[place])
         assert "| prompt | " + name in " ".join(text.split())
+
+
+def test_the_example_in_a_template_is_python_and_stays_in_its_block(tmp_path):
+    own = '{{ ddl }}\n```sql\n\\n "quoted" """{{ question }}"""\n```'
+    config = RunConfig(benchmark="jsonl", student="org/base", data="data", output="run", prompt=own)
+    text, _ = model_card(tmp_path, config, None, None, "bf16", "AutoTokenizer", "python train/export.py run")
+    (code,) = [token.content for token in tokens(text) if token.type == "fence"]
+    values = {node.targets[0].id: node.value for node in ast.parse(code).body if isinstance(node, ast.Assign)}
+    assert ast.literal_eval(values["prompt"]) == example_prompt(own) and '"""How many' in example_prompt(own)
+    assert "by the Jinja template in `kid_export.json`" in text and f"| prompt | {brief(own)} |" in text
 
 
 @pytest.mark.parametrize("chat", [True, False])

@@ -16,6 +16,9 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from kid.config.recipe import merge_config
+from kid.config.run_config import dump_config
+from kid.config.trained import trained_settings
 from kid.data.batching import Sample
 from kid.errors import InputError
 from kid.evaluation.prediction import decode_candidates
@@ -120,6 +123,21 @@ def test_the_other_files(base, tokenizer, tmp_path):
     assert decoding.do_sample is False
     assert json.loads((folder / "config.json").read_text())["architectures"] == ["Qwen2ForCausalLM"]
     assert (folder / "model.safetensors").stat().st_mode == (base / "README.md").stat().st_mode
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_chat_template_of_ones_own_replaces_the_bases(base, tmp_path, inside):
+    own, path = "{% for m in messages %}[{{ m.content }}]{% endfor %}", base / "tokenizer_config.json"
+    if inside:  # as transformers 4 wrote it
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": "old"}))
+    run = write_run(tmp_path / "run", base)
+    config = merge_config(run / "config.yaml", {"chat_template": own, "prompt": "{{ ddl }}{{ question }}"})
+    (run / "config.yaml").write_text(dump_config(config))
+    folder = exported(run)
+    assert AutoTokenizer.from_pretrained(folder).chat_template == own
+    assert json.loads((folder / "tokenizer_config.json").read_text()).get("chat_template") == (own if inside else None)
+    settings, _ = trained_settings(folder.rename(tmp_path / "moved"))
+    assert (settings["prompt"], settings["chat_template"]) == ("{{ ddl }}{{ question }}", own)
 
 
 def test_older_readers_find_what_newer_ones_read(base, tmp_path):

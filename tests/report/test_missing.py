@@ -12,8 +12,8 @@ from helpers.synthetic_runs import write_run, write_score
 
 from kid.files import file_sha256
 from kid.report.groups import group_runs
-from kid.report.missing import missing_measurements, to_resume
-from kid.report.runs import load_runs
+from kid.report.missing import changed_flags, missing_measurements, to_resume
+from kid.report.runs import load_run, load_runs
 
 R, W = True, False
 SPIDER = "--benchmark spider --data data/spider"
@@ -149,6 +149,11 @@ def test_saved_steps_of_a_run_that_was_evaluated_while_training(tmp_path):
     write_score(other, [R, W], "step-2/dev")  # with which it is to be compared
     [(what, _)] = gaps(run, other)
     assert what == f"{run}: 1 saved step without a score, for EX over steps"
+
+
+def test_a_template_is_left_to_the_script_that_reads_the_run(tmp_path):
+    run = load_run(write_run(tmp_path / "kid", "kid", prompt="{{ ddl }}\n{{ question }}", chat_template="auto"), [])
+    assert changed_flags(run, "prediction") == ["--chat-template", "auto"]
 
 
 def test_mismatch_that_others_were_measured_for(tmp_path):

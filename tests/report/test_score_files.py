@@ -7,6 +7,7 @@ import os
 import pytest
 from helpers.synthetic_runs import write_exposure, write_run, write_score
 
+from kid.config.trained import form_of
 from kid.report.runs import load_run
 
 DEV = ("spider", "dev", None)
@@ -41,6 +42,17 @@ def test_bird_keeps_apart_with_and_without_evidence(tmp_path):
         f"{folder}/scores/other.json was skipped: scored with evidence, trained without",
         f"{folder}/scores/spider.json was skipped: scored on spider, trained on bird",
     ]
+
+
+def test_predictions_in_another_form_are_left_out(tmp_path):
+    folder = write_run(tmp_path / "run", prompt="{{ ddl }}{{ question }}")
+    own = form_of({"prompt": "{{ ddl }}{{ question }}", "chat_template": "none"})
+    change(write_score(folder, [True, False], "dev"), form=own)
+    change(path := write_score(folder, [True, True], "other"), form={"prompt": "ddl", "chat_template": "none"})
+    run, (remark,) = read(folder)
+    assert run.scores[DEV].ex == 50.0
+    trained = rf"trained with --prompt template (1 lines, sha256 {own['prompt'][-13:-1]}) --chat-template none"
+    assert remark == f"{path} was skipped: predicted with --prompt ddl --chat-template none, {trained}"
 
 
 @pytest.mark.parametrize("ts_first", [True, False])
@@ -97,6 +109,7 @@ def test_odd_scores_are_a_remark(tmp_path, values, reason):
         ({"split": "dk"}, "measured with split dk, not dev"),
         ({"benchmark": "bird"}, "measured with benchmark bird, not spider"),
         ({"evidence": False}, "measured with evidence False, not True"),
+        ({"form": {"prompt": "ddl"}}, "measured with --prompt ddl, trained with --prompt codes --chat-template none"),
         ({"teacher": "runs/other/adapter"}, "measured with teacher runs/other/adapter, not runs/big/adapter"),
         ({"prompts": None}, "it does not have the format of eval/exposure_bias.py; create it again"),
         ({"interval_16": 5}, "it does not have the format of eval/exposure_bias.py; create it again"),

@@ -55,6 +55,9 @@ def test_other_data_are_a_difference_other_spellings_are_not(tmp_path):
     first = run("a", data="data/spider")
     assert differences(first, run("b", data="data/../data/spider", seed=1)) == ""
     assert differences(first, run("c", data="mine")) == "data ('data/spider' and 'mine')"
+    form = run("form", prompt="{{ ddl }}\n{{ question }}", chat_template="auto")
+    assert differences(first, form).startswith("prompt ('codes' and 'template (2 lines, sha256 ")
+    assert differences(first, form).endswith("'), chat_template ('none' and 'auto')")
     assert differences(first, run("d", questions="q.json", databases=("x",))) == (
         "questions (None and 'q.json'), databases (() and ('x',))"
     )

@@ -36,6 +36,9 @@ def test_a_run_may_be_resumed_under_the_same_config_only(tmp_path):
         check_run_directory(config(folder))
     with pytest.raises(InputError, match=r"differ: lr \(0.0002 there, 0.001 here\), seed \(0 there, 1 here\);"):
         check_run_directory(config(folder, resume=True, seed=1, lr=1e-3))
+    template = "{{ ddl }}\n{{ question }}"
+    with pytest.raises(InputError, match=r"prompt \('codes' there, 'template \(2 lines, sha256 \w{12}\)' here\);"):
+        check_run_directory(config(folder, resume=True, prompt=template))
     (folder / "config.yaml").write_text("a: [")
     with pytest.raises(InputError, match="cannot be read"):
         check_run_directory(config(folder, resume=True))

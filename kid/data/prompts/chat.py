@@ -1,4 +1,4 @@
-"""The text that a tokenizer's chat template writes around a prompt, which is the user's turn; the SQL is the answer."""
+"""The text that a chat template writes around a prompt, which is the user's turn; the SQL is the answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from kid.config.templates import is_template
+from kid.data.prompts.template import line_of
 from kid.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,17 +39,26 @@ class ChatTurn:
         return self.opening + prompt.removesuffix("\n") + self.closing
 
 
-def write_turns(tokenizer: PreTrainedTokenizerFast, turns: Sequence[tuple[str, str]], answer_follows: bool) -> str:
-    """A conversation, as (role, text) pairs, as the tokenizer's chat template writes it, without a thinking phase.
+def named(chat_template: str) -> str:
+    """A chat template's name for messages."""
+    return "--chat-template FILE" if is_template(chat_template) else f"--chat-template {chat_template}"
+
+
+def write_turns(
+    tokenizer: PreTrainedTokenizerFast, chat_template: str, turns: Sequence[tuple[str, str]], answer_follows: bool
+) -> str:
+    """A conversation, as (role, text) pairs, as a chat template writes it, without a thinking phase.
+
+    Args:
+        chat_template: as in `chat_turn`, but not "none".
 
     Raises:
-        InputError: the template fails, or there are several and none is the default.
+        InputError: the template fails, or the tokenizer has several and none is the default.
     """
-    from jinja2 import TemplateError
-
     messages = [{"role": role, "content": text} for role, text in turns]
     try:
-        template = TODAY.sub(lambda call: f"'{DATE.strftime(call[2])}'", tokenizer.get_chat_template())
+        source = chat_template if is_template(chat_template) else tokenizer.get_chat_template()
+        template = TODAY.sub(lambda call: f"'{DATE.strftime(call[2])}'", source)
         written: Any = tokenizer.apply_chat_template(
             messages,
             chat_template=template,
@@ -55,33 +66,34 @@ def write_turns(tokenizer: PreTrainedTokenizerFast, turns: Sequence[tuple[str, s
             add_generation_prompt=answer_follows,
             enable_thinking=False,
         )
-    except (TemplateError, ValueError, TypeError) as error:
-        reason = str(error).strip().split("\n")[0]
+    except Exception as error:  # whatever the template's expressions raise
+        reason = line_of(error) + str(error).strip().split("\n")[0]
         raise InputError(
-            f"--chat-template auto: the tokenizer's chat template fails ({reason}); give --chat-template none"
+            f"{named(chat_template)}: the chat template fails ({reason}); give another, or --chat-template none"
         ) from None
     return written
 
 
 def chat_turn(tokenizer: PreTrainedTokenizerFast, chat_template: str) -> ChatTurn | None:
-    """What the tokenizer's chat template writes around a prompt; None for "none", and if it has no template.
+    """What a chat template writes around a prompt; None for "none", and for "auto" if the tokenizer has no template.
 
     Args:
-        chat_template: "auto" or "none".
+        chat_template: "none", "auto" for the tokenizer's own, or a template's text.
 
     Raises:
         InputError: the template fails, or changes or repeats what the user says.
     """
-    if chat_template == "none" or not getattr(tokenizer, "chat_template", None):
+    if chat_template == "none" or not (is_template(chat_template) or getattr(tokenizer, "chat_template", None)):
         return None
-    asked = write_turns(tokenizer, [("user", PROMPT)], answer_follows=True)
+    asked = write_turns(tokenizer, chat_template, [("user", PROMPT)], answer_follows=True)
     opening, _, closing = asked.partition(PROMPT)
     if asked.count(PROMPT) != 1:
         raise InputError(
-            "--chat-template auto: the tokenizer's chat template does not write the user's text once and as it is; "
-            "give --chat-template none"
+            f"{named(chat_template)}: the chat template does not write the user's text once and as it is; give "
+            "another, or --chat-template none"
         )
-    answered = write_turns(tokenizer, [("user", PROMPT), ("assistant", ANSWER)], answer_follows=False)
+    turns = [("user", PROMPT), ("assistant", ANSWER)]
+    answered = write_turns(tokenizer, chat_template, turns, answer_follows=False)
     after = answered.rpartition(ANSWER)[2].lstrip()
     ends = [token for token in added_tokens(tokenizer) if after.startswith(token) and not token.isspace()]
     return ChatTurn(opening, closing, max(ends, key=len, default=str(tokenizer.eos_token)))
@@ -90,6 +102,11 @@ def chat_turn(tokenizer: PreTrainedTokenizerFast, chat_template: str) -> ChatTur
 def added_tokens(tokenizer: PreTrainedTokenizerFast) -> list[str]:
     """The tokens at which the tokenizer splits a text first; special tokens are among them."""
     return [token.content for token in tokenizer.added_tokens_decoder.values()]
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerFast) -> list[str]:
+    """The texts of the special tokens."""
+    return [token.content for token in getattr(tokenizer, "added_tokens_decoder", {}).values() if token.special]
 
 
 def token_splitter(tokenizer: PreTrainedTokenizerFast) -> Callable[[str], list[str]]:
@@ -103,8 +120,10 @@ def token_splitter(tokenizer: PreTrainedTokenizerFast) -> Callable[[str], list[s
 def end_outputs_with_turn(tokenizer: PreTrainedTokenizerFast, chat_template: str) -> None:
     """Make the token that ends an answer the tokenizer's EOS, for decoding, masking and the saved tokenizer.
 
-    Raises InputError as `chat_turn`.
+    A template of the user's own becomes the tokenizer's, so that it is saved too. Raises InputError as `chat_turn`.
     """
     turn = chat_turn(tokenizer, chat_template)
+    if is_template(chat_template):
+        tokenizer.chat_template = chat_template
     if turn and turn.end != tokenizer.eos_token:
         tokenizer.add_special_tokens({"eos_token": turn.end})

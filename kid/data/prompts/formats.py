@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
 
-from kid.data.prompts import codes, ddl, m_schema
+from kid.config.run_config import PROMPTS
 from kid.data.schema import Schema
 
 
@@ -28,4 +29,4 @@ class PromptFormat(Protocol):
         """Evidence and question, each on one line with single blanks, and what asks for the SQL."""
 
 
-FORMATS: dict[str, PromptFormat] = {"codes": codes, "ddl": ddl, "m-schema": m_schema}
+FORMATS = {name: cast(PromptFormat, import_module(f"kid.data.prompts.{name.replace('-', '_')}")) for name in PROMPTS}
