@@ -28,19 +28,12 @@ from kid.data.batching import ArrowSamples, Sample
 from kid.data.prefixes import stored_part
 from kid.data.prepare import prepare
 from kid.errors import InputError, OneLineParser, run_script
-from kid.evaluation.prediction import (
-    beam_outputs,
-    can_keep_prompts,
-    default_device,
-    generated_outputs,
-    greedy_outputs,
-    load_model,
-)
+from kid.evaluation.prediction import can_keep_prompts, default_device, generated_outputs, kept_outputs, load_model
 from kid.files import write_atomically
 from kid.models.pretrained import load_tokenizer
 from kid.progress import progress_bar, silence_libraries
 
-WAYS = ("transformers generate", "ours")
+WAYS = {"transformers generate": generated_outputs, "ours": kept_outputs}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -76,15 +69,14 @@ def measure(
     arguments: argparse.Namespace, model, tokenizer, samples: Sequence[Sample]
 ) -> tuple[dict[str, list[float]], dict[str, list[list[int]]]]:
     """(decoder -> seconds of each round, decoder -> the token ids of each question's best output)."""
-    decoders = {WAYS[0]: generated_outputs, WAYS[1]: greedy_outputs if arguments.beams == 1 else beam_outputs}
     limit, size, beams = arguments.max_completion_length, arguments.batch_size, arguments.beams
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     outputs: dict[str, list[list[int]]] = {}
     with progress_bar("predict", "question", len(samples) * len(WAYS) * arguments.rounds) as bar:
         for number in range(arguments.rounds):
-            for way in WAYS if number % 2 else WAYS[::-1]:
+            for way in list(WAYS) if number % 2 else list(WAYS)[::-1]:
                 found, started = {}, time.perf_counter()
-                for batch in decoders[way](model, tokenizer, samples, limit, size, beams, ()):
+                for batch in WAYS[way](model, tokenizer, samples, limit, size, beams, ()):
                     found |= {index: until_eos(outputs[0], tokenizer.eos_token_id) for index, outputs in batch}
                     bar.update(len(batch))
                 if model.device.type == "cuda":

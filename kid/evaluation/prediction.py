@@ -100,8 +100,7 @@ def decode_candidates(
         (index of the prompt, its candidates, the most probable first) for one or more prompts. A candidate is one line
         of SQL: the first statement of the output, as written by `kid.sql.one_line`.
     """
-    kept = greedy_outputs if beams == 1 else beam_outputs
-    run = kept if can_keep_prompts(model) else generated_outputs
+    run = kept_outputs if can_keep_prompts(model) else generated_outputs
     for found in run(model, tokenizer, samples, max_completion_length, batch_size, beams, done):
         lines = sql_lines(tokenizer, [output for _, outputs in found for output in outputs])
         yield [(place, lines[at * beams : (at + 1) * beams]) for at, (place, _) in enumerate(found)]
@@ -126,7 +125,7 @@ def can_keep_prompts(model: PreTrainedModel) -> bool:
     return response_model.decodes and response_model.prefix_unsupported_reason is None
 
 
-def greedy_outputs(
+def kept_outputs(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     samples: Sequence[Sample],
@@ -135,41 +134,25 @@ def greedy_outputs(
     beams: int,
     done: Container[int],
 ) -> Iterator[list[tuple[int, list[list[int]]]]]:
-    """Yield (index, [token ids]) of each prompt, one at a time, in segments of SEGMENT_BATCHES batches."""
+    """Yield (index, token ids of each beam) of each prompt, one at a time; shared parts of prompts are encoded once.
+
+    Prompts are taken in segments: without beams of SEGMENT_BATCHES batches, with beams of one batch, in which a prompt
+    has a row per beam.
+    """
     response_model, tokens = ResponseModel(model), decoded_tokens(model, tokenizer)
     order, prefixes = by_schema(samples), RecentPrefixes(response_model, samples)
-    for start in range(0, len(order), SEGMENT_BATCHES * batch_size):
-        chosen = order[start : start + SEGMENT_BATCHES * batch_size]
+    options: dict[str, Any] = {"tokens": tokens, "limit": limit, "size": batch_size, "prefixes": prefixes}
+    segment = SEGMENT_BATCHES * batch_size if beams == 1 else max(1, batch_size // beams)
+    for start in range(0, len(order), segment):
+        chosen = order[start : start + segment]
         if all(place in done for place in chosen):
             continue
-        for at, output in decode_waiting(
-            response_model, [samples[place] for place in chosen], tokens=tokens, limit=limit, size=batch_size,
-            prefixes=prefixes,
-        ):  # fmt: skip
-            yield [(chosen[at], [output])]
-
-
-def beam_outputs(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    samples: Sequence[Sample],
-    limit: int,
-    batch_size: int,
-    beams: int,
-    done: Container[int],
-) -> Iterator[list[tuple[int, list[list[int]]]]]:
-    """Yield (index, token ids of each beam) of each prompt, one at a time; a batch has batch_size // beams prompts."""
-    response_model, tokens = ResponseModel(model), decoded_tokens(model, tokenizer)
-    order, prefixes = by_schema(samples), RecentPrefixes(response_model, samples)
-    at_once = max(1, batch_size // beams)
-    for start in range(0, len(order), at_once):
-        chosen = order[start : start + at_once]
-        if all(place in done for place in chosen):
-            continue
-        for at, outputs in decode_beams(
-            response_model, [samples[place] for place in chosen], tokens=tokens, limit=limit, size=batch_size,
-            beams=beams, prefixes=prefixes,
-        ):  # fmt: skip
+        prompts = [samples[place] for place in chosen]
+        if beams > 1:
+            found = decode_beams(response_model, prompts, beams=beams, **options)
+        else:
+            found = ((at, [output]) for at, output in decode_waiting(response_model, prompts, **options))
+        for at, outputs in found:
             yield [(chosen[at], outputs)]
 
 
