@@ -64,7 +64,7 @@ def log_inputs(config: RunConfig, inputs: Inputs, found: ResumePoint, device: st
         if remark := shared_questions(inputs.train.asked, asked):
             log.warning(f"warning: {split}: {remark}")
     if not config.save_steps:
-        log.info("without --save-steps, the student is saved at the end and a checkpoint only if the run is stopped")
+        log.info("without --save-steps, student and checkpoint are saved only at the end and when the run is stopped")
     for remark in found.remarks:
         log.info(remark)
     if found.checkpoint:
