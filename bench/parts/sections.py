@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 from kid.errors import InputError
 
+COLUMNS = 120
+
 
 def marked(name: str, parts: list[str]) -> str:
-    """The section of `make NAME` with its markers, from paragraphs."""
+    """The section of `make NAME` with its markers; a paragraph on one line is broken at 120 columns."""
     begin, end = markers(name)
-    return "\n\n".join([begin, *parts, end]) + "\n"
+    return "\n\n".join([begin, *map(wrapped, parts), end]) + "\n"
+
+
+def wrapped(part: str) -> str:
+    """A paragraph with lines of at most COLUMNS columns; tables, headings, images, code and lists stay as they are."""
+    if "\n" in part or part.startswith(("|", "#", "!", "`", "-")):
+        return part
+    return textwrap.fill(part, COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def markers(name: str) -> tuple[str, str]:
