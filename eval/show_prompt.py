@@ -137,7 +137,8 @@ def show_prompt(arguments: argparse.Namespace) -> None:
         + (f"; {row['cut']} tokens cut from the left" if row["cut"] else ""),
         markup=True,
     )
-    for note in filter(None, (missing_keys_note(schemas), sharing_note(config.prompt))):
+    rough = "" if arguments.model else "tokens are counted roughly; --model DIR counts with a model's tokenizer"
+    for note in filter(None, (rough, missing_keys_note(schemas), sharing_note(config.prompt))):
         console.print(f"note: {note}", markup=False)
     console.print(f"output: {len(row['completion_ids'])} tokens with EOS\n")
     for name, part in parts.items():

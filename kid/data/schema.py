@@ -195,6 +195,8 @@ def read_descriptions(database: Path) -> tuple[dict[tuple[str, str], str], list[
         except csv.Error as error:
             unreadable.append(f"comments in {path} ({error})")
             continue
+        if rows and "original_column_name" not in {(key or "").strip() for key in rows[0]}:
+            unreadable.append(f"comments in {path} (it has no column original_column_name)")
         for row in rows:
             name = (row.get("original_column_name") or "").strip()
             words = [" ".join((row.get(key) or "").split()) for key in ("column_description", "column_name")]

@@ -94,5 +94,6 @@ class Asker:
         """Run a query: (column names, first rows). Raises RunError if it fails or takes too long."""
         (outcome,) = run_jobs(query_table, [(self.database, sql, max_rows)], 1, Limits(seconds=SECONDS))
         if outcome.error:
-            raise RunError(f"the query does not run: {outcome.error}; rephrase the question or use --beams 4")
+            advice = "rephrase the question" + ("" if self.beams > 1 else " or use --beams 4")
+            raise RunError(f"the query does not run: {outcome.error}; {advice}")
         return outcome.value

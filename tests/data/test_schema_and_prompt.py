@@ -11,7 +11,7 @@ from kid.data.faults import Damage
 from kid.data.prompts.codes import matched_part, question_part, schema_part
 from kid.data.prompts.values import written_value
 from kid.data.questions import find_databases, find_tables
-from kid.data.schema import read_tables
+from kid.data.schema import read_descriptions, read_tables
 from kid.data.sqlite_schema import read_database
 from kid.errors import InputError
 
@@ -173,6 +173,15 @@ def test_birds_descriptions_are_comments_where_there_is_no_other(files):
     # The description says nothing new, and no prompt format shows what is said of values.
     assert "movie.director ( text | comment : director of it )" in text
     assert "`stars (0-5)` ( real | comment : naïve stars | values" in text
+
+
+def test_descriptions_without_birds_heading_are_named(tmp_path):
+    folder = tmp_path / "database_description"
+    folder.mkdir()
+    (folder / "pat.csv").write_text("column,description\nnn,the last name\n")
+    found, unreadable = read_descriptions(tmp_path / "klinik.sqlite")
+    assert not found
+    assert unreadable == [f"comments in {folder / 'pat.csv'} (it has no column original_column_name)"]
 
 
 def test_descriptions_in_tables_json_are_comments_before_all_others(files):
