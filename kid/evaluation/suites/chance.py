@@ -78,15 +78,26 @@ def bare_columns(select: exp.Select) -> list[exp.Column]:
     not_bare = {node.name.lower() for node in (group.expressions if group else ())}
     not_bare |= {item.alias.lower() for item in select.expressions if isinstance(item, exp.Alias)}
     having, order = select.args.get("having"), select.args.get("order")
+    # What a position in GROUP BY stands for is grouped by: GROUP BY 1.
+    positions = [int(node.name) for node in (group.expressions if group else ()) if node.is_int]
+    ungrouped = [item for place, item in enumerate(select.expressions, 1) if place not in positions]
     found = []
-    for part in filter(None, (*select.expressions, having, order)):
+    for part in filter(None, (*ungrouped, having, order)):
         for node in part.find_all(exp.Column):
-            inside = node.find_ancestor(exp.Anonymous, exp.Select)
-            aggregated = isinstance(inside, exp.Anonymous) and inside.name.upper() in AGGREGATES
             own = node.find_ancestor(exp.Select) is select
-            if own and not aggregated and not node.is_star and node.name.lower() not in not_bare:
+            if own and not is_aggregated(node) and not node.is_star and node.name.lower() not in not_bare:
                 found.append(node)
     return found
+
+
+def is_aggregated(column: exp.Column) -> bool:
+    """Whether a column is inside an aggregate of its SELECT, also within another function, as in SUM(ABS(x))."""
+    inside = column.find_ancestor(exp.Anonymous, exp.Select)
+    while isinstance(inside, exp.Anonymous):
+        if inside.name.upper() in AGGREGATES:
+            return True
+        inside = inside.find_ancestor(exp.Anonymous, exp.Select)
+    return False
 
 
 def aggregate_bare_columns(select: exp.Select, extreme: str) -> None:

@@ -31,6 +31,11 @@ CASES = {
     "SELECT name FROM item GROUP BY kind HAVING count(*) = 1": set(),
     "SELECT name FROM item GROUP BY kind HAVING count(*) > 1": {"bare-column"},
     "SELECT name FROM item WHERE price = (SELECT price FROM item ORDER BY kind LIMIT 1)": {"tied-limit"},
+    # Aggregated within another function, and grouped by position.
+    "SELECT max(abs(price) - 1) FROM item": set(),
+    "SELECT kind, sum(abs(price)) FROM item GROUP BY kind": set(),
+    "SELECT upper(kind), sum(price) FROM item GROUP BY 1": set(),
+    "SELECT name, kind FROM item GROUP BY 2 HAVING count(*) > 1": {"bare-column"},
 }
 UNDECIDED = {
     "SELECT name, max(price) FROM item": "a column occurs beside a single MIN or MAX",
