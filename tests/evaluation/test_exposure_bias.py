@@ -349,7 +349,7 @@ def test_the_script_end_to_end(run, minibench, tiny_models, tmp_path):
     [
         ([], {"student": "/gone/model"}, "--student /gone/model does not exist; give a model's folder or a hub id"),
         ([], {"teacher": "/gone/model"}, "--teacher /gone/model does not exist"),
-        ([], {"teacher": "stranger"}, "(500 and 600 tokens"),
+        ([], {"teacher": "stranger"}, "100 ids differ and 498 are shared"),
         ([], {"teacher": "student"}, "have the same distributions"),
         ([], {"data": "/gone/data"}, "data folder /gone/data does not exist"),
         ([], {"json": "."}, "--json . is a folder; name a file"),
