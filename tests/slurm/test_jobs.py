@@ -51,12 +51,12 @@ def few(minibench, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def place(few, tiny_models, tmp_path_factory) -> Path:
     """A folder with three untrained teachers, recipes for them and for students of theirs, and a table of sizes."""
-    from transformers import AutoTokenizer
 
     from kid.minibench.tiny_models import write_tiny_model
+    from kid.models.pretrained import load_tokenizer
 
     folder = tmp_path_factory.mktemp("slurm")
-    tokenizer = AutoTokenizer.from_pretrained(tiny_models / "student")
+    tokenizer = load_tokenizer(tiny_models / "student", "--model")  # AutoTokenizer would split texts differently
     shutil.copytree(tiny_models / "student", folder / "models" / "student")
     lines = ["# size recipe student teacher micro-batch teacher's recipe, and flags"]
     for name, width in SIZES.items():
