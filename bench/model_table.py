@@ -90,7 +90,7 @@ def main() -> None:
         print("\n\n".join(section))
     else:
         write_atomically(
-            PAGE, with_section(PAGE.read_text(encoding="utf-8"), "model_table", marked("model_table", section))
+            PAGE, with_section(PAGE.read_text(encoding="utf-8"), "model-table", marked("model-table", section))
         )
         print(f"written: {PAGE.relative_to(ROOT)}")
 
