@@ -33,7 +33,7 @@ ablations: $(READY)
 real: $(READY)
 	python bench/real.py --spider $(or $(SPIDER),spider) $(REAL)
 
-# The table of docs/models.md, from tiny random models; 5 minutes on two cores.
+# The table of docs/models.md, from tiny random models; a minute or two on two cores.
 model-table: $(READY)
 	python bench/model_table.py
 

@@ -1,7 +1,7 @@
 """Try the families of models on tiny random models with published settings, and write the table of docs/models.md.
 
-Each family is checked for everything that training, prediction and export need; "no" has its reason. It takes some
-minutes and no download: `python bench/model_table.py`, or `--families Qwen3 "Gemma 3"` to print a few without docs/.
+Each family is checked for everything that training, prediction and export need; "no" has its reason. It takes a minute
+or two and no download: `python bench/model_table.py`, or `--families Qwen3 "Gemma 3"` to print some without docs/.
 """
 
 from __future__ import annotations

@@ -261,9 +261,8 @@ def make_notes(loaded: LoadedSplit, schemas: dict[str, Schema], annotated: dict[
         if schema.skipped:
             notes.append(f"skipped in the schema of {db_id}: {', '.join(schema.skipped)}")
     notes += sorted(loaded.notes)
-    if loaded.partial and (
-        line := missing_keys_note(schemas)
-    ):  # of the other benchmarks, tables.json is not the user's
+    # Only here is tables.json the user's own.
+    if loaded.partial and (line := missing_keys_note(schemas)):
         notes.append(line)
     kept: dict[str, list[str]] = {}
     for index, item in sorted(annotated.items()):

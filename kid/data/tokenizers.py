@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kid.data.prompts.chat import chat_turn
+from kid.data.sharing import common_prefix_length
 from kid.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def compare_tokenizers(
     around = [turn.opening + turn.closing + turn.end] if turn else []
     for text in (*PROBES, " ".join(in_both), *around):
         if (own := student.encode(text)) != (other := teacher.encode(text)):
-            place = next((at for at, (a, b) in enumerate(zip(own, other, strict=False)) if a != b), 0)
+            place = common_prefix_length(own, other)
             raise InputError(
                 f"{pair}: {text[:40]!r} has other ids from token {place + 1} on, {own[place : place + NAMED]} and "
                 f"{other[place : place + NAMED]}; {same_family}"

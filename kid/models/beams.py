@@ -63,11 +63,10 @@ class Hypotheses:
 
     def is_done(self) -> bool:
         """Whether no running output can become one of the best: its score would have to rise."""
-        beams = len(self.log_probabilities)
-        if not self.running or not beams:
+        if not self.running:
             return True
         best = float(self.log_probabilities[0]) / len(self.running[0])
-        return len(self.finished) >= beams and best <= self.finished[-1][0]
+        return len(self.finished) >= len(self.running) and best <= self.finished[-1][0]
 
 
 @torch.no_grad()
@@ -124,7 +123,7 @@ def decode_together(
             parents = search.extend(own, tokens.eos, limit)
             if not search.is_done():
                 left.append(search)
-                kept += [place * rows_each + (parent if rows_each > 1 else 0) for parent in parents]
+                kept += [place * rows_each + min(parent, rows_each - 1) for parent in parents]
         if not left:
             return
         running.keep(kept)

@@ -32,9 +32,9 @@ class StoredTensor:
 
 
 def by_weight_name(model: PreTrainedModel, stored: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """Name of a weight or persistent buffer of the model -> the tensor for it; those that have none are left out.
+    """Map the names of the model's weights and persistent buffers to their tensors; those that have none are left out.
 
-    A tensor that is converted is converted when it is read, one at a time, so memory holds no more than one of them.
+    A tensor is converted when it is read, so memory holds no more than one converted tensor.
 
     Args:
         model: on any device; not partitioned, because some conversions take the shapes of its weights.

@@ -179,9 +179,8 @@ def load_causal_lm(folder: Path, dtype: str, attention: str, zero: dict | None =
     options = {"dtype": DTYPES[dtype], "attn_implementation": choose_attention(attention, dtype)}
     described = None
     try:
-        if (
-            partitioned
-        ):  # has the shapes; it comes first since `zero.Init` breaks some classes that are imported under it
+        if partitioned:
+            # Has the shapes. It comes first because `zero.Init` breaks some classes that are imported under it.
             with torch.device("meta"), no_init_weights():
                 described = AutoModelForCausalLM.from_config(config, **options)
         with partitioned_init(zero) if partitioned else nullcontext(), no_init_weights():

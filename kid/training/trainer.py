@@ -167,8 +167,9 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
     teacher = teacher_engine(config, inputs.teacher, inputs.teacher_deepspeed) if inputs.teacher else None
     how = {"checkpoint": {"load_universal": True}} if found.universal else {}
     student = student_engine(config, inputs.student, inputs.student_deepspeed | how, inputs.total_steps)
+    longest = longest_sequence(config, inputs.prompt_lengths)
     for model in filter(None, (student, teacher)):
-        open_windows(bare_module(model).causal_lm, longest_sequence(config, inputs.prompt_lengths))
+        open_windows(bare_module(model).causal_lm, longest)
     can_share = can_share_prompts(config, student, teacher)
     share = can_share and config.batching == "schema"
     if can_share and is_main and (line := describe_sharing(config, inputs.train)):
