@@ -163,7 +163,7 @@ def answer_lines(asker: Asker, sql_only: bool, print_prompt: bool) -> None:
 
 
 def ask(args: argparse.Namespace) -> None:
-    from kid.evaluation.asking import Asker, prompt_settings
+    from kid.evaluation.asking import Asker, prompt_settings, tables_note
     from kid.progress import silence_libraries
 
     silence_libraries()
@@ -171,6 +171,8 @@ def ask(args: argparse.Namespace) -> None:
     if args.evidence_text and not settings.evidence:
         lines.append("note: the model was trained without evidence, but this prompt has evidence")
         settings = replace(settings, evidence=True)
+    if args.tables is None and (note := tables_note(args.model, args.database)):
+        lines.append(note)
     for line in lines:
         print(line, file=sys.stderr)
     asker = Asker(args.model, args.database, settings, args.beams, args.evidence_text, args.tables)

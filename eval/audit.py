@@ -66,13 +66,19 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
+def place(finding: Finding) -> str:
+    """Write where a finding is."""
+    question = f" {finding.index} ({finding.db_id})" if finding.index is not None else ""
+    return f"{finding.split or finding.db_id}{question}"
+
+
 def show(console: Console, material: Material, findings: list[Finding]) -> None:
-    """Print the counts by check and split, an example and advice for each kind found, and what was not checked.
+    """Print the counts by check and split; advice and the first findings of each kind; and what was not checked.
 
     A finding about a whole split is always printed, because it stands for many questions.
     """
     from kid.evaluation.audit.checks import CHECKS
-    from kid.evaluation.audit.record import counts, describe, not_looked_at, was_looked_for
+    from kid.evaluation.audit.record import SHOWN, counts, describe, not_looked_at, was_looked_for
 
     table = Table(title="findings", title_justify="left")
     table.add_column("check")
@@ -82,22 +88,22 @@ def show(console: Console, material: Material, findings: list[Finding]) -> None:
     table.add_row("(questions)", *(str(len(questions)) for questions in material.splits.values()))
     for kind, found in by_kind.items():
         looked = [was_looked_for(material, kind, split) for split in material.splits]
-        numbers = [found[None if CHECKS[kind].needs == "all splits" else split] for split in material.splits]
+        of_databases = CHECKS[kind].of_databases
+        numbers = [found[None if of_databases else split] for split in material.splits]
         cells = [str(number) if there else "-" for number, there in zip(numbers, looked, strict=True)]
         # Databases are counted once, questions in each split.
-        table.add_row(kind, *(cells[:1] if CHECKS[kind].needs == "all splits" else cells))
+        table.add_row(kind, *(cells[:1] if of_databases else cells))
     console.print(table)
-    examples = {finding.kind: finding for finding in reversed(findings)}
-    for kind in filter(examples.get, CHECKS):
-        first = examples[kind]
-        question = f" {first.index} ({first.db_id})" if first.index is not None else ""
-        where = f"{first.split or first.db_id}{question}"
-        line = f"{kind}: {CHECKS[kind].meaning}; {CHECKS[kind].advice}. The first: {where}, {first.detail}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-        for finding in findings:
-            if finding.kind == kind and finding is not first and finding.split and finding.index is None:
-                line = f"{kind}: {finding.split}, {finding.detail}"
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for kind, check in CHECKS.items():
+        found = [finding for finding in findings if finding.kind == kind]
+        whole_splits = [finding for finding in found if finding.split and finding.index is None]
+        shown = whole_splits + [finding for finding in found if finding not in whole_splits][:SHOWN]
+        lines = [f"{kind}: {check.meaning}; {check.advice}"] if found else []
+        lines += [f"  {place(finding)}: {finding.detail}" for finding in shown]
+        if more := len(found) - len(shown):
+            lines.append(f"  and {more} more (--json FILE lists all)")
+        for line in lines:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in map(describe, not_looked_at(material)):
         console.print(f"not checked: {line}", markup=False, highlight=False, soft_wrap=True)
 
@@ -123,7 +129,8 @@ def main() -> None:
         reasons = reasons_to_exclude(findings, arguments.exclude_kinds or MISLEADING)
         record = exclusion_record(benchmark, material.splits, reasons)
         write_atomically(arguments.exclude, json.dumps(record, indent=1) + "\n")
-        print(f"{arguments.exclude} excludes {len(reasons)} questions; give it to train/*.py and eval/score.py")
+        questions = f"{len(reasons)} question{'s' if len(reasons) > 1 else ''}" if reasons else "no question"
+        print(f"{arguments.exclude} excludes {questions}; give it to train/*.py and eval/score.py")
 
 
 if __name__ == "__main__":

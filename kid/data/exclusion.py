@@ -89,4 +89,6 @@ def exclusion_remark(path: Path, left_out: Mapping[int, Sequence[str]]) -> str:
     """A line that counts the excluded questions by kind; a question with several kinds counts for each."""
     by_kind = Counter(kind for kinds in left_out.values() for kind in kinds)
     reasons = ", ".join(f"{count} {kind}" for kind, count in by_kind.most_common())
-    return f"{len(left_out)} questions excluded by --exclude {path}" + (f": {reasons}" if reasons else "")
+    if not left_out:
+        return f"--exclude {path} excludes none of these questions"
+    return f"{len(left_out)} question{'s' if len(left_out) > 1 else ''} excluded by --exclude {path}: {reasons}"

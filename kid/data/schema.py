@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import textwrap
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,9 +81,10 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
     """
     if partial:
         item = with_empty_lists(item)
-    lacking = [key for key in REQUIRED_KEYS if not isinstance(item.get(key), list)]
-    if lacking:
+    if lacking := [key for key in REQUIRED_KEYS if item.get(key) is None]:
         raise ValueError(f"lacks {', '.join(lacking)}")
+    if others := [key for key in REQUIRED_KEYS if not isinstance(item[key], list)]:
+        raise ValueError(f"has {', '.join(others)} of another kind; each must be a list")
     tables, names = item["table_names_original"], item["column_names_original"]
     if not (tables or partial) or not all(map(is_text, tables)):
         raise ValueError("has no tables, or one whose name is not text")
@@ -90,35 +92,66 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
     twice = sorted({name for name in lowered if lowered.count(name) > 1})
     if twice:
         raise ValueError(f"has two tables called {' and '.join(twice)}")
-    if not len(names) == len(item["column_names"]) == len(item["column_types"]):
-        raise ValueError("has different numbers of column names and column types")
+    lengths = {key: len(item[key]) for key in ("column_names_original", "column_names", "column_types")}
+    if len(set(lengths.values())) > 1:
+        numbers = ", ".join(f"{count} {key}" for key, count in lengths.items())
+        raise ValueError(f"has {numbers}; each must have an entry for every column, with column 0, the *")
+    check_entries(item)
     columns: list[list[Column]] = [[] for _ in tables]
     descriptions = column_descriptions(item)
-    try:
-        # Composite primary keys are lists.
-        primary = {key for entry in item["primary_keys"] for key in (entry if isinstance(entry, list) else [entry])}
-        for index, ((table, name), (_, comment), kind) in enumerate(
-            zip(names, item["column_names"], item["column_types"], strict=True)
-        ):
-            if not all(map(is_text, (name, comment, kind))):
-                raise ValueError
-            if table >= 0:  # the first entry is "*", which belongs to no table
-                comment = next((text for text in (descriptions[index], comment) if adds_information(text, name)), "")
-                columns[table].append(Column(name, comment.lower(), kind.lower(), index in primary))
-        keys, skipped = [], []
-        for ends in item["foreign_keys"]:
-            if all(0 <= end < len(names) and names[end][0] >= 0 for end in ends):
-                (a, column), (b, referenced) = names[ends[0]], names[ends[1]]
-                keys.append((tables[a], column, tables[b], referenced))
-            else:
-                skipped.append(f"dangling foreign key {ends}")
-    except (ValueError, TypeError, IndexError, AttributeError):
-        raise ValueError("has columns or foreign keys that are not in Spider's format") from None
+    # Composite primary keys are lists.
+    primary = {key for entry in item["primary_keys"] for key in (entry if isinstance(entry, list) else [entry])}
+    for index, ((table, name), (_, comment), kind) in enumerate(
+        zip(names, item["column_names"], item["column_types"], strict=True)
+    ):
+        if table >= 0:  # the first entry is "*", which belongs to no table
+            comment = next((text for text in (descriptions[index], comment) if adds_information(text, name)), "")
+            columns[table].append(Column(name, comment.lower(), kind.lower(), index in primary))
+    keys, skipped = [], []
+    for ends in item["foreign_keys"]:
+        if all(0 <= end < len(names) and names[end][0] >= 0 for end in ends):
+            (a, column), (b, referenced) = names[ends[0]], names[ends[1]]
+            keys.append((tables[a], column, tables[b], referenced))
+        else:
+            skipped.append(f"dangling foreign key {ends}")
     for name, own in zip(tables, columns, strict=True):
         known = [lower(column.name) for column in own]
         if len(set(known)) < (len(known) if partial else max(1, len(known))):
             raise ValueError(f"has no column, or the same column twice, in table {name}")
     return Schema(item["db_id"], tuple(map(Table, tables, map(tuple, columns))), tuple(keys), tuple(skipped))
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_entries(item: dict) -> None:
+    """Check each entry of the lists of columns and keys. Raises ValueError that names the first wrong one."""
+    tables = len(item["table_names_original"])
+
+    def is_column(entry: object) -> bool:
+        pair = isinstance(entry, list) and len(entry) == 2
+        return pair and is_number(entry[0]) and entry[0] < tables and is_text(entry[1])
+
+    def is_primary(entry: object) -> bool:
+        return all(map(is_number, entry)) if isinstance(entry, list) else is_number(entry)
+
+    def is_foreign(entry: object) -> bool:
+        return isinstance(entry, list) and len(entry) == 2 and all(map(is_number, entry))
+
+    column = f"[number of a table from 0 to {tables - 1}, name]" if tables else '[-1, "*"], because no table is named'
+    formats = {
+        "column_names_original": (is_column, column),
+        "column_names": (is_column, column),
+        "column_types": (is_text, "a text"),
+        "primary_keys": (is_primary, "a column's number or a list of numbers"),
+        "foreign_keys": (is_foreign, "[number of a column, number of the column that it points at]"),
+    }
+    for key, (is_right, wanted) in formats.items():
+        for index, entry in enumerate(item[key]):
+            if not is_right(entry):
+                shown = textwrap.shorten(json.dumps(entry), MAX_COMMENT_CHARACTERS, placeholder=" ...")
+                raise ValueError(f"has {shown} as entry {index} of {key}, which must be {wanted}")
 
 
 def column_descriptions(item: dict) -> list[str]:

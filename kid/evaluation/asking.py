@@ -7,8 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kid.config.trained import complete_settings
+from kid.config.recipe import merge_config
+from kid.config.trained import RUN_FILE, complete_settings, run_of
 from kid.data.encoding import EncodedPrompt, encode_texts
+from kid.data.faults import Damage
+from kid.data.questions import find_tables
+from kid.data.schema import read_tables
 from kid.errors import InputError, RunError
 from kid.evaluation.candidates import choose_accepted, query_table
 from kid.evaluation.execution import run_jobs
@@ -29,6 +33,22 @@ def prompt_settings(model: Path, max_completion_length: int | None) -> tuple[Pro
     given = dict.fromkeys(SETTINGS) | {"max_completion_length": max_completion_length}
     values, lines = complete_settings(given, model)
     return PromptSettings(**values), lines
+
+
+def tables_note(model: Path, database: Path) -> str | None:
+    """A line if the tables.json of the model's training describes this database; it is looked for by its name."""
+    run = run_of(model)
+    if run is None:  # an export, which does not know its data
+        return None
+    config = merge_config(run / RUN_FILE, {})
+    try:
+        tables = find_tables(config.benchmark, "train", config.data, config.tables) if config.data else None
+        known = read_tables(tables, Damage("skip"), partial=True) if tables else {}
+    except InputError:  # the data have moved
+        return None
+    if database.stem not in known:
+        return None
+    return f"note: training read plain names and keys of {database.stem} from {tables}; add --tables {tables}"
 
 
 @dataclass

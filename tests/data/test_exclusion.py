@@ -37,7 +37,7 @@ def test_a_split_reads_its_own_questions_with_their_reasons(path):
     assert left_out == {0: ["clock"], 2: ["clock", "empty"]}
     assert read_exclusion(path, "spider", "train", QUESTIONS) == {1: ["does-not-run"]}
     assert exclusion_remark(path, left_out) == f"2 questions excluded by --exclude {path}: 2 clock, 1 empty"
-    assert exclusion_remark(path, {}) == f"0 questions excluded by --exclude {path}"
+    assert exclusion_remark(path, {}) == f"--exclude {path} excludes none of these questions"
 
 
 def test_identity_is_of_database_question_and_gold():

@@ -302,7 +302,7 @@ def test_a_schema_whose_db_id_is_no_name_is_a_fault(files, name):
 def test_names_that_are_no_text_are_named(files):
     names = [[-1, "*"], [0, "id"], [0, "\ud800"], [0, "c"], [1, "mid"], [1, "s"]]
     schemas, lines = tables_json(files[0], {**ITEM, "column_names_original": names})
-    assert schemas == {"films": None} and "Spider's format" in lines[0]
+    assert schemas == {"films": None} and 'has [0, "\\ud800"] as entry 2 of column_names_original' in lines[0]
 
 
 def test_descriptions_are_read_from_their_folder_only(files):
@@ -320,7 +320,11 @@ def test_descriptions_are_read_from_their_folder_only(files):
     [
         ({"table_names_original": ["Movie", "movie"]}, "db_id films has two tables called movie"),
         ({"primary_keys": None}, "db_id films lacks primary_keys"),
-        ({"primary_keys": [{"a": 1}]}, "Spider's format"),
+        (
+            {"primary_keys": [{"a": 1}]},
+            'has {"a": 1} as entry 0 of primary_keys, which must be a column',
+        ),
+        ({"foreign_keys": {"a": 1}}, "has foreign_keys of another kind; each must be a list"),
         ({"table_names_original": [5, "a"]}, "has no tables, or one whose name is not text"),
         ({"table_names_original": []}, "has no tables"),
         (
@@ -328,12 +332,19 @@ def test_descriptions_are_read_from_their_folder_only(files):
             "twice, in table Movie",
         ),
         ({"column_names_original": [[-1, "*"], *[[0, n] for n in "vwxyz"]]}, "has no column, or the same column twice"),
-        ({"column_types": ["text"]}, "different numbers of column names"),
+        (
+            {"column_types": ["text"]},
+            "has 6 column_names_original, 6 column_names, 1 column_types; each must",
+        ),
         (
             {"column_names_original": [[-1, "*"], [0, "id"], [0, "a"], [0, "b"], [1, "c"], [7, "d"]]},
-            "Spider's format",
+            'has [7, "d"] as entry 5 of column_names_original, which must be [number of a table from 0 to 1, name]',
         ),
-        ({"foreign_keys": [["a", "b"]]}, "Spider's format"),
+        (
+            {"foreign_keys": [[4, 1], ["a", "b"]]},
+            'has ["a", "b"] as entry 1 of foreign_keys, which must be [number',
+        ),
+        ({"foreign_keys": [[4, 1, 2]]}, "has [4, 1, 2] as entry 0 of foreign_keys"),
     ],
 )
 def test_damaged_schemas_are_named(files, changes, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import json
 import os
 import pty
 import select
@@ -319,3 +320,19 @@ def test_ctrl_c_gives_up_one_question_and_at_the_prompt_ends(terminal, tiny_mode
     assert one.end() == 130
     lines = [line for line in one.shown.decode().replace("^C", "").splitlines() if line]
     assert lines == ["interrupted: nothing was written; the database is only read"]
+
+
+def test_a_database_that_the_tables_json_of_training_describes_is_noted(tmp_path, wine):
+    run, data = tmp_path / "run", tmp_path / "data"
+    for folder in (run / "model", data):
+        folder.mkdir(parents=True)
+    config = RunConfig(student="s", benchmark="jsonl", data=str(data), lora_rank=0)
+    (run / "config.yaml").write_text(dump_config(config))
+    assert asking.tables_note(run / "model", wine) is None  # training had no tables.json
+    (data / "tables.json").write_text(json.dumps([{"db_id": wine.stem, "table_names_original": []}]))
+    line = asking.tables_note(run / "model", wine)
+    assert line.endswith(f"keys of {wine.stem} from {data}/tables.json; add --tables {data}/tables.json")
+    assert asking.tables_note(run / "model", wine.with_name("other.sqlite")) is None
+    assert asking.tables_note(tmp_path / "export", wine) is None
+    (data / "tables.json").write_text("{")  # the data may have changed since training
+    assert asking.tables_note(run / "model", wine) is None

@@ -13,6 +13,8 @@ CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, kind TEXT, price REAL, mad
 INSERT INTO item VALUES (1, 'cup', 'china', 3.0, '2020-01-01'), (2, 'pot', 'china', 9.5, '2021-01-01'),
     (3, 'fork', 'steel', 3.0, '2022-01-01'), (4, 'knife', 'steel', NULL, '2023-01-01'), (5, 'pan', 'iron', 20.0, NULL);
 CREATE TABLE gift (id INTEGER, name TEXT);
+CREATE TABLE sale (item INTEGER, amount INTEGER, helper INTEGER);
+INSERT INTO sale VALUES (1, 70, NULL), (2, 80, NULL);
 """
 FOREVER = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT count(*) FROM t"
 # What is asked of the shop, and the findings that it is planted for.
@@ -55,17 +57,22 @@ def write_planted(minibench: Path, data: Path) -> dict[tuple[str | None, int | N
     with closing(sqlite3.connect(data / "database" / "shop" / "shop.sqlite")) as connection:
         connection.executescript(SHOP)
     columns = [[0, name] for name in ("id", "name", "kind", "price", "made")] + [[1, "id"], [1, "name"]]
+    columns += [[2, "item"], [2, "amount"], [2, "helper"]]
     tables.append(
         {
-            "db_id": "shop", "table_names_original": ["item", "gift"], "table_names": ["item", "gift"],
+            "db_id": "shop", "table_names_original": ["item", "gift", "sale"],
+            "table_names": ["item", "gift", "sale"],
             "column_names_original": [[-1, "*"], *columns], "column_names": [[-1, "*"], *columns],
-            "column_types": ["text"] * (len(columns) + 1), "primary_keys": [], "foreign_keys": [],
+            "column_types": ["text"] * (len(columns) + 1), "primary_keys": [],
+            # A right one, one to a table without rows, one from a column without values, and one between wrong columns.
+            "foreign_keys": [[8, 1], [8, 6], [10, 1], [9, 1]],
         }
     )  # fmt: skip
     here = {*train_ids, *dev_ids, spare[0], "shop"}
     write_json(data / "tables.json", [entry for entry in tables if entry["db_id"] in here])
 
     planted: dict[tuple[str | None, int | None, str], set[str]] = {(None, None, spare[0]): {"unused-database"}}
+    planted[None, None, "shop"] = {"unmatched-key"}
 
     def plant(item: dict, *kinds: str) -> None:
         planted["dev", len(dev), item["db_id"]] = set(kinds)

@@ -27,7 +27,7 @@ SINGLE_QUESTIONS, SINGLE_SHARE = 20, 0.05
 class Finding:
     """One finding: its check, where it is, and what was found.
 
-    index: None if it is about a whole split, whose db_id is "", or about a database that no question uses.
+    split, index: None if it is about a database; index: None, and db_id "", if it is about a whole split.
     """
 
     kind: str
@@ -44,13 +44,18 @@ class Check:
     meaning: what a finding means.
     advice: what to do about it.
     find: returns all findings of this kind.
-    needs: what the check requires: "rows" of gold queries, hence databases; "train", to compare with; "all splits".
+    needs: what the check requires: "rows" of gold queries, hence databases; "train", to compare with; "all splits";
+        "databases". The last two are about databases instead of questions.
     """
 
     meaning: str
     advice: str
     find: Callable[[Material, str], Iterator[Finding]]
     needs: str = ""
+
+    @property
+    def of_databases(self) -> bool:
+        return self.needs in ("all splits", "databases")
 
 
 def each_question(
@@ -144,6 +149,12 @@ def unused_databases(material: Material, kind: str) -> Iterator[Finding]:
         yield Finding(kind, None, None, db_id, "no question uses it")
 
 
+def unmatched(material: Material, kind: str) -> Iterator[Finding]:
+    for db_id, keys in sorted(material.unmatched.items()):
+        for table, column, other, referenced in keys:
+            yield Finding(kind, None, None, db_id, f"no value of {table}.{column} is in {other}.{referenced}")
+
+
 CORRECT, DROP = "correct it or exclude it", "drop one of the two"
 DROP_QUESTION = f"if both are on the same database, {DROP}"
 CHECKS: dict[str, Check] = {
@@ -191,6 +202,10 @@ CHECKS: dict[str, Check] = {
         "the question and its evidence share no word with the schema's names and comments",
         "check db_id, or add plain names in the questions' words and language to tables.json",
         without_schema_words,
+    ),
+    "unmatched-key": Check(
+        "a foreign key has values, but the column that it points at has none of them",
+        "check the key in tables.json or in the database: joins by it are empty", unmatched, "databases",
     ),
     "unused-database": Check(
         "no question uses the database", "add a question, or remove it", unused_databases, "all splits",

@@ -22,6 +22,7 @@ KINDS = {
     NEAR_QUESTION: False,
     SAME_SQL: False,
     "no-schema-word": False,
+    "unmatched-key": False,
     "unused-database": False,
 }
 MISLEADING = tuple(kind for kind, misleads in KINDS.items() if misleads)

@@ -22,6 +22,7 @@ from kid.data.schema import Schema, read_tables
 from kid.data.sqlite_schema import read_database
 from kid.errors import InputError
 from kid.evaluation.audit.duplicates import Duplicate, find_duplicates
+from kid.evaluation.audit.foreign_keys import Key, unmatched_keys
 from kid.evaluation.audit.observations import Observation, observe
 
 TRAIN = "train"  # the split that the others are compared with
@@ -37,6 +38,7 @@ class Material:
     databases: the SQLite file of each db_id of the questions that has one.
     known: every db_id that has a schema or a database, with or without questions.
     seen: (db_id, gold query) -> its observation.
+    unmatched, unchecked: db_id -> its foreign keys without a match, and why its keys could not be checked.
     seconds: time limit of each query.
     workers: number of processes or threads.
     """
@@ -47,6 +49,8 @@ class Material:
     databases: Mapping[str, Path]
     known: frozenset[str]
     seen: Mapping[tuple[str, str], Observation]
+    unmatched: Mapping[str, Sequence[Key]]
+    unchecked: Mapping[str, str]
     seconds: float
     workers: int
 
@@ -143,4 +147,7 @@ def gather(
     names = {db_id: schema.columns_by_table for db_id, schema in schemas.items()}
     every = [question for questions_of_split in asked.values() for question in questions_of_split]
     seen = observe(every, found, names, benchmark, workers, seconds)
-    return Material(asked, splits is None, schemas, found, frozenset(known), seen, seconds, workers)
+    unmatched, unchecked = unmatched_keys(schemas, found, workers, seconds)
+    return Material(
+        asked, splits is None, schemas, found, frozenset(known), seen, unmatched, unchecked, seconds, workers
+    )

@@ -11,9 +11,11 @@ from kid.errors import first_of
 from kid.evaluation.audit.checks import CHECKS, Finding
 from kid.evaluation.audit.material import TRAIN, Material
 
+SHOWN = 3  # indices, findings of a kind
+
 
 def counts(findings: Sequence[Finding]) -> dict[str, Counter[str | None]]:
-    """Count findings by check and split; the split of databases that no question uses is None."""
+    """Count findings by check and split; the split of a finding about a database is None."""
     found: dict[str, Counter[str | None]] = {kind: Counter() for kind in CHECKS}
     for finding in findings:
         found[finding.kind][finding.split] += 1
@@ -28,7 +30,7 @@ def was_looked_for(material: Material, kind: str, split: str) -> bool:
         return any(observation and observation.executed for observation in seen)
     if needs == TRAIN:
         return split in material.duplicates
-    return needs != "all splits" or material.complete
+    return bool(material.databases) if needs == "databases" else needs != "all splits" or material.complete
 
 
 def blind_spot(material: Material, question: Question) -> tuple[str, str] | None:
@@ -53,27 +55,39 @@ def blind_spot(material: Material, question: Question) -> tuple[str, str] | None
 
 
 def not_looked_at(material: Material) -> list[dict]:
-    """List what the audit could not check: {"what", "split", "questions", "names"}; names are db_ids or reasons."""
-    found: dict[tuple[str, str], list[str]] = {}
+    """List what the audit could not check: {"what", "split", "questions", "indices", "names"}.
+
+    questions: how many; indices: which; names: their db_ids or the reasons.
+    """
+    found: dict[tuple[str, str], dict[int, str]] = {}
     for split, questions in material.splits.items():
         for question in questions:
             if spot := blind_spot(material, question):
-                found.setdefault((split, spot[0]), []).append(spot[1])
+                found.setdefault((split, spot[0]), {})[question.index] = spot[1]
     lines: list[dict] = [
-        {"what": what, "split": split, "questions": len(names), "names": sorted(set(names))}
+        {
+            "what": what, "split": split, "questions": len(names), "indices": list(names),
+            "names": sorted(set(names.values())),
+        }
         for (split, what), names in found.items()
+    ]  # fmt: skip
+    lines += [
+        {"what": "foreign keys", "split": None, "questions": None, "indices": [], "names": [f"{db_id}: {why}"]}
+        for db_id, why in sorted(material.unchecked.items())
     ]
     whole = []
     if not material.duplicates:
         whole.append(f"duplicates, which need {TRAIN} and another split")
     if not material.complete:
         whole.append("unused databases, which need all splits (remove --splits)")
-    return lines + [{"what": what, "split": None, "questions": None, "names": []} for what in whole]
+    return lines + [{"what": what, "split": None, "questions": None, "indices": [], "names": []} for what in whole]
 
 
 def describe(line: dict) -> str:
     """Write one item of `not_looked_at` as a line."""
-    where = f"{line['split']}, {line['questions']} questions: " if line["split"] else ""
+    questions = "question" if line["questions"] == 1 else "questions"
+    which = ", ".join(map(str, line["indices"][:SHOWN])) + (", ..." if len(line["indices"]) > SHOWN else "")
+    where = f"{line['split']}, {line['questions']} {questions} ({which}): " if line["split"] else ""
     return where + line["what"] + (f" ({first_of(line['names'])})" if line["names"] else "")
 
 

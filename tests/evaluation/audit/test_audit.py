@@ -38,7 +38,7 @@ def test_from_the_audit_to_a_score_without_the_questions_found(tmp_path):
     done = run("audit.py", *data, "--json", audit, "--exclude", exclude, "--workers", 1)
     assert done.returncode == 0, done.stderr
     assert (
-        "does-not-run: the gold SQL fails; correct it or exclude it. The first: dev 1 (concert), no such column: x"
+        "does-not-run: the gold SQL fails; correct it or exclude it\n  dev 1 (concert): no such column: x\n"
         in done.stdout
     )
     assert f"{exclude} excludes 2 questions" in done.stdout
@@ -71,9 +71,9 @@ def test_questions_in_another_language_are_counted_in_a_line_for_each_split(tmp_
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
     done = run("audit.py", "--benchmark", "jsonl", "--data", tmp_path, "--workers", 1)
     assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if line.startswith("no-schema-word: ")]
+    lines = [line for line in done.stdout.splitlines() if "25 questions" in line]
     said = "25 of 25 questions share no word with their schema; such as question 0 (concert)"
-    assert len(lines) == 2 and lines[0].endswith(f"train, {said}") and lines[1].endswith(f"dev, {said}")
+    assert lines == [f"  train: {said}", f"  dev: {said}"]
 
 
 def test_gold_given_as_rows_is_not_looked_at_and_votes_are_left_out_with_their_question(tmp_path):
@@ -90,8 +90,8 @@ def test_gold_given_as_rows_is_not_looked_at_and_votes_are_left_out_with_their_q
     )
     done = run("audit.py", *data, "--exclude", exclude, "--workers", 1)
     assert done.returncode == 0, done.stderr
-    assert "not checked: dev, 1 questions: gold rows (concert)" in done.stdout
-    assert f"{exclude} excludes 1 questions" in done.stdout
+    assert "not checked: dev, 1 question (1): gold rows (concert)" in done.stdout
+    assert f"{exclude} excludes 1 question;" in done.stdout
     (tmp_path / "preds.sql").write_text("SELECT 1\nSELECT 'Jim'\n")
     for index, name in enumerate(("Jim", "Joe")):
         line = {"index": index, "samples": [{"sql": f"SELECT '{name}'", "log_probability": -1.0}]}

@@ -43,8 +43,9 @@ def test_every_kind_has_a_check():
 
 
 def test_what_could_not_be_looked_at_is_said(material):
+    place = next(question.index for question in material.splits["dev"] if question.fault)
     assert not_looked_at(material) == [
-        {"what": "damaged questions", "split": "dev", "questions": 1, "names": ["no query"]}
+        {"what": "damaged questions", "split": "dev", "questions": 1, "indices": [place], "names": ["no query"]}
     ]
 
 
@@ -117,7 +118,7 @@ def test_a_check_that_could_not_look_is_told_from_one_that_found_nothing(materia
         "near-question",
         "same-sql",
     ]
-    without = replace(material, splits={"dev": material.splits["dev"]}, complete=False, seen={})
+    without = replace(material, splits={"dev": material.splits["dev"]}, complete=False, seen={}, databases={})
     assert [kind for kind in CHECKS if was_looked_for(without, kind, "dev")] == [
         "damaged",
         "does-not-run",
