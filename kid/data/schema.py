@@ -130,8 +130,9 @@ def check_entries(item: dict) -> None:
     tables = len(item["table_names_original"])
 
     def is_column(entry: object) -> bool:
-        pair = isinstance(entry, list) and len(entry) == 2
-        return pair and is_number(entry[0]) and entry[0] < tables and is_text(entry[1])
+        if not isinstance(entry, list) or len(entry) != 2:
+            return False
+        return is_number(entry[0]) and entry[0] < tables and is_text(entry[1])
 
     def is_primary(entry: object) -> bool:
         return all(map(is_number, entry)) if isinstance(entry, list) else is_number(entry)
