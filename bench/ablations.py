@@ -40,7 +40,7 @@ from kid.errors import InputError, OneLineParser, run_script
 from kid.files import write_atomically
 from kid.minibench.build import TRAIN_DATABASES, build_minibench
 from kid.minibench.tiny_models import MODELS
-from kid.report.runs import median_seconds, read_metrics
+from kid.report.runs import read_metrics
 from kid.report.text import markdown_table
 
 
@@ -217,7 +217,7 @@ class Ablation:
         result = {
             "ex": found["best"]["ex"], "ex_last": last["ex"], "right": found["best"]["right"],
             "right_last": last["right"], "best_epoch": found["best_step"] / self.setting.steps_per_epoch,
-            "valid": list(found["valid"].values()), "seconds": median_seconds(rows),
+            "valid": list(found["valid"].values()), 
             "labels_repeated": labels["label"], "labels_put_right": labels["gold"], "wrong_labels": labels["n"],
         }  # fmt: skip
         return result | {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}
@@ -310,8 +310,8 @@ def main() -> None:
     command = ["python bench/ablations.py", *(["--settings", *some] if some else []), "--seeds", *map(str, seeds)]
     found = {
         "command": " ".join(command),
-        "workers": arguments.workers, "batch": BATCH, "student_flags": STUDENT,
-        "exposure_flags": EXPOSURE, "flags": RUNS, "settings": play(ablations, arguments.workers),
+        "batch": BATCH, "student_flags": STUDENT, "exposure_flags": EXPOSURE,
+        "flags": RUNS, "settings": play(ablations, arguments.workers),
     }  # fmt: skip
     if arguments.runs or (arguments.settings and not arguments.docs):  # print results of a part, without changing docs/
         for title, setting in found["settings"].items():

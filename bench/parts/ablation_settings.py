@@ -35,7 +35,7 @@ RUNS = {
     "rkd-no-mle": "--method rkd --mle-weight 0",
     "kid-no-mle": "--method kid --mle-weight 0",
 }
-RATES = ("1e-4", "3e-4", "1e-3")
+RATES = ("3e-5", "1e-4", "3e-4")
 BATCH = 16
 NEW_TOKENS = "80"
 # All weights are trained: with frozen embeddings, LoRA of rank 16 hardly changes such a small student in so few steps.

@@ -106,15 +106,13 @@ def table(report: Report, setting: dict) -> str:
 def methods_table(setting: dict) -> str:
     """Write Table 2: each method with its divergence and the outputs that it learns from, below teacher and base."""
     header = ["method", "divergence", "outputs", "learning rate", "EX best", "minus sft, 95 % interval", "best epoch"]
-    header += ["EX last", "s/step to sft", "wrong labels repeated", "put right"]
+    header += ["EX last", "wrong labels repeated", "put right"]
     rows = []
     for name, model in setting["models"].items():
         rows.append([name, "-", "-", "-", f"{model['ex']:.1f}", *"-" * (len(header) - 5)])
     for name, method in METHODS.items():
         if name not in setting["runs"]:
             continue
-        both = (column(setting, run, "seconds") for run in (name, "sft"))
-        price = [one / sft for one, sft in zip(*both, strict=True)]
         wrong = sum(column(setting, name, "wrong_labels"))
         labels = [sum(column(setting, name, key)) for key in ("labels_repeated", "labels_put_right")]
         rows.append(
@@ -122,7 +120,7 @@ def methods_table(setting: dict) -> str:
                 name, method.divergence or "-", ", ".join(method.sources), setting["chosen"][name],
                 format_mean(column(setting, name, "ex")), difference(setting, name, "sft"),
                 f"{statistics.mean(column(setting, name, 'best_epoch')):.1f}",
-                format_mean(column(setting, name, "ex_last")), f"{statistics.mean(price):.2f}",
+                format_mean(column(setting, name, "ex_last")),
                 *(f"{100 * count / wrong:.0f} %" if wrong else "-" for count in labels),
             ]
         )  # fmt: skip
@@ -186,13 +184,13 @@ def section(results: dict) -> str:
         f"from that base and trains all weights with `{results['student_flags']}`. EX is in percent on the 1,000 "
         "questions of `dev`, on databases in no other split, ± the sample standard deviation over seeds; *best*: at "
         "the epoch with the highest EX on `valid`, *last*: after all epochs. Tokens changed: percentage of the "
-        "output's tokens (without EOS) that were changed by rewriting. Seconds: medians per step, with "
-        f"{results['workers']} parallel runs."
+        "output's tokens (without EOS) that were changed by rewriting. What a step costs is measured elsewhere "
+        "([the price of a step](#the-price-of-a-step))."
     )
     judged = (
         "Claims are judged by the best checkpoints: the first run minus the second with the same seed, on the same "
         "questions. Intervals of EX are bootstrap intervals over seeds and questions (both resampled, crossed), those "
-        "of ExAccErr and seconds over seeds; all have the same teacher and the same base. Without any real difference, "
+        "of ExAccErr over seeds; all have the same teacher and the same base. Without any real difference, "
         f"1 interval in 20 would show one, and there are {pairs} for each setting. A claim holds if it holds for all "
         "its pairs, does not hold if it fails for one of them, and is not testable otherwise. ExAccErr is over whole "
         f"outputs, with `{results['exposure_flags']}`. Paper: its difference for Qwen1.5-0.5B from 1.8B on Spider dev "
