@@ -80,7 +80,9 @@ def show(console: Console, material: Material, findings: list[Finding]) -> None:
     from kid.evaluation.audit.checks import CHECKS
     from kid.evaluation.audit.record import SHOWN, counts, describe, not_looked_at, was_looked_for
 
-    table = Table(title="findings", title_justify="left")
+    table = Table(
+        title="findings", title_justify="left", caption="questions are numbered from 0", caption_justify="left"
+    )
     table.add_column("check")
     for split in material.splits:
         table.add_column(split, justify="right")
@@ -88,18 +90,17 @@ def show(console: Console, material: Material, findings: list[Finding]) -> None:
     table.add_row("(questions)", *(str(len(questions)) for questions in material.splits.values()))
     for kind, found in by_kind.items():
         looked = [was_looked_for(material, kind, split) for split in material.splits]
-        of_databases = CHECKS[kind].of_databases
-        numbers = [found[None if of_databases else split] for split in material.splits]
+        once = CHECKS[kind].counted_once
+        numbers = [found[None if once else split] for split in material.splits]
         cells = [str(number) if there else "-" for number, there in zip(numbers, looked, strict=True)]
-        # Databases are counted once, questions in each split.
-        table.add_row(kind, *(cells[:1] if of_databases else cells))
+        table.add_row(kind, *(cells[:1] if once else cells))
     console.print(table)
     for kind, check in CHECKS.items():
         found = [finding for finding in findings if finding.kind == kind]
         whole_splits = [finding for finding in found if finding.split and finding.index is None]
         shown = whole_splits + [finding for finding in found if finding not in whole_splits][:SHOWN]
         lines = [f"{kind}: {check.meaning}; {check.advice}"] if found else []
-        lines += [f"  {place(finding)}: {finding.detail}" for finding in shown]
+        lines += ["  " + ": ".join(filter(None, (place(finding), finding.detail))) for finding in shown]
         if more := len(found) - len(shown):
             lines.append(f"  and {more} more (--json FILE lists all)")
         for line in lines:

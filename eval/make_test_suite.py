@@ -95,7 +95,9 @@ def read_schemas(arguments: argparse.Namespace, paths: dict[str, Path]) -> tuple
     missing = [db_id for db_id in paths if lacks_schema(known, db_id, partial)]
     if missing and arguments.damaged == "error":
         reasons = "; ".join(["", *damage.lines()])
-        raise InputError(f"{tables} has no valid schema of {first_of(missing)}{reasons}; download the file again")
+        raise InputError(
+            f"{tables} has no valid schema of {first_of(missing)}{reasons}; correct the file, or download it again"
+        )
     schemas: dict[str, Schema] = {}
     damaged = {db_id: f"{tables} has no valid schema of it" for db_id in missing}
     for path in paths.values():

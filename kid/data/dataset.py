@@ -30,7 +30,8 @@ def long_prompt_remarks(prepared: Prepared, limit: int) -> list[str]:
             length > limit for length in prepared.lengths("prompt_ids")
         ),
     }
-    return [f"{count} {what}" for what, count in counts.items() if count]
+    total = len(rows["cut"])
+    return [f"{count} {what} ({100 * count / total:.1f} %)" for what, count in counts.items() if count]
 
 
 def filter_long_outputs(prepared: Prepared, limit: int) -> tuple[dict[str, list[int]], list[str], list[int]]:
@@ -42,7 +43,10 @@ def filter_long_outputs(prepared: Prepared, limit: int) -> tuple[dict[str, list[
         return {}, [], kept
     first = ", ".join(f"question {index} has {over[index]}" for index in list(over)[:NAMED_OUTPUTS])
     more = ", ..." if len(over) > NAMED_OUTPUTS else ""
-    remark = f"{len(over)} outputs over {limit} tokens are skipped ({first}{more}); --max-completion-length raises it"
+    share = f"{100 * len(over) / len(lengths):.1f} %"
+    remark = (
+        f"{len(over)} outputs over {limit} tokens ({share}) are skipped ({first}{more}); raise --max-completion-length"
+    )
     return {f"output over {limit} tokens": list(over)}, [remark], kept
 
 

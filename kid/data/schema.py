@@ -80,6 +80,7 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
         ValueError: the item is damaged; the message says in what way.
     """
     if partial:
+        check_own_item(item)
         item = with_empty_lists(item)
     if lacking := [key for key in REQUIRED_KEYS if item.get(key) is None]:
         raise ValueError(f"lacks {', '.join(lacking)}")
@@ -92,10 +93,10 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
     twice = sorted({name for name in lowered if lowered.count(name) > 1})
     if twice:
         raise ValueError(f"has two tables called {' and '.join(twice)}")
-    lengths = {key: len(item[key]) for key in ("column_names_original", "column_names", "column_types")}
-    if len(set(lengths.values())) > 1:
-        numbers = ", ".join(f"{count} {key}" for key, count in lengths.items())
-        raise ValueError(f"has {numbers}; each must have an entry for every column, with column 0, the *")
+    for key in ("column_names", "column_types"):
+        if len(item[key]) != len(names):
+            numbers = f"{len(names)} column_names_original but {len(item[key])} {key}"
+            raise ValueError(f"has {numbers}; both must have an entry for every column, and for column 0, the *")
     check_entries(item)
     columns: list[list[Column]] = [[] for _ in tables]
     descriptions = column_descriptions(item)
@@ -116,9 +117,25 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
             skipped.append(f"dangling foreign key {ends}")
     for name, own in zip(tables, columns, strict=True):
         known = [lower(column.name) for column in own]
-        if len(set(known)) < (len(known) if partial else max(1, len(known))):
-            raise ValueError(f"has no column, or the same column twice, in table {name}")
+        if twice := sorted({column for column in known if known.count(column) > 1}):
+            raise ValueError(f"has column {' and '.join(twice)} twice in table {name}")
+        if not known and not partial:
+            raise ValueError(f"has no column in table {name}")
     return Schema(item["db_id"], tuple(map(Table, tables, map(tuple, columns))), tuple(keys), tuple(skipped))
+
+
+def check_own_item(item: dict) -> None:
+    """Check what published benchmarks get wrong and users should not. Raises ValueError.
+
+    Without the entry for *, all numbers of columns are one too low; a key to a column that does not exist is dropped.
+    """
+    names, keys = item.get("column_names_original"), item.get("foreign_keys")
+    if names and isinstance(names, list) and names[0] != [-1, "*"]:
+        raise ValueError('has a column as entry 0 of column_names_original, which must be [-1, "*"]')
+    for index, ends in enumerate(keys if isinstance(keys, list) else []):
+        numbers = [end for end in ends if is_number(end)] if isinstance(ends, list) else []
+        if wrong := [end for end in numbers if not 0 < end < len(names or [])]:
+            raise ValueError(f"has {ends} as entry {index} of foreign_keys, but there is no column {wrong[0]}")
 
 
 def is_number(value: object) -> bool:

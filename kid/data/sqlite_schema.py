@@ -99,7 +99,7 @@ def completion_note(tables: Path | None, known: Mapping[str, object], schemas: M
         for kind, names in lacking.items()
         if names
     ]
-    return f"{tables} lacks {', '.join(parts)}; taken from the SQLite files" if tables and parts else None
+    return f"{tables} leaves out {', '.join(parts)}; these are read from the SQLite files" if tables and parts else None
 
 
 def missing_keys_note(schemas: Mapping[str, Schema]) -> str | None:

@@ -115,5 +115,6 @@ class Asker:
         (outcome,) = run_jobs(query_table, [(self.database, sql, max_rows)], 1, Limits(seconds=SECONDS))
         if outcome.error:
             advice = "rephrase the question" + ("" if self.beams > 1 else " or use --beams 4")
-            raise RunError(f"the query does not run: {outcome.error}; {advice}")
+            what = f"none of the {self.beams} queries runs; the first" if self.beams > 1 else "the query does not run"
+            raise RunError(f"{what}: {outcome.error}; {advice}")
         return outcome.value

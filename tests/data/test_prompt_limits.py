@@ -141,13 +141,13 @@ def test_what_is_over_the_limits_is_counted_and_strict_makes_it_an_error(folder,
     data = load_dataset(config, "train", tokenizer)
     assert len(data.samples) == len(data.db_ids) == kept < 6
     assert all(len(sample.completion_ids) <= limit for sample in data.samples)
-    assert "6 prompts over 40 tokens had their schema filtered" in data.remarks
+    assert "6 prompts over 40 tokens had their schema filtered (100.0 %)" in data.remarks
     over = [index for index, length in enumerate(outputs) if length > limit]
     assert data.skipped == {f"output over {limit} tokens": over}
     first = ", ".join(f"question {index} has {outputs[index]}" for index in over[:3])
-    assert f"{6 - kept} outputs over {limit} tokens are skipped ({first}); --max-completion-length raises it" in (
-        data.remarks
-    )
+    share = f"{100 * (6 - kept) / 6:.1f} %"
+    remark = f"{6 - kept} outputs over {limit} tokens ({share}) are skipped ({first}); raise --max-completion-length"
+    assert remark in data.remarks
     with pytest.raises(InputError, match=r"spider train: 6 prompts over 40 .*; raise the limits or remove --strict"):
         load_dataset(replace(config, strict_length=True), "train", tokenizer)
     assert load_dataset(loose, "train", tokenizer).remarks == []

@@ -104,7 +104,7 @@ def test_the_figures_of_a_split(minibench, tiny_models, tmp_path):
     long = sum(length > 30 for length in figures["lengths"]["outputs"])
     assert done.returncode == 0 and long > 0
     assert "spider dev: 1000 questions, 1000 prompts" in done.stdout and "█" in done.stdout
-    assert f"{long} outputs over 30 tokens are skipped" in done.stdout
+    assert f"{long} outputs over 30 tokens (" in done.stdout
     assert figures["questions"] == len(figures["lengths"]["prompts"]) == 1000 and figures["left_out"] == {}
 
 
@@ -117,8 +117,8 @@ def test_a_database_without_foreign_keys_is_named(tmp_path):
     (tmp_path / "dev.jsonl").write_text('{"db_id": "pair", "question": "?", "query": "SELECT 1"}\n')
     said = "note: several tables but no foreign keys: pair; give foreign_keys in tables.json, so that prompts show how"
     assert said in show(tmp_path, "--benchmark", "jsonl", "--index", 0).stdout
-    keys = {"foreign_keys": [[0, 1]], "table_names_original": ["one", "two"]}
-    keys["column_names_original"] = [[0, "a"], [1, "a"]]
+    keys = {"foreign_keys": [[1, 2]], "table_names_original": ["one", "two"]}
+    keys["column_names_original"] = [[-1, "*"], [0, "a"], [1, "a"]]
     (tmp_path / "tables.json").write_text(json.dumps([{"db_id": "pair", **keys}]))
     done = show(tmp_path, "--benchmark", "jsonl", "--index", 0)
     assert "one.a = two.a" in done.stdout and said not in done.stdout

@@ -73,6 +73,7 @@ def write_planted(minibench: Path, data: Path) -> dict[tuple[str | None, int | N
 
     planted: dict[tuple[str | None, int | None, str], set[str]] = {(None, None, spare[0]): {"unused-database"}}
     planted[None, None, "shop"] = {"unmatched-key"}
+    planted[None, None, ""] = {"damaged-file"}
 
     def plant(item: dict, *kinds: str) -> None:
         planted["dev", len(dev), item["db_id"]] = set(kinds)
@@ -89,5 +90,5 @@ def write_planted(minibench: Path, data: Path) -> dict[tuple[str | None, int | N
     plant({"db_id": asked["db_id"], "question": other, "query": asked["query"].replace("SELECT", "select")}, "same-sql")
     write_json(data / "train_spider.json", train)
     write_json(data / "train_others.json", [])
-    write_json(data / "dev.json", dev)
+    write_json(data / "dev.json", [*dev, "not an object"])
     return planted

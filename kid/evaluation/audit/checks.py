@@ -27,7 +27,8 @@ SINGLE_QUESTIONS, SINGLE_SHARE = 20, 0.05
 class Finding:
     """One finding: its check, where it is, and what was found.
 
-    split, index: None if it is about a database; index: None, and db_id "", if it is about a whole split.
+    split, index: None if it is about a database or a file; index: None if it is about a whole split.
+    db_id: "" if it is about a file or a whole split.
     """
 
     kind: str
@@ -45,7 +46,7 @@ class Check:
     advice: what to do about it.
     find: returns all findings of this kind.
     needs: what the check requires: "rows" of gold queries, hence databases; "train", to compare with; "all splits";
-        "databases". The last two are about databases instead of questions.
+        "databases"; "files". The last three are not about the questions of a split.
     """
 
     meaning: str
@@ -54,8 +55,9 @@ class Check:
     needs: str = ""
 
     @property
-    def of_databases(self) -> bool:
-        return self.needs in ("all splits", "databases")
+    def counted_once(self) -> bool:
+        """Whether there is a number for all splits together instead of one for each."""
+        return self.needs in ("all splits", "databases", "files")
 
 
 def each_question(
@@ -149,6 +151,11 @@ def unused_databases(material: Material, kind: str) -> Iterator[Finding]:
         yield Finding(kind, None, None, db_id, "no question uses it")
 
 
+def file_faults(material: Material, kind: str) -> Iterator[Finding]:
+    for fault in material.faults:
+        yield Finding(kind, None, None, "", fault)
+
+
 def unmatched(material: Material, kind: str) -> Iterator[Finding]:
     for db_id, keys in sorted(material.unmatched.items()):
         for table, column, other, referenced in keys:
@@ -161,6 +168,10 @@ CHECKS: dict[str, Check] = {
     "damaged": Check(
         "an item without question, SQL or database name", "correct the file",
         partial(each_question, lambda material, question, seen: question.fault or None),
+    ),
+    "damaged-file": Check(
+        "a line or entry of a file, or a database, cannot be read", "correct it: training and scoring refuse it",
+        file_faults, "files",
     ),
     "does-not-run": Check("the gold SQL fails", CORRECT, partial(each_question, failure)),
     "too-slow": Check(

@@ -9,6 +9,7 @@ SAME_QUESTION, NEAR_QUESTION, SAME_SQL = "same-question", "near-question", "same
 # Kind -> whether it makes verdicts or labels wrong; questions with such findings are excluded by default.
 KINDS = {
     "damaged": True,
+    "damaged-file": False,
     "does-not-run": True,
     "too-slow": True,
     "empty": False,

@@ -38,6 +38,7 @@ class Material:
     databases: the SQLite file of each db_id of the questions that has one.
     known: every db_id that has a schema or a database, with or without questions.
     seen: (db_id, gold query) -> its observation.
+    faults: what is wrong with the files, apart from the questions: lines and entries that cannot be read.
     unmatched, unchecked: db_id -> its foreign keys without a match, and why its keys could not be checked.
     seconds: time limit of each query.
     workers: number of processes or threads.
@@ -49,6 +50,7 @@ class Material:
     databases: Mapping[str, Path]
     known: frozenset[str]
     seen: Mapping[tuple[str, str], Observation]
+    faults: Sequence[str]
     unmatched: Mapping[str, Sequence[Key]]
     unchecked: Mapping[str, str]
     seconds: float
@@ -113,8 +115,13 @@ def gather(
     schemas: dict[str, Schema] = {}
     found: dict[str, Path] = {}
     known: set[str] = set()
+    read: set[str] = set()
+    faults: dict[str, None] = {}  # in order, each once, since splits may share a tables.json
     for split in there:
-        asked[split] = load_questions(benchmark, split, data, questions, Damage("skip"))
+        damage = Damage("skip")
+        asked[split] = load_questions(benchmark, split, data, questions, damage)
+        own = {f"question with {question.fault}" for question in asked[split] if question.fault}  # have their findings
+        damage.places = {what: where for what, where in damage.places.items() if what not in own}
         db_ids = [question.db_id for question in asked[split] if question.db_id and not question.fault]
         if not db_ids:
             continue
@@ -127,7 +134,7 @@ def gather(
         found |= paths
         partial = not find_split(benchmark, split).tables_required
         path = find_tables(benchmark, split, data, tables)
-        described = read_tables(path, Damage("skip"), partial) if path else {}
+        described = read_tables(path, damage, partial) if path else {}
         schemas = {**{db_id: schema for db_id, schema in described.items() if schema}, **schemas}
         known |= described.keys() | paths.keys()
         known |= {
@@ -136,18 +143,19 @@ def gather(
             for file in root.glob("*/*.sqlite")
             if file.stem == file.parent.name
         }
-        for db_id in paths.keys() - schemas.keys():
+        for db_id in sorted(paths.keys() - read):
+            check_not_in_use(paths[db_id])
             try:
-                check_not_in_use(paths[db_id])
-                schemas[db_id] = read_database(None, db_id, paths[db_id], True)
-            except DamagedDatabaseError:  # reported because its gold queries fail
-                continue
-    for file in found.values():
-        check_not_in_use(file)
+                schemas[db_id] = read_database(schemas.get(db_id), db_id, paths[db_id], partial)
+            except DamagedDatabaseError as error:
+                damage.add("damaged database", str(error))
+        read |= paths.keys()
+        faults |= dict.fromkeys(f"{what}: {place}" for what, where in damage.places.items() for place in where)
     names = {db_id: schema.columns_by_table for db_id, schema in schemas.items()}
     every = [question for questions_of_split in asked.values() for question in questions_of_split]
     seen = observe(every, found, names, benchmark, workers, seconds)
     unmatched, unchecked = unmatched_keys(schemas, found, workers, seconds)
     return Material(
-        asked, splits is None, schemas, found, frozenset(known), seen, unmatched, unchecked, seconds, workers
-    )
+        asked, splits is None, schemas, found, frozenset(known), seen, tuple(faults), unmatched, unchecked,
+        seconds, workers,
+    )  # fmt: skip

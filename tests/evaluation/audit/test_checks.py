@@ -121,6 +121,7 @@ def test_a_check_that_could_not_look_is_told_from_one_that_found_nothing(materia
     without = replace(material, splits={"dev": material.splits["dev"]}, complete=False, seen={}, databases={})
     assert [kind for kind in CHECKS if was_looked_for(without, kind, "dev")] == [
         "damaged",
+        "damaged-file",
         "does-not-run",
         "clock",
         "no-schema-word",
@@ -139,3 +140,24 @@ def test_two_databases_of_one_name_are_refused(tmp_path):
     ):
         gather("bird", tmp_path, None, workers=1, seconds=5)
     assert splits_there("bird", tmp_path) == ["train", "dev"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "line", "said"),
+    [
+        ({"table_names_original": ["singer"], "foreign_keys": [[1]]}, "", "has [1] as entry 0 of foreign_keys"),
+        ({"table_names_original": ["sinner"]}, "", "no table sinner, although tables.json names it"),
+        ({"table_names_original": []}, '{"db_id": "concert", "ques', "not valid JSON: {data}/dev.jsonl, line 2"),
+        (5, "", "not an object but a number: {data}/tables.json, item 0"),
+    ],
+)
+def test_damage_of_files_is_found_though_the_audit_goes_on(tmp_path, entry, line, said):
+    make_database(tmp_path / "database" / "concert" / "concert.sqlite")
+    question = json.dumps({"db_id": "concert", "question": "Which singers?", "query": "SELECT name FROM singer"})
+    (tmp_path / "dev.jsonl").write_text(f"{question}\n{line}\n")
+    item = entry if isinstance(entry, int) else {"db_id": "concert", **entry}
+    (tmp_path / "tables.json").write_text(json.dumps([item]))
+    material = gather("jsonl", tmp_path, None, workers=1, seconds=5)
+    (finding,) = find_all(material)
+    assert finding.kind == "damaged-file" and said.format(data=tmp_path) in finding.detail
+    assert material.observation(material.splits["dev"][0]).rows  # the question was checked all the same
