@@ -66,7 +66,7 @@ def test_good_input_is_read_and_nothing_is_written(flags, tmp_path):
             {"schema_filter": "lexcal"},
             "--schema-filter lexcal: No such file or directory; give none, lexical or a file",
         ),
-        ({"strict_length": True, "max_completion_length": 12}, r"outputs over 12 tokens \(.* %\) are skipped"),
+        ({"strict_length": True, "max_completion_length": 12}, "outputs over 12 tokens ("),
     ],
 )
 def test_wrong_values(flags, changes, message):

@@ -223,7 +223,7 @@ def test_a_changed_file_is_read_again_and_a_note_is_said_once(data, tmp_path, ca
     for _ in range(2):
         before = prompt_for(database, "Why?", PromptSettings(), tables=tables)
     notes = capsys.readouterr().err.splitlines()
-    assert len(notes) == 2 and "lacks 1 database" in notes[0] and "not all values of" in notes[1]
+    assert len(notes) == 2 and "leaves out 1 database" in notes[0] and "not all values of" in notes[1]
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("CREATE TABLE added (x)")
     assert "table added" not in before

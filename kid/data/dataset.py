@@ -44,9 +44,8 @@ def filter_long_outputs(prepared: Prepared, limit: int) -> tuple[dict[str, list[
     first = ", ".join(f"question {index} has {over[index]}" for index in list(over)[:NAMED_OUTPUTS])
     more = ", ..." if len(over) > NAMED_OUTPUTS else ""
     share = f"{100 * len(over) / len(lengths):.1f} %"
-    remark = (
-        f"{len(over)} outputs over {limit} tokens ({share}) are skipped ({first}{more}); raise --max-completion-length"
-    )
+    remark = f"{len(over)} outputs over {limit} tokens ({share}) are skipped ({first}{more})"
+    remark += "; --max-completion-length raises the limit"
     return {f"output over {limit} tokens": list(over)}, [remark], kept
 
 
