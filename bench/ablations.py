@@ -1,8 +1,8 @@
 """Test the paper's claims on minibench with imperfect and clean labels: methods, strategies, ratios, rewriting.
 
 First, each method's learning rate is chosen from the same three by its best EX on `valid`; variants of a method use its
-rate. Existing results are kept. The report is written to docs/results.md, its results to docs/results/ablations; to
-continue an unfinished set of results, copy that folder to --output first.
+rate. Existing results are kept. The report and its results are written to docs/results/ablations; to continue an
+unfinished set of results, copy that folder to --output first.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ from parts.ablation_settings import (
     TEACHER,
     method_of,
 )
-from parts.ablations_report import write_report
-from parts.claims import claims_table
+from parts.ablations_report import part, write_report
 from parts.running import ROOT, Command, console, differing, end_with_children, execute, launched, launcher, run_jobs
 from tqdm import tqdm
 
@@ -41,7 +40,8 @@ from kid.files import write_atomically
 from kid.minibench.build import TRAIN_DATABASES, build_minibench
 from kid.minibench.tiny_models import MODELS
 from kid.report.runs import read_metrics
-from kid.report.text import markdown_table
+
+PAGE = ROOT / "docs" / "results" / "ablations"
 
 
 def digest(paths: list[Path]) -> str:
@@ -222,6 +222,17 @@ class Ablation:
         }  # fmt: skip
         return result | {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}
 
+    def leave_out_missing(self) -> list[str]:
+        """Leave out the runs that lack a result, or whose method lacks one of its rates. Returns their names."""
+        found, tuned, all_runs = self.found(), self.tuned.found(), self.runs
+        rated = [method for method, students in self.tried().items() if tuned.keys() >= {*students}]
+        self.methods, self.runs = rated, [run for run in all_runs if method_of(run) in rated]
+        needed = {run: "ex_acc_err" if run in EXPOSED else "ex" for run in self.runs}
+        students = self.students() if found.keys() >= self.models.keys() else {}
+        self.runs = [run for run, ones in students.items() if all(needed[run] in found.get(one, {}) for one in ones)]
+        self.methods = list(dict.fromkeys(map(method_of, self.runs)))
+        return [run for run in all_runs if run not in self.runs]
+
     def results(self) -> dict:
         """Return all input of the report."""
         found = self.found()
@@ -283,17 +294,24 @@ def play(ablations: dict[str, Ablation], workers: int, run: Callable = run_jobs)
     return found
 
 
+def leave_out_missing(ablations: dict[str, Ablation]) -> tuple[dict[str, Ablation], list[str]]:
+    """Return (the settings that have complete runs, what is left out, a line for each setting)."""
+    lacking = {title: ablation.leave_out_missing() for title, ablation in ablations.items()}
+    lines = [f"*{title}*: {', '.join(runs)}" for title, runs in lacking.items() if runs]
+    return {title: ablation for title, ablation in ablations.items() if ablation.runs}, lines
+
+
 def main() -> None:
     parser = OneLineParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument(
-        "--output", type=Path, default=Path("runs/ablations"), help="folder of the runs [runs/ablations]"
-    )
+    output_help = "folder of the runs [runs/ablations]"
+    parser.add_argument("--output", type=Path, default=Path("runs/ablations"), help=output_help)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4],
                         help="random seeds; a setting uses the first three or five [0 1 2 3 4]")  # fmt: skip
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, metavar="SETTING",
                         help=f"settings to run, of {', '.join(SETTINGS)} [all]")  # fmt: skip
     parser.add_argument("--runs", nargs="+", choices=RUNS, metavar="RUN", help="runs of each setting [all]")
-    parser.add_argument("--docs", action="store_true", help="write docs/ even if only some settings are run")
+    docs_help = "run nothing and write docs/results/ablations from the results in --output, as far as they go"
+    parser.add_argument("--docs", action="store_true", help=docs_help)
     parser.add_argument("--workers", type=int, default=2, help="number of parallel runs, one core each [2]")
     arguments = parser.parse_args()
     if arguments.workers < 1:
@@ -303,30 +321,35 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     end_with_children()
     seeds, runs = list(dict.fromkeys(arguments.seeds)), arguments.runs or list(RUNS)
-    settings = [name for name in SETTINGS if name in (arguments.settings or SETTINGS)]
-    ablations = {name: Ablation(arguments.output, name, seeds, runs) for name in settings}
+    names = [name for name in SETTINGS if name in (arguments.settings or SETTINGS)]
+    ablations = {name: Ablation(arguments.output, name, seeds, runs) for name in names}
     ablations = {name: ablation for name, ablation in ablations.items() if ablation.runs}
     some = [f"'{name}'" if " " in name else name for name in arguments.settings or []]
     command = ["python bench/ablations.py", *(["--settings", *some] if some else []), "--seeds", *map(str, seeds)]
-    found = {
-        "command": " ".join(command),
-        "batch": BATCH, "student_flags": STUDENT, "exposure_flags": EXPOSURE,
-        "flags": RUNS, "settings": play(ablations, arguments.workers),
-    }  # fmt: skip
-    if arguments.runs or (arguments.settings and not arguments.docs):  # print results of a part, without changing docs/
-        for title, setting in found["settings"].items():
-            exs = {run: [f"{one['ex']:.1f}" for one in ones] for run, ones in setting["runs"].items()}
-            header = ["EX", "learning rate", *(f"seed {seed}" for seed in setting["seeds"])]
-            rows = [[run, setting["chosen"][method_of(run)], *row] for run, row in exs.items()]
-            print(f"{title}\n\n{markdown_table(header, rows)}\n\n{claims_table(setting['runs'])}\n")
-    else:
-        write_report(found, ROOT / "docs")
-        for ablation in ablations.values():
-            kept = ROOT / "docs" / "results" / "ablations" / ablation.output.name
-            kept.mkdir(parents=True, exist_ok=True)
-            for file in (ablation.results_file, ablation.settings_file):
+    if not arguments.docs:
+        found = play(ablations, arguments.workers)
+        if arguments.runs or arguments.settings:
+            for title, setting in found.items():
+                print(part(title, setting))
+            return
+    ablations, missing = leave_out_missing(ablations)
+    if not ablations:
+        raise InputError(f"--output {arguments.output} has no run with all its seeds; run without --docs first")
+    for ablation in ablations.values():
+        kept = PAGE / ablation.output.name
+        kept.mkdir(parents=True, exist_ok=True)
+        for file in (ablation.results_file, ablation.settings_file):
+            if file.resolve() != (kept / file.name).resolve():
                 shutil.copy(file, kept)
-        console.print("written: docs/results.md with its figures, and their data in docs/results/ablations")
+    settings = {title: ablation.results() for title, ablation in ablations.items()}
+    write_report(
+        {
+            "command": " ".join(command), "batch": BATCH, "student_flags": STUDENT, "exposure_flags": EXPOSURE,
+            "flags": RUNS, "settings": settings, "missing": missing,
+        },
+        PAGE,
+    )  # fmt: skip
+    console.print(f"written: {PAGE / 'README.md'} with its figures and data")
 
 
 if __name__ == "__main__":

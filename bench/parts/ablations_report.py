@@ -1,17 +1,17 @@
-"""Write the results of the ablations as tables and figures in docs/."""
+"""Write the page of the ablations, docs/results/ablations/README.md, with its tables and figures."""
 
 from __future__ import annotations
 
 import statistics
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 from kid.config.methods import METHODS
 from kid.files import write_atomically
 from kid.report.text import format_mean, markdown_table
+from parts.ablation_settings import method_of
 from parts.claims import CLAIMS, EX, EX_LAST, Measure, claims_table, compare, interval_over_seeds, with_interval
-from parts.sections import marked, with_section
+from parts.sections import wrapped
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,13 @@ REPORTS = {
         against="kid",
         error_rates=True,
     ),
+}
+
+
+FIGURES = {
+    "epochs.png": "EX on valid over epochs",
+    "methods.png": "EX by method",
+    "masking.png": "EX by masking strategy and mask ratio",
 }
 
 
@@ -153,10 +160,6 @@ def kid_table(settings: dict[str, dict]) -> str:
     return markdown_table(header, rows, left=2)
 
 
-def paragraph(text: str) -> str:
-    return textwrap.fill(text, 120, break_on_hyphens=False)
-
-
 def setting_parts(title: str, setting: dict) -> list[str]:
     """Return a setting's tables, and the verdicts of its runs on the paper's claims."""
     where = f", in the setting *{setting['rates_of']}*" if setting["rates_of"] else ""
@@ -164,7 +167,7 @@ def setting_parts(title: str, setting: dict) -> list[str]:
         f"Learning rates: the one with the best EX on `valid` with seed {setting['seeds'][0]}{where} is **bold** and "
         "used. Variants of a method use its rate."
     )
-    parts = [f"### {title.capitalize()}: {name_of(setting)}", methods_table(setting), paragraph(chosen)]
+    parts = [f"## {title.capitalize()}: {name_of(setting)}", methods_table(setting), chosen]
     parts.append(rates_table(setting))
     for report in REPORTS.values():
         if report.against in setting["runs"] and len(set(report.rows.values()) & set(setting["runs"])) > 1:
@@ -172,20 +175,29 @@ def setting_parts(title: str, setting: dict) -> list[str]:
     return [*parts, "**The paper's claims**", claims_table(setting["runs"])]
 
 
-def section(results: dict) -> str:
-    """Write the ablations' section of docs/results.md, with its markers."""
+def part(title: str, setting: dict) -> str:
+    """Write what one setting shows, for the screen."""
+    header = ["EX", "learning rate", *(f"seed {seed}" for seed in setting["seeds"])]
+    exs = {run: [f"{value:.1f}" for value in column(setting, run, "ex")] for run in setting["runs"]}
+    rows = [[run, setting["chosen"][method_of(run)], *row] for run, row in exs.items()]
+    return f"{title}\n\n{markdown_table(header, rows)}\n\n{claims_table(setting['runs'])}\n"
+
+
+def page(results: dict) -> str:
+    """Write the page."""
     settings = results["settings"]
     models = next(iter(settings.values()))["models"]
     sizes = {name: f"{model['parameters'] / 1e6:.1f} million parameters" for name, model in models.items()}
     pairs = sum(len(claim.pairs) for claim in CLAIMS)
     intro = (
-        f"`{results['command']}` (`make ablations`). Teacher ({sizes['teacher']}) and student base "
-        f"({sizes['student base']}) are those of `kid/minibench/models`. Unless stated otherwise, every student starts "
-        f"from that base and trains all weights with `{results['student_flags']}`. EX is in percent on the 1,000 "
+        f"Made by `{results['command']}` (`make ablations`). The teacher ({sizes['teacher']}) is that of "
+        f"`kid/minibench/models`. Students ({sizes['student base']}) start from a base that "
+        f"`bench/pretrain_minibench.py` makes, and train all weights with `{results['student_flags']}`. EX is in "
+        "percent on the 1,000 "
         "questions of `dev`, on databases in no other split, ± the sample standard deviation over seeds; *best*: at "
         "the epoch with the highest EX on `valid`, *last*: after all epochs. Tokens changed: percentage of the "
         "output's tokens (without EOS) that were changed by rewriting. What a step costs is measured elsewhere "
-        "([the price of a step](#the-price-of-a-step))."
+        "([the price of a step](../../results.md#the-price-of-a-step))."
     )
     judged = (
         "Claims are judged by the best checkpoints: the first run minus the second with the same seed, on the same "
@@ -196,14 +208,21 @@ def section(results: dict) -> str:
         f"outputs, with `{results['exposure_flags']}`. Paper: its difference for Qwen1.5-0.5B from 1.8B on Spider dev "
         "(Table 5: TinyLLaMA), if it has one."
     )
-    parts = ["## Ablations", paragraph(intro), "![EX on valid over epochs](ablations_epochs.png)"]
-    parts += ["![EX by method](ablations_methods.png)", "![EX by masking strategy and mask ratio](ablations.png)"]
-    parts += [
-        "In the figures, whiskers and bands are one standard deviation on each side, dots are seeds; the last two "
-        "figures are of the first setting.",
-        "All results by seed and question: [results/ablations/](results/ablations/).",
-        paragraph(judged),
+    parts = [
+        "# Ablations, in full",
+        "What they say is in [results.md](../../results.md#what-the-ablations-say). Each folder here has the results "
+        "of one setting, by seed and question. To continue with what is missing, copy this folder to `runs/ablations` "
+        "and run `make ablations`; `python bench/ablations.py --docs` writes this page from what there is.",
+        intro,
     ]
+    if results["missing"]:
+        parts.append(f"Not run, or not with all seeds: {'; '.join(results['missing'])}.")
+    parts += [f"![{title}]({file})" for file, title in FIGURES.items() if file in results["figures"]]
+    parts.append(
+        "In the figures, whiskers and bands are one standard deviation on each side, dots are seeds; figures by method "
+        "and masking are of the first setting."
+    )
+    parts.append(judged)
     for title, setting in settings.items():
         if "sft" in setting["runs"]:
             parts += setting_parts(title, setting)
@@ -215,39 +234,37 @@ def section(results: dict) -> str:
         "Each run of kid minus rkd: EX in points with 95 % intervals, over seeds on `valid`, over seeds and questions "
         f"on `dev`. {others}."
     )
-    parts += ["### Where is KID above RKD?", paragraph(compared), kid_table(settings)]
-    return marked("ablations", parts)
+    parts += ["## Where is KID above RKD?", compared, kid_table(settings)]
+    return "\n\n".join(map(wrapped, parts)) + "\n"
 
 
-def write_report(results: dict, docs: Path) -> None:
-    """Write the section of results.md, and its figures."""
-    from parts.plots import (
-        plot_masking,
-        plot_methods,
-        plot_settings,
-    )  # here, because importing matplotlib takes a second
+def write_report(results: dict, folder: Path) -> None:
+    """Write the page and its figures into a folder. The figures of the first setting need all that they show."""
+    from parts.plots import plot_masking, plot_methods, plot_settings  # here: importing matplotlib takes a second
 
-    (_, first), *_ = results["settings"].items()
+    settings = results["settings"]
+    first = next(iter(settings.values()))
     ylabel = "EX % on dev"
     strategies, ratios = (
-        {label: column(first, run, "ex") for label, run in REPORTS[name].rows.items()}
+        {label: column(first, run, "ex") for label, run in REPORTS[name].rows.items() if run in first["runs"]}
         for name in ("strategies", "ratios")
     )
     lines = {name: model["ex"] for name, model in first["models"].items()}
-    methods = {name: column(first, name, "ex") for name in METHODS}
-    plot_methods(methods, lines, ylabel, docs / "ablations_methods.png")
-    plot_masking(strategies, ratios, methods["sft"], ylabel, docs / "ablations.png")
-    plot_settings(
-        {
-            name_of(setting): (
-                {run: [one["valid"] for one in setting["runs"][run]] for run in ("sft", "rkd", "kid")},
-                setting["models"]["student base"]["valid"],
-            )
-            for setting in results["settings"].values()
-            if "sft" in setting["runs"]
-        },
-        docs / "ablations_epochs.png",
-    )
-    file = docs / "results.md"
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    write_atomically(file, with_section(text, "ablations", section(results)))
+    methods = {name: column(first, name, "ex") for name in METHODS if name in first["runs"]}
+    figures = ["epochs.png"]
+    if len(methods) > 1:
+        figures.append("methods.png")
+        plot_methods(methods, lines, ylabel, folder / "methods.png")
+    if "sft" in methods and len(strategies) > 1 and len(ratios) > 1:
+        figures.append("masking.png")
+        plot_masking(strategies, ratios, methods["sft"], ylabel, folder / "masking.png")
+    epochs = {
+        f"{title}: {name_of(setting)}": (
+            {run: [one["valid"] for one in setting["runs"][run]] for run in ("sft", "rkd", "kid")},
+            setting["models"]["student base"]["valid"],
+        )
+        for title, setting in settings.items()
+        if {"sft", "rkd", "kid"} <= setting["runs"].keys()
+    }
+    plot_settings(epochs, folder / "epochs.png")
+    write_atomically(folder / "README.md", page({**results, "figures": figures}))

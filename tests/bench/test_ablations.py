@@ -16,14 +16,13 @@ from parts.ablations_report import (
     REPORTS,
     kid_table,
     methods_table,
+    page,
     rates_table,
-    section,
     setting_parts,
     table,
     write_report,
 )
 from parts.running import run_jobs
-from parts.sections import markers, with_section
 from safetensors.numpy import save_file
 
 from kid.config.methods import METHODS
@@ -68,7 +67,7 @@ def made_up_setting(seeds: tuple[int, ...], label_errors: float = 0.2, names=tup
 def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
     return {
         "command": "python bench/ablations.py", "batch": 16,
-        "student_flags": "--lora-rank 0", "exposure_flags": "--samples 2", "flags": RUNS,
+        "student_flags": "--lora-rank 0", "exposure_flags": "--samples 2", "flags": RUNS, "missing": [], "figures": [],
         "settings": {
             "imperfect": made_up_setting(seeds),
             "clean": made_up_setting(seeds, 0.0),
@@ -284,7 +283,7 @@ def test_every_run_of_kid_is_compared_with_rkd_in_every_setting():
     assert [row[1] for row in rows] == [*runs, *runs, "kid", "kid"]
     assert rows[-1][0] == "| stronger base" and rows[-1][2] == "+2.5 (+2.5 to +2.5)"
     assert rows[-1][3] == "+0.4 (-0.4 to +1.2)" and rows[-1][4] == "+0.0 (+0.0 to +0.0)"
-    assert "### Where is KID above RKD?" in section(results) and "### Weaker base" not in section(results)
+    assert "## Where is KID above RKD?" in page(results) and "## Stronger base" not in page(results)
 
 
 def test_a_base_that_does_not_come_with_the_project_is_trained_once(tmp_path):
@@ -300,31 +299,37 @@ def test_a_base_that_does_not_come_with_the_project_is_trained_once(tmp_path):
 def test_a_setting_of_few_runs_has_only_the_tables_that_they_fill():
     results = made_up_results()
     text = "\n".join(setting_parts("few labels", results["settings"]["few labels"]))
-    assert text.startswith("### Few labels: 500 labels, 20 % of them wrong, 2 epochs, seeds 0, 1, 2")
+    assert text.startswith("## Few labels: 500 labels, 20 % of them wrong, 2 epochs, seeds 0, 1, 2")
     assert "| sft |" in text
     assert "Masking strategies" not in text and "KID is better than RKD and SFT" in text
 
 
 def test_report_writes_its_part_its_figures_and_what_they_are_made_of(tmp_path):
-    (tmp_path / "results.md").write_text("# Results\n")
-    results = made_up_results((0, 1, 2, 3, 4))
+    results = made_up_results((0, 1, 2, 3, 4)) | {"missing": ["*clean*: kid"]}
     write_report(results, tmp_path)
-    text = (tmp_path / "results.md").read_text()
+    text = (tmp_path / "README.md").read_text()
     words = " ".join(text.split())
-    assert (
-        "### Imperfect: 500 labels, 20 % of them wrong" in text
-        and "### Clean: 500 labels, all correct, 2 epochs" in text
-    )
-    assert "are those of `kid/minibench/models`" in words and "on the 1,000 questions of `dev`" in words
-    figures = {"ablations.png", "ablations_methods.png", "ablations_epochs.png"}
+    assert "## Imperfect: 500 labels, 20 % of them wrong" in text and "## Clean: 500 labels, all correct" in text
+    assert "Not run, or not with all seeds: *clean*: kid." in words and "on the 1,000 questions of `dev`" in words
+    figures = {"epochs.png", "methods.png", "masking.png"}
     assert {path.name for path in tmp_path.glob("*.png")} == figures and all(name in text for name in figures)
+    assert max(len(line) for line in text.splitlines() if not line.startswith(("|", "#"))) <= 120
 
 
-def test_section_is_appended_and_then_replaced():
-    first, second = section(made_up_results()), section(made_up_results((0,)))
-    begin, end = markers("ablations")
-    once = with_section("# Results\n", "ablations", first)
-    assert once == f"# Results\n\n{first}" and first.startswith(begin) and first.endswith(end + "\n")
-    assert with_section(once + "\n## More\n", "ablations", second) == f"# Results\n\n{second}\n## More\n"
-    with pytest.raises(InputError, match="one marker without the other"):
-        with_section(f"# Results\n{begin}\n", "ablations", first)
+def test_the_report_has_what_is_there_and_names_what_is_not(ablation, monkeypatch, tmp_path):
+    play({"imperfect": ablation}, 2, Executed(ablation))
+    lines = ablation.results_file.read_text().splitlines(keepends=True)
+    gone = ("kid-hard-lr3e-5-seed1", "fkd-lr3e-5-seed0")  # a seed of a variant, and a rate of a method
+    ablation.results_file.write_text("".join(line for line in lines if json.loads(line)["name"] not in gone))
+    monkeypatch.setattr(ablations_module, "PAGE", tmp_path / "page")
+    flags = ["--docs", "--settings", "imperfect", "clean", "--seeds", "0", "1", "--output", str(ablation.output.parent)]
+    monkeypatch.setattr(sys, "argv", ["ablations.py", *flags])
+    ablations_module.main()
+    words = " ".join((tmp_path / "page" / "README.md").read_text().split())
+    clean = ", ".join(SETTINGS["clean"].runs)
+    assert f"Not run, or not with all seeds: *imperfect*: fkd, kid-hard; *clean*: {clean}." in words
+    assert "| easy |" in words and "| hard |" not in words and "| rkd |" in words and "| fkd |" not in words
+    assert (tmp_path / "page" / "imperfect" / "results.jsonl").read_text() == ablation.results_file.read_text()
+    monkeypatch.setattr(sys, "argv", ["ablations.py", "--docs", "--settings", "clean"])
+    with pytest.raises(InputError, match="has no run with all its seeds"):
+        ablations_module.main()
