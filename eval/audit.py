@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ examples:
   python eval/audit.py --benchmark jsonl --data mine/ --exclude exclude.json
   python eval/audit.py --benchmark bird --data bird/ --splits train --exclude exclude.json \\
       --exclude-kinds does-not-run too-slow
+
+  The exit status is 1 if a file is damaged (the check damaged-file).
 
   Give the file to eval/score.py and train/*.py with --exclude: they exclude its questions and print how many. Gold SQL
   runs read-only, in processes that are killed after --timeout. docs/data.md describes each check.
@@ -132,6 +135,8 @@ def main() -> None:
         write_atomically(arguments.exclude, json.dumps(record, indent=1) + "\n")
         questions = f"{len(reasons)} question{'s' if len(reasons) > 1 else ''}" if reasons else "no question"
         print(f"{arguments.exclude} excludes {questions}; give it to train/*.py and eval/score.py")
+    if material.faults:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -272,14 +272,16 @@ def find_folders(run: Path, kind: str, steps: str, student: str) -> dict[int | N
 def show_results(evaluation: Evaluation) -> None:
     """Print a row for each split and step, and the step with the best EX on each split; ties go to the first."""
     table = Table()
-    for name in ("split", "step", "questions", "EX %", "TS %", ""):
-        table.add_column(name, justify="left" if name in ("split", "") else "right")
+    for name in ("split", "step", "questions", "EX %", "TS %"):
+        table.add_column(name, justify="left" if name == "split" else "right")
+    if len(evaluation.made) < len(evaluation.cells):
+        table.add_column("")
     best: dict[str, tuple[float, str]] = {}
     for cell in evaluation.cells:
         record = read_json(cell.score)
         figures = ["-" if record[kind] is None else f"{record[kind]:.2f}" for kind in ("ex", "ts")]
-        said = "" if cell in evaluation.made else "up to date"
-        table.add_row(cell.split, cell.student.name, str(record["n"]), *figures, said)
+        said = [] if cell in evaluation.made else ["up to date"]
+        table.add_row(cell.split, cell.student.name, str(record["n"]), *figures, *said)
         if cell.split not in best or record["ex"] > best[cell.split][0]:
             best[cell.split] = record["ex"], cell.student.name
     Console().print(table)

@@ -39,7 +39,8 @@ def glossary(runs: Sequence[Run]) -> list[str]:
     if any(run.config.teacher for run in runs):
         lines.append(
             "Latency: the median time of a training step, divided by that of the SFT run of the same student and "
-            "benchmark on the same hardware with the same settings for batches, lengths, precision and memory."
+            "benchmark on the same hardware with the same settings for batches, lengths, precision and memory. After "
+            "fewer than 100 steps, or on a machine that did other work, it is mostly noise."
         )
     if len({run.config.seed for run in runs}) > 1:
         lines.append("±: the sample standard deviation over seeds; the number before it is their mean.")

@@ -125,9 +125,9 @@ def write_missing(config: RunConfig, teacher: Model, folder: Path, prefixes: Seq
 def say(coverage: Coverage, bytes_per_token: int, folder: Path) -> str:
     size = sum(map(len, coverage.prefixes)) * bytes_per_token / GB
     return (
-        f"teacher: keys and values of {len(coverage.prefixes)} schemas are read from {folder} ({size:.1f} GB); "
-        f"{coverage.prompts:.0%} of the prompts start with one of these schemas, with {coverage.tokens:.0%} of all "
-        "prompt tokens"
+        f"teacher: keys and values of {len(coverage.prefixes)} schemas are stored in {folder} ({size:.1f} GB) and "
+        f"read from there; {coverage.prompts:.0%} of the prompts start with one of these schemas, with "
+        f"{coverage.tokens:.0%} of all prompt tokens"
     )
 
 

@@ -124,7 +124,7 @@ def without_schema_words(material: Material, kind: str) -> Iterator[Finding]:
     words = {db_id: schema_words(schema) for db_id, schema in material.schemas.items()}
 
     def says(_: Material, question: Question, __: Observation | None) -> str | None:
-        if question.fault or question.db_id not in words:
+        if question.fault or question.db_id not in words or question.db_id in material.unread:
             return None
         text, (names, unspaced) = question_with_evidence(question, True), words[question.db_id]
         own = content_words(text)

@@ -36,6 +36,7 @@ class Material:
     complete: whether these are all splits whose files exist.
     schemas: by db_id, from tables.json or a database; not every db_id has one.
     databases: the SQLite file of each db_id of the questions that has one.
+    unread: db_ids whose entry in tables.json is damaged.
     known: every db_id that has a schema or a database, with or without questions.
     seen: (db_id, gold query) -> its observation.
     faults: what is wrong with the files, apart from the questions: lines and entries that cannot be read.
@@ -48,6 +49,7 @@ class Material:
     complete: bool
     schemas: Mapping[str, Schema]
     databases: Mapping[str, Path]
+    unread: frozenset[str]
     known: frozenset[str]
     seen: Mapping[tuple[str, str], Observation]
     faults: Sequence[str]
@@ -114,6 +116,7 @@ def gather(
     asked: dict[str, list[Question]] = {}
     schemas: dict[str, Schema] = {}
     found: dict[str, Path] = {}
+    unread: set[str] = set()
     known: set[str] = set()
     read: set[str] = set()
     faults: dict[str, None] = {}  # in order, each once, since splits may share a tables.json
@@ -135,6 +138,7 @@ def gather(
         partial = not find_split(benchmark, split).tables_required
         path = find_tables(benchmark, split, data, tables)
         described = read_tables(path, damage, partial) if path else {}
+        unread |= {db_id for db_id, schema in described.items() if schema is None}
         schemas = {**{db_id: schema for db_id, schema in described.items() if schema}, **schemas}
         known |= described.keys() | paths.keys()
         known |= {
@@ -156,6 +160,6 @@ def gather(
     seen = observe(every, found, names, benchmark, workers, seconds)
     unmatched, unchecked = unmatched_keys(schemas, found, workers, seconds)
     return Material(
-        asked, splits is None, schemas, found, frozenset(known), seen, tuple(faults), unmatched, unchecked,
-        seconds, workers,
+        asked, splits is None, schemas, found, frozenset(unread), frozenset(known), seen, tuple(faults), unmatched,
+        unchecked, seconds, workers,
     )  # fmt: skip
