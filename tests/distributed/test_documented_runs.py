@@ -22,8 +22,9 @@ MODELS = {"Qwen/Qwen1.5-0.5B": "kid/minibench/models/student", "Qwen/Qwen1.5-4B"
 SHORT = ["--deepspeed", "ds_configs/cpu.json", "--dtype", "fp32", "--max-steps", "2", "--save-steps", "2"]
 SHORT += ["--batch-size", "8", "--micro-batch-size", "8", "--max-completion-length", "60"]
 TEACHER = ["--teacher-deepspeed", "ds_configs/teacher_whole.json"]
-# The demo, the tests, SLURM's scripts and the recipes that these run have runs of their own in CI; "..." is any flags.
-NOT_HERE = re.compile(r"make |.*slurm/|.* \.\.\. |deepspeed .*train/recipes/")
+# The demo, the tests, SLURM's scripts and the recipes that these run have runs of their own in CI. "..." and "[--"
+# stand for flags.
+NOT_HERE = re.compile(r"make |.*slurm/|.* (\.\.\. |\[--)|deepspeed .*train/recipes/")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -91,6 +91,52 @@ def splits_there(benchmark: str, data: Path | str) -> list[str]:
     return found
 
 
+@dataclass
+class Sources:
+    """The schemas and databases of the splits that were added so far, as in `Material`.
+
+    tables, roots: a tables.json and database folders instead of those in the data folder.
+    """
+
+    benchmark: str
+    data: Path | str
+    tables: Path | str | None
+    roots: list[str]
+    schemas: dict[str, Schema] = field(default_factory=dict)
+    databases: dict[str, Path] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    known: set[str] = field(default_factory=set)
+
+    def add(self, split: str, db_ids: list[str], damage: Damage) -> None:
+        """Read tables.json and the databases of a split's questions. Raises InputError as `gather`."""
+        paths = find_databases(self.benchmark, split, self.data, db_ids, self.roots, "skip")
+        same = {db_id: path.samefile(self.databases.get(db_id, path)) for db_id, path in paths.items()}
+        if other := sorted(db_id for db_id, is_same in same.items() if not is_same):
+            raise InputError(
+                f"{', '.join(other)}: split {split} has a different database of this name than the splits before; "
+                "audit the splits one by one, with --splits"
+            )
+        partial = not find_split(self.benchmark, split).tables_required
+        path = find_tables(self.benchmark, split, self.data, self.tables)
+        described = read_tables(path, damage, partial) if path else {}
+        self.unread |= {db_id for db_id, schema in described.items() if schema is None}
+        self.schemas = {**{db_id: schema for db_id, schema in described.items() if schema}, **self.schemas}
+        self.known |= described.keys() | paths.keys()
+        self.known |= {
+            file.stem
+            for root in database_roots(self.benchmark, split, self.data, self.roots)
+            for file in root.glob("*/*.sqlite")
+            if file.stem == file.parent.name
+        }
+        for db_id in sorted(paths.keys() - self.databases.keys()):
+            check_not_in_use(paths[db_id])
+            try:
+                self.schemas[db_id] = read_database(self.schemas.get(db_id), db_id, paths[db_id], partial)
+            except DamagedDatabaseError as error:
+                damage.add("damaged database", str(error))
+        self.databases |= paths
+
+
 def gather(
     benchmark: str,
     data: Path | str,
@@ -114,52 +160,20 @@ def gather(
     """
     there = splits_there(benchmark, data) if splits is None else list(dict.fromkeys(splits))
     asked: dict[str, list[Question]] = {}
-    schemas: dict[str, Schema] = {}
-    found: dict[str, Path] = {}
-    unread: set[str] = set()
-    known: set[str] = set()
-    read: set[str] = set()
-    faults: dict[str, None] = {}  # in order, each once, since splits may share a tables.json
+    sources, damage = Sources(benchmark, data, tables, list(databases)), Damage("skip")
     for split in there:
-        damage = Damage("skip")
         asked[split] = load_questions(benchmark, split, data, questions, damage)
-        own = {f"question with {question.fault}" for question in asked[split] if question.fault}  # have their findings
-        damage.places = {what: where for what, where in damage.places.items() if what not in own}
-        db_ids = [question.db_id for question in asked[split] if question.db_id and not question.fault]
-        if not db_ids:
-            continue
-        paths = find_databases(benchmark, split, data, db_ids, list(databases), "skip")
-        if other := sorted(db_id for db_id in paths if not paths[db_id].samefile(found.get(db_id, paths[db_id]))):
-            raise InputError(
-                f"{', '.join(other)}: split {split} has a different database of this name than the splits before; "
-                "audit the splits one by one, with --splits"
-            )
-        found |= paths
-        partial = not find_split(benchmark, split).tables_required
-        path = find_tables(benchmark, split, data, tables)
-        described = read_tables(path, damage, partial) if path else {}
-        unread |= {db_id for db_id, schema in described.items() if schema is None}
-        schemas = {**{db_id: schema for db_id, schema in described.items() if schema}, **schemas}
-        known |= described.keys() | paths.keys()
-        known |= {
-            file.stem
-            for root in database_roots(benchmark, split, data, list(databases))
-            for file in root.glob("*/*.sqlite")
-            if file.stem == file.parent.name
-        }
-        for db_id in sorted(paths.keys() - read):
-            check_not_in_use(paths[db_id])
-            try:
-                schemas[db_id] = read_database(schemas.get(db_id), db_id, paths[db_id], partial)
-            except DamagedDatabaseError as error:
-                damage.add("damaged database", str(error))
-        read |= paths.keys()
-        faults |= dict.fromkeys(f"{what}: {place}" for what, where in damage.places.items() for place in where)
-    names = {db_id: schema.columns_by_table for db_id, schema in schemas.items()}
+        if db_ids := [question.db_id for question in asked[split] if question.db_id and not question.fault]:
+            sources.add(split, db_ids, damage)
     every = [question for questions_of_split in asked.values() for question in questions_of_split]
+    own = {f"question with {question.fault}" for question in every if question.fault}  # these have their findings
+    # Each once, since splits may share a tables.json.
+    faults = {f"{what}: {place}": None for what, where in damage.places.items() for place in where if what not in own}
+    schemas, found = sources.schemas, sources.databases
+    names = {db_id: schema.columns_by_table for db_id, schema in schemas.items()}
     seen = observe(every, found, names, benchmark, workers, seconds)
     unmatched, unchecked = unmatched_keys(schemas, found, workers, seconds)
     return Material(
-        asked, splits is None, schemas, found, frozenset(unread), frozenset(known), seen, tuple(faults), unmatched,
-        unchecked, seconds, workers,
+        asked, splits is None, schemas, found, frozenset(sources.unread), frozenset(sources.known), seen,
+        tuple(faults), unmatched, unchecked, seconds, workers,
     )  # fmt: skip

@@ -161,3 +161,12 @@ def test_damage_of_files_is_found_though_the_audit_goes_on(tmp_path, entry, line
     (finding,) = find_all(material)
     assert finding.kind == "damaged-file" and said.format(data=tmp_path) in finding.detail
     assert material.observation(material.splits["dev"][0]).rows  # the question was checked all the same
+
+
+def test_words_are_not_compared_with_names_that_could_not_be_read(tmp_path):
+    make_database(tmp_path / "database" / "concert" / "concert.sqlite")
+    item = {"db_id": "concert", "question": "Wer ist es?", "query": "SELECT name FROM singer"}
+    (tmp_path / "dev.jsonl").write_text(json.dumps(item))
+    assert [finding.kind for finding in find_all(gather("jsonl", tmp_path, None, 1, 5))] == ["no-schema-word"]
+    (tmp_path / "tables.json").write_text('[{"db_id": "concert"}]')
+    assert [finding.kind for finding in find_all(gather("jsonl", tmp_path, None, 1, 5))] == ["damaged-file"]
