@@ -217,7 +217,7 @@ class Ablation:
         result = {
             "ex": found["best"]["ex"], "ex_last": last["ex"], "right": found["best"]["right"],
             "right_last": last["right"], "best_epoch": found["best_step"] / self.setting.steps_per_epoch,
-            "valid": list(found["valid"].values()), 
+            "valid": list(found["valid"].values()),
             "labels_repeated": labels["label"], "labels_put_right": labels["gold"], "wrong_labels": labels["n"],
         }  # fmt: skip
         return result | {key: statistics.mean(row[key] for row in rows) for key in ERROR_RATES if key in rows[0]}
@@ -295,7 +295,7 @@ def play(ablations: dict[str, Ablation], workers: int, run: Callable = run_jobs)
 
 
 def leave_out_missing(ablations: dict[str, Ablation]) -> tuple[dict[str, Ablation], list[str]]:
-    """Return (the settings that have complete runs, what is left out, a line for each setting)."""
+    """Return the settings that have complete runs, and for each setting a line that names its incomplete runs."""
     lacking = {title: ablation.leave_out_missing() for title, ablation in ablations.items()}
     lines = [f"*{title}*: {', '.join(runs)}" for title, runs in lacking.items() if runs]
     return {title: ablation for title, ablation in ablations.items() if ablation.runs}, lines

@@ -201,8 +201,8 @@ def page(results: dict) -> str:
     )
     judged = (
         "Claims are judged by the best checkpoints: the first run minus the second with the same seed, on the same "
-        "questions. Intervals of EX are bootstrap intervals over seeds and questions (both resampled, crossed), those "
-        "of ExAccErr over seeds; all have the same teacher and the same base. Without any real difference, "
+        "questions. Intervals of EX are over seeds and questions (crossed, by Student's t), those of ExAccErr over "
+        "seeds; all have the same teacher and the same base. Without any real difference, "
         f"1 interval in 20 would show one, and there are {pairs} for each setting. A claim holds if it holds for all "
         "its pairs, does not hold if it fails for one of them, and is not testable otherwise. ExAccErr is over whole "
         f"outputs, with `{results['exposure_flags']}`. Paper: its difference for Qwen1.5-0.5B from 1.8B on Spider dev "
@@ -249,7 +249,7 @@ def write_report(results: dict, folder: Path) -> None:
         {label: column(first, run, "ex") for label, run in REPORTS[name].rows.items() if run in first["runs"]}
         for name in ("strategies", "ratios")
     )
-    lines = {name: model["ex"] for name, model in first["models"].items()}
+    lines = {"student base": first["models"]["student base"]["ex"]}  # the teacher's would flatten the bars
     methods = {name: column(first, name, "ex") for name in METHODS if name in first["runs"]}
     figures = ["epochs.png"]
     if len(methods) > 1:
@@ -259,7 +259,7 @@ def write_report(results: dict, folder: Path) -> None:
         figures.append("masking.png")
         plot_masking(strategies, ratios, methods["sft"], ylabel, folder / "masking.png")
     epochs = {
-        f"{title}: {name_of(setting)}": (
+        title: (
             {run: [one["valid"] for one in setting["runs"][run]] for run in ("sft", "rkd", "kid")},
             setting["models"]["student base"]["valid"],
         )

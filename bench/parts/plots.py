@@ -64,7 +64,7 @@ def plot_settings(settings: dict[str, tuple[dict[str, list[list[float]]], float]
             low, high = ([mean + sign * (deviation or 0) for mean, deviation in found] for sign in (-1, 1))
             axes.fill_between(epochs, low, high, color=f"C{number}", alpha=0.15, linewidth=0)
         axes.axhline(base, linestyle="--", color="black", label="student base, untouched")
-        axes.set(xlabel="epoch", title=title)
+        axes.set(xlabel="epoch", xticks=epochs, title=title)
         axes.grid(alpha=0.3)
     panels[0][0].set(ylabel="EX % on valid")
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
