@@ -10,7 +10,17 @@ from kid.config.methods import METHODS
 from kid.files import write_atomically
 from kid.report.text import format_mean, markdown_table
 from parts.ablation_settings import method_of
-from parts.claims import CLAIMS, EX, EX_LAST, Measure, claims_table, compare, interval_over_seeds, with_interval
+from parts.claims import (
+    CLAIMS,
+    EX,
+    EX_LAST,
+    SECONDS,
+    Measure,
+    claims_table,
+    compare,
+    interval_over_seeds,
+    with_interval,
+)
 from parts.sections import wrapped
 
 
@@ -188,7 +198,7 @@ def page(results: dict) -> str:
     settings = results["settings"]
     models = next(iter(settings.values()))["models"]
     sizes = {name: f"{model['parameters'] / 1e6:.1f} million parameters" for name, model in models.items()}
-    pairs = sum(len(claim.pairs) for claim in CLAIMS)
+    pairs = sum(len(claim.pairs) for claim in CLAIMS if claim.measure is not SECONDS)
     intro = (
         f"Made by `{results['command']}` (`make ablations`). The teacher ({sizes['teacher']}) is that of "
         f"`kid/minibench/models`. Students ({sizes['student base']}) start from a base that "

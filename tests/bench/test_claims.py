@@ -13,6 +13,7 @@ from parts.claims import (
     FAILS,
     HOLDS,
     OPEN,
+    SECONDS,
     claims_table,
     compare,
     interval_over_both,
@@ -59,9 +60,13 @@ def test_interval_over_both_covers_the_truth_in_19_of_20_simulations(deviations)
 
 
 def test_compare_pairs_seed_by_seed():
-    first = [{"right": "1100", "ex_acc_err": 5.0}, {"right": "1110", "ex_acc_err": 9.0}]
-    second = [{"right": "1000", "ex_acc_err": 6.0}, {"right": "0110", "ex_acc_err": 8.0}]
+    first = [{"right": "1100", "seconds": 3.0, "ex_acc_err": 5.0}, {"right": "1110", "seconds": 6.0, "ex_acc_err": 9.0}]
+    second = [
+        {"right": "1000", "seconds": 2.0, "ex_acc_err": 6.0},
+        {"right": "0110", "seconds": 4.0, "ex_acc_err": 8.0},
+    ]
     assert compare(EX, first, second)[0] == pytest.approx(25.0)
+    assert compare(SECONDS, first, second) == pytest.approx((50.0, 50.0, 50.0))
     mean, low, high = compare(EX_ACC_ERR, first, second)
     assert mean == 0 and low == pytest.approx(-12.7062047) and high == pytest.approx(12.7062047)
 
@@ -77,9 +82,9 @@ def test_compare_pairs_seed_by_seed():
         (EX, -3.0, -1.1, 1.0, FAILS),
         (EX_ACC_ERR, -5.0, -1.0, 0.0, HOLDS),
         (EX_ACC_ERR, 1.0, 5.0, 0.0, FAILS),
-        (EX_ACC_ERR, 2.0, 9.0, 10.0, HOLDS),
-        (EX_ACC_ERR, 2.0, 12.0, 10.0, OPEN),
-        (EX_ACC_ERR, 11.0, 12.0, 10.0, FAILS),
+        (SECONDS, 2.0, 9.0, 10.0, HOLDS),
+        (SECONDS, 2.0, 12.0, 10.0, OPEN),
+        (SECONDS, 11.0, 12.0, 10.0, FAILS),
         (EX, -math.inf, math.inf, 0.0, OPEN),
     ],
 )
@@ -99,6 +104,7 @@ def test_table():
         name: [
             {
                 "right": "".join(map(str, generator.integers(0, 2, 50))),
+                "seconds": 1.0,
                 "ex_acc_err": 1.0 if name == "kid" else 10.0,
             }
             for _ in range(5)
@@ -117,3 +123,4 @@ def test_table():
     some = claims_table({name: runs[name] for name in ("fkd", "rkd")}).splitlines()
     assert len(some) == 2 + 2 and some[-2].endswith("1 of 2 pairs |")
     assert some[-1].startswith("| rkd \N{EN DASH} fkd, EX")
+    assert "| kid \N{EN DASH} rkd, seconds per step, % | +0 | +0.0 (+0.0 to +0.0) | holds |" in lines
