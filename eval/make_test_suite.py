@@ -121,7 +121,9 @@ def show(content: dict) -> None:
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        title="neighbours distinguished by the original, by the suite alone, by neither",
+        title="gold queries and their neighbours (failed: those that do not run)\n"
+        "original, suite, neither: what distinguishes neighbours from their gold query (suite: alone)\n"
+        "tried, kept: random databases",
     )
     table.add_column("db_id", overflow="fold")
     for name in COLUMNS.values():

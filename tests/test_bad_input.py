@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from helpers.launcher import ROOT
+from helpers.small_benchmark import edit
 
 from kid.config.recipe import resolve_config
 from kid.errors import InputError
@@ -89,6 +90,30 @@ def test_weights_that_are_missing_or_cut_off(flags, tiny_models, tmp_path):
     file.unlink()
     with pytest.raises(InputError, match="has no weights"):
         read(flags, teacher=str(tmp_path / "teacher"))
+
+
+@pytest.mark.parametrize("given", ["student", "teacher"])
+def test_sequences_longer_than_a_models_positions(flags, tiny_models, tmp_path, given):
+    train = read(flags).train
+    lengths = list(zip(train.prompt_lengths, train.completion_lengths, strict=True))
+    longest, output = max(map(sum, lengths)), max(lengths, key=sum)[1]
+
+    def with_positions(count):
+        model = shutil.copytree(tiny_models / given, tmp_path / f"{given}-{count}", dirs_exist_ok=True)
+        edit(model / "config.json", lambda values: values.update(max_position_embeddings=count))
+        return {**flags, given: str(model)}
+
+    read(with_positions(longest))  # fits exactly
+    short = with_positions(longest - 1)
+    with pytest.raises(InputError) as error:
+        read(short)
+    assert f"--{given} {short[given]} reads at most {longest - 1} tokens" in str(error.value)
+    assert f"has an output of {output}; give --max-prompt-length {longest - 1 - output}, or another" in str(error.value)
+    # A student's own outputs may have any length up to the limit.
+    with pytest.raises(InputError, match=r"has an output of up to 200; give --max-prompt-length"):
+        read(with_positions(longest), method="gkd-rkl")
+    with pytest.raises(InputError, match="give lower --max-prompt-length and --max-completion-length"):
+        read(with_positions(output))
 
 
 def test_an_adapter_is_no_student(flags, tmp_path):

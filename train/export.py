@@ -68,7 +68,9 @@ def main() -> None:
         return
     print(f"exporting {trained.folder}, {dtype}", flush=True)
     # The command in the card: cards are shared, so it has no paths of this machine.
-    command = ["python", "train/export.py", arguments.run.resolve().name, "--merge", "--dtype", dtype]
+    inside = not arguments.run.is_absolute() and ".." not in arguments.run.parts and arguments.run.name
+    shown = str(arguments.run) if inside else arguments.run.resolve().name
+    command = ["python", "train/export.py", shown, "--merge", "--dtype", dtype]
     command += [] if arguments.step is None else ["--step", str(arguments.step)]
     for remark in export_merged(trained, output, dtype, shlex.join(command)):
         print(remark, flush=True)

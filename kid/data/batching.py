@@ -61,13 +61,11 @@ class ArrowSamples(Sequence):
         own_schema = row["filtered"] or row["cut"]
         return Sample(row["prompt_ids"], row["completion_ids"], 0 if own_schema else row["shared"])
 
-    def prompt_lengths(self) -> list[int]:
-        """Length of each prompt in tokens, without turning the ids into lists, which takes 25 times as long."""
+    def lengths(self, column: str) -> list[int]:
+        """Number of ids in each row of a column, without turning the ids into lists, which takes 25 times as long."""
         import pyarrow.compute as pc
 
-        return pc.list_value_length(
-            self.rows.select_columns("prompt_ids").with_format("arrow")[:]["prompt_ids"]
-        ).to_pylist()
+        return pc.list_value_length(self.rows.select_columns(column).with_format("arrow")[:][column]).to_pylist()
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +89,14 @@ class Dataset:
     @cached_property
     def prompt_lengths(self) -> list[int]:
         if isinstance(self.samples, ArrowSamples):
-            return self.samples.prompt_lengths()
+            return self.samples.lengths("prompt_ids")
         return [len(sample.prompt_ids) for sample in self.samples]
+
+    @cached_property
+    def completion_lengths(self) -> list[int]:
+        if isinstance(self.samples, ArrowSamples):
+            return self.samples.lengths("completion_ids")
+        return [len(sample.completion_ids) for sample in self.samples]
 
 
 @dataclass

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 NAMED_OUTPUTS = 3  # how many outputs over the limit a remark names
+MOST = 95  # percentage of prompts whose greatest length a remark says
 
 
 def long_prompt_remarks(prepared: Prepared, limit: int) -> list[str]:
-    """Remarks on prompts that are over the limit, or were over it before they were shortened."""
-    rows = prepared.rows
+    """Remarks on prompts that are over the limit or were before they were shortened, and on their lengths."""
+    rows, whole = prepared.rows, sorted(prepared.rows["whole"])
     counts = {
         f"prompts over {limit} tokens had their schema filtered": sum(rows["filtered"]),
         f"prompts over {limit} tokens lost the start of their schema": sum(cut > 0 for cut in rows["cut"]),
@@ -30,8 +31,14 @@ def long_prompt_remarks(prepared: Prepared, limit: int) -> list[str]:
             length > limit for length in prepared.lengths("prompt_ids")
         ),
     }
-    total = len(rows["cut"])
-    return [f"{count} {what} ({100 * count / total:.1f} %)" for what, count in counts.items() if count]
+    remarks = [f"{count} {what} ({100 * count / len(whole):.1f} %)" for what, count in counts.items() if count]
+    if remarks:
+        most = whole[-(-len(whole) * MOST // 100) - 1]
+        remarks.append(
+            f"before they were shortened, the longest prompt had {whole[-1]} tokens, and {MOST} % of all had at most "
+            f"{most}; --max-prompt-length raises the limit"
+        )
+    return remarks
 
 
 def filter_long_outputs(prepared: Prepared, limit: int) -> tuple[dict[str, list[int]], list[str], list[int]]:

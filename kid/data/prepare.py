@@ -49,6 +49,7 @@ ROW_COLUMNS: dict[str, Any] = {
     "completion_ids": ["int32"],
     "filtered": "bool",
     "cut": "int32",
+    "whole": "int32",
 }
 
 
@@ -59,7 +60,8 @@ class Prepared:
     questions: all questions, in the benchmark's order.
     rows: an Arrow dataset with one row for each question that has a prompt: its `index`, `db_id`, `prompt_ids` (the
         first `shared` are BOS and schema), `completion_ids` (with EOS), `filtered` (whether the schema filter was
-        applied) and `cut` (number of tokens cut from the prompt's left).
+        applied), `cut` (number of tokens cut from the prompt's left) and `whole` (number of tokens that the prompt
+        would have with no limit).
     left_out: reason -> indices of the skipped questions, which have no row.
     notes: lines on what else was skipped or missing.
     cached: whether the split was in the cache.
@@ -142,16 +144,17 @@ def encode_given_prompt(item: AnnotatedQuestion, limit: int, encoder: PromptEnco
     """
     tokenizer, index = encoder.tokenizer, item.question.index
     if item.question.messages:
-        return (index, "", encoder.conversation(item.question), 0, *encoder.outputs([item.query]), False, 0)
-    prompt, bos = item.question.prompt, bos_ids(tokenizer)
-    ids = tokenizer(prompt, add_special_tokens=False).input_ids
+        conversation = encoder.conversation(item.question)
+        return (index, "", conversation, 0, *encoder.outputs([item.query]), False, 0, len(conversation))
+    text, bos = item.question.prompt, bos_ids(tokenizer)
+    ids = tokenizer(text, add_special_tokens=False).input_ids
     if ids[: len(bos)] == bos:  # already written by a chat template
         ids = ids[len(bos) :]
     # After a line break, the output is tokenised as a continuation of the prompt.
-    encode = encode_continuations if prompt.endswith("\n") else encode_texts
+    encode = encode_continuations if text.endswith("\n") else encode_texts
     (query,) = encode(tokenizer, [item.query])
-    whole = WholePrompt(bos + ids, 0, len(bos), len(bos + ids)).cut_to(limit)
-    return (index, "", whole.ids, 0, [*query, encoder.end], False, whole.cut)
+    prompt = WholePrompt(bos + ids, 0, len(bos), len(bos + ids)).cut_to(limit)
+    return (index, "", prompt.ids, 0, [*query, encoder.end], False, prompt.cut, len(bos + ids))
 
 
 def row_encoder(
@@ -176,15 +179,16 @@ def row_encoder(
         completions = encoder.outputs([item.query for item in chosen])
         for item, whole, completion in zip(chosen, prompts, completions, strict=True):
             db_id = item.question.db_id
-            shown = schemas[db_id]
-            filtered = config.schema_filter != "none" and len(whole.ids) > limit
+            shown, length = schemas[db_id], len(whole.ids)
+            filtered = config.schema_filter != "none" and length > limit
             if filtered:
                 for shown in filtered_schemas(item, schemas[db_id], config, split, loaded.rankings):
                     (whole,) = encode_prompts([shown], [item])
                     if len(whole.ids) <= limit:
                         break
             prompt = encoder.cut(whole, shown, item.matches, item.question, limit)
-            rows.append((item.question.index, db_id, prompt.ids, prompt.shared, completion, filtered, prompt.cut))
+            row = (item.question.index, db_id, prompt.ids, prompt.shared, completion, filtered, prompt.cut, length)
+            rows.append(row)
         rows.sort(key=lambda row: row[0])
         return dict(zip(ROW_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
 

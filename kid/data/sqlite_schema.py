@@ -99,7 +99,14 @@ def completion_note(tables: Path | None, known: Mapping[str, object], schemas: M
         for kind, names in lacking.items()
         if names
     ]
-    return f"{tables} leaves out {', '.join(parts)}; these are read from the SQLite files" if tables and parts else None
+    if not tables or not parts:
+        return None
+    where = (
+        "it is read from its SQLite file"
+        if sum(map(len, lacking.values())) == 1
+        else "these are read from the SQLite files"
+    )
+    return f"{tables} leaves out {', '.join(parts)}; {where}"
 
 
 def missing_keys_note(schemas: Mapping[str, Schema]) -> str | None:

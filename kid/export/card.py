@@ -17,6 +17,7 @@ from kid.data.schema import Column, Schema, Table
 from kid.evaluation.failures import hardness_levels
 from kid.evaluation.provenance import read_json
 from kid.report.names import short_name
+from kid.report.runs import read_metrics
 from kid.report.score_files import SCORE_COLUMNS, accuracy_percent, read_scores
 from kid.report.text import inline_code, inline_markdown, markdown_table, one_line
 
@@ -84,10 +85,12 @@ def plain(value: object) -> object:
     return value if value is None or isinstance(value, bool | int | float) else one_line(str(value))
 
 
-def settings_table(config: RunConfig, step: int | None) -> str:
+def settings_table(run: Path, config: RunConfig, step: int | None) -> str:
+    """Table of the run's settings, and of the optimizer steps done: not all, if it was stopped or is exported early."""
+    done = step or max((row["step"] for row in read_metrics(run / "metrics.jsonl")[0]), default=None)
     names = [name for name in (*keys_affecting("card"), *keys_affecting("variant")) if not unused_reason(name, config)]
     rows = [(name, brief(getattr(config, name))) for name in names if getattr(config, name) is not None]
-    return markdown_table(["setting", "value"], [*rows, *([("exported after step", step)] if step else [])], left=2)
+    return markdown_table(["setting", "value"], [*rows, *([("optimizer steps done", done)] if done else [])], left=2)
 
 
 def scores_table(folder: Path, config: RunConfig) -> tuple[str, list[str]]:
@@ -162,7 +165,7 @@ def model_card(
         own_template=is_template(config.prompt),
         chat=chat,
         scores=scores,
-        settings=settings_table(config, step),
+        settings=settings_table(run, config, step),
         versions=versions_table(run),
         command=inline_code(command),
     )

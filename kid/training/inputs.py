@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
 from kid.config.deepspeed_config import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
+from kid.config.methods import METHODS, ON_POLICY
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset
 from kid.data.dataset import load_dataset
@@ -87,8 +88,9 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
         remark = compare_tokenizers(tokenizer, theirs, config.student, config.teacher, config.chat_template)
         # Neither model is given an id that only the other one knows.
         tokens = replace(tokens, count=min(tokens.count, len(theirs)))
-    for folder in (student, *([teacher.base] if teacher else [])):
-        read_model_config(folder)
+    models = {f"--student {config.student}": read_model_config(student)}
+    if teacher:
+        models[f"--teacher {config.teacher}"] = read_model_config(teacher.base)
     # Only opens the files, to find missing or damaged weights before anything is written.
     student_size, teacher_size = parameter_count(student), parameter_count(teacher.base) if teacher else None
     if teacher and teacher.adapter:
@@ -101,6 +103,8 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     taught = with_teacher_outputs(train, outputs, config.teacher_outputs) if outputs else None
     validation = load_dataset(config, "dev", tokenizer, max_samples=VALIDATION_SAMPLES) if config.eval_steps else None
     ex = read_ex_questions(config, tokenizer)
+    for name, model in models.items():
+        check_positions(config, name, model, [one for one in (train, taught, validation) if one])
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
     total = min(total, config.max_steps) if config.max_steps else total
     stage = student_deepspeed["zero_optimization"]["stage"]
@@ -131,6 +135,30 @@ def longest_sequence(config: RunConfig, prompt_lengths: list[int]) -> int:
     return max(config.max_prompt_length, *prompt_lengths) + max(config.max_completion_length, config.decoding_limit)
 
 
+def check_positions(config: RunConfig, name: str, model: PreTrainedConfig, datasets: list[Dataset]) -> None:
+    """Raise InputError if a prompt with its output is longer than the model's position embeddings reach.
+
+    A model that stores its positions (GPT-2, CodeGen) would fail at that question, perhaps after hours; rotary
+    positions that pretraining never saw give poor outputs. Without the entry in its config.json, nothing is checked.
+
+    name: the model's flag and value, for the message.
+    """
+    positions = getattr(model.get_text_config(), "max_position_embeddings", None)
+    decodes = ON_POLICY in METHODS[config.method].sources
+    pairs = [pair for data in datasets for pair in zip(data.prompt_lengths, data.completion_lengths, strict=True)]
+    prompt, output = max(pairs, key=sum)
+    if decodes and max(config.decoding_limit + prompt for prompt, _ in pairs) > prompt + output:
+        prompt, output = max(prompt for prompt, _ in pairs), config.decoding_limit
+    if not positions or prompt + output <= positions:
+        return
+    room = positions - output
+    cure = f"--max-prompt-length {room}" if room > 0 else "lower --max-prompt-length and --max-completion-length"
+    raise InputError(
+        f"{name} reads at most {positions} tokens (max_position_embeddings in its config.json), but a prompt of "
+        f"{prompt} tokens has an output of {'up to ' if decodes else ''}{output}; give {cure}, or another model"
+    )
+
+
 @dataclass
 class TeacherInputs:
     """The inputs of a script that runs only the teacher; `train` has the prompts that the student will see."""
@@ -148,10 +176,12 @@ def read_teacher_inputs(config: RunConfig) -> TeacherInputs:
     values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     teacher = find_teacher(config.teacher, "--teacher")
     tokenizer = load_tokenizer(teacher.tokenizer, "--teacher", config.chat_template)
-    read_model_config(teacher.base)
+    model = read_model_config(teacher.base)
     for folder in filter(None, (teacher.base, teacher.adapter)):
         stored_tensors(folder)
-    return TeacherInputs(values, teacher, fingerprint(teacher), tokenizer, load_dataset(config, "train", tokenizer))
+    train = load_dataset(config, "train", tokenizer)
+    check_positions(config, f"--teacher {config.teacher}", model, [train])
+    return TeacherInputs(values, teacher, fingerprint(teacher), tokenizer, train)
 
 
 def name_teacher(config: RunConfig) -> RunConfig:

@@ -142,6 +142,11 @@ def test_what_is_over_the_limits_is_counted_and_strict_makes_it_an_error(folder,
     assert len(data.samples) == len(data.db_ids) == kept < 6
     assert all(len(sample.completion_ids) <= limit for sample in data.samples)
     assert "6 prompts over 40 tokens had their schema filtered (100.0 %)" in data.remarks
+    lengths = sorted(len(ids) for ids in prepare(loose, "train", tokenizer).rows["prompt_ids"])
+    assert (
+        f"before they were shortened, the longest prompt had {lengths[-1]} tokens, and 95 % of all had at most "
+        f"{lengths[-1]}; --max-prompt-length raises the limit"
+    ) in data.remarks
     over = [index for index, length in enumerate(outputs) if length > limit]
     assert data.skipped == {f"output over {limit} tokens": over}
     first = ", ".join(f"question {index} has {outputs[index]}" for index in over[:3])
@@ -174,3 +179,5 @@ def test_every_format_shares_its_schema_and_is_filtered_and_cut_alike(folder, to
         ids = before["prompt_ids"]
         assert row["cut"] and row["prompt_ids"] == ids[:kept] + ids[kept + row["cut"] :]
         assert len(row["prompt_ids"]) == kept + least and row["shared"] == before["shared"] - row["cut"]
+    for short in (small, cut):
+        assert list(short.rows["whole"]) == list(whole.rows["whole"]) == [len(ids) for ids in whole.rows["prompt_ids"]]

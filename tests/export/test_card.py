@@ -56,6 +56,15 @@ def test_no_name_leaves_its_place(tmp_path, name):
     assert found == safe_load(text.split("\n---\n", 1)[0].removeprefix("---"))
 
 
+def test_a_finished_run_has_its_steps(tmp_path):
+    config = RunConfig(method="sft", student="org/student", output="run")
+    given = (tmp_path, config, None, None, "bf16", "AutoTokenizer", "python train/export.py run")
+    assert "optimizer steps done" not in model_card(*given)[0]
+    rows = [json.dumps({"step": step, "seconds": 1.0, "epoch": step / 9}) + "\n" for step in (1, 2, 3)]
+    (tmp_path / "metrics.jsonl").write_text("".join(rows))
+    assert "| optimizer steps done | 3 |" in model_card(*given)[0]
+
+
 def test_the_example_is_a_prompt_in_the_runs_format(tmp_path):
     for place, name in enumerate(PROMPTS):
         config = RunConfig(benchmark="jsonl", student="org/base", data="data", output="run", prompt=name)

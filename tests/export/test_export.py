@@ -225,7 +225,7 @@ def test_a_step_on_the_way(base, tmp_path):
         find_trained_student(run, None)
     with pytest.raises(InputError, match=r"--step 30: .*step-30 does not exist; available steps: 20"):
         find_trained_student(run, 30)
-    assert "| exported after step | 20 |" in (exported(run, step=20) / "README.md").read_text()
+    assert "| optimizer steps done | 20 |" in (exported(run, step=20) / "README.md").read_text()
 
 
 def test_what_is_no_run_is_named(base, tmp_path):
@@ -251,14 +251,18 @@ def test_weights_that_are_not_numbers_are_refused(base, tmp_path):
     assert not list(run.glob("*merged*"))
 
 
-def test_the_command_line_writes_an_export_and_knows_it_again(base, tmp_path, monkeypatch, capsys):
-    run = write_run(tmp_path / "run", base, kind="adapters/step-20")
-    monkeypatch.setattr(sys, "argv", ["export.py", str(run), "--merge", "--step", "20", "--dtype", "bf16"])
+@pytest.mark.parametrize("folder", ["", "runs"])
+def test_the_command_line_writes_an_export_and_knows_it_again(base, tmp_path, monkeypatch, capsys, folder):
+    run = write_run(tmp_path / folder / "run", base, kind="adapters/step-20")
+    monkeypatch.chdir(tmp_path)
+    given = f"{folder}/run" if folder else str(run)  # in the card, a relative path is shown, an absolute one is not
+    monkeypatch.setattr(sys, "argv", ["export.py", given, "--merge", "--step", "20", "--dtype", "bf16"])
     for said in ("merged-step-20 holds the merged student", "merged-step-20 already holds this export"):
         runpy.run_path(str(ROOT / "train" / "export.py"), run_name="__main__")
         assert said in capsys.readouterr().out.splitlines()[-1]
     card = (run / "merged-step-20" / "README.md").read_text()
-    assert "Exported with `python train/export.py run --merge --dtype bf16 --step 20`." in card
+    shown = given if folder else "run"
+    assert f"Exported with `python train/export.py {shown} --merge --dtype bf16 --step 20`." in card
     assert str(tmp_path) not in card
 
 
