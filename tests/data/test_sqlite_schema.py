@@ -122,7 +122,9 @@ def test_jsonl_takes_from_the_file_what_tables_json_lacks(data, capfd, lacking):
     assert notes == []
     folder = data(*items)
     texts, notes = prompts_and_notes(folder)
-    where = "it is read from its SQLite file" if said.startswith("1 ") else "these are read from the SQLite files"
+    where = (
+        "it is read from its SQLite file" if said == "1 database (other)" else "these are read from the SQLite files"
+    )
     assert notes == [f"{folder / 'tables.json'} leaves out {said}; {where}"]
     assert capfd.readouterr().err == f"note: {notes[0]}\n"
     assert texts["other"] == whole["other"] and parts_of(texts["lib"]) == parts_of(whole["lib"])
