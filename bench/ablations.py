@@ -64,7 +64,7 @@ class Ablation:
 
     def __init__(self, output: Path, name: str, seeds: list[int], runs: list[str]) -> None:
         self.output, self.setting = output.absolute() / name.replace(" ", "-"), SETTINGS[name]
-        self.seeds = seeds[: self.setting.seeds]
+        self.seeds = [self.setting.first_seed + seed for seed in seeds[: self.setting.seeds]]
         self.runs = [run for run in self.setting.runs if run in runs]
         self.methods = list(dict.fromkeys(map(method_of, self.runs)))
         self.data, self.teacher_outputs = self.output / "minibench", self.output / "teacher-outputs.jsonl"
@@ -107,7 +107,8 @@ class Ablation:
 
     def tried(self) -> dict[str, list[str]]:
         """Return method -> the students, one per rate, that its rate is chosen from; they are those of `tuned`."""
-        return {method: [f"{method}-lr{rate}-seed{self.seeds[0]}" for rate in RATES] for method in self.methods}
+        seed = self.tuned.seeds[0]
+        return {method: [f"{method}-lr{rate}-seed{seed}" for rate in RATES] for method in self.methods}
 
     def valid_ex(self, method: str) -> dict[str, float]:
         """Return rate -> the best EX on valid of the student with this rate."""
@@ -242,6 +243,7 @@ class Ablation:
             "epochs": self.setting.epochs,
             "label_errors": self.setting.label_errors,
             "rates_of": self.setting.rates_of,
+            "rates_seed": self.tuned.seeds[0],
             "rates": {method: self.valid_ex(method) for method in self.methods},
             "chosen": {method: self.rate(method) for method in self.methods},
             "models": {name: found[name] for name in self.models},
@@ -278,10 +280,10 @@ def play(ablations: dict[str, Ablation], workers: int, run: Callable = run_jobs)
     found = {}
     for title, ablation in ablations.items():
         tuned = ablation.tuned
-        if tuned is not ablation:
+        tried = [student for students in ablation.tried().values() for student in students]
+        if tuned is not ablation and not tuned.found().keys() >= {*tried}:
             prepare(ablation.setting.rates_of, tuned, run)
         prepare(title, ablation, run)
-        tried = [student for students in ablation.tried().values() for student in students]
         run_with_bar(f"{title}: learning rates", {name: tuned.job(name) for name in tried}, workers, run)
         students = ablation.students()
         # Seed by seed, so that results with fewer seeds can be extended with more.

@@ -54,6 +54,7 @@ class Setting:
 
     base: the student base, a model of bench/pretrain_minibench.py. patterns: kinds of question in `train`. rates_of:
     another setting, whose learning rates are used. seeds: how many of the seeds on the command line are run.
+    first_seed: added to these seeds; a confirmation needs seeds that had no part in choosing what is confirmed.
     """
 
     labels: int
@@ -64,6 +65,7 @@ class Setting:
     patterns: Sequence[Pattern] = PATTERNS
     rates_of: str | None = None
     seeds: int = 3
+    first_seed: int = 0
 
     @property
     def steps_per_epoch(self) -> int:

@@ -174,7 +174,7 @@ def setting_parts(title: str, setting: dict) -> list[str]:
     """Return a setting's tables, and the verdicts of its runs on the paper's claims."""
     where = f", in the setting *{setting['rates_of']}*" if setting["rates_of"] else ""
     chosen = (
-        f"Learning rates: the one with the best EX on `valid` with seed {setting['seeds'][0]}{where} is **bold** and "
+        f"Learning rates: the one with the best EX on `valid` with seed {setting['rates_seed']}{where} is **bold** and "
         "used. Variants of a method use its rate."
     )
     parts = [f"## {title.capitalize()}: {name_of(setting)}", methods_table(setting), chosen]
@@ -205,7 +205,8 @@ def page(results: dict) -> str:
         f"`bench/pretrain_minibench.py` makes, and train all weights with `{results['student_flags']}`. EX is in "
         "percent on the 1,000 "
         "questions of `dev`, on databases in no other split, ± the sample standard deviation over seeds; *best*: at "
-        "the epoch with the highest EX on `valid`, *last*: after all epochs. Tokens changed: percentage of the "
+        "the epoch with the highest EX on `valid`, *last*: after all epochs. Bases are pretrained where the ablations "
+        "run and differ a little from machine to machine; each setting's tables show its own. Tokens changed: percentage of the "
         "output's tokens (without EOS) that were changed by rewriting. What a step costs is measured elsewhere "
         "([the price of a step](../../results.md#the-price-of-a-step))."
     )

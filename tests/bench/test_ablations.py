@@ -58,6 +58,7 @@ def made_up_setting(seeds: tuple[int, ...], label_errors: float = 0.2, names=tup
     methods = dict.fromkeys(map(method_of, names))
     return {
         "seeds": list(seeds), "labels": 500, "epochs": 2, "label_errors": label_errors, "rates_of": None,
+        "rates_seed": 0,
         "models": models, "runs": runs,
         "rates": {method: {"1e-4": 40.0, "3e-4": 42.0, "3e-5": 41.0} for method in methods},
         "chosen": dict.fromkeys(methods, "3e-4"),
