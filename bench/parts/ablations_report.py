@@ -206,9 +206,9 @@ def page(results: dict) -> str:
         "percent on the 1,000 "
         "questions of `dev`, on databases in no other split, ± the sample standard deviation over seeds; *best*: at "
         "the epoch with the highest EX on `valid`, *last*: after all epochs. Bases are pretrained where the ablations "
-        "run and differ a little from machine to machine; each setting's tables show its own. Tokens changed: percentage of the "
-        "output's tokens (without EOS) that were changed by rewriting. What a step costs is measured elsewhere "
-        "([the price of a step](../../results.md#the-price-of-a-step))."
+        "run and differ a little from machine to machine; each setting's tables show its own. Tokens changed: "
+        "percentage of the output's tokens (without EOS) that were changed by rewriting. What a step costs is measured "
+        "elsewhere ([the price of a step](../../results.md#the-price-of-a-step))."
     )
     judged = (
         "Claims are judged by the best checkpoints: the first run minus the second with the same seed, on the same "

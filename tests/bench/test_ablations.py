@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import time
+from dataclasses import replace
 
 import ablations as ablations_module
 import numpy as np
@@ -165,8 +166,10 @@ def test_results_from_another_machine_are_kept_and_the_rest_is_trained(ablation)
         list(ablation.exposure_job("kid-lr3e-5-seed0"))
 
 
-def test_a_setting_may_have_the_rates_of_another(ablation):
+def test_a_setting_may_have_the_rates_of_another(ablation, monkeypatch):
+    monkeypatch.setitem(SETTINGS, "clean", replace(SETTINGS["clean"], first_seed=5))
     play({"imperfect": ablation}, 2, Executed(ablation))
+    ablation.settings_file.write_text('{"epochs": "9"}')  # finished results are taken whatever else they depend on
     clean = Ablation(ablation.output.parent, "clean", [0, 1], ["rkd", "kid"])
     for folder in (clean.data, clean.models["teacher"]):
         folder.mkdir(parents=True, exist_ok=True)
@@ -176,8 +179,10 @@ def test_a_setting_may_have_the_rates_of_another(ablation):
     found = play({"clean": clean}, 2, executed)["clean"]
     assert found["chosen"] == {"rkd": ablation.rate("rkd"), "kid": ablation.rate("kid")}
     assert found["rates"]["kid"] == ablation.valid_ex("kid") and found["rates_of"] == "imperfect"
+    assert found["seeds"] == [5, 6] and found["rates_seed"] == 0
     trained = [name for name in executed.commands if not name.endswith((".scores.log", ".exposure.log"))]
     assert len(trained) == 2 * 2  # only the chosen rates
+    assert {name.rsplit("-", 1)[1] for name in trained} == {"seed5.log", "seed6.log"}
 
 
 def test_of_equally_good_rates_the_lowest_is_chosen(ablation):
