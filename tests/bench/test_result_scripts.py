@@ -1,0 +1,66 @@
+"""Scripts of bench/ behind numbers in docs/results.md that no other test runs, with small inputs."""
+
+import json
+import subprocess
+import sys
+
+import fused_divergence
+import pytest
+from helpers.launcher import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def numbers(script: str, *flags: object, path) -> dict:
+    """Run a script with --json, and read what it wrote."""
+    command = [sys.executable, f"bench/{script}", *map(str, flags), "--json", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(path.read_text())
+
+
+def test_flipped_bits_are_noticed_in_every_kind_of_file(tmp_path):
+    counts = numbers("bit_flips.py", "--flips", 140, path=tmp_path / "flips.json")["counts"]
+    assert len(counts) == 7 and not any("wrong" in found for found in counts.values())
+    assert all(sum(found.values()) == 20 and found["noticed"] > 10 for found in counts.values())
+
+
+def test_a_killed_script_gives_the_same_result_again(tmp_path):
+    found = numbers("kills.py", "--times", 1, "--scripts", "score.py", path=tmp_path / "kills.json")
+    assert found == {"score.py": {"kills": 1, "pairs": 1, "wrong": 0}}
+
+
+def test_preparing_is_measured_first_and_from_the_cache(tmp_path, minibench, tiny_models, monkeypatch):
+    monkeypatch.setenv("KID_CACHE", str(tmp_path / "cache"))
+    flags = ("--data", minibench, "--model", tiny_models / "student", "--splits", "dev")
+    assert numbers("prepare_data.py", *flags, path=tmp_path / "figures.json")
+
+
+def test_a_minibench_of_chosen_size_is_made(tmp_path):
+    command = [sys.executable, "bench/make_minibench.py", "--output", str(tmp_path / "made"), "--labels", "125"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(json.loads((tmp_path / "made" / "train_spider.json").read_text())) == 125
+
+
+def test_the_fused_head_is_measured_beside_others(tmp_path, monkeypatch, capsys):
+    def without_peers(device, memory_mb):
+        """The libraries of requirements-bench.txt are not installed here; plain torch is."""
+        ours, divergence = fused_divergence.kid(memory_mb, True), fused_divergence.kid(memory_mb, False)
+        return {
+            fused_divergence.OURS: {"": ours},
+            fused_divergence.BEST_PEER: {"": divergence},
+            "torch rkl + mle": {"": fused_divergence.plain},
+        }
+
+    monkeypatch.setattr(fused_divergence, "contestants", without_peers)
+    monkeypatch.setattr(fused_divergence, "PEERS", ())
+    flags = ["--shapes", "512:32/64", "--rows", "64", "96", "--rounds", "2", "--memory-mb", "1"]
+    made = {name: tmp_path / f"fused.{name}" for name in ("json", "png")}
+    flags += ["--json", str(made["json"]), "--plot", str(made["png"])]
+    monkeypatch.setattr(sys, "argv", ["fused_divergence.py", *flags])
+    fused_divergence.main()
+    lines = json.loads(made["json"].read_text())["lines"]
+    assert [line["rows"] for line in lines] == [64] * 3 + [96] * 3 and made["png"].stat().st_size
+    assert all(line["error"] < 1e-5 and line["seconds"] > 0 and line["peak_mb"] > 0 for line in lines)
+    assert "512:32/64, 96 rows" in capsys.readouterr().out
