@@ -22,9 +22,9 @@ MODELS = {"Qwen/Qwen1.5-0.5B": "kid/minibench/models/student", "Qwen/Qwen1.5-4B"
 SHORT = ["--deepspeed", "ds_configs/cpu.json", "--dtype", "fp32", "--max-steps", "2", "--save-steps", "2"]
 SHORT += ["--batch-size", "8", "--micro-batch-size", "8", "--max-completion-length", "60"]
 TEACHER = ["--teacher-deepspeed", "ds_configs/teacher_whole.json"]
-# The demo, the tests, SLURM's scripts and the recipes that these run have runs of their own in CI. "..." and "[--"
-# stand for flags.
-NOT_HERE = re.compile(r"make |.*slurm/|.* (\.\.\. |\[--)|deepspeed .*train/recipes/")
+GENERATED = [*TEACHER, "--dtype", "fp32", "--max-new-tokens", "20"]
+# The demo, the tests and SLURM's scripts have runs of their own in CI. "..." and "[--" stand for flags.
+NOT_HERE = re.compile(r"make |.*slurm/|.* (\.\.\. |\[--)")
 
 
 @pytest.fixture
@@ -44,8 +44,14 @@ def adapted(words: list[str], database: Path) -> list[str]:
     script = next(word for word in words if word.startswith("train/"))
     given = words[words.index(script) + 1 :]
     runner = [sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", "1", "--master_port", free_port()]
+    if script == "train/generate.py":
+        return [*runner, script, *given, *GENERATED]
+    recipe = "--config" in given
+    if recipe:  # it has the models' names; those of sft are teachers
+        given += ["--student", f"kid/minibench/models/{'teacher' if script == 'train/sft.py' else 'student'}"]
     evaluates = ["--eval-ex-steps", "2", "--eval-questions", "4"] if "--eval-ex-steps" in given else []
-    return [*runner, script, *given, *SHORT, *(TEACHER if "--teacher" in given else []), *evaluates]
+    taught = "--teacher" in given or (recipe and script == "train/distill.py")
+    return [*runner, script, *given, *SHORT, *(TEACHER if taught else []), *evaluates]
 
 
 def run_all(text: str, place: Path, database: Path) -> list[str]:
@@ -124,4 +130,7 @@ def test_the_commands_of_the_front_page_and_of_the_pages_on_data_evaluation_and_
     ]
     ran = run_all("\n".join(page.read_text(encoding="utf-8") for page in pages), place, database)
     assert (place / "report" / "report.html").is_file() and (place / "exposure_bias.png").is_file()
+    assert {"train/generate.py", "train/teacher_states.py"} <= {*ran}
+    for run in ("qwen1.5-0.5b-from-qwen1.5-1.8b/f-distill", "qwen2.5-coder-0.5b-instruct-from-7b"):
+        assert (place / "runs" / run / "adapter").is_dir()
     assert ran.count("eval/make_test_suite.py") == 3 and ran.count("train/plan.py") == 5 and "eval/audit.py" in ran
