@@ -68,8 +68,7 @@ class Ablation:
         self.runs = [run for run in self.setting.runs if run in runs]
         self.methods = list(dict.fromkeys(map(method_of, self.runs)))
         self.data, self.teacher_outputs = self.output / "minibench", self.output / "teacher-outputs.jsonl"
-        in_project = self.setting.base == "student"
-        self.base = MODELS / "student" if in_project else output.absolute() / "bases" / self.setting.base
+        self.base = output.absolute() / "bases" / self.setting.base
         self.models = {"teacher": MODELS / "teacher", "student base": self.base}
         rates_of = self.setting.rates_of
         self.tuned = Ablation(output, rates_of, seeds, self.methods) if rates_of else self
@@ -135,7 +134,7 @@ class Ablation:
         partial.rename(self.data)
 
     def base_job(self) -> Iterator[Command]:
-        """Train the student base, unless it is part of the project or exists."""
+        """Train the student base, unless it exists."""
         if not (self.base / "model.safetensors").exists():
             command = [sys.executable, "bench/pretrain_minibench.py", self.setting.base, "--output", str(self.base)]
             yield self.output / "logs" / f"{self.setting.base}.log", command
