@@ -15,8 +15,8 @@ os.environ.setdefault("TRITON_INTERPRET", "1")  # before anything imports triton
 
 
 class ByFile(LoadFileScheduling):
-    """A file's tests stay in one process and share its fixtures; all launches stay in one, for ranks of two side by
-    side would wait for each other by spinning on the same cores."""
+    """A file's tests stay in one process and share its fixtures; all launches of several ranks stay in one, for ranks
+    of two side by side would wait for each other by spinning on the same cores."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "launches" if "distributed/" in nodeid else super()._split_scope(nodeid)
@@ -27,11 +27,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Launches come first: they are one process's work from the beginning to the end of `make test-all`."""
+    """Launches come first: those of several ranks are one process's work from the beginning of `make test-all`."""
     for item in items:
         if "distributed/" in item.nodeid:
             item.add_marker("launch")
-    items.sort(key=lambda item: "distributed/" not in item.nodeid)
+    items.sort(key=lambda item: ("distributed/" not in item.nodeid, not item.get_closest_marker("launch")))
 
 
 @pytest.fixture(scope="session", autouse=True)

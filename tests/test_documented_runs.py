@@ -16,6 +16,7 @@ import pytest
 from helpers.launcher import ROOT, free_port
 from helpers.pages import BLOCK, commands, python_blocks
 
+pytestmark = pytest.mark.launch  # of one rank each
 OWN_DATA, DATA = (ROOT / "docs" / f"{page}.md" for page in ("your-own-data", "data"))
 LINKED = ("train", "eval", "bench", "kid", "ds_configs")
 MODELS = {"Qwen/Qwen1.5-0.5B": "kid/minibench/models/student", "Qwen/Qwen1.5-4B": "kid/minibench/models/teacher"}
