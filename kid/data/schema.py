@@ -106,8 +106,11 @@ def schema_from_tables_json(item: dict, partial: bool = False) -> Schema:
         zip(names, item["column_names"], item["column_types"], strict=True)
     ):
         if table >= 0:  # the first entry is "*", which belongs to no table
-            comment = next((text for text in (descriptions[index], comment) if adds_information(text, name)), "")
-            columns[table].append(Column(name, comment.lower(), kind.lower(), index in primary))
+            # A description may hold codes (A: active), so it keeps its letter case; plain names are lower case, as the
+            # paper's prompts have them.
+            texts = (descriptions[index], comment.lower())
+            comment = next((text for text in texts if adds_information(text, name)), "")
+            columns[table].append(Column(name, comment, kind.lower(), index in primary))
     keys, skipped = [], []
     for ends in item["foreign_keys"]:
         if all(0 <= end < len(names) and names[end][0] >= 0 for end in ends):
@@ -250,9 +253,9 @@ def read_descriptions(database: Path) -> tuple[dict[tuple[str, str], str], list[
             unreadable.append(f"comments in {path} (it has no column original_column_name)")
         for row in rows:
             name = (row.get("original_column_name") or "").strip()
-            words = [" ".join((row.get(key) or "").split()) for key in ("column_description", "column_name")]
-            comment = next((text for text in words if adds_information(text, name)), "")
+            described, plain = (" ".join((row.get(key) or "").split()) for key in ("column_description", "column_name"))
+            comment = next((text for text in (described, plain.lower()) if adds_information(text, name)), "")
             if name and comment:
-                comment = textwrap.shorten(comment.lower(), MAX_COMMENT_CHARACTERS, placeholder="")
+                comment = textwrap.shorten(comment, MAX_COMMENT_CHARACTERS, placeholder="")
                 found[path.stem.lower(), name.lower()] = comment
     return found, unreadable

@@ -30,6 +30,7 @@ PLANTED = [
     ("What is the price of the cheapest item?", "SELECT name, price FROM item ORDER BY price LIMIT 1", {"null-order"}),
     ("Which items were made today?", "SELECT count(*) FROM item WHERE made = date('now')", {"clock"}),
     ("Who?", "SELECT max(price) FROM item", {"no-schema-word"}),
+    ("Knives are there how often?", "SELECT count(*) FROM item WHERE kind = 'steel' AND name = 'knife'", set()),
 ]  # fmt: skip
 
 
@@ -91,4 +92,4 @@ def write_planted(minibench: Path, data: Path) -> dict[tuple[str | None, int | N
     write_json(data / "train_spider.json", train)
     write_json(data / "train_others.json", [])
     write_json(data / "dev.json", [*dev, "not an object"])
-    return planted
+    return {where: kinds for where, kinds in planted.items() if kinds}

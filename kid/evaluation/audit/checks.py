@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from kid.evaluation.audit.material import TRAIN, Material
 from kid.evaluation.audit.observations import Observation
 from kid.evaluation.gold_cache import depends_on_chance
 
+QUOTED = re.compile(r"""['"]([^'"]*)['"]""")
 # If more questions of a split than both share no word with their schema, they are in another language than its names,
 # or in other words, and a finding for each would say the same.
 SINGLE_QUESTIONS, SINGLE_SHARE = 20, 0.05
@@ -127,7 +129,8 @@ def without_schema_words(material: Material, kind: str) -> Iterator[Finding]:
         if question.fault or question.db_id not in words or question.db_id in material.unread:
             return None
         text, (names, unspaced) = question_with_evidence(question, True), words[question.db_id]
-        own = content_words(text)
+        # A question may ask for values only: "How many parrots are there?"
+        own, names = content_words(text), [*names, *content_words(" ".join(QUOTED.findall(question.query)))]
         shared = not own.isdisjoint(names) or any(name in fold(text).casefold() for name in unspaced)
         if shared or process.cdist(list(own), names, scorer=fuzz.ratio, score_cutoff=MIN_SIMILARITY).any():
             return None
@@ -210,7 +213,7 @@ CHECKS: dict[str, Check] = {
     kinds.NEAR_QUESTION: Check("nearly the same words as a training question", DROP_QUESTION, duplicate, TRAIN),
     kinds.SAME_SQL: Check("the same SQL as a training question on the same database", DROP, duplicate, TRAIN),
     "no-schema-word": Check(
-        "the question and its evidence share no word with the schema's names and comments",
+        "the question and its evidence share no word with the schema's names and comments or the gold SQL's values",
         "check db_id, or add plain names in the questions' words and language to tables.json",
         without_schema_words,
     ),
