@@ -14,6 +14,7 @@ from itertools import chain
 from sqlglot import exp
 
 from kid.sql.hardness import parse_query
+from kid.sql.literals import separate_literals, sql_text
 from kid.sql.parsing import lower
 
 # Comparison operator -> the equivalent operator after exchanging its sides.
@@ -332,33 +333,3 @@ def simplify_call(call: exp.Anonymous) -> None:
     if call.name.upper() == "COUNT" and len(arguments) == 1 and isinstance(arguments[0], exp.Column):
         arguments = [exp.Star()]
     call.set("expressions", arguments)
-
-
-def separate_literals(node: exp.Expr) -> tuple[str, tuple[str, ...]]:
-    """Replace the literals of an expression by `?`: (expression, literals). Sorts operands of AND and OR, and lists."""
-    node = node.unnest()
-    if isinstance(node, exp.And | exp.Or):
-        pieces = sorted(separate_literals(part) for part in node.flatten())
-        return f"({f' {node.key} '.join(head for head, _ in pieces)})", tuple(chain(*(found for _, found in pieces)))
-    literals: list[str] = []
-    for test in list(node.find_all(exp.In)):
-        if all(isinstance(value, exp.Literal) for value in test.expressions) and test.expressions:
-            literals += sorted(map(literal_value, test.expressions))
-            test.set("expressions", [exp.Placeholder()])
-    for literal in list(node.find_all(exp.Literal)):
-        literals.append(literal_value(literal))
-        literal.set("this", "?")
-        literal.set("is_string", False)
-    return sql_text(node), tuple(literals)
-
-
-def literal_value(literal: exp.Literal) -> str:
-    """A literal as SQLite compares it with a column: 5, 5.0 and '5' are the same; LIKE ignores letter case."""
-    try:
-        return str(float(literal.name))
-    except ValueError:
-        return lower(literal.name) if isinstance(literal.parent, exp.Like) else literal.name
-
-
-def sql_text(node: exp.Expr) -> str:
-    return node.unnest().sql("sqlite")

@@ -11,7 +11,8 @@ from dataclasses import replace
 import ablations as ablations_module
 import numpy as np
 import pytest
-from ablations import Ablation, play
+from ablations import play
+from parts.ablation import Ablation
 from parts.ablation_settings import EXPOSED, PAIR, RATES, RUNS, SETTINGS, Setting, method_of
 from parts.ablations_report import (
     REPORTS,
@@ -82,7 +83,7 @@ def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
 @pytest.fixture
 def ablation(tmp_path, monkeypatch) -> Ablation:
     """With data, and with models that are none."""
-    monkeypatch.setattr(ablations_module, "MODELS", tmp_path / "models")
+    monkeypatch.setattr("parts.ablation.MODELS", tmp_path / "models")
     made = Ablation(tmp_path / "ablations", "imperfect", [0, 1], list(RUNS))
     for folder in (made.data, *made.models.values()):
         folder.mkdir(parents=True)
