@@ -230,8 +230,8 @@ def page(results: dict) -> str:
         parts.append(f"Not run, or not with all seeds: {'; '.join(results['missing'])}.")
     parts += [f"![{title}]({file})" for file, title in FIGURES.items() if file in results["figures"]]
     parts.append(
-        "In the figures, whiskers and bands are one standard deviation on each side, dots are seeds; figures by method "
-        "and masking are of the first setting."
+        "In the figures, whiskers and bands are one standard deviation on each side, dots are seeds. A point of EX "
+        "is equally high in all panels of the first figure; the figures by method and masking are of the first setting."
     )
     parts.append(judged)
     for title, setting in settings.items():

@@ -49,12 +49,14 @@ def plot_epochs(curves: dict[str, list[list[tuple[float, float]]]], runs: dict[s
 def plot_settings(settings: dict[str, tuple[dict[str, list[list[float]]], float]], path: Path) -> None:
     """Plot EX on valid over epochs, with a panel per setting and a colour per run: mean and deviation over seeds.
 
+    Panels show different ranges of EX, but a point of EX is equally high in all of them.
+
     Args:
         settings: title -> (run -> for each seed the EX in percent after each epoch, EX of the untouched base).
         path: PNG to write.
     """
     figure, panels = plt.subplots(
-        1, len(settings), figsize=(4.6 * len(settings), 4.2), layout="constrained", sharey=True, squeeze=False
+        1, len(settings), figsize=(4.6 * len(settings), 4.2), layout="constrained", squeeze=False
     )
     for axes, (title, (runs, base)) in zip(panels[0], settings.items(), strict=True):
         for number, (name, seeds) in enumerate(runs.items()):
@@ -66,6 +68,10 @@ def plot_settings(settings: dict[str, tuple[dict[str, list[list[float]]], float]
         axes.axhline(base, linestyle="--", color="black", label="student base, untouched")
         axes.set(xlabel="epoch", xticks=epochs, title=title)
         axes.grid(alpha=0.3)
+    ranges = [axes.get_ylim() for axes in panels[0]]
+    half = max(high - low for low, high in ranges) / 2
+    for axes, (low, high) in zip(panels[0], ranges, strict=True):
+        axes.set(ylim=((low + high) / 2 - half, (low + high) / 2 + half))
     panels[0][0].set(ylabel="EX % on valid")
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
     figure.savefig(path, dpi=120)
