@@ -23,7 +23,7 @@ MODELS = {"Qwen/Qwen1.5-0.5B": "kid/minibench/models/student", "Qwen/Qwen1.5-4B"
 SHORT = ["--deepspeed", "ds_configs/cpu.json", "--dtype", "fp32", "--max-steps", "2", "--save-steps", "2"]
 SHORT += ["--batch-size", "8", "--micro-batch-size", "8", "--max-completion-length", "60"]
 TEACHER = ["--teacher-deepspeed", "ds_configs/teacher_whole.json"]
-GENERATED = [*TEACHER, "--dtype", "fp32", "--max-new-tokens", "20"]
+GENERATED = [*TEACHER, "--dtype", "fp32", "--max-new-tokens", "60"]  # the limit of SHORT
 # The demo, the tests and SLURM's scripts have runs of their own in CI. "..." and "[--" stand for flags.
 NOT_HERE = re.compile(r"make |.*slurm/|.* (\.\.\. |\[--)")
 
@@ -131,7 +131,7 @@ def test_the_commands_of_the_front_page_and_of_the_pages_on_data_evaluation_and_
     ]
     ran = run_all("\n".join(page.read_text(encoding="utf-8") for page in pages), place, database)
     assert (place / "report" / "report.html").is_file() and (place / "exposure_bias.png").is_file()
-    assert {"train/generate.py", "train/teacher_states.py"} <= {*ran}
+    assert "train/generate.py" in ran
     for run in ("qwen1.5-0.5b-from-qwen1.5-1.8b/f-distill", "qwen2.5-coder-0.5b-instruct-from-7b"):
         assert (place / "runs" / run / "adapter").is_dir()
     assert ran.count("eval/make_test_suite.py") == 3 and ran.count("train/plan.py") == 5 and "eval/audit.py" in ran
