@@ -384,7 +384,7 @@ CHECKED = {
     "spider/train/7100": "f84484da9e541a19",  # from train_others; no rows
     "spider/dk/20": "9a0941b4c111ad6a",  # a value in two columns
     "spider/syn/300": "ceebed8fdbcf8553",
-    "bird/dev/725": "92322a2eb5113236",  # evidence
+    "bird/dev/725": "4294f48c4292032f",  # evidence
 }
 
 
