@@ -222,8 +222,10 @@ def page(results: dict) -> str:
     parts = [
         "# Ablations, in full",
         "What they say is in [results.md](../../results.md#what-the-ablations-say). Each folder here has the results "
-        "of one setting, by seed and question. To continue with what is missing, copy this folder to `runs/ablations` "
-        "and run `make ablations`; `python bench/ablations.py --docs` writes this page from what there is.",
+        "of one setting, by seed and question. To run a setting that is not complete, copy this folder to "
+        "`runs/ablations`, remove that setting's own folder from the copy (on another machine, its base has other "
+        "weights), and give its name: `python bench/ablations.py --settings clean`. `--docs` writes this page from "
+        "what there is.",
         intro,
     ]
     if results["missing"]:
