@@ -1,8 +1,8 @@
 """Test the paper's claims on minibench with imperfect and clean labels: methods, strategies, ratios, rewriting.
 
 First, each method's learning rate is chosen from the same three by its best EX on `valid`; variants of a method use its
-rate. Existing results are kept. The report and its results are written to docs/results/ablations; to continue an
-unfinished set of results, copy that folder to --output first.
+rate. Existing results are kept. The report and its results are written to docs/results/ablations, whose README.md says
+how to run a setting that is not complete.
 """
 
 from __future__ import annotations

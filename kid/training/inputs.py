@@ -103,8 +103,9 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     taught = with_teacher_outputs(train, outputs, config.teacher_outputs) if outputs else None
     validation = load_dataset(config, "dev", tokenizer, max_samples=VALIDATION_SAMPLES) if config.eval_steps else None
     ex = read_ex_questions(config, tokenizer)
+    longest = longest_pair(config, [one for one in (train, taught, validation) if one])
     for name, model in models.items():
-        check_positions(config, name, model, [one for one in (train, taught, validation) if one])
+        check_positions(name, model, longest)
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
     total = min(total, config.max_steps) if config.max_steps else total
     stage = student_deepspeed["zero_optimization"]["stage"]
@@ -135,27 +136,37 @@ def longest_sequence(config: RunConfig, prompt_lengths: list[int]) -> int:
     return max(config.max_prompt_length, *prompt_lengths) + max(config.max_completion_length, config.decoding_limit)
 
 
-def check_positions(config: RunConfig, name: str, model: PreTrainedConfig, datasets: list[Dataset]) -> None:
+def longest_pair(config: RunConfig, datasets: list[Dataset]) -> tuple[int, int, str]:
+    """Return the tokens of the prompt and the output that are longest together, and "up to " if it decodes the output.
+
+    Unlike `longest_sequence`, gold outputs count with their own lengths.
+    """
+    pairs = [pair for data in datasets for pair in zip(data.prompt_lengths, data.completion_lengths, strict=True)]
+    found = [(*max(pairs, key=sum), "")]
+    if ON_POLICY in METHODS[config.method].sources:
+        found.append((max(prompt for prompt, _ in pairs), config.decoding_limit, "up to "))
+    return max(found, key=lambda pair: pair[0] + pair[1])
+
+
+def check_positions(name: str, model: PreTrainedConfig, longest: tuple[int, int, str]) -> None:
     """Raise InputError if a prompt with its output is longer than the model's position embeddings reach.
 
     A model that stores its positions (GPT-2, CodeGen) would fail at that question, perhaps after hours; rotary
-    positions that pretraining never saw give poor outputs. Without the entry in its config.json, nothing is checked.
+    positions that pretraining never saw give poor outputs.
 
-    name: the model's flag and value, for the message.
+    Args:
+        name: the model's flag and value, for the message.
+        longest: that of `longest_pair`.
     """
     positions = getattr(model.get_text_config(), "max_position_embeddings", None)
-    decodes = ON_POLICY in METHODS[config.method].sources
-    pairs = [pair for data in datasets for pair in zip(data.prompt_lengths, data.completion_lengths, strict=True)]
-    prompt, output = max(pairs, key=sum)
-    if decodes and max(config.decoding_limit + prompt for prompt, _ in pairs) > prompt + output:
-        prompt, output = max(prompt for prompt, _ in pairs), config.decoding_limit
+    prompt, output, at_most = longest
     if not positions or prompt + output <= positions:
         return
     room = positions - output
     cure = f"--max-prompt-length {room}" if room > 0 else "lower --max-prompt-length and --max-completion-length"
     raise InputError(
         f"{name} reads at most {positions} tokens (max_position_embeddings in its config.json), but a prompt of "
-        f"{prompt} tokens has an output of {'up to ' if decodes else ''}{output}; give {cure}, or another model"
+        f"{prompt} tokens has an output of {at_most}{output}; give {cure}, or another model"
     )
 
 
@@ -180,7 +191,7 @@ def read_teacher_inputs(config: RunConfig) -> TeacherInputs:
     for folder in filter(None, (teacher.base, teacher.adapter)):
         stored_tensors(folder)
     train = load_dataset(config, "train", tokenizer)
-    check_positions(config, f"--teacher {config.teacher}", model, [train])
+    check_positions(f"--teacher {config.teacher}", model, longest_pair(config, [train]))
     return TeacherInputs(values, teacher, fingerprint(teacher), tokenizer, train)
 
 
