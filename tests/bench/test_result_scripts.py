@@ -33,7 +33,9 @@ def test_a_killed_script_gives_the_same_result_again(tmp_path):
 def test_preparing_is_measured_first_and_from_the_cache(tmp_path, minibench, tiny_models, monkeypatch):
     monkeypatch.setenv("KID_CACHE", str(tmp_path / "cache"))
     flags = ("--data", minibench, "--model", tiny_models / "student", "--splits", "dev")
-    assert numbers("prepare_data.py", *flags, path=tmp_path / "figures.json")
+    figures = numbers("prepare_data.py", *flags, path=tmp_path / "figures.json")
+    assert [figures[name]["cached"] for name in ("first time", "from the cache")] == [False, True]
+    assert all(found["rows"]["dev"] > 0 for found in figures.values())
 
 
 def test_a_minibench_of_chosen_size_is_made(tmp_path):

@@ -22,6 +22,7 @@ PLANTED = [
     ("Which items have no shelf?", "SELECT shelf FROM item", {"does-not-run"}),
     ("How many items are there in the end?", FOREVER, {"too-slow"}),
     ("What is the name of each gift?", "SELECT name FROM gift", {"empty"}),
+    ("How much does the golden item cost?", "SELECT max(price) FROM item WHERE kind = 'gold'", {"empty"}),
     ("What is the kind of the two cheapest items?",
      "SELECT kind FROM item WHERE price IS NOT NULL ORDER BY price LIMIT 1", {"tied-limit"}),
     ("Give the names of items, cheap ones first", "SELECT name FROM item ORDER BY kind", {"tied-order"}),

@@ -83,7 +83,9 @@ def slowness(material: Material, question: Question, seen: Observation | None) -
 
 
 def emptiness(material: Material, question: Question, seen: Observation | None) -> str | None:
-    return "returns no rows" if seen and seen.rows == 0 else None
+    if seen is None or not (seen.rows == 0 or seen.only_null):
+        return None
+    return "returns nothing but NULL" if seen.only_null else "returns no rows"
 
 
 def clock(material: Material, question: Question, seen: Observation | None) -> str | None:
@@ -182,7 +184,8 @@ CHECKS: dict[str, Check] = {
         partial(each_question, slowness), "rows",
     ),
     "empty": Check(
-        "the gold SQL returns no rows, like many wrong queries", "check the SQL, and whether its tables have rows",
+        "the gold SQL returns no rows or nothing but NULL, like many wrong queries",
+        "check the SQL, and whether its tables have rows",
         partial(each_question, emptiness), "rows",
     ),
     kinds.TIES: Check(

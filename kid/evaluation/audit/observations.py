@@ -29,6 +29,7 @@ class Observation:
     error: "timeout", or why it has no result; None if it has one.
     executed: whether it was run; without a database it is only compiled on the schema's empty tables.
     rows: number of rows of its result; None without a result.
+    only_null: whether there are rows and each of their values is NULL, as SUM returns it over no rows.
     normalised: the query in canonical form, if it has one.
     choices: kinds of chance that its result depends on.
     undecided: why some kinds were not tested; None if all were.
@@ -37,6 +38,7 @@ class Observation:
     error: str | None
     executed: bool
     rows: int | None = None
+    only_null: bool = False
     normalised: str = ""
     choices: frozenset[str] = field(default_factory=frozenset)
     undecided: str | None = None
@@ -91,13 +93,15 @@ def run_with_bar(
 
 
 def run_gold(sandbox: Sandbox, benchmark: str, database: Path | None, tables: Tables, query: str) -> Observation:
-    """The job of one gold query: whether it runs, and how many rows it returns. Raises QueryError if it fails."""
+    """The job of one gold query: whether it runs, and what it returns. Raises QueryError if it fails."""
     sql = comparison_rule(benchmark).normalize(query)
     normalised = normalise_sql(query, tables)[0]
     sandbox.begin_stage("gold")
     if database is None:
         return Observation(compile_error(sql, tables), executed=False, normalised=normalised)
-    return Observation(None, True, len(sandbox.rows(database, sql)), normalised)
+    rows = sandbox.rows(database, sql)
+    only_null = bool(rows) and all(value is None for row in rows for value in row)
+    return Observation(None, True, len(rows), only_null, normalised)
 
 
 def find_choices(

@@ -59,6 +59,19 @@ def test_what_results_leave_to_chance(tmp_path):
     assert all(found[query].undecided is None and found[query].error is None for query in CASES)
 
 
+def test_results_without_a_value_are_seen(tmp_path):
+    """(rows, whether all their values are NULL) of each query."""
+    expected = {
+        "SELECT sum(price) FROM item WHERE kind = 'gold'": (1, True),
+        "SELECT price FROM item WHERE price IS NULL": (1, True),
+        "SELECT count(*), max(price) FROM item WHERE kind = 'gold'": (1, False),
+        "SELECT price FROM item": (5, False),
+        "SELECT name FROM item WHERE kind = 'gold'": (0, False),
+    }
+    found = observations(tmp_path, list(expected), "spider")
+    assert {query: (seen.rows, seen.only_null) for query, seen in found.items()} == expected
+
+
 def test_birds_rule_compares_no_order(tmp_path):
     ordered, cut = list(CASES)[2], list(CASES)[1]
     found = observations(tmp_path, [ordered, cut], "bird")
