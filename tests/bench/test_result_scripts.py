@@ -1,4 +1,4 @@
-"""Scripts of bench/ behind numbers in docs/results.md that no other test runs, with small inputs."""
+"""Each command of docs/results.md is run by a test with small inputs; here those that no other test runs."""
 
 import json
 import subprocess
@@ -7,8 +7,38 @@ import sys
 import fused_divergence
 import pytest
 from helpers.launcher import ROOT
+from helpers.pages import commands
 
 pytestmark = pytest.mark.slow
+# Script or whole command -> the test that runs it; of `--device cuda` and the peers, only the flags are checked.
+RUN_BY = {
+    "make demo": "tests/bench/test_demo.py",
+    "make real": "tests/bench/test_real.py",
+    "python -m pytest tests/losses": "tests/losses/test_fused.py",
+    "bench/ablations.py": "tests/bench/test_ablations.py",
+    "bench/bit_flips.py": "test_flipped_bits_are_noticed_in_every_kind_of_file",
+    "bench/fused_divergence.py": "test_the_fused_head_is_measured_beside_others",
+    "bench/kills.py": "test_a_killed_script_gives_the_same_result_again",
+    "bench/make_minibench.py": "test_a_minibench_of_chosen_size_is_made",
+    "bench/predict.py": "tests/bench/test_smollm2.py",
+    "bench/prepare_data.py": "test_preparing_is_measured_first_and_from_the_cache",
+    "bench/real.py": "tests/bench/test_real.py",
+    "bench/smollm2.py": "tests/bench/test_smollm2.py",
+    "bench/step_latency.py": "tests/bench/test_step_latency.py",
+    "bench/value_index.py": "test_a_value_index_is_measured",
+    "eval/make_test_suite.py": "tests/test_documented_runs.py",
+    "eval/score.py": "tests/test_documented_runs.py",
+    "train/sft.py": "tests/bench/test_smollm2.py",
+}
+
+
+def test_each_command_of_the_page_is_run_by_a_test():
+    found = set()
+    for words in commands((ROOT / "docs" / "results.md").read_text(encoding="utf-8")):
+        script = next((word for word in words if word.endswith(".py")), None)
+        found.add(script or " ".join(words[:2] if words[0] == "make" else words))
+    assert found == RUN_BY.keys()
+    assert all((ROOT / test).is_file() or callable(globals()[test]) for test in RUN_BY.values())
 
 
 def numbers(script: str, *flags: object, path) -> dict:
@@ -36,6 +66,11 @@ def test_preparing_is_measured_first_and_from_the_cache(tmp_path, minibench, tin
     figures = numbers("prepare_data.py", *flags, path=tmp_path / "figures.json")
     assert [figures[name]["cached"] for name in ("first time", "from the cache")] == [False, True]
     assert all(found["rows"]["dev"] > 0 for found in figures.values())
+
+
+def test_a_value_index_is_measured(tmp_path):
+    found = numbers("value_index.py", "--cells", 5000, path=tmp_path / "index.json")
+    assert (found["cells"], found["questions"], found["matched_values"]) == (5000, 100, 200)
 
 
 def test_a_minibench_of_chosen_size_is_made(tmp_path):
