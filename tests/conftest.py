@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from helpers.launcher import ROOT, launch_command, started_by_runner
+from helpers.launcher import ROOT, Ranks, launch_command
 from xdist.scheduler import LoadFileScheduling
 
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
@@ -99,12 +99,18 @@ def one_rank(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def launch():
-    """launch(ranks, script, *flags) -> the finished process, its output as text."""
+def launch(tmp_path_factory):
+    """launch(ranks, script, *flags) -> the finished process, its output as text.
 
-    def run(ranks: int, *arguments: str | Path, runner: bool = False) -> subprocess.CompletedProcess:
+    `fresh` ranks are started by DeepSpeed's launcher, each as a process of its own from the beginning.
+    """
+    ranks = Ranks(tmp_path_factory.mktemp("ranks"))
+
+    def run(number: int, *arguments: str | Path, fresh: bool = False) -> subprocess.CompletedProcess:
+        if not fresh:
+            return ranks.run(number, *arguments)
         return subprocess.run(
-            (launch_command if runner else started_by_runner)(ranks, *arguments),
+            launch_command(number, *arguments),
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
@@ -113,4 +119,5 @@ def launch():
             check=False,
         )
 
-    return run
+    yield run
+    ranks.end()

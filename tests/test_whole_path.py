@@ -19,7 +19,7 @@ def test_a_teacher_is_distilled_on_two_ranks_and_its_student_predicted_scored_an
         2, "train/distill.py", "--method", "kid", "--data", minibench, "--output", run, "--max-steps", "3",
         "--student", tiny_models / "student", "--teacher", tiny_models / "teacher", "--lora-rank", "4",
         "--deepspeed", zero, "--teacher-deepspeed", zero, "--dtype", "fp32",
-        "--batch-size", "8", "--micro-batch-size", "2", "--batching", "schema", runner=True,
+        "--batch-size", "8", "--micro-batch-size", "2", "--batching", "schema", fresh=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     rows = metrics(run)

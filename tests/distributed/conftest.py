@@ -45,7 +45,7 @@ def kid_run(kid_flags, launch, tmp_path_factory) -> Path:
     """Two ranks, from start to end."""
     folder = tmp_path_factory.mktemp("runs") / "kid"
     before = set(Path("/dev/shm").glob("deepspeed*"))
-    done = launch(2, *kid_flags, "--output", folder)
+    done = launch(2, *kid_flags, "--output", folder, fresh=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(Path("/dev/shm").glob("deepspeed*")) <= before  # memory that would stay taken
     return folder

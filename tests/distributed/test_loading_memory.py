@@ -45,7 +45,7 @@ def ranks(launch, tmp_path_factory) -> list[dict[str, dict]]:
     try:
         for name, made_of in CHECKPOINTS.items():
             write_checkpoint(folder / name, *made_of)
-        done = launch(RANKS, ROOT / "tests" / "helpers" / "load_teacher.py", folder, *CHECKPOINTS)
+        done = launch(RANKS, ROOT / "tests" / "helpers" / "load_teacher.py", folder, *CHECKPOINTS, fresh=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(RANKS)]
     finally:

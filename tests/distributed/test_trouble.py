@@ -38,7 +38,7 @@ def small_disk(kid_run, tmp_path):
 
 def test_a_full_disk_costs_no_checkpoint(kid_run, kid_flags, small_disk, launch):
     run = small_disk / "run"
-    said = one_line(launch(2, *kid_flags, "--output", run), status=1)
+    said = one_line(launch(2, *kid_flags, "--output", run, fresh=True), status=1)
     assert f"{run / 'checkpoints' / 'step-4'} cannot be written (" in said and "--resume" in said
     assert [path.name for path in list_checkpoints(run)] == ["step-2"] and len(metrics(run)) == 4
     subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
@@ -51,7 +51,7 @@ def test_a_full_disk_costs_no_checkpoint(kid_run, kid_flags, small_disk, launch)
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_questions(flags, launch, tmp_path):
     run = tmp_path / "run"
     more = ["--lr", "1e30", "--warmup-ratio", "0", "--save-steps", "1", "--lora-dropout", "0"]
-    said = one_line(launch(2, "train/sft.py", *flags, *more, "--output", run), status=1)
+    said = one_line(launch(2, "train/sft.py", *flags, *more, "--output", run, fresh=True), status=1)
     (file,) = run.glob("not-finite-step-*.json")
     kept = json.loads(file.read_text())
     step = kept["step"]
@@ -66,7 +66,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_questions(flags, 
 def test_a_rank_that_fails_ends_all_with_its_own_error_last(distil, launch, tmp_path):
     began = time.time()
     script = ROOT / "tests" / "helpers" / "failing_rank.py"
-    done = launch(2, script, *distil, "--method", "kid", "--output", tmp_path / "run")
+    done = launch(2, script, *distil, "--method", "kid", "--output", tmp_path / "run", fresh=True)
     print(f"{time.time() - began:.0f} s")
     assert done.returncode == 1
     own = [line for line in done.stderr.splitlines() if not line.startswith("[20")]  # the launcher's have a date

@@ -1,0 +1,71 @@
+"""Forks ranks from a process that has imported what they import, which is most of the time of a short launch.
+
+Each line of stdin is a job; when all its ranks have ended, its exit status is a line of stdout. As with DeepSpeed's
+launcher, a rank that fails ends the others.
+"""
+
+import importlib
+import json
+import os
+import runpy
+import signal
+import sys
+import time
+from pathlib import Path
+
+IMPORTED = (
+    "kid.training.trainer", "kid.training.generation", "kid.training.teacher_states", "transformers.models.qwen2",
+    "deepspeed.runtime.zero.muon.muon_optimizer",
+)  # fmt: skip
+LIMIT, PATIENCE = 1200, 30  # seconds until SIGKILL: from the beginning, and from the SIGTERM after a failure
+
+
+def wait_for_all(pids: set[int]) -> int:
+    """Wait for the ranks; returns 0, or the exit status of the first that failed."""
+    status, deadline = 0, time.monotonic() + LIMIT
+    while pids:
+        for pid in [*pids]:
+            ended, found = os.waitpid(pid, os.WNOHANG)
+            pids -= {ended}
+            if ended and found and not status:
+                status, deadline = os.waitstatus_to_exitcode(found), time.monotonic() + PATIENCE
+                for other in pids:
+                    os.kill(other, signal.SIGTERM)
+        if time.monotonic() > deadline:
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+    return status
+
+
+def become_rank(job: dict, rank: int) -> str:
+    """Be what the launcher would have started: environment, streams, command line. Returns the script."""
+    os.environ.clear()
+    os.environ.update(job["environment"], RANK=str(rank), LOCAL_RANK=str(rank))
+    os.chdir(job["folder"])
+    files = [os.open(os.devnull, os.O_RDONLY)]
+    files += [os.open(job[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT) for name in ("stdout", "stderr")]
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+    script, *flags = job["arguments"]
+    sys.argv = [script, f"--local_rank={rank}", *flags]
+    sys.path[0] = str(Path(script).parent)
+    return script
+
+
+def serve() -> str:
+    """Run jobs until stdin ends; returns only in a rank, and there its script."""
+    for line in sys.stdin:
+        job, pids = json.loads(line), set()
+        for rank in range(job["ranks"]):
+            if not (pid := os.fork()):
+                return become_rank(job, rank)
+            pids.add(pid)
+        print(wait_for_all(pids), flush=True)
+    sys.exit()
+
+
+if __name__ == "__main__":
+    for module in IMPORTED:
+        importlib.import_module(module)
+    runpy.run_path(serve(), run_name="__main__")
