@@ -1,6 +1,7 @@
 """Several trainings in one launch: `train_many.py LIST.json`, each entry the flags of one, in the names of RunConfig.
 
 An entry with `script: generate` makes a teacher's outputs. Lengths of decoded outputs are written down for each rank.
+The processes that annotate questions import this file, so torch and what imports it are imported in functions.
 """
 
 import json
@@ -8,21 +9,17 @@ import os
 import sys
 from pathlib import Path
 
-import torch
-from deepspeed import DeepSpeedEngine
-from deepspeed.utils import safe_get_full_grad
-
-import kid.training.sources
 from kid.config.keys import used_keys
 from kid.config.recipe import merge_config, resolve_config
 from kid.errors import run_script
-from kid.models.decoding import decode
-from kid.training.generation import generate
-from kid.training.trainer import train
 
 
 def keep_first_gradients(file: Path) -> None:
     """Of the next optimizer step, by parameter, as they are averaged over the ranks."""
+    import torch
+    from deepspeed import DeepSpeedEngine
+    from deepspeed.utils import safe_get_full_grad
+
     step = DeepSpeedEngine.step
 
     def keeping(engine):
@@ -38,6 +35,11 @@ def keep_first_gradients(file: Path) -> None:
 
 
 def main() -> None:
+    import kid.training.sources
+    from kid.models.decoding import decode
+    from kid.training.generation import generate
+    from kid.training.trainer import train
+
     for flags in json.loads(Path(sys.argv[-1]).read_text()):
         if flags.pop("script", None) == "generate":
             generate(merge_config(None, flags))
@@ -58,5 +60,5 @@ def main() -> None:
         file.write_text(json.dumps(lengths))
 
 
-if __name__ == "__main__":  # worker processes import this file
+if __name__ == "__main__":
     run_script(main)
