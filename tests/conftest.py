@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from helpers.launcher import ROOT, Ranks, launch_command
+from helpers.launcher import ROOT, Forks, launch_command
 from xdist.scheduler import LoadFileScheduling
 
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
@@ -99,16 +99,23 @@ def one_rank(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def launch(tmp_path_factory):
+def forks(tmp_path_factory):
+    """Runs scripts, on ranks or not, without the time that imports take."""
+    forks = Forks(tmp_path_factory.mktemp("forks"))
+    yield forks
+    forks.end()
+
+
+@pytest.fixture(scope="session")
+def launch(forks):
     """launch(ranks, script, *flags) -> the finished process, its output as text.
 
     `fresh` ranks are started by DeepSpeed's launcher, each as a process of its own from the beginning.
     """
-    ranks = Ranks(tmp_path_factory.mktemp("ranks"))
 
     def run(number: int, *arguments: str | Path, fresh: bool = False) -> subprocess.CompletedProcess:
         if not fresh:
-            return ranks.run(number, *arguments)
+            return forks.run(number, *arguments)
         return subprocess.run(
             launch_command(number, *arguments),
             cwd=ROOT,
@@ -119,5 +126,4 @@ def launch(tmp_path_factory):
             check=False,
         )
 
-    yield run
-    ranks.end()
+    return run

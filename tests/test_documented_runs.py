@@ -20,27 +20,27 @@ def place(tmp_path) -> Path:
     return tmp_path
 
 
-def test_the_page_on_your_own_data_can_be_followed(minibench, place):
+def test_the_page_on_your_own_data_can_be_followed(minibench, place, forks):
     (place / "runs").mkdir()
     (place / "runs" / "minibench").symlink_to(minibench)
     copies, *_ = python_blocks(OWN_DATA)
     code = copies.replace("[:20]", "[:2]")
     subprocess.run([sys.executable, "-c", code], cwd=place, check=True)
     database = next((place / "mydata" / "database").glob("*/*.sqlite")).relative_to(place)
-    ran = run_all(OWN_DATA.read_text(encoding="utf-8"), place, database)
+    ran = run_all(OWN_DATA.read_text(encoding="utf-8"), place, database, forks)
     assert ran.count("eval/evaluate.py") == 4 and "train/export.py" in ran and "eval/audit.py" in ran
     assert (place / "runs" / "kid" / "merged" / "kid_export.json").is_file()
     report = (place / "report" / "report.md").read_text()
     assert "before training" in report and "Teacher" in report
 
 
-def test_the_commands_of_the_front_page_and_of_the_pages_on_data_evaluation_and_planning_run(minibench, place):
+def test_the_commands_of_the_front_page_and_of_the_pages_on_data_evaluation_and_planning_run(minibench, place, forks):
     write_few_questions(minibench, place)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     # The report compares with an sft run, which docs/your-own-data.md trains.
     text = text.replace("eval/report.py runs/sft runs/kid", "eval/report.py runs/teacher runs/kid")
     database = next((minibench / "database").glob("*/*.sqlite"))
-    ran = run_all(text, place, database)
+    ran = run_all(text, place, database, forks)
     assert {"train/sft.py", "train/distill.py", "eval/evaluate.py", "eval/ask.py", "eval/report.py"} <= {*ran}
     assert (place / "runs" / "kid" / "best").exists() and (place / "report" / "report.html").is_file()
 
@@ -48,12 +48,12 @@ def test_the_commands_of_the_front_page_and_of_the_pages_on_data_evaluation_and_
     data = "--student Qwen/Qwen1.5-0.5B --benchmark spider --data spider --batching schema --output"
     sft = f"deepspeed --num_gpus 1 train/sft.py {data} runs/sft"
     rkd = f"deepspeed --num_gpus 1 train/distill.py --method rkd --teacher runs/teacher {data} runs/rkd"
-    run_all(f"```\n{sft}\n{rkd}\n```", place, database)
+    run_all(f"```\n{sft}\n{rkd}\n```", place, database, forks)
     shutil.rmtree(place / "report")
     pages = [
         ROOT / "docs" / f"{page}.md" for page in ("data", "evaluation", "planning", "cluster", "models", "methods")
     ]
-    ran = run_all("\n".join(page.read_text(encoding="utf-8") for page in pages), place, database)
+    ran = run_all("\n".join(page.read_text(encoding="utf-8") for page in pages), place, database, forks)
     assert (place / "report" / "report.html").is_file() and (place / "exposure_bias.png").is_file()
     assert "train/generate.py" in ran
     for run in ("qwen1.5-0.5b-from-qwen1.5-1.8b/f-distill", "qwen2.5-coder-0.5b-instruct-from-7b"):

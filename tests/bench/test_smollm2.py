@@ -54,11 +54,11 @@ def test_its_logits_and_token_ids_are_those_of_the_file(tiny):
     assert own.convert_ids_to_tokens(own(" 1987").input_ids)[-4:] == [*"1987"]
 
 
-def test_it_is_trained_and_predicts_as_documented(tiny, minibench):
+def test_it_is_trained_and_predicts_as_documented(tiny, minibench, forks):
     place, _ = tiny
     link_project(place)
     write_few_questions(minibench, place)
     (block,) = [text for _, text in BLOCK.findall(PAGE) if "bench/smollm2.py" in text]
     first, others = block.split("\n", 1)
     assert first == "python bench/smollm2.py --download smollm2 --output smollm2/model"
-    assert run_all(f"```\n{others}```", place, place) == ["train/sft.py", "bench/predict.py"]
+    assert run_all(f"```\n{others}```", place, place, forks) == ["train/sft.py", "bench/predict.py"]

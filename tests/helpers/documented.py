@@ -2,14 +2,11 @@
 the models' names, the number of ranks, and flags that keep a training to two steps on a CPU."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-from helpers.launcher import ROOT, free_port
+from helpers.launcher import ROOT, Forks
 from helpers.pages import BLOCK, commands
 
 LINKED = ("train", "eval", "bench", "kid", "ds_configs")
@@ -27,36 +24,31 @@ def link_project(place: Path) -> None:
 
 
 def adapted(words: list[str], database: Path) -> list[str]:
-    """A command with tiny models, one rank and few steps; the planner knows the sizes of the models that it names."""
+    """The script and flags of a command, with tiny models and few steps; the planner knows the sizes of the models."""
     if "train/plan.py" in words:
-        return [sys.executable, *words[1:]]
+        return words[1:]
     words = [MODELS.get(word, str(database) if word.endswith(".sqlite") else word) for word in words]
     if words[0] != "deepspeed":
-        return [sys.executable, *words[1:]]
+        return words[1:]
     script = next(word for word in words if word.startswith("train/"))
     given = words[words.index(script) + 1 :]
-    runner = [sys.executable, "-m", "deepspeed.launcher.runner", "--num_gpus", "1", "--master_port", free_port()]
     if script == "train/generate.py":
-        return [*runner, script, *given, *GENERATED]
+        return [script, *given, *GENERATED]
     recipe = "--config" in given
     if recipe:  # it has the models' names; those of sft are teachers
         given += ["--student", f"kid/minibench/models/{'teacher' if script == 'train/sft.py' else 'student'}"]
     evaluates = ["--eval-ex-steps", "2", "--eval-questions", "4"] if "--eval-ex-steps" in given else []
     taught = "--teacher" in given or (recipe and script == "train/distill.py")
-    return [*runner, script, *given, *SHORT, *(TEACHER if taught else []), *evaluates]
+    return [script, *given, *SHORT, *(TEACHER if taught else []), *evaluates]
 
 
-def run_all(text: str, place: Path, database: Path) -> list[str]:
+def run_all(text: str, place: Path, database: Path, forks: Forks) -> list[str]:
     """Run a text's commands; returns the scripts that were run."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     ran = []
     for words in commands(text):
         if NOT_HERE.match(" ".join(words)):
             continue
-        done = subprocess.run(
-            adapted(words, database), cwd=place, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, timeout=300, check=False,
-        )  # fmt: skip
+        done = forks.run(int(words[0] == "deepspeed"), *adapted(words, database), folder=place)
         # The SQL of a tiny model need not run, on a database that is not that of the page.
         allowed = (0, 1) if "the query does not run" in done.stderr else (0,)
         assert done.returncode in allowed, f"{' '.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"

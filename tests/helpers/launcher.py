@@ -22,24 +22,26 @@ def launch_command(ranks: int, *arguments: str | Path) -> list[str]:
     return [*runner, "--master_port", free_port(), *map(str, arguments)]
 
 
-class Ranks:
-    """Starts the ranks of launches by `rank_server.py`, one launch after the other."""
+class Forks:
+    """Starts launches and scripts by `rank_server.py`, one after the other."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.server: subprocess.Popen | None = None
 
-    def run(self, ranks: int, *arguments: str | Path) -> subprocess.CompletedProcess:
+    def run(self, ranks: int, *arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess:
+        """Run a script in a folder: on ranks, as DeepSpeed's launcher does, or with 0, as `python` does."""
         if self.server is None:
             command = [sys.executable, "-u", ROOT / "tests" / "helpers" / "rank_server.py"]
             self.server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         world = {"WORLD_SIZE": str(ranks), "LOCAL_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1"}
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", **world, "MASTER_PORT": free_port()}
+        world |= {"MASTER_PORT": free_port()}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **(world if ranks else {})}
         files = {name: self.folder / name for name in ("stdout", "stderr")}
         for file in files.values():
             file.unlink(missing_ok=True)
         words = list(map(str, arguments))
-        job = {"ranks": ranks, "arguments": words, "environment": environment, "folder": str(ROOT)}
+        job = {"ranks": ranks, "arguments": words, "environment": environment, "folder": str(folder)}
         self.server.stdin.write(json.dumps({**job, **{name: str(file) for name, file in files.items()}}) + "\n")
         self.server.stdin.flush()
         status = int(self.server.stdout.readline())

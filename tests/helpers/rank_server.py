@@ -1,6 +1,6 @@
-"""Forks ranks from a process that has imported what they import, which is most of the time of a short launch.
+"""Forks ranks and scripts from a process that has imported what they import, which is most of their time in tests.
 
-Each line of stdin is a job; when all its ranks have ended, its exit status is a line of stdout. As with DeepSpeed's
+Each line of stdin is a job; when all its processes have ended, its exit status is a line of stdout. As with DeepSpeed's
 launcher, a rank that fails ends the others.
 """
 
@@ -38,28 +38,29 @@ def wait_for_all(pids: set[int]) -> int:
     return status
 
 
-def become_rank(job: dict, rank: int) -> str:
-    """Be what the launcher would have started: environment, streams, command line. Returns the script."""
+def become(job: dict, rank: int) -> str:
+    """Be what the launcher, or a shell, would have started: environment, streams, command line. Returns the script."""
+    own = {"RANK": str(rank), "LOCAL_RANK": str(rank)} if job["ranks"] else {}
     os.environ.clear()
-    os.environ.update(job["environment"], RANK=str(rank), LOCAL_RANK=str(rank))
+    os.environ.update(job["environment"] | own)
     os.chdir(job["folder"])
     files = [os.open(os.devnull, os.O_RDONLY)]
     files += [os.open(job[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT) for name in ("stdout", "stderr")]
     for number, file in enumerate(files):
         os.dup2(file, number)
     script, *flags = job["arguments"]
-    sys.argv = [script, f"--local_rank={rank}", *flags]
-    sys.path[0] = str(Path(script).parent)
+    sys.argv = [script, *([f"--local_rank={rank}"] if job["ranks"] else []), *flags]
+    sys.path[0] = str(Path(script).absolute().parent)
     return script
 
 
 def serve() -> str:
-    """Run jobs until stdin ends; returns only in a rank, and there its script."""
-    for line in sys.stdin:
+    """Run jobs until stdin ends; returns only in a process of a job, and there its script."""
+    for line in os.fdopen(os.dup(0)):  # a process of a job must find its sys.stdin unread
         job, pids = json.loads(line), set()
-        for rank in range(job["ranks"]):
+        for rank in range(job["ranks"] or 1):
             if not (pid := os.fork()):
-                return become_rank(job, rank)
+                return become(job, rank)
             pids.add(pid)
         print(wait_for_all(pids), flush=True)
     sys.exit()
