@@ -150,7 +150,7 @@ CHECKED = {
     "spider/train/geo": ("c6bd40673600fb93", "13df9b36b9167421"),
     "spider/train/academic": ("26230f55ae55f0a3", "9b0d7a46af372ea2"),
     "spider/dk/new_pets_1": ("e1c371200e738372", "65bb7dca535d1acc"),
-    "bird/dev/superhero": ("fb8ee47e1706197c", "be0f18eba4bcaa8b"),
+    "bird/dev/superhero": ("7b6d42988c96a45a", "7d65884a433481d3"),
 }
 
 
