@@ -9,6 +9,7 @@ import os
 import pty
 import select
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -229,7 +230,7 @@ class Terminal:
         # Only the terminal that controls its session turns Ctrl-C into a signal.
         self.process = subprocess.Popen(
             [sys.executable, *map(str, words)], stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0), env={**os.environ, "PYTHONFAULTHANDLER": "1"},
         )  # fmt: skip
         os.close(inner)
 
@@ -245,9 +246,14 @@ class Terminal:
         return bool(new)
 
     def expect(self, text: str) -> str:
-        """What is shown up to a text."""
+        """What is shown up to a text. If nothing comes, the test fails with the place where the script is."""
         while text.encode() not in self.shown:
-            assert self.read(60), f"{text!r} is not in {self.shown!r}"
+            if not self.read(60):
+                before = bytes(self.shown)
+                self.process.send_signal(signal.SIGABRT)
+                while self.read(5):
+                    pass
+                pytest.fail(f"{text!r} is not in {before!r}\n{self.shown[len(before) :].decode(errors='replace')}")
         before, _, self.shown = self.shown.partition(text.encode())
         return before.decode()
 
