@@ -1,4 +1,4 @@
-"""Each command of docs/results.md is run by a test with small inputs; here those that no other test runs."""
+"""Each script that docs/results.md names is run by a test with small inputs; here those that no other test runs."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from helpers.launcher import ROOT
 from helpers.pages import commands
 
 pytestmark = pytest.mark.slow
-# Script or whole command -> the test that runs it; of `--device cuda` and the peers, only the flags are checked.
+# Script or whole command -> the test that runs it with flags of its own; test_documented_commands.py checks the page's.
 RUN_BY = {
     "make demo": "tests/bench/test_demo.py",
     "make real": "tests/bench/test_real.py",
@@ -32,7 +32,7 @@ RUN_BY = {
 }
 
 
-def test_each_command_of_the_page_is_run_by_a_test():
+def test_each_script_of_the_page_is_run_by_a_test():
     found = set()
     for words in commands((ROOT / "docs" / "results.md").read_text(encoding="utf-8")):
         script = next((word for word in words if word.endswith(".py")), None)

@@ -23,7 +23,7 @@ def launch_command(ranks: int, *arguments: str | Path) -> list[str]:
 
 
 class Forks:
-    """Starts launches and scripts by `rank_server.py`, one after the other."""
+    """Starts launches and scripts by `fork_server.py`, one after the other."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -32,7 +32,7 @@ class Forks:
     def run(self, ranks: int, *arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess:
         """Run a script in a folder: on ranks, as DeepSpeed's launcher does, or with 0, as `python` does."""
         if self.server is None:
-            command = [sys.executable, "-u", ROOT / "tests" / "helpers" / "rank_server.py"]
+            command = [sys.executable, "-u", ROOT / "tests" / "helpers" / "fork_server.py"]
             self.server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         world = {"WORLD_SIZE": str(ranks), "LOCAL_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1"}
         world |= {"MASTER_PORT": free_port()}
