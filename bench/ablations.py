@@ -35,6 +35,8 @@ def run_with_bar(title: str, jobs: dict[str, Iterator[Command]], workers: int, r
                 bar.set_postfix_str(names)
 
         run(jobs, workers, watch)
+        bar.n = len(jobs)
+        bar.refresh()
 
 
 def prepare(title: str, ablation: Ablation, run: Callable) -> None:

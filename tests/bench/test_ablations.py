@@ -1,5 +1,6 @@
 """The ablations without their trainings: what is run, what is skipped, what the report says."""
 
+import itertools
 import json
 import os
 import re
@@ -7,11 +8,14 @@ import shutil
 import sys
 import time
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import ablations as ablations_module
 import numpy as np
 import pytest
 from ablations import play
+from helpers.pages import of_results
 from parts.ablation import Ablation
 from parts.ablation_settings import EXPOSED, PAIR, RATES, RUNS, SETTINGS, Setting, method_of
 from parts.ablations_report import (
@@ -28,6 +32,7 @@ from parts.running import run_jobs
 from safetensors.numpy import save_file
 
 from kid.config.methods import METHODS
+from kid.config.recipe import resolve_config
 from kid.errors import InputError
 
 
@@ -80,46 +85,52 @@ def made_up_results(seeds: tuple[int, ...] = (0, 1, 2)) -> dict:
     }  # fmt: skip
 
 
-@pytest.fixture
-def ablation(tmp_path, monkeypatch) -> Ablation:
-    """With data, and with models that are none."""
-    monkeypatch.setattr("parts.ablation.MODELS", tmp_path / "models")
-    made = Ablation(tmp_path / "ablations", "imperfect", [0, 1], list(RUNS))
-    for folder in (made.data, *made.models.values()):
-        folder.mkdir(parents=True)
-        save_file({"weight": np.zeros(3, np.float32)}, folder / "model.safetensors")
-    for name in ("train_spider", "valid", "dev", "tables"):
-        (made.data / f"{name}.json").write_text("[]")
+def pretended(folder: Path, name: str, seeds: list[int]) -> Ablation:
+    """An ablation with data, and with models that are none."""
+    made = Ablation(folder, name, seeds, list(RUNS))
+    for place in (made.data, *made.models.values()):
+        place.mkdir(parents=True, exist_ok=True)
+    for model in made.models.values():
+        save_file({"weight": np.zeros(3, np.float32)}, model / "model.safetensors")
+    for file in ("train_spider", "valid", "dev", "tables"):
+        (made.data / f"{file}.json").write_text("[]")
     made.teacher_outputs.touch()
     return made
+
+
+@pytest.fixture
+def ablation(tmp_path, monkeypatch) -> Ablation:
+    monkeypatch.setattr("parts.ablation.MODELS", tmp_path / "models")
+    return pretended(tmp_path / "ablations", "imperfect", [0, 1])
 
 
 class Executed:
     """Stands in for running commands: notes them, and writes a score in which 3e-5 is best for kid, 3e-4 for others."""
 
-    def __init__(self, ablation: Ablation) -> None:
-        self.ablation, self.commands = ablation, {}
+    def __init__(self) -> None:
+        self.commands = {}
 
     def __call__(self, jobs, workers, watch) -> None:
         for number, (name, job) in enumerate(jobs.items(), start=1):
             for log, command in job:
                 self.commands[log.name] = command
+                output = log.parents[1]  # of the setting
                 if log.name.endswith(".exposure.log"):
-                    self.ablation.exposure(name).write_text('{"ex_acc_err_full": 3.0}')
+                    (output / "scores" / f"{name}.exposure_bias.json").write_text('{"ex_acc_err_full": 3.0}')
                 elif log.name.endswith(".scores.log"):
-                    self.evaluate(name)
+                    self.evaluate(name, output / "scores" / f"{name.replace(' ', '-')}.json")
                 else:
-                    (self.ablation.run(name) / "model").mkdir(parents=True)
+                    (output / "students" / name / "model").mkdir(parents=True)
                     row = {"step": 1, "seconds": 0.5, "error_rate": 0.1, "masked_error_rate": 0.5}
-                    (self.ablation.run(name) / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+                    (output / "students" / name / "metrics.jsonl").write_text(json.dumps(row) + "\n")
             watch({}, number)
 
-    def evaluate(self, name: str) -> None:
+    @staticmethod
+    def evaluate(name: str, path: Path) -> None:
         best = "3e-5" if name.startswith("kid") else "3e-4"
         one = {"ex": 41.0, "right": "01", "wrong_labels": {"n": 2, "label": 1, "gold": 1}}
         valid = {"1": 40.0, "2": 41.0 + (f"lr{best}" in name)}
         found = {"valid": valid, "best_step": 188, "last": one, "best": one, **one, "valid_ex": 33.0}
-        path = self.ablation.scores(name)
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(json.dumps(found))
 
@@ -130,7 +141,7 @@ def test_every_row_of_every_report_is_a_run_and_every_run_is_in_a_report():
 
 
 def test_each_method_gets_its_rate_first_and_what_is_done_is_not_done_again(ablation):
-    executed = Executed(ablation)
+    executed = Executed()
     found = play({"imperfect": ablation}, 2, executed)["imperfect"]
     assert found["chosen"]["kid"] == "3e-5" and found["chosen"]["rkd"] == "3e-4"
     trained = [name for name in executed.commands if not name.endswith((".scores.log", ".exposure.log"))]
@@ -147,18 +158,18 @@ def test_each_method_gets_its_rate_first_and_what_is_done_is_not_done_again(abla
     assert {name.split("-lr")[0] for name in executed.commands if "exposure" in name} == EXPOSED
     assert found["runs"]["kid"][1]["best_epoch"] == 1.0 and found["runs"]["kid"][1]["ex_acc_err"] == 3.0
     assert found["models"]["teacher"]["parameters"] == 3 and found["models"]["student base"]["valid"] == 33.0
-    again = Executed(ablation)
+    again = Executed()
     assert play({"imperfect": ablation}, 2, again)["imperfect"] == found and not again.commands
 
 
 def test_results_from_another_machine_are_kept_and_the_rest_is_trained(ablation):
-    executed = Executed(ablation)
+    executed = Executed()
     play({"imperfect": ablation}, 2, executed)
     lines = ablation.results_file.read_text().splitlines(keepends=True)
     shutil.rmtree(ablation.output / "students")
     shutil.rmtree(ablation.output / "scores")
     ablation.results_file.write_text("".join(line for line in lines if "kid-hard" not in line))
-    again = Executed(ablation)
+    again = Executed()
     play({"imperfect": ablation}, 2, again)
     assert {name.split("-lr")[0] for name in again.commands} == {"kid-hard"}
     exposed = [line for line in lines if '"kid-lr' in line]
@@ -169,14 +180,11 @@ def test_results_from_another_machine_are_kept_and_the_rest_is_trained(ablation)
 
 def test_a_setting_may_have_the_rates_of_another(ablation, monkeypatch):
     monkeypatch.setitem(SETTINGS, "clean", replace(SETTINGS["clean"], first_seed=5))
-    play({"imperfect": ablation}, 2, Executed(ablation))
+    play({"imperfect": ablation}, 2, Executed())
     ablation.settings_file.write_text('{"epochs": "9"}')  # finished results are taken whatever else they depend on
+    pretended(ablation.output.parent, "clean", [0, 1])
     clean = Ablation(ablation.output.parent, "clean", [0, 1], ["rkd", "kid"])
-    for folder in (clean.data, clean.models["teacher"]):
-        folder.mkdir(parents=True, exist_ok=True)
-    for name in ("train_spider", "valid", "dev", "tables"):
-        (clean.data / f"{name}.json").write_text("[]")
-    executed = Executed(clean)
+    executed = Executed()
     found = play({"clean": clean}, 2, executed)["clean"]
     assert found["chosen"] == {"rkd": ablation.rate("rkd"), "kid": ablation.rate("kid")}
     assert found["rates"]["kid"] == ablation.valid_ex("kid") and found["rates_of"] == "imperfect"
@@ -184,6 +192,37 @@ def test_a_setting_may_have_the_rates_of_another(ablation, monkeypatch):
     trained = [name for name in executed.commands if not name.endswith((".scores.log", ".exposure.log"))]
     assert len(trained) == 2 * 2  # only the chosen rates
     assert {name.rsplit("-", 1)[1] for name in trained} == {"seed5.log", "seed6.log"}
+
+
+def values(page: list[str], flag: str) -> list[str]:
+    after = page[page.index(flag) + 1 :] if flag in page else []
+    return list(itertools.takewhile(lambda word: not word.startswith("--"), after))
+
+
+@pytest.mark.parametrize("page", of_results("bench/ablations.py"), ids=" ".join)
+def test_the_documented_commands_train_what_they_name(page, ablation, monkeypatch, capsys):
+    executed, output = Executed(), ablation.output.parent
+    for name in SETTINGS:
+        pretended(output, name, [0])
+    monkeypatch.setattr(ablations_module, "play", partial(play, run=executed))
+    monkeypatch.setattr(sys, "argv", ["ablations.py", *page, "--output", str(output)])
+    ablations_module.main()
+    printed, bars = capsys.readouterr()
+    for name in values(page, "--settings"):
+        setting, folder = SETTINGS[name], output / name.replace(" ", "-")
+        runs = {*setting.runs} & {*(values(page, "--runs") or RUNS)}
+        seeds = {setting.first_seed + int(seed) for seed in values(page, "--seeds")[: setting.seeds]}
+        students = {
+            tuple(re.fullmatch("(.*)-lr.*-seed(.*)", path.name).groups()) for path in (folder / "students").iterdir()
+        }
+        assert students >= {(run, str(seed)) for run in runs for seed in seeds}
+        assert {run for run, _ in students} == runs if setting.rates_of else runs <= {run for run, _ in students}
+        assert f"{name}\n" in printed and f"{name}: seeds: 100%" in bars
+    trainings = [command for command in executed.commands.values() if "train/distill.py" in command]
+    for command in trainings:
+        words = command[command.index("train/distill.py") + 1 :]
+        given = {flag[2:].replace("-", "_"): value for flag, value in itertools.pairwise(words) if flag[:2] == "--"}
+        assert resolve_config(None, {**given, "resume": True}).epochs > 0
 
 
 def test_of_equally_good_rates_the_lowest_is_chosen(ablation):
@@ -323,7 +362,7 @@ def test_report_writes_its_part_its_figures_and_what_they_are_made_of(tmp_path):
 
 
 def test_the_report_has_what_is_there_and_names_what_is_not(ablation, monkeypatch, tmp_path):
-    play({"imperfect": ablation}, 2, Executed(ablation))
+    play({"imperfect": ablation}, 2, Executed())
     lines = ablation.results_file.read_text().splitlines(keepends=True)
     gone = ("kid-hard-lr3e-5-seed1", "fkd-lr3e-5-seed0")  # a seed of a variant, and a rate of a method
     ablation.results_file.write_text("".join(line for line in lines if json.loads(line)["name"] not in gone))

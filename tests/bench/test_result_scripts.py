@@ -1,86 +1,103 @@
-"""Each script that docs/results.md names is run by a test with small inputs; here those that no other test runs."""
+"""The commands of docs/results.md run, made small by appended flags (of a flag given twice the last counts)."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import fused_divergence
 import pytest
+from helpers.documented import write_few_questions
 from helpers.launcher import ROOT
-from helpers.pages import commands
+from helpers.pages import RESULTS, commands, of_results
 
 pytestmark = pytest.mark.slow
-# Script or whole command -> the test that runs it with flags of its own; test_documented_commands.py checks the page's.
-RUN_BY = {
-    "make demo": "tests/bench/test_demo.py",
-    "make real": "tests/bench/test_real.py",
-    "python -m pytest tests/losses": "tests/losses/test_fused.py",
-    "bench/ablations.py": "tests/bench/test_ablations.py",
-    "bench/bit_flips.py": "test_flipped_bits_are_noticed_in_every_kind_of_file",
-    "bench/fused_divergence.py": "test_the_fused_head_is_measured_beside_others",
-    "bench/kills.py": "test_a_killed_script_gives_the_same_result_again",
-    "bench/make_minibench.py": "test_a_minibench_of_chosen_size_is_made",
-    "bench/predict.py": "tests/bench/test_smollm2.py",
-    "bench/prepare_data.py": "test_preparing_is_measured_first_and_from_the_cache",
-    "bench/real.py": "tests/bench/test_real.py",
-    "bench/smollm2.py": "tests/bench/test_smollm2.py",
-    "bench/step_latency.py": "tests/bench/test_step_latency.py",
-    "bench/value_index.py": "test_a_value_index_is_measured",
-    "eval/make_test_suite.py": "tests/test_documented_runs.py",
-    "eval/score.py": "tests/test_documented_runs.py",
-    "train/sft.py": "tests/bench/test_smollm2.py",
-}
+TESTS = ROOT / "tests"
+# CI runs these tests; the others start bench/demo.py and bench/real.py, whose parts have tests of their own.
+NOT_RUN = {"make demo", "make real", "python -m pytest tests/losses"}
 
 
 def test_each_script_of_the_page_is_run_by_a_test():
-    found = set()
-    for words in commands((ROOT / "docs" / "results.md").read_text(encoding="utf-8")):
+    page = set()
+    for words in commands(RESULTS.read_text(encoding="utf-8")):
         script = next((word for word in words if word.endswith(".py")), None)
-        found.add(script or " ".join(words[:2] if words[0] == "make" else words))
-    assert found == RUN_BY.keys()
-    assert all((ROOT / test).is_file() or callable(globals()[test]) for test in RUN_BY.values())
+        page.add(script or " ".join(words[:2] if words[0] == "make" else words))
+    sources = "".join(file.read_text(encoding="utf-8") for file in TESTS.rglob("test_*.py"))
+    assert page - NOT_RUN == {*re.findall(r'of_results\("([\w/.]+)"\)', sources)}
+    assert page > NOT_RUN
 
 
-def numbers(script: str, *flags: object, path) -> dict:
-    """Run a script with --json, and read what it wrote."""
-    command = [sys.executable, f"bench/{script}", *map(str, flags), "--json", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
+def run(script: str, *flags: object, folder: Path = ROOT) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / script, *flags]
+    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+    return done
+
+
+def numbers(script: str, *flags: object, path: Path) -> dict:
+    """Run a script with --json in the folder of this file, and read what it wrote."""
+    run(script, *flags, "--json", path, folder=path.parent)
     return json.loads(path.read_text())
 
 
 def test_flipped_bits_are_noticed_in_every_kind_of_file(tmp_path):
-    counts = numbers("bit_flips.py", "--flips", 140, path=tmp_path / "flips.json")["counts"]
+    [page] = of_results("bench/bit_flips.py")
+    counts = numbers("bench/bit_flips.py", *page, "--flips", 140, path=tmp_path / "flips.json")["counts"]
     assert len(counts) == 7 and not any("wrong" in found for found in counts.values())
     assert all(sum(found.values()) == 20 and found["noticed"] > 10 for found in counts.values())
 
 
 def test_a_killed_script_gives_the_same_result_again(tmp_path):
-    found = numbers("kills.py", "--times", 1, "--scripts", "score.py", path=tmp_path / "kills.json")
+    [page] = of_results("bench/kills.py")
+    small = ("--times", 1, "--scripts", "score.py")
+    found = numbers("bench/kills.py", *page, *small, path=tmp_path / "kills.json")
     assert found == {"score.py": {"kills": 1, "pairs": 1, "wrong": 0}}
 
 
 def test_preparing_is_measured_first_and_from_the_cache(tmp_path, minibench, tiny_models, monkeypatch):
     monkeypatch.setenv("KID_CACHE", str(tmp_path / "cache"))
-    flags = ("--data", minibench, "--model", tiny_models / "student", "--splits", "dev")
-    figures = numbers("prepare_data.py", *flags, path=tmp_path / "figures.json")
+    write_few_questions(minibench, tmp_path)
+    (tmp_path / "DIR").symlink_to(tiny_models / "student")
+    [page] = of_results("bench/prepare_data.py")
+    figures = numbers("bench/prepare_data.py", *page, path=tmp_path / "figures.json")
     assert [figures[name]["cached"] for name in ("first time", "from the cache")] == [False, True]
-    assert all(found["rows"]["dev"] > 0 for found in figures.values())
+    assert all(found["rows"] == {"train": 16, "dev": 8} for found in figures.values())
 
 
 def test_a_value_index_is_measured(tmp_path):
-    found = numbers("value_index.py", "--cells", 5000, path=tmp_path / "index.json")
+    [page] = of_results("bench/value_index.py")
+    found = numbers("bench/value_index.py", *page, "--cells", 5000, path=tmp_path / "index.json")
     assert (found["cells"], found["questions"], found["matched_values"]) == (5000, 100, 200)
 
 
-def test_a_minibench_of_chosen_size_is_made(tmp_path):
-    command = [sys.executable, "bench/make_minibench.py", "--output", str(tmp_path / "made"), "--labels", "125"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert len(json.loads((tmp_path / "made" / "train_spider.json").read_text())) == 125
+def test_beams_are_measured_on_a_minibench_of_chosen_size(tmp_path):
+    [made], (_, page) = of_results("bench/make_minibench.py"), of_results("bench/predict.py")
+    run("bench/make_minibench.py", *made, "--labels", 125, folder=tmp_path)
+    assert len(json.loads((tmp_path / "runs" / "minibench" / "train_spider.json").read_text())) == 125
+    (tmp_path / "kid").symlink_to(ROOT / "kid")
+    found = numbers("bench/predict.py", *page, "--questions", 4, "--rounds", 1, path=tmp_path / "predict.json")
+    assert (found["questions"], found["same_outputs"]) == (4, 4)
+    assert {way: len(times) for way, times in found["seconds"].items()} == {"transformers generate": 1, "ours": 1}
 
 
-def test_the_fused_head_is_measured_beside_others(tmp_path, monkeypatch, capsys):
+def test_gold_scores_everything_with_and_without_a_suite(tmp_path, minibench):
+    write_few_questions(minibench, tmp_path)
+    shutil.copy(tmp_path / "preds.sql", tmp_path / "F")
+    [made], scores = of_results("eval/make_test_suite.py"), of_results("eval/score.py")
+    run("eval/make_test_suite.py", *made, folder=tmp_path)
+    found = [numbers("eval/score.py", *page, path=tmp_path / f"{at}.json") for at, page in enumerate(scores)]
+    assert [(one["ex"], one.get("ts")) for one in found] == [(100, None), (100, 100)]
+
+
+def test_the_real_run_explains_itself():
+    [page] = of_results("bench/real.py")
+    assert "--size {cpu,gpu}" in run("bench/real.py", *page).stdout
+
+
+@pytest.mark.parametrize("page", of_results("bench/fused_divergence.py"), ids=" ".join)
+def test_the_fused_head_is_measured_beside_others(page, tmp_path, monkeypatch, capsys):
     def without_peers(device, memory_mb):
         """The libraries of requirements-bench.txt are not installed here; plain torch is."""
         ours, divergence = fused_divergence.kid(memory_mb, True), fused_divergence.kid(memory_mb, False)
@@ -92,10 +109,10 @@ def test_the_fused_head_is_measured_beside_others(tmp_path, monkeypatch, capsys)
 
     monkeypatch.setattr(fused_divergence, "contestants", without_peers)
     monkeypatch.setattr(fused_divergence, "PEERS", ())
-    flags = ["--shapes", "512:32/64", "--rows", "64", "96", "--rounds", "2", "--memory-mb", "1"]
+    small = ["--device", "cpu", "--shapes", "512:32/64", "--rows", "64", "96", "--rounds", "2", "--memory-mb", "1"]
     made = {name: tmp_path / f"fused.{name}" for name in ("json", "png")}
-    flags += ["--json", str(made["json"]), "--plot", str(made["png"])]
-    monkeypatch.setattr(sys, "argv", ["fused_divergence.py", *flags])
+    small += ["--json", str(made["json"]), "--plot", str(made["png"])]
+    monkeypatch.setattr(sys, "argv", ["fused_divergence.py", *page, *small])
     fused_divergence.main()
     lines = json.loads(made["json"].read_text())["lines"]
     assert [line["rows"] for line in lines] == [64] * 3 + [96] * 3 and made["png"].stat().st_size

@@ -7,15 +7,13 @@ import pytest
 import smollm2
 import torch
 from helpers.documented import link_project, run_all, write_few_questions
-from helpers.launcher import ROOT
-from helpers.pages import BLOCK
+from helpers.pages import BLOCK, RESULTS, of_results
 from helpers.tiny_gguf import write_gguf
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from kid.minibench.tiny_models import MODELS
 
 pytestmark = pytest.mark.slow
-PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +30,11 @@ def tiny(tmp_path_factory):
     download = place / "smollm2"
     (download / "reader").mkdir(parents=True)  # the reader of the tests is installed
     write_gguf(download / smollm2.GGUF, made, tokenizer)
+    [page] = of_results("bench/smollm2.py")
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(place)
         patched.setattr(smollm2, "SHA256", hashlib.sha256((download / smollm2.GGUF).read_bytes()).hexdigest())
-        patched.setattr(sys, "argv", ["smollm2.py", "--download", "smollm2", "--output", "smollm2/model"])
+        patched.setattr(sys, "argv", ["smollm2.py", *page])
         smollm2.main()
     return place, made
 
@@ -58,7 +57,7 @@ def test_it_is_trained_and_predicts_as_documented(tiny, minibench, forks):
     place, _ = tiny
     link_project(place)
     write_few_questions(minibench, place)
-    (block,) = [text for _, text in BLOCK.findall(PAGE) if "bench/smollm2.py" in text]
-    first, others = block.split("\n", 1)
-    assert first == "python bench/smollm2.py --download smollm2 --output smollm2/model"
+    (block,) = [text for _, text in BLOCK.findall(RESULTS.read_text(encoding="utf-8")) if "bench/smollm2.py" in text]
+    others = block.split("\n", 1)[1]
+    assert len(of_results("train/sft.py")) == 1  # the block's
     assert run_all(f"```\n{others}```", place, place, forks) == ["train/sft.py", "bench/predict.py"]

@@ -4,41 +4,55 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers.launcher import ROOT
-from parts.latency_contest import SFT
+from helpers.pages import of_results
+from parts.latency_contest import SFT, STATES, STORED, WAYS
 from parts.latency_models import PAIRS, SHAPES, Lengths, made_up_samples
 from parts.latency_report import draw_growth, draw_methods, of_methods, show
 from rich.console import Console
-from step_latency import GROWTH, grown
+from step_latency import DEFAULT_METHODS, GROWTH, grown, parse_arguments
 
-SHORT = ["--schema-tokens", "12", "--question-tokens", "4", "--output-tokens", "3", "--batch-size", "2"]
+
+def measured(page: list[str], folder: Path, forks) -> tuple[list[dict], str]:
+    """Run a command of docs/results.md with small models and batches, on the CPU and without peers, which are not
+    installed here. Returns the measurements and the output."""
+    small = ["--schema-tokens", "12", "--question-tokens", "4", "--output-tokens", "3", "--batch-size", "2"]
+    small += ["--rounds", "1", "--device", "cpu", "--no-peers"]
+    files = ["--json", folder / "l.json", "--plot", folder / "l.png"]
+    done = forks.run(0, "tests/helpers/small_latency.py", *page, *small, *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "l.png").stat().st_size > 1000
+    return json.loads((folder / "l.json").read_text())["lines"], done.stdout
 
 
 @pytest.mark.slow
-def test_it_runs_without_peers(tmp_path):
-    command = ["bench/step_latency.py", "--no-peers", "--rounds", "1"]
-    command += ["--methods", "sft", "rkd", "gkd-rkl", "--ways", "schema shared", "shared and stored", "schemas stored"]
-    command += ["shared, states stored"]
-    files = ["--json", tmp_path / "l.json", "--plot", tmp_path / "l.png"]
-    done = subprocess.run(
-        [sys.executable, *command, *SHORT, *map(str, files)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = json.loads((tmp_path / "l.json").read_text())["lines"]
-    of_teacher, states = {"schema shared", "shared and stored", "schemas stored"}, {"shared, states stored"}
-    ways = {method: {line["way"] for line in lines if line["method"] == method} for method in ("sft", "rkd", "gkd-rkl")}
-    assert ways == {"sft": {"schema shared"}, "rkd": of_teacher | states, "gkd-rkl": of_teacher}
-    assert all(
-        ("own_ratio" in line) == (line["way"] != "schemas stored") for line in lines
-    )  # of sft so, none was timed
-    assert next(line["own_ratio"] for line in lines if line["method"] == "sft") == 1
-    line = next(line for line in lines if (line["method"], line["way"]) == ("gkd-rkl", "schema shared"))
-    assert (line["method"], line["source"]) == ("gkd-rkl", "on-policy")
-    assert line["seconds"] > 0 and line["peak_mb"] > 0 and line["parts"]["decode"] > 0
-    assert sum(line["parts"].values()) <= line["spread"][1] * 1.05
-    assert (tmp_path / "l.png").stat().st_size > 1000 and "schema shared" in done.stdout
+@pytest.mark.parametrize("page", of_results("bench/step_latency.py"), ids=" ".join)
+def test_the_documented_commands_measure_what_they_name(page, tmp_path, forks, monkeypatch):
+    lines, output = measured(page, tmp_path, forks)
+    monkeypatch.setattr(sys, "argv", ["step_latency.py", *page])
+    named = parse_arguments()
+    methods, ways = named.methods or DEFAULT_METHODS, named.ways or WAYS
+    possible = {"sft": {*WAYS} - {*STORED, *STATES}, "rkd": {*WAYS}}
+    expected = {(method, way) for method in methods for way in ways if way in possible.get(method, {*WAYS} - {*STATES})}
+    assert {(line["method"], line["way"]) for line in lines} == expected
+    assert all(line["seconds"] > 0 and line["parts"] for line in lines) and "schema shared" in output
+    axes = GROWTH if named.growth else ["batch"]
+    assert {(line["pair"], line["axis"]) for line in lines} == {(pair, axis) for pair in named.pair for axis in axes}
+
+
+@pytest.mark.slow
+def test_a_line_has_its_parts_its_memory_and_its_ratio(tmp_path, forks):
+    flags = ["--methods", "sft", "gkd-rkl", "--ways", "schema shared", "schemas stored"]
+    sft, shared, stored = measured(flags, tmp_path, forks)[0]
+    assert [line["method"] for line in (sft, shared, stored)] == ["sft", "gkd-rkl", "gkd-rkl"]
+    assert sft["own_ratio"] == 1 and shared["own_ratio"] > 0
+    assert "own_ratio" not in stored  # of sft with different schemas, which was not run
+    assert (shared["way"], shared["source"]) == ("schema shared", "on-policy")
+    assert shared["peak_mb"] > 0 and shared["parts"]["decode"] > 0
+    assert sum(shared["parts"].values()) <= shared["spread"][1] * 1.05
 
 
 @pytest.mark.slow
