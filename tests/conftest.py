@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from helpers.launcher import ROOT, Forks, launch_command
+from helpers.launcher import HIDDEN, ROOT, Forks, launch_command
 from xdist.scheduler import LoadFileScheduling
 
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
 os.environ.setdefault("TRITON_INTERPRET", "1")  # before anything imports triton
+os.environ["PYTHONPATH"] = os.pathsep.join([HIDDEN, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 class ByFile(LoadFileScheduling):

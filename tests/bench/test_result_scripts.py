@@ -5,9 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import bit_flips
 import fused_divergence
+import kills
 import pytest
 from helpers.documented import write_few_questions
 from helpers.launcher import ROOT
@@ -42,17 +45,41 @@ def numbers(script: str, *flags: object, path: Path) -> dict:
     return json.loads(path.read_text())
 
 
-def test_flipped_bits_are_noticed_in_every_kind_of_file(tmp_path):
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory) -> Path:
+    """The files whose damage and whose writing are tested: made once, and copied."""
+    folder = tmp_path_factory.mktemp("everything")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("KID_CACHE", str(folder / "cache"))
+        bit_flips.make_everything(folder)
+    return folder
+
+
+@pytest.fixture
+def main_of(everything, tmp_path, monkeypatch):
+    """main_of(module, *flags): run a script of bench/ in this process on a copy of `everything`; returns its --json."""
+
+    def run_main(module, *flags: object) -> dict:
+        copy = partial(shutil.copytree, everything, dirs_exist_ok=True)
+        monkeypatch.setattr(module, "make_everything", copy)
+        monkeypatch.setenv("KID_CACHE", "")  # main() sets it
+        monkeypatch.setattr(sys, "argv", ["script", *map(str, flags), "--json", str(tmp_path / "found.json")])
+        module.main()
+        return json.loads((tmp_path / "found.json").read_text())
+
+    return run_main
+
+
+def test_flipped_bits_are_noticed_in_every_kind_of_file(main_of):
     [page] = of_results("bench/bit_flips.py")
-    counts = numbers("bench/bit_flips.py", *page, "--flips", 140, path=tmp_path / "flips.json")["counts"]
+    counts = main_of(bit_flips, *page, "--flips", 140)["counts"]
     assert len(counts) == 7 and not any("wrong" in found for found in counts.values())
     assert all(sum(found.values()) == 20 and found["noticed"] > 10 for found in counts.values())
 
 
-def test_a_killed_script_gives_the_same_result_again(tmp_path):
+def test_a_killed_script_gives_the_same_result_again(main_of):
     [page] = of_results("bench/kills.py")
-    small = ("--times", 1, "--scripts", "score.py")
-    found = numbers("bench/kills.py", *page, *small, path=tmp_path / "kills.json")
+    found = main_of(kills, *page, "--times", 1, "--scripts", "score.py")
     assert found == {"score.py": {"kills": 1, "pairs": 1, "wrong": 0}}
 
 
