@@ -131,7 +131,7 @@ def scaling(settings, place) -> dict[str, str]:
     jobs = jobs_of(done)
     assert done.stderr.count("note: ") == 1  # that minibench has no train_others.json, for six trainings
     assert list(jobs) == ["teachers", "distillation", "evaluations", "report"]
-    assert ended(jobs["report"], 500) == "COMPLETED", "\n".join(logs(place, job) for job in jobs.values())
+    assert ended(jobs["report"], 1000) == "COMPLETED", "\n".join(logs(place, job) for job in jobs.values())
     return jobs
 
 
