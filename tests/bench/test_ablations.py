@@ -195,8 +195,7 @@ def test_a_setting_may_have_the_rates_of_another(ablation, monkeypatch):
 
 
 def values(page: list[str], flag: str) -> list[str]:
-    after = page[page.index(flag) + 1 :] if flag in page else []
-    return list(itertools.takewhile(lambda word: not word.startswith("--"), after))
+    return list(itertools.takewhile(lambda word: not word.startswith("--"), page[page.index(flag) + 1 :]))
 
 
 @pytest.mark.parametrize("page", of_results("bench/ablations.py"), ids=" ".join)
@@ -210,13 +209,12 @@ def test_the_documented_commands_train_what_they_name(page, ablation, monkeypatc
     printed, bars = capsys.readouterr()
     for name in values(page, "--settings"):
         setting, folder = SETTINGS[name], output / name.replace(" ", "-")
-        runs = {*setting.runs} & {*(values(page, "--runs") or RUNS)}
         seeds = {setting.first_seed + int(seed) for seed in values(page, "--seeds")[: setting.seeds]}
         students = {
             tuple(re.fullmatch("(.*)-lr.*-seed(.*)", path.name).groups()) for path in (folder / "students").iterdir()
         }
-        assert students >= {(run, str(seed)) for run in runs for seed in seeds}
-        assert {run for run, _ in students} == runs if setting.rates_of else runs <= {run for run, _ in students}
+        assert students >= {(run, str(seed)) for run in setting.runs for seed in seeds}
+        assert {run for run, _ in students} == {*setting.runs}
         assert f"{name}\n" in printed and f"{name}: seeds: 100%" in bars
     trainings = [command for command in executed.commands.values() if "train/distill.py" in command]
     for command in trainings:

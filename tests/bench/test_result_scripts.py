@@ -18,7 +18,8 @@ from helpers.pages import RESULTS, commands, of_results
 
 pytestmark = pytest.mark.slow
 TESTS = ROOT / "tests"
-# CI runs these tests; the others start bench/demo.py and bench/real.py, whose parts have tests of their own.
+# CI runs these tests themselves; test_demo.py runs the demo in small. The real run needs weights from the network and
+# an hour: test_real.py has its parts.
 NOT_RUN = {"make demo", "make real", "python -m pytest tests/losses"}
 
 
