@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from helpers.documented import link_project, run_all, write_few_questions
 from helpers.launcher import ROOT
-from helpers.pages import python_blocks
+from helpers.pages import RESULTS, commands, python_blocks
 
-pytestmark = pytest.mark.launch  # of one rank each
 OWN_DATA = ROOT / "docs" / "your-own-data.md"
+PAGES = [ROOT / "docs" / f"{page}.md" for page in ("data", "evaluation", "planning", "cluster", "models", "methods")]
 
 
 @pytest.fixture
@@ -20,6 +20,13 @@ def place(tmp_path) -> Path:
     return tmp_path
 
 
+def test_every_page_with_commands_is_run():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    found = {page for page in pages if commands(page.read_text(encoding="utf-8"))}
+    assert found == {ROOT / "README.md", OWN_DATA, RESULTS, *PAGES}  # RESULTS: in tests/bench/
+
+
+@pytest.mark.launch  # of one rank each
 def test_the_page_on_your_own_data_can_be_followed(minibench, place, forks):
     (place / "runs").mkdir()
     (place / "runs" / "minibench").symlink_to(minibench)
@@ -34,6 +41,7 @@ def test_the_page_on_your_own_data_can_be_followed(minibench, place, forks):
     assert "before training" in report and "Teacher" in report
 
 
+@pytest.mark.launch
 def test_the_commands_of_the_front_page_and_of_the_pages_on_data_evaluation_and_planning_run(minibench, place, forks):
     write_few_questions(minibench, place)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,10 +58,7 @@ def test_the_commands_of_the_front_page_and_of_the_pages_on_data_evaluation_and_
     rkd = f"deepspeed --num_gpus 1 train/distill.py --method rkd --teacher runs/teacher {data} runs/rkd"
     run_all(f"```\n{sft}\n{rkd}\n```", place, database, forks)
     shutil.rmtree(place / "report")
-    pages = [
-        ROOT / "docs" / f"{page}.md" for page in ("data", "evaluation", "planning", "cluster", "models", "methods")
-    ]
-    ran = run_all("\n".join(page.read_text(encoding="utf-8") for page in pages), place, database, forks)
+    ran = run_all("\n".join(page.read_text(encoding="utf-8") for page in PAGES), place, database, forks)
     assert (place / "report" / "report.html").is_file() and (place / "exposure_bias.png").is_file()
     assert "train/generate.py" in ran
     for run in ("qwen1.5-0.5b-from-qwen1.5-1.8b/f-distill", "qwen2.5-coder-0.5b-instruct-from-7b"):
