@@ -49,8 +49,9 @@ class Forks:
         job = {"ranks": ranks, "arguments": words, "environment": environment, "folder": str(folder)}
         self.server.stdin.write(json.dumps({**job, **{name: str(file) for name, file in files.items()}}) + "\n")
         self.server.stdin.flush()
-        status = int(self.server.stdout.readline())
-        return subprocess.CompletedProcess(words, status, *(file.read_text() for file in files.values()))
+        status = self.server.stdout.readline()
+        assert status, "fork_server.py has ended; its own error is in the captured stderr"
+        return subprocess.CompletedProcess(words, int(status), *(file.read_text() for file in files.values()))
 
     def end(self) -> None:
         if self.server is not None:
