@@ -221,16 +221,21 @@ def test_what_reads_the_sql_may_stop(wine):
     assert "Traceback" not in errors and asking.returncode == 0
 
 
+def as_a_shell_would() -> None:
+    # Only the terminal that controls its session turns Ctrl-C into a signal, which tests in the background ignore.
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A script at a terminal of its own."""
 
     def __init__(self, *words: object):
         self.shown = b""
         self.handle, inner = pty.openpty()
-        # Only the terminal that controls its session turns Ctrl-C into a signal.
         self.process = subprocess.Popen(
             [sys.executable, *map(str, words)], stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0), env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+            preexec_fn=as_a_shell_would, env={**os.environ, "PYTHONFAULTHANDLER": "1"},
         )  # fmt: skip
         os.close(inner)
 
