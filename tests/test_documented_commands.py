@@ -29,7 +29,11 @@ def problems(words: list[str]) -> list[str]:
     """What is wrong with a command: a script, a make target, a flag or a recipe that is not there."""
     if words[0] == "make":
         targets = TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8"))
-        return [f"make {word}" for word in words[1:] if "=" not in word and word not in targets]
+        if unknown := [f"make {word}" for word in words[1:] if "=" not in word and word not in targets]:
+            return unknown
+        command = ["make", "--dry-run", "--no-print-directory", *words[1:]]
+        printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return problems(shlex.split(printed.splitlines()[-1]))
     place = next((at for at, word in enumerate(words) if SCRIPT.fullmatch(word)), None)
     if place is None:
         paths = [word for word in words if re.match(r"slurm/", word)]
@@ -69,6 +73,7 @@ def test_what_a_page_tells_to_type_exists(page):
 def test_wrong_commands_are_found():
     assert problems(shlex.split("python eval/predict.py --no-such-flag 1 --model x")) == ["--no-such-flag"]
     assert problems(["python", "eval/nothing.py"]) == ["eval/nothing.py"] and problems(["make", "tea"]) == ["make tea"]
+    assert problems(["make", "demo", "DEMO=--cups 2"]) == ["--cups"]
     recipe = "train/recipes/none.yaml"
     assert problems(["deepspeed", "--num_gpus", "8", "train/sft.py", "--config", recipe]) == [recipe]
     too_large = "deepspeed --num_gpus 8 train/sft.py --micro-batch-size 4"
