@@ -34,11 +34,7 @@ class Forks:
         """Run a script in a folder: on ranks, as DeepSpeed's launcher does, or with 0, as `python` does."""
         if self.server is None:
             command = [sys.executable, "-u", ROOT / "tests" / "helpers" / "fork_server.py"]
-            paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", HIDDEN)]
-            everything = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-            self.server = subprocess.Popen(
-                command, cwd=ROOT, env=everything, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
+            self.server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         world = {"WORLD_SIZE": str(ranks), "LOCAL_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1"}
         world |= {"MASTER_PORT": free_port()}
         environment = {**os.environ, "OMP_NUM_THREADS": "1", **(world if ranks else {})}
