@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import difflib
+import gc
 import itertools
 import os
 import re
@@ -215,5 +216,6 @@ def run_script(main: Callable[[], None], kept: str = "nothing was written") -> N
         exit_process(1, run_exit_hooks=False)
     if is_rank:
         exit_process(status)
+    gc.freeze()  # the shutdown's search for garbage takes a second or more once torch and transformers are imported
     if status:
         sys.exit(status)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import demo
 import numpy as np
 import pytest
 from parts.demo_report import conclusion, ex_cells, interval, shares
-
-from kid.minibench.build import build_minibench
 
 
 def write_scores(folder, rights: dict[str, str]) -> demo.Demo:
@@ -89,28 +86,3 @@ def test_numbers_out_of_range_are_refused_before_anything_is_written(tmp_path, m
     with pytest.raises(demo.InputError, match=message):
         demo.main()
     assert not (tmp_path / "demo").exists()
-
-
-@pytest.mark.slow
-def test_the_whole_demo_with_few_questions(tmp_path, monkeypatch, capsys):
-    def few(folder, *sizes):
-        build_minibench(folder, *sizes)
-        for split, count in (("dev", 12), ("valid", 8)):
-            questions = json.loads((folder / f"{split}.json").read_text())
-            (folder / f"{split}.json").write_text(json.dumps(questions[:count]))
-
-    monkeypatch.setattr(demo, "build_minibench", few)
-    monkeypatch.setattr(demo, "STUDENT", demo.STUDENT.replace("--epochs 8", "--epochs 2"))
-    output = tmp_path / "demo"
-    monkeypatch.setattr(sys, "argv", ["demo.py", "--labels", "32", "--output", str(output)])
-    demo.main()
-    printed = capsys.readouterr().out
-    for name in ("student base", "teacher", "sft-seed0", "rkd-seed0", "kid-seed0"):
-        found = json.loads((output / "scores" / f"{name.replace(' ', '-')}.json").read_text())
-        assert len((found.get("best") or found)["right"]) == 12 and f"] {name}: EX " in printed
-        assert name in ("student base", "teacher") or len(found["valid"]) == 2  # epochs
-    report = (output / "report.md").read_text()
-    assert "With 32 labels, 20 % of them wrong: " in report and report.count("```sql") == 20
-    assert list(output.glob("*.png"))
-    demo.main()  # everything is there
-    assert "0 min" in capsys.readouterr().out
