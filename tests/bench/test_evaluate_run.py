@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-import evaluate_run
 import pytest
-from evaluate_run import Judge, evaluate, greedy_outputs, label_trust, saved_models
-from evaluate_run import evaluate_run as evaluate_steps
+from parts import run_scores
+from parts.run_scores import Judge, evaluate, evaluate_run, greedy_outputs, label_trust, saved_models
 
 from kid.data.batching import ArrowSamples
 from kid.errors import InputError
@@ -38,7 +37,7 @@ def student():
 def test_outputs_are_those_of_transformers_generate(judge, student):
     samples = list(ArrowSamples(judge.split("valid")[0].rows))
     assert any(sample.shared for sample in samples)
-    batches = generated_outputs(student, judge.tokenizer, samples, evaluate_run.NEW_TOKENS, 16, 1, ())
+    batches = generated_outputs(student, judge.tokenizer, samples, run_scores.NEW_TOKENS, 16, 1, ())
     texts = {
         place: one_line(judge.tokenizer.decode(output, skip_special_tokens=True, clean_up_tokenization_spaces=False))
         for batch in batches
@@ -55,7 +54,7 @@ def test_a_model_on_dev_and_on_wrong_labels(judge, student, monkeypatch):
     def say_gold(model, tokenizer, samples):
         return golds if len(samples) == len(golds) else [label["gold"] for label in wrong]
 
-    monkeypatch.setattr(evaluate_run, "greedy_outputs", say_gold)
+    monkeypatch.setattr(run_scores, "greedy_outputs", say_gold)
     found = evaluate(judge, student)
     assert found["ex"] == 100 and found["right"] == "1" * len(golds) and found["predictions"] == golds
     labels = found["wrong_labels"]
@@ -73,7 +72,7 @@ def test_the_first_of_equally_good_steps_is_the_best(judge, tmp_path, monkeypatc
         for step, ex in exs.items():
             (tmp_path / "models" / f"step-{step}").mkdir(parents=True)
             file.write(json.dumps({"step": step, "seconds": 1.0, "ex": ex, "ex_questions": asked}) + "\n")
-    monkeypatch.setattr(evaluate_run, "load_model", lambda folder, device: int(folder.name.removeprefix("step-")))
+    monkeypatch.setattr(run_scores, "load_model", lambda folder, device: int(folder.name.removeprefix("step-")))
     judged = []
 
     def ex(model, split):
@@ -82,7 +81,7 @@ def test_the_first_of_equally_good_steps_is_the_best(judge, tmp_path, monkeypatc
 
     monkeypatch.setattr(judge, "ex", ex)
     monkeypatch.setattr(judge, "wrong_labels", lambda model: {"n": 0})
-    found = evaluate_steps(judge, tmp_path)
+    found = evaluate_run(judge, tmp_path)
     assert found["valid"] == exs and list(found["valid"]) == [2, 4, 6, 10]
     assert (found["best_step"], found["best"]["ex"], found["last_step"], found["last"]["ex"]) == (4, 40.0, 10, 20.0)
     assert found["last"]["split"] == "dev" and judged.count("valid") == (0 if while_training else 4)
