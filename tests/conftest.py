@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from helpers.launcher import HIDDEN, ROOT, Forks, launch_command
+from helpers.launcher import FORKS, HIDDEN, ROOT, launch_command
 from xdist.scheduler import LoadFileScheduling
 
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
@@ -99,12 +99,12 @@ def one_rank(tmp_path_factory):
     torch.distributed.destroy_process_group()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def forks(tmp_path_factory):
     """Runs scripts, on ranks or not, without the time that imports take."""
-    forks = Forks(tmp_path_factory.mktemp("forks"))
-    yield forks
-    forks.end()
+    FORKS.folder = tmp_path_factory.mktemp("forks")
+    yield FORKS
+    FORKS.end()
 
 
 @pytest.fixture(scope="session")

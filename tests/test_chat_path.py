@@ -3,12 +3,11 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from helpers.chat_templates import THINKING, with_template
-from helpers.launcher import ROOT
+from helpers.launcher import run_script
 from helpers.run_files import metrics
 from helpers.small_benchmark import write_small_benchmark
 from transformers import GenerationConfig
@@ -21,8 +20,7 @@ FORM = ("--prompt", "ddl", "--chat-template", "auto")
 
 
 def run(script: str, *flags: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, script, *map(str, flags)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return run_script(script, *flags)
 
 
 def succeed(script: str, *flags: object) -> str:

@@ -4,14 +4,12 @@ import json
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from helpers.chat_templates import with_template
-from helpers.launcher import ROOT
+from helpers.launcher import ROOT, run_script
 from helpers.small_benchmark import edit, write_small_benchmark
 from tokenizers.processors import TemplateProcessing
 
@@ -156,8 +154,7 @@ def test_bos_is_of_the_ids_and_not_of_the_text(tiny_models, database):
 @pytest.mark.slow
 def test_show_prompt_shows_the_same(data):
     question = json.loads((data / "data" / "dev.json").read_text())[0]
-    command = [sys.executable, "eval/show_prompt.py", "--data", data / "data", "--index", 0, "--model", MODEL]
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run_script("eval/show_prompt.py", "--data", data / "data", "--index", 0, "--model", MODEL)
     given = (database_of(data / "data", question["db_id"]), question["question"], PromptSettings())
     prompt = prompt_for(*given, question["evidence"], data / "data" / "tables.json")
     assert done.returncode == 0 and done.stdout.partition("\n\n")[2].startswith(prompt), done.stderr

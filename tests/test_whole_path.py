@@ -1,10 +1,8 @@
 """From questions to a report, as the README has it: the one launch that `make test` makes."""
 
 import json
-import subprocess
-import sys
 
-from helpers.launcher import ROOT
+from helpers.launcher import run_script
 from helpers.run_files import metrics
 
 
@@ -26,8 +24,7 @@ def test_a_teacher_is_distilled_on_two_ranks_and_its_student_predicted_scored_an
     assert len(rows) == 3 and all(row["kd"] > 0 and row["mle"] > 0 and 0 < row["error_rate"] < 1 for row in rows)
 
     def evaluate(script: str, *flags) -> str:
-        command = [sys.executable, f"eval/{script}.py", *map(str, flags)]
-        finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        finished = run_script(f"eval/{script}.py", *flags)
         assert finished.returncode == 0, finished.stdout + finished.stderr
         return finished.stdout
 

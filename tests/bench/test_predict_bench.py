@@ -2,10 +2,9 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
-from helpers.launcher import ROOT
+from helpers.launcher import run_script
 from helpers.small_benchmark import write_small_benchmark
 from predict import until_eos
 
@@ -13,8 +12,7 @@ from kid.minibench.tiny_models import MODELS
 
 
 def run(*flags: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "bench/predict.py", *flags]
-    return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return run_script("bench/predict.py", *flags)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import fused_divergence
 import kills
 import pytest
 from helpers.documented import write_few_questions
-from helpers.launcher import ROOT
+from helpers.launcher import ROOT, run_script
 from helpers.pages import RESULTS, commands, of_results
 
 pytestmark = pytest.mark.slow
@@ -34,8 +34,7 @@ def test_each_script_of_the_page_is_run_by_a_test():
 
 
 def run(script: str, *flags: object, folder: Path = ROOT) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / script, *flags]
-    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, timeout=400, check=False)
+    done = run_script(script, *flags, folder=folder)
     assert done.returncode == 0, done.stderr[-2000:]
     return done
 

@@ -1,13 +1,11 @@
 """EX while training, on two ranks under ZeRO-3: the verdicts of predict and score; a rank that dies; the best kept."""
 
 import json
-import subprocess
-import sys
 
 import mlflow
 import pytest
 import torch
-from helpers.launcher import ROOT
+from helpers.launcher import ROOT, run_script
 from helpers.run_files import adapter, metrics
 
 from kid.minibench.tiny_models import MODELS
@@ -54,8 +52,7 @@ def test_the_numbers_are_those_of_predict_and_score(ex_run, ex_flags, tmp_path):
     data = ["--benchmark", "spider", "--data", ex_flags[ex_flags.index("--data") + 1], "--split", "valid"]
 
     def evaluate(script, *arguments):
-        command = [sys.executable, f"eval/{script}.py", *data, *map(str, arguments)]
-        finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        finished = run_script(f"eval/{script}.py", *data, *arguments)
         assert finished.returncode == 0, finished.stdout + finished.stderr
 
     predictions, scores = tmp_path / "valid.sql", tmp_path / "valid.json"

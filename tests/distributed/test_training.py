@@ -2,12 +2,10 @@
 
 import json
 import math
-import subprocess
-import sys
 
 import pytest
 import torch
-from helpers.launcher import ROOT
+from helpers.launcher import ROOT, run_script
 from helpers.run_files import adapter, metrics, one_line
 from peft import PeftModel
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -112,9 +110,9 @@ def test_fine_tuning_all_weights_exports_a_model(flags, launch, minibench, tmp_p
     rows = metrics(tmp_path / "full")
     assert rows[-1]["loss"] < rows[0]["loss"] and all(row["kd"] == 0 for row in rows)
     predictions = tmp_path / "preds.sql"
-    command = ["eval/predict.py", "--model", tmp_path / "full" / "model", "--data", minibench, "--output", predictions]
-    command += ["--split", "valid", "--max-completion-length", "5", "--batch-size", "64"]
-    subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=True, capture_output=True)
+    flags = ["--model", tmp_path / "full" / "model", "--data", minibench, "--output", predictions]
+    flags += ["--split", "valid", "--max-completion-length", "5", "--batch-size", "64"]
+    assert not run_script("eval/predict.py", *flags).returncode
     assert len(predictions.read_text().split("\n")) == 401
 
 

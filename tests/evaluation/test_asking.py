@@ -21,7 +21,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers.launcher import ROOT
+from helpers.launcher import ROOT, run_script
 
 from kid.config.run_config import RunConfig, dump_config
 from kid.data.encoding import EncodedPrompt
@@ -78,8 +78,7 @@ def answer(script, database, monkeypatch):
 
 
 def ask(*words: object, given: str = "") -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / "eval" / "ask.py", *words]
-    return subprocess.run(list(map(str, command)), input=given, capture_output=True, text=True, timeout=120)
+    return run_script("eval/ask.py", *words, given=given)
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import subprocess
-import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
-from helpers.launcher import ROOT
+from helpers.launcher import ROOT, run_script
 
 from kid.config.run_config import RunConfig, dump_config
 from kid.errors import InputError
@@ -28,14 +27,9 @@ def data(minibench, tmp_path_factory) -> Path:
     return folder
 
 
-def run(script: str, *flags: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / "eval" / script, *flags]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
-
-
 def predict(model: Path, data: Path, output: Path, *flags: object) -> subprocess.CompletedProcess:
     given = ["--model", model, "--benchmark", "spider", "--data", data, "--split", "seen", "--output", output]
-    return run("predict.py", *given, "--max-completion-length", LIMIT, "--batch-size", 4, *flags)
+    return run_script("eval/predict.py", *given, "--max-completion-length", LIMIT, "--batch-size", 4, *flags)
 
 
 @pytest.mark.slow

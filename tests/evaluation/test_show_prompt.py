@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 from helpers.family_tokenizers import family_tokenizer
-from helpers.launcher import ROOT
+from helpers.launcher import ROOT, run_script
 
 from kid.config.run_config import RunConfig
 from kid.data.prepare import prepare
@@ -18,8 +18,7 @@ MODEL = ROOT / "kid" / "minibench" / "models" / "student"
 
 
 def show(data, *arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "eval/show_prompt.py", "--benchmark", "spider", "--data", data, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_script("eval/show_prompt.py", "--benchmark", "spider", "--data", data, *arguments)
 
 
 @pytest.fixture

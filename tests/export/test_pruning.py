@@ -3,11 +3,10 @@
 import json
 import shutil
 import subprocess
-import sys
 
 import pytest
 import torch
-from helpers.launcher import ROOT
+from helpers.launcher import run_script
 from helpers.run_files import one_line
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -207,8 +206,7 @@ def test_a_pruned_model_is_hashed_and_a_damaged_one_is_not_pruned(whole, tmp_pat
 @pytest.mark.slow
 def test_script(whole, tmp_path):
     def script(*flags: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "train/prune.py", "--model", str(whole["llama"]), *flags]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        return run_script("train/prune.py", "--model", whole["llama"], *flags)
 
     bad = script("--keep", "listed", "--layers", "0,x", "--output", str(tmp_path / "small"))
     assert one_line(bad) == "error: --layers '0,x' is not a list of numbers such as 0,2,5"

@@ -49,7 +49,7 @@ def become(job: dict, rank: int) -> str:
     os.environ.clear()
     os.environ.update(job["environment"] | own)
     os.chdir(job["folder"])
-    files = [os.open(os.devnull, os.O_RDONLY)]
+    files = [os.open(job["stdin"], os.O_RDONLY)]
     files += [os.open(job[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT) for name in ("stdout", "stderr")]
     for number, file in enumerate(files):
         os.dup2(file, number)

@@ -1,4 +1,7 @@
-"""Where the project lies, and two ways to start ranks: DeepSpeed's launcher, and forks, which take less time."""
+"""Where the project lies, and two ways to start ranks: DeepSpeed's launcher, and forks, which take less time.
+
+Scripts that import torch are forked, too; `python` itself starts in less time than the fork server where they do not.
+"""
 
 import json
 import os
@@ -26,12 +29,17 @@ def launch_command(ranks: int, *arguments: str | Path) -> list[str]:
 class Forks:
     """Starts launches and scripts by `fork_server.py`, one after the other."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self) -> None:
+        self.folder: Path | None = None  # for the streams of what is run
         self.server: subprocess.Popen | None = None
 
-    def run(self, ranks: int, *arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess:
-        """Run a script in a folder: on ranks, as DeepSpeed's launcher does, or with 0, as `python` does."""
+    def run(
+        self, ranks: int, *arguments: str | Path, folder: Path = ROOT, given: str = ""
+    ) -> subprocess.CompletedProcess:
+        """Run a script in a folder: on ranks, as DeepSpeed's launcher does, or with 0, as `python` does.
+
+        given: its stdin.
+        """
         if self.server is None:
             command = [sys.executable, "-u", ROOT / "tests" / "helpers" / "fork_server.py"]
             self.server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -41,15 +49,26 @@ class Forks:
         files = {name: self.folder / name for name in ("stdout", "stderr")}
         for file in files.values():
             file.unlink(missing_ok=True)
+        files["stdin"] = self.folder / "stdin"
+        files["stdin"].write_text(given)
         words = list(map(str, arguments))
         job = {"ranks": ranks, "arguments": words, "environment": environment, "folder": str(folder)}
         self.server.stdin.write(json.dumps({**job, **{name: str(file) for name, file in files.items()}}) + "\n")
         self.server.stdin.flush()
         status = self.server.stdout.readline()
         assert status, "fork_server.py has ended; its own error is in the captured stderr"
-        return subprocess.CompletedProcess(words, int(status), *(file.read_text() for file in files.values()))
+        streams = (files[name].read_text() for name in ("stdout", "stderr"))
+        return subprocess.CompletedProcess(words, int(status), *streams)
 
     def end(self) -> None:
         if self.server is not None:
             self.server.stdin.close()
             self.server.wait(timeout=60)
+
+
+FORKS = Forks()  # of this test process; conftest.py ends it
+
+
+def run_script(script: str | Path, *flags: object, folder: Path = ROOT, given: str = "") -> subprocess.CompletedProcess:
+    """Run a script of the project, forked. given: its stdin."""
+    return FORKS.run(0, ROOT / script, *map(str, flags), folder=folder, given=given)

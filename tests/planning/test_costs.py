@@ -1,13 +1,12 @@
 """The planner's estimates, cures and shapes against numbers by hand and published ones, and its script."""
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 
 import pytest
-from helpers.launcher import ROOT
+from helpers.launcher import ROOT, run_script
 from helpers.live_engines import VOCABULARY, deepspeed_values, shape
 
 from kid.config.keys import FIELDS, unused_reason
@@ -174,8 +173,7 @@ def test_training_takes_the_flags_of_every_cure(method, cures, monkeypatch):
 @pytest.mark.slow
 def test_the_script_writes_its_predictions_and_says_what_is_wrong(tmp_path):
     def plan(*flags):
-        command = [sys.executable, ROOT / "train" / "plan.py", "--gpus", "8", "--gpu-memory", "80", *flags]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        return run_script("train/plan.py", "--gpus", "8", "--gpu-memory", "80", *flags)
 
     models = ["--student", "Qwen1.5-0.5B", "--teacher", "Qwen1.5-1.8B", "--method", "rkd"]
     done = plan(*models, "--json", str(tmp_path / "plan.json"))

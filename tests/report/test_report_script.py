@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.launcher import run_script
 from helpers.synthetic_runs import FAMILIES, write_paper, write_run, write_score
 
 from kid.report.page import to_html, to_markdown
@@ -17,8 +18,7 @@ SCRIPT = Path(__file__).parents[2] / "eval" / "report.py"
 
 
 def report(*arguments):
-    command = [sys.executable, SCRIPT, *arguments]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
+    return run_script(SCRIPT, *arguments)
 
 
 @pytest.mark.slow
