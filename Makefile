@@ -9,7 +9,7 @@ READY := .venv/.ready
 
 setup: $(READY)
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt requirements-bench.txt pyproject.toml
 	@echo "setting up .venv (a few minutes the first time)"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
 		(echo "error: Python 3.11 or 3.12 is needed; name one with make PYTHON=..." && exit 2)
@@ -18,7 +18,7 @@ $(READY): requirements.txt pyproject.toml
 	@command -v g++ > /dev/null || \
 		(echo "error: g++ is needed, DeepSpeed compiles an op with it; install it with your package manager" && exit 2)
 	$(PYTHON) -m venv .venv
-	pip install --quiet --disable-pip-version-check -r requirements.txt
+	pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-bench.txt
 	pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 

@@ -2,25 +2,26 @@
 
 import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from helpers.launcher import ROOT
+import step_latency
 from helpers.pages import of_results
 from parts.latency_contest import SFT, STATES, STORED, WAYS
 from parts.latency_models import PAIRS, SHAPES, Lengths, made_up_samples
 from parts.latency_report import draw_growth, draw_methods, of_methods, show
 from rich.console import Console
-from step_latency import DEFAULT_METHODS, GROWTH, grown, parse_arguments
+from step_latency import DEFAULT_METHODS, GROWTH, PEERS, grown, parse_arguments
+
+from kid.errors import InputError
 
 
 def measured(page: list[str], folder: Path, forks) -> tuple[list[dict], str]:
-    """Run a command of docs/results.md with small models and batches, on the CPU and without peers, which are not
-    installed here. Returns the measurements and the output."""
+    """Run a command of docs/results.md with small models and batches, on the CPU. Returns the measurements and the
+    output."""
     small = ["--schema-tokens", "12", "--question-tokens", "4", "--output-tokens", "3", "--batch-size", "2"]
-    small += ["--rounds", "1", "--device", "cpu", "--no-peers"]
+    small += ["--rounds", "1", "--device", "cpu"]
     files = ["--json", folder / "l.json", "--plot", folder / "l.png"]
     done = forks.run(0, "tests/helpers/small_latency.py", *page, *small, *files)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -37,15 +38,18 @@ def test_the_documented_commands_measure_what_they_name(page, tmp_path, forks, m
     methods, ways = named.methods or DEFAULT_METHODS, named.ways or WAYS
     possible = {"sft": {*WAYS} - {*STORED, *STATES}, "rkd": {*WAYS}}
     expected = {(method, way) for method in methods for way in ways if way in possible.get(method, {*WAYS} - {*STATES})}
+    if named.peers:
+        expected |= {(peer, "") for peer in ([SFT] if named.growth else PEERS)}
     assert {(line["method"], line["way"]) for line in lines} == expected
-    assert all(line["seconds"] > 0 and line["parts"] for line in lines) and "schema shared" in output
+    assert all(line["seconds"] > 0 and bool(line["parts"]) == bool(line["way"]) for line in lines)
+    assert "schema shared" in output
     axes = GROWTH if named.growth else ["batch"]
     assert {(line["pair"], line["axis"]) for line in lines} == {(pair, axis) for pair in named.pair for axis in axes}
 
 
 @pytest.mark.slow
 def test_a_line_has_its_parts_its_memory_and_its_ratio(tmp_path, forks):
-    flags = ["--methods", "sft", "gkd-rkl", "--ways", "schema shared", "schemas stored"]
+    flags = ["--methods", "sft", "gkd-rkl", "--ways", "schema shared", "schemas stored", "--no-peers"]
     sft, shared, stored = measured(flags, tmp_path, forks)[0]
     assert [line["method"] for line in (sft, shared, stored)] == ["sft", "gkd-rkl", "gkd-rkl"]
     assert sft["own_ratio"] == 1 and shared["own_ratio"] > 0
@@ -55,17 +59,11 @@ def test_a_line_has_its_parts_its_memory_and_its_ratio(tmp_path, forks):
     assert sum(shared["parts"].values()) <= shared["spread"][1] * 1.05
 
 
-@pytest.mark.slow
-def test_a_missing_peer_is_one_line():
-    done = subprocess.run(
-        [sys.executable, "bench/step_latency.py", "--data", "somewhere"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+def test_a_missing_peer_is_named(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["step_latency.py"])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"not installed: trl; pip install -r requirements-bench.txt"):
+        step_latency.main()
 
 
 def lines_of(**more) -> list[dict]:

@@ -17,7 +17,7 @@ from helpers.run_files import depends_on_machine
 pytestmark = pytest.mark.skipif("KID_SLURM_TEST" not in os.environ, reason="make slurm-test starts a cluster for these")
 STEPS = 14
 LONG = "--deepspeed ds_configs/cpu.json --max-steps 400 --epochs 400"  # FLAGS of what does not end by itself
-SIZES = {"small": 32, "middle": 48, "large": 64}  # of a teacher -> its width
+SIZES = {"small": 32, "large": 64}  # of a teacher -> its width
 QUESTIONS = 8
 COMMON = """\
 student: {models}/{name}
@@ -50,7 +50,7 @@ def few(minibench, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def place(few, tiny_models, tmp_path_factory) -> Path:
-    """A folder with three untrained teachers, recipes for them and for students of theirs, and a table of sizes."""
+    """A folder with two untrained teachers, recipes for them and for students of theirs, and a table of sizes."""
 
     from kid.minibench.tiny_models import write_tiny_model
     from kid.models.pretrained import load_tokenizer
@@ -126,10 +126,10 @@ def logs(place: Path, job: str) -> str:
 
 @pytest.fixture(scope="module")
 def scaling(settings, place) -> dict[str, str]:
-    """Teachers of three sizes, students of theirs, evaluations and the report, from one command to the end."""
+    """Teachers of two sizes, students of theirs, evaluations and the report, from one command to the end."""
     done = submit(settings | {"SIZES": str(place / "sizes.txt")}, "--scaling", "--train-teachers")
     jobs = jobs_of(done)
-    assert done.stderr.count("note: ") == 1  # that minibench has no train_others.json, for six trainings
+    assert done.stderr.count("note: ") == 1  # that minibench has no train_others.json, for four trainings
     assert list(jobs) == ["teachers", "distillation", "evaluations", "report"]
     assert ended(jobs["report"], 1000) == "COMPLETED", "\n".join(logs(place, job) for job in jobs.values())
     return jobs
