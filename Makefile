@@ -9,7 +9,7 @@ READY := .venv/.ready
 
 setup: $(READY)
 
-$(READY): requirements.txt requirements-bench.txt pyproject.toml
+$(READY): Makefile requirements.txt requirements-bench.txt pyproject.toml
 	@echo "setting up .venv (a few minutes the first time)"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
 		(echo "error: Python 3.11 or 3.12 is needed; name one with make PYTHON=..." && exit 2)
