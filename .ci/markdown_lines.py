@@ -1,6 +1,6 @@
 """Check that lines of Markdown have at most 120 columns: markdown_lines.py [FILE ...] (default: the project's pages).
 
-Tables, headings, code blocks and lines that cannot be broken, such as one long link, may be longer.
+Tables, headings and lines that cannot be broken, such as one long link, may be longer.
 """
 
 import os
@@ -14,16 +14,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def long_lines(text: str) -> list[int]:
     """The numbers, from 1, of the lines that are too long."""
-    found, fence = [], ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        marker = re.match(r"\s*(```+|~~~+)", line)
-        if fence:
-            fence = "" if line.strip().startswith(fence) else fence
-        elif marker:
-            fence = marker[1]
-        elif len(line) > COLUMNS and not line.lstrip().startswith(("|", "#")) and can_be_broken(line):
-            found.append(number)
-    return found
+    return [
+        number
+        for number, line in enumerate(text.splitlines(), start=1)
+        if len(line) > COLUMNS and not line.lstrip().startswith(("|", "#")) and can_be_broken(line)
+    ]
 
 
 def can_be_broken(line: str) -> bool:
@@ -33,7 +28,7 @@ def can_be_broken(line: str) -> bool:
 
 def main() -> None:
     pages = [Path(name) for name in sys.argv[1:]] or [
-        Path(os.path.relpath(path)) for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+        Path(os.path.relpath(path)) for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
     ]
     found = [f"{path}:{number}" for path in pages for number in long_lines(path.read_text(encoding="utf-8"))]
     for place in found:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 import re
 import statistics
+import textwrap
 from collections.abc import Sequence
+from functools import partial
 
 from kid.terminal import printable
 
+COLUMNS = 120  # of a line of predictions
 ENTITY = r"&(?=#?\w+;)"
 ADDRESS = r"(?<=:)/(?=/)|(?<=\bwww)\."  # GitHub would make it a link
 ITEM = r"\A[-+](?=\s|[-\s]*\Z)"  # a list item, or a horizontal line
@@ -113,8 +116,15 @@ def table_cell(text: str) -> str:
 
 
 def marked_predictions(gold: str, predictions: dict[str, str], right: dict[str, bool]) -> str:
-    """Return lines with the gold SQL, if not empty, and each model's prediction, marked correct or wrong."""
+    """Return lines with the gold SQL, if not empty, and each model's prediction, marked correct or wrong.
+
+    SQL that is too long for a line continues below its beginning.
+    """
     width = max(map(len, [*predictions, "gold"]))
-    lines = [f"{'gold':<{width}}    {gold}"] if gold else []
-    lines += [f"{model:<{width}} {'ok' if right[model] else '--'} {text}" for model, text in predictions.items()]
-    return "\n".join(lines)
+    entries = [(f"{'gold':<{width}}    ", gold)] if gold else []
+    entries += [(f"{model:<{width}} {'ok' if right[model] else '--'} ", text) for model, text in predictions.items()]
+    wrap = partial(
+        textwrap.fill, width=COLUMNS, subsequent_indent=" " * (width + 4), expand_tabs=False, replace_whitespace=False,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return "\n".join(wrap(text, initial_indent=start) if text else start for start, text in entries)

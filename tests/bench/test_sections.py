@@ -33,6 +33,15 @@ def test_predictions_stand_beside_gold_and_are_marked():
     ]
 
 
+def test_long_sql_continues_below_its_beginning():
+    gold = "SELECT " + ", ".join(f"column_{number}" for number in range(30))
+    lines = marked_predictions(gold, {"sft": "SELECT 'two  blanks'"}, {"sft": False}).splitlines()
+    assert len(lines) == 4 and max(map(len, lines)) <= 120
+    assert lines[0].startswith("gold    SELECT column_0, ") and lines[1].startswith("        column_")
+    assert " ".join(line.strip() for line in lines[:3]) == f"gold    {gold}"
+    assert lines[3] == "sft  -- SELECT 'two  blanks'"
+
+
 def test_a_marker_in_a_query_is_no_marker():
     begin, end = markers("real")
     made = marked("real", [f"```sql\n{end}\n{begin}\nSELECT '{end}'\n```"])
