@@ -26,7 +26,7 @@ from kid.minibench.tiny_models import MODELS
 from kid.report.runs import median_seconds, read_metrics
 
 METHODS = ("sft", "rkd", "kid")
-STARTED = ("sft", "kid", "rkd")  # sft is compared with, so it comes first; the two cores finish at similar times
+STARTED = ("sft", "kid", "rkd")  # sft first: the others are compared with it
 BATCH, EPOCHS = 16, 8
 # As in the paper's recipe: eight epochs, and micro-batches of questions on few databases.
 STUDENT = f"--lora-rank 0 --lr 3e-4 --epochs {EPOCHS} --batch-size {BATCH} --micro-batch-size 16 --batching schema"

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,8 @@ from kid.models.pretrained import load_tokenizer
 FORM = ("--prompt", "ddl", "--chat-template", "auto")
 
 
-def run(script: str, *flags: object) -> subprocess.CompletedProcess:
-    return run_script(script, *flags)
-
-
 def succeed(script: str, *flags: object) -> str:
-    done = run(script, *flags)
+    done = run_script(script, *flags)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -86,7 +81,9 @@ def test_a_model_is_trained_predicted_exported_and_asked_in_its_form(launch, min
         succeed("eval/predict.py", "--model", folder, *flags, "--output", tmp_path / "dev.sql", "--overwrite")
         made = json.loads((tmp_path / "dev.sql.made.json").read_text())
         assert (made["settings"]["prompt"], made["settings"]["chat_template"]) == ("ddl", "auto")
-    refused = run("eval/predict.py", "--model", trained, *flags, "--output", tmp_path / "x.sql", "--prompt", "codes")
+    refused = run_script(
+        "eval/predict.py", "--model", trained, *flags, "--output", tmp_path / "x.sql", "--prompt", "codes"
+    )
     assert refused.returncode == 2 and "--prompt codes: " in refused.stderr and "--other-form" in refused.stderr
     more = ("--prompt", "codes", "--other-form")
     succeed("eval/predict.py", "--model", trained, *flags, "--output", tmp_path / "x.sql", *more)
@@ -95,7 +92,7 @@ def test_a_model_is_trained_predicted_exported_and_asked_in_its_form(launch, min
     config = RunConfig(benchmark="spider", data=str(data), prompt="ddl", chat_template="auto", max_prompt_length=2048)
     row = prepare(config, "dev", tokenizer).rows[0]
     database = data / "database" / questions[0]["db_id"] / f"{questions[0]['db_id']}.sqlite"
-    asked = run(
+    asked = run_script(
         "eval/ask.py", "--model", trained, "--database", database, "--tables", data / "tables.json",
         "--max-completion-length", 5, "--sql-only", "--print-prompt", questions[0]["question"],
     )  # fmt: skip
@@ -121,10 +118,12 @@ def test_a_template_of_ones_own_travels_with_the_model(launch, minibench, models
     succeed("eval/predict.py", "--model", trained / "merged", *flags, "--output", tmp_path / "dev.sql")
     scored = succeed("eval/score.py", *flags[:4], "--predictions", tmp_path / "dev.sql")
     assert "predicted with --prompt template (5 lines, sha256 " in scored
-    refused = run("eval/predict.py", "--model", trained, *flags, "--output", tmp_path / "x.sql", "--prompt", prompt)
+    refused = run_script(
+        "eval/predict.py", "--model", trained, *flags, "--output", tmp_path / "x.sql", "--prompt", prompt
+    )
     assert refused.returncode == 2 and "--other-form" in refused.stderr
     database = next((data / "database").glob("*/*.sqlite"))
     question = json.loads((data / "dev.json").read_text())[0]["question"]
     more = ("--database", database, "--tables", data / "tables.json", "--sql-only", "--print-prompt", question)
-    asked = run("eval/ask.py", "--model", trained / "merged", "--max-completion-length", 5, *more)
+    asked = run_script("eval/ask.py", "--model", trained / "merged", "--max-completion-length", 5, *more)
     assert asked.returncode == 0 and f"\nQ: {question}\nA:<|im_end|>\n<|im_start|>assistant\n" in asked.stderr

@@ -4,7 +4,6 @@ Each line of stdin is a job; when all its processes have ended, its exit status 
 launcher, a rank that fails ends the others.
 """
 
-import atexit
 import gc
 import importlib
 import json
@@ -17,6 +16,8 @@ import time
 import traceback
 from pathlib import Path
 from typing import NoReturn
+
+from kid.errors import exit_process
 
 IMPORTED = (
     "kid.training.trainer", "kid.training.generation", "kid.training.teacher_states", "transformers.models.qwen2",
@@ -85,10 +86,7 @@ def run_and_exit(script: str) -> NoReturn:
         traceback.print_exc()
         status = 1
     threading._shutdown()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    exit_process(status)
 
 
 if __name__ == "__main__":
