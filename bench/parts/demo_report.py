@@ -155,17 +155,22 @@ def doubted_labels(demo: Demo) -> list[str]:
     return lines
 
 
+def screen_table(rows: list[list[str]]) -> Table:
+    """The table for the terminal, with one word of a heading per line, so that it fits into 80 columns."""
+    table = Table(title="minibench, EX in percent on 100 new databases")
+    for number, column in enumerate(HEADER):
+        table.add_column(column.replace(" ", "\n"), justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
 def write_report(demo: Demo) -> None:
     """Print the table and the conclusion; write these, curves, predictions and doubted labels to report.md."""
     from parts.plots import plot_epochs  # not at the top: importing matplotlib takes a second
 
     rows, said = table_rows(demo), conclusion(demo)
-    table = Table(title="minibench, EX in percent on 100 new databases")
-    for number, column in enumerate(HEADER):
-        table.add_column(column, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    console.print(screen_table(rows))
     console.print(said)
     curves = {}
     for method in demo.methods:

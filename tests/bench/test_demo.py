@@ -7,7 +7,8 @@ import json
 import demo
 import numpy as np
 import pytest
-from parts.demo_report import conclusion, ex_cells, interval, shares
+from parts.demo_report import HEADER, conclusion, ex_cells, interval, screen_table, shares
+from rich.console import Console
 
 
 def write_scores(folder, rights: dict[str, str]) -> demo.Demo:
@@ -86,3 +87,10 @@ def test_numbers_out_of_range_are_refused_before_anything_is_written(tmp_path, m
     with pytest.raises(demo.InputError, match=message):
         demo.main()
     assert not (tmp_path / "demo").exists()
+
+
+def test_the_table_has_whole_words_in_a_terminal_of_80_columns(capsys):
+    rows = [["student base", "42.6", "3.1", "-", "-", "-", "0 %", "44 %"], ["sft", *["36.1"] * 5, "14 %", "27 %"]]
+    Console(width=80).print(screen_table(rows))
+    printed = capsys.readouterr().out
+    assert "student base" in printed and not {word for column in HEADER for word in column.split()} - {*printed.split()}

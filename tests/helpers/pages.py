@@ -2,20 +2,36 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 from helpers.launcher import ROOT
 
 RESULTS = ROOT / "docs" / "results.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"(\w+=\S+ )*(python|deepspeed|make|slurm/)")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMAND = re.compile(r"(\$ )?(\w+=(\"[^\"]*\"|\S+) +)*(python|deepspeed|make|slurm/)")
 
 
 def commands(text: str) -> list[list[str]]:
     """The words of each command in the code blocks that have no language, or are for a shell."""
     blocks = [block for language, block in BLOCK.findall(text) if language in ("", "bash", "sh")]
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [shlex.split(line, comments=True) for line in lines if COMMAND.match(line)]
+    return [shlex.split(line.removeprefix("$ "), comments=True) for line in lines if COMMAND.match(line)]
+
+
+def of_pages(start: str) -> list[list[str]]:
+    """The words of each command of all pages that begin with, or contain, this word; at least one, none twice."""
+    found = [words for page in PAGES for words in commands(page.read_text(encoding="utf-8")) if start in words]
+    assert found, f"no page runs {start}"
+    return list(map(list, dict.fromkeys(map(tuple, found))))
+
+
+def made(words: list[str]) -> list[str]:
+    """The words of the last command that make would run."""
+    dry = ["make", "--dry-run", "--no-print-directory", *words[1:]]
+    printed = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return shlex.split(printed.splitlines()[-1])
 
 
 def of_results(script: str) -> list[list[str]]:
