@@ -119,7 +119,7 @@ def main() -> None:
     from kid.evaluation.prediction import default_device, load_model
     from kid.evaluation.provenance import FORM_KEY
     from kid.models.pretrained import find_teacher, load_tokenizer
-    from kid.models.windows import open_windows
+    from kid.models.windows import check_positions, open_windows
     from kid.progress import progress_bar, silence_libraries
 
     silence_libraries()
@@ -137,8 +137,10 @@ def main() -> None:
         raise InputError(f"{args.benchmark} {args.split} has {len(prompts)} prompts; an interval over prompts needs 2")
     device = default_device()
     models = {name: load_model(model.adapter or model.base, device, f"--{name}") for name, model in found.items()}
-    for model in models.values():
-        open_windows(model, max(map(len, prompts)) + args.max_completion_length)
+    longest = max(map(len, prompts))
+    for name, model in models.items():
+        check_positions(f"--{name} {getattr(args, name)}", model.config, longest, args.max_completion_length, "up to ")
+        open_windows(model, longest + args.max_completion_length)
     with progress_bar("exposure bias", "output", 2 * len(prompts) * args.samples) as bar:
         errors = {
             author: sampled_errors(

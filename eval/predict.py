@@ -210,7 +210,7 @@ def main() -> None:
     from kid.evaluation.sampling import check_can_sample
     from kid.files import drop_torn_line, file_sha256, write_atomically
     from kid.models.pretrained import find_teacher, fingerprint, load_tokenizer
-    from kid.models.windows import open_windows
+    from kid.models.windows import check_positions, open_windows
     from kid.progress import progress_bar, silence_libraries
 
     silence_libraries()
@@ -241,7 +241,9 @@ def main() -> None:
             print(f"{part}: resuming after {len(candidates)} of {len(prompts)} questions{also}")
         drop_torn_line(part)
         model = load_model(folder, device, merge=args.merge == "yes")
-        open_windows(model, max(map(len, prompts), default=0) + args.max_completion_length)
+        longest = max(map(len, prompts), default=0)
+        check_positions(f"--model {folder}", model.config, longest, args.max_completion_length, "up to ")
+        open_windows(model, longest + args.max_completion_length)
         if args.samples:
             check_can_sample(model, f"--model {folder}")
         with progress_bar(f"predict {args.split}", "question", len(prompts), len(candidates)) as bar:

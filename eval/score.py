@@ -34,6 +34,7 @@ from kid.evaluation.provenance import (
     FORM_KEY,
     HASH_KEY,
     QUESTIONS_KEY,
+    SUITE_KEY,
     check_scored_as,
     read_json,
     recorded_evidence,
@@ -42,6 +43,7 @@ from kid.evaluation.provenance import (
 from kid.evaluation.sample_scores import load_samples, score_samples
 from kid.evaluation.samples_file import SampledQuery
 from kid.evaluation.scores import find_suites, score_record, with_faults
+from kid.evaluation.suites.folders import suite_hash
 from kid.evaluation.voting import majority_votes
 from kid.evaluation.worker import Limits
 from kid.files import check_writable, file_sha256, write_atomically
@@ -283,6 +285,7 @@ def main() -> None:
     form = recorded_form(arguments.predictions)
     record |= {FORM_KEY: form} if form else {}
     record |= {"keep_distinct": True} if arguments.keep_distinct else {}
+    record |= {SUITE_KEY: suite_hash(arguments.test_suite)} if arguments.test_suite else {}
     record |= {"ts_is_ex": without_suite(asked)} if without_suite(asked) else {}
     if arguments.exclude:
         record["excluded"] = {str(index): kinds for index, kinds in asked.left_out.items()}

@@ -53,6 +53,14 @@ def test_good_input_is_read_and_nothing_is_written(flags, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_knows_its_training_set(flags, tmp_path):
+    """Otherwise a resumed run would go on with other samples at its place in the order."""
+    first, questions = read(flags).identity, tmp_path / "data" / "train_spider.json"
+    edit(questions, lambda items: items[7].update(question=items[8]["question"]))
+    second = read(flags).identity
+    assert [key for key in first if first[key] != second[key]] == ["training set"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

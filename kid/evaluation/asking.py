@@ -100,11 +100,18 @@ class Asker:
             raise InputError(f"the question has {length} tokens, but prompts are limited to {limit}; use fewer words")
 
     def write_sql(self, prompt: EncodedPrompt) -> str:
-        """Decode the model's SQL, on one line. Raises RunError if the database can no longer be read."""
+        """Decode the model's SQL, on one line.
+
+        Raises:
+            InputError: prompt and output are longer than the model can read.
+            RunError: the database can no longer be read.
+        """
         from kid.data.batching import Sample
         from kid.evaluation.prediction import decode_candidates
+        from kid.models.windows import check_positions
 
         length, samples = self.settings.max_completion_length, [Sample(prompt.ids, [])]
+        check_positions(f"--model {self.folder}", self.model.config, len(prompt.ids), length, "up to ")
         ((_, candidates),) = next(
             decode_candidates(self.model, self.tokenizer, samples, length, self.beams, self.beams)
         )

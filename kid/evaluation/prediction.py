@@ -16,6 +16,7 @@ from kid.errors import InputError
 from kid.models.beams import decode_beams
 from kid.models.decoding import decode_waiting
 from kid.models.hashes import check_hashes
+from kid.models.loading import check_adapter_weights
 from kid.models.prefix_store import RecentPrefixes
 from kid.models.pretrained import TokenIds, find_model, padding_token
 from kid.models.response_model import ResponseModel
@@ -38,8 +39,8 @@ def load_model(folder: Path, device: str, flag: str = "--model", merge: bool = T
         merge: whether to merge the adapter; if not, its layers run in addition to the base's, as in training.
 
     Raises:
-        InputError: the folder is neither of the two, a file has changed since our scripts wrote it, or the adapter's
-            base model cannot be found.
+        InputError: the folder is neither of the two, lacks weights, or a file has changed since our scripts wrote it;
+            the adapter does not fit its base, or the base cannot be found.
     """
     check_hashes(folder)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
@@ -49,14 +50,13 @@ def load_model(folder: Path, device: str, flag: str = "--model", merge: bool = T
 
             adapter = PeftConfig.from_pretrained(str(folder))
             base = find_model(adapter.base_model_name_or_path, f"{flag} {folder}: its base")
-            check_hashes(base)
-            model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
-            adapted = PeftModel.from_pretrained(model, folder)
-            model = adapted.merge_and_unload() if merge else adapted
+            adapted = PeftModel.from_pretrained(load_whole(base, dtype), folder)
+            check_adapter_weights(
+                folder, adapted.load_adapter(str(folder), "default")
+            )  # again, to learn what is missing
+            model: Any = adapted.merge_and_unload() if merge else adapted
         else:
-            found = find_model(str(folder), flag)
-            check_hashes(found)
-            model = AutoModelForCausalLM.from_pretrained(found, dtype=dtype)
+            model = load_whole(find_model(str(folder), flag), dtype)
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise
@@ -64,6 +64,16 @@ def load_model(folder: Path, device: str, flag: str = "--model", merge: bool = T
     # To decode the most probable SQL: a chat model's generation settings may have a repetition penalty.
     model.generation_config = GenerationConfig()
     return model.to(device).eval()
+
+
+def load_whole(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    """Load a model on the CPU. Raises InputError if its files lack weights, which transformers would draw at random."""
+    check_hashes(folder)
+    found: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+    model, loaded = found
+    if lacking := sorted(loaded["missing_keys"]):
+        raise InputError(f"{folder}: its files lack {len(lacking)} weights of the model, first {lacking[0]}")
+    return model
 
 
 def decoding_batches(samples: Sequence[Sample], size: int) -> list[list[int]]:

@@ -15,6 +15,7 @@ HASH_KEY = "predictions_sha256"  # in the note, and in the score file
 QUESTIONS_KEY = (
     "questions_sha256"  # hash of the split's questions: in the note without, in the score file with their gold SQL
 )
+SUITE_KEY = "test_suite"  # a hash of the test suite; in the score file
 FORM_KEY = "form"  # of the prompts; in the score file, and in that of eval/exposure_bias.py
 # Keys of the note. `weights` identifies a model independently of its path; `prompts` depends on the settings.
 NOT_COMPARED = ("model", "settings", HASH_KEY, QUESTIONS_KEY)

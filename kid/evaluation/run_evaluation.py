@@ -31,7 +31,16 @@ from kid.console import Console
 from kid.data.faults import Damage
 from kid.data.questions import load_questions, questions_hash
 from kid.errors import CALLER, INTERRUPTED_STATUS, InputError, script_name
-from kid.evaluation.provenance import HASH_KEY, QUESTIONS_KEY, belongs, provenance_path, read_json, read_note
+from kid.evaluation.provenance import (
+    HASH_KEY,
+    QUESTIONS_KEY,
+    SUITE_KEY,
+    belongs,
+    provenance_path,
+    read_json,
+    read_note,
+)
+from kid.evaluation.suites.folders import suite_hash
 from kid.files import write_atomically
 
 STEPS = ("last", "all", "best", "base")
@@ -93,10 +102,13 @@ class Cell:
         return HASH_KEY in note and same_questions and all(note.get(key) == value for key, value in expected.items())
 
     def is_scored(self, test_suite: Path | None) -> bool:
-        """Whether the score of these predictions exists, for all questions, with TS if there is a suite."""
+        """Whether the score of these predictions exists, for all questions, with TS on the suite if there is one."""
         record = read_json(self.score)
         questions = (record.get("benchmark"), record.get("split")) == (self.config.benchmark, self.split)
-        whole = not record.keys() & {"excluded", "keep_distinct"} and (not test_suite or record.get("ts") is not None)
+        whole = not record.keys() & {"excluded", "keep_distinct"}
+        if test_suite and whole:
+            current = suite_hash(test_suite)  # scores of older versions do not name their suite
+            whole = record.get("ts") is not None and record.get(SUITE_KEY, current) == current
         questions = questions and self.judged in ("", record.get(QUESTIONS_KEY, self.judged))
         return questions and whole and HASH_KEY in record and belongs(self.predictions, record)
 

@@ -29,7 +29,7 @@ from kid.files import check_writable, move_into_place, remove_folder
 from kid.models.dropout import keep_dropout_of
 from kid.models.hashes import check_hashes, file_digest, read_hashes, write_hashes
 from kid.models.loading import DTYPES, add_adapter, load_causal_lm, stored_tensors
-from kid.models.pretrained import Pretrained, find_model, find_teacher, fingerprint, load_tokenizer, padding_token
+from kid.models.pretrained import Pretrained, find_model, find_teacher, fingerprint, load_tokenizer
 from kid.progress import progress_bar
 
 SHARD_SIZE = "5GB"
@@ -310,7 +310,9 @@ def export_merged(trained: TrainedStudent, output: Path, dtype: str, command: st
     tokenizer = load_tokenizer(tokenizer_folder, f"run {trained.run}: its base", trained.config.chat_template)
     model = merged_model(trained, dtype)
     model.generation_config = GenerationConfig(
-        do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=padding_token(tokenizer)
+        do_sample=False,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
     )
     remarks = [f"the damaged export is now {aside}; remove it when you no longer need it"] if aside else []
     with atomic_directory(output, aside) as partial:

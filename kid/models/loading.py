@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
+from torch.nn.modules.module import _IncompatibleKeys
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
@@ -258,8 +259,16 @@ def add_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
         loaded = adapted.load_adapter(str(folder), "default", torch_device="cpu", autocast_adapter_dtype=False)
     except Exception as error:  # peft raises many types; each means that adapter and base do not match
         raise InputError(f"the adapter {folder} does not fit its base: {str(error).splitlines()[0]}") from None
+    check_adapter_weights(folder, loaded)
+    return adapted.requires_grad_(False)
+
+
+def check_adapter_weights(folder: Path, loaded: _IncompatibleKeys) -> None:
+    """Raise InputError if an adapter lacks weights or has others, which PEFT only warns of; they would do nothing.
+
+    loaded: what PEFT's `load_adapter` returned.
+    """
     differing = [*loaded.missing_keys, *loaded.unexpected_keys]
     if differing:
         difference = f"{len(differing)} weights are missing or unexpected, first {differing[0]}"
         raise InputError(f"the adapter {folder} does not fit its base: {difference}")
-    return adapted.requires_grad_(False)

@@ -227,5 +227,5 @@ def token_ids(tokenizer: PreTrainedTokenizerFast, mask_token: str | None = None)
 
 
 def padding_token(tokenizer: PreTrainedTokenizerFast) -> int:
-    """The padding id, or EOS if the tokenizer has none: padding is masked everywhere, so any id works."""
-    return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    """EOS: padding is masked everywhere, so any id works, and a tokenizer's own may be beyond the model's rows."""
+    return tokenizer.eos_token_id

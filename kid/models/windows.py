@@ -1,4 +1,7 @@
-"""Attention windows that no sequence of a run is long enough to reach: such a layer attends to everything before."""
+"""How long sequences may be: position embeddings, and attention windows that no sequence of a run reaches.
+
+A layer whose window is not reached attends to everything before.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from kid.errors import InputError
 from kid.models.dropout import mappings_of
 
 if TYPE_CHECKING:
@@ -37,6 +41,28 @@ def open_windows(model: PreTrainedModel, longest: int) -> None:
     for values in settings_with_window(model):
         own = values[NAME] % OPEN
         values[NAME] = own + OPEN if longest <= own else own
+
+
+def check_positions(name: str, config: PreTrainedConfig, prompt: int, output: int, at_most: str = "") -> None:
+    """Raise InputError if a prompt with its output is longer than the model's position embeddings reach.
+
+    A model that stores its positions (GPT-2, CodeGen) would fail at that question, perhaps after hours; rotary
+    positions that pretraining never saw give poor outputs.
+
+    Args:
+        name: the model's flag and value, for the message.
+        prompt, output: the numbers of tokens that are longest together.
+        at_most: "up to " if the output is still to be decoded.
+    """
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if not positions or prompt + output <= positions:
+        return
+    room = positions - output
+    cure = f"--max-prompt-length {room}" if room > 0 else "lower --max-prompt-length and --max-completion-length"
+    raise InputError(
+        f"{name} reads at most {positions} tokens (max_position_embeddings in its config.json), but a prompt of "
+        f"{prompt} tokens has an output of {at_most}{output}; give {cure}, or another model"
+    )
 
 
 @contextmanager

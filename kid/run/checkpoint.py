@@ -25,6 +25,7 @@ from kid.models.hashes import file_digest, write_hashes
 from kid.models.loading import persistent_buffers
 from kid.models.windows import own_windows
 from kid.models.zero3 import gathered
+from kid.run.directory import TRAINING_SET
 from kid.run.trust import OWNER_ONLY_MODE, keep_to_owner
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def verify_checkpoint(checkpoint: Path, identity: dict[str, str]) -> tuple[str |
                 return f"{name} is missing", manifest
             if path.stat().st_size != expected[0]:
                 return f"{name} has {path.stat().st_size} bytes instead of {expected[0]}", manifest
-        other = [key for key, value in identity.items() if manifest["identity"][key] != value]
+        before = {TRAINING_SET: identity.get(TRAINING_SET), **manifest["identity"]}  # older checkpoints do not name it
+        other = [key for key, value in identity.items() if before[key] != value]
         if other:
             return f"it belongs to a run with a different {' and a different '.join(other)}", manifest
         for name, expected in files.items():
@@ -94,7 +96,7 @@ def find_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
     """Find the newest intact checkpoint that belongs to this run.
 
     Args:
-        identity: hashes of config, student, teacher and ZeRO stage, by these names.
+        identity: hashes of config, student, teacher, ZeRO stage and training set, by these names.
 
     Raises:
         InputError: there are checkpoints, but none can be used.

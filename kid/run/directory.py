@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # On a network file system, a node may cache for a minute that a file does not exist.
 VISIBILITY_TIMEOUT_SECONDS = 90
 PACKAGES = ("torch", "transformers", "peft", "deepspeed", "datasets", "sqlglot")
+TRAINING_SET = "training set"  # the key of its hash in a run's identity
 
 
 def check_run_directory(config: RunConfig) -> None:
@@ -86,13 +87,16 @@ def config_to_store(config: RunConfig) -> dict:
     return {key: value for key, value in values.items() if key in stored or key in FREE_ON_RESUME}
 
 
-def run_identity(config: RunConfig, student: Pretrained, teacher_hash: str, stage: int) -> dict[str, str]:
-    """Return hashes of what a checkpoint must match, by name: config, student, teacher and ZeRO stage.
+def run_identity(
+    config: RunConfig, student: Pretrained, teacher_hash: str, stage: int, training_set: str
+) -> dict[str, str]:
+    """Return hashes of what a checkpoint must match, by name: config, student, teacher, ZeRO stage and training set.
 
     teacher_hash: `kid.models.pretrained.fingerprint` of the teacher; empty without a teacher.
+    training_set: a hash of the token ids of its prompts and outputs, in order.
     """
     identity = {"config": json_hash(fixed_on_resume(config_to_store(config))), "student": fingerprint(student)}
-    return {**identity, "teacher": teacher_hash, "ZeRO stage": str(stage)}
+    return {**identity, "teacher": teacher_hash, "ZeRO stage": str(stage), TRAINING_SET: training_set}
 
 
 def describe_environment() -> dict:

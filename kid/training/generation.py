@@ -125,7 +125,7 @@ def generate(config: RunConfig) -> None:
 
 def generate_with_lock(config: RunConfig, path: Path, is_main: bool) -> None:
     """`generate`, while holding the lock that prevents other jobs from writing these outputs."""
-    inputs = read_teacher_inputs(config)
+    inputs = read_teacher_inputs(config, decodes=True)
     tokenizer, first = inputs.tokenizer, outputs_header(config, inputs.teacher_hash)
     prompts = distinct_prompts(inputs.train)
     if is_finished(path, first, prompts):

@@ -9,9 +9,11 @@ from pathlib import Path
 from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
 from kid.config.deepspeed_config import STUDENT_FLAG, TEACHER_FLAG, read_deepspeed_config
+from kid.config.keys import unused_reason
 from kid.config.methods import METHODS, ON_POLICY
 from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset
+from kid.data.cache import json_hash
 from kid.data.dataset import load_dataset
 from kid.data.order import steps_per_epoch
 from kid.data.teacher_outputs import read_teacher_outputs, with_teacher_outputs
@@ -29,6 +31,7 @@ from kid.models.pretrained import (
     load_tokenizer,
     token_ids,
 )
+from kid.models.windows import check_positions
 from kid.run.directory import run_identity
 from kid.training.checks import check_run, check_teacher_run, loads_teacher
 from kid.training.evaluation import ExQuestions, read_ex_questions
@@ -86,11 +89,13 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     if teacher:
         theirs = load_tokenizer(teacher.tokenizer, "--teacher", config.chat_template)
         remark = compare_tokenizers(tokenizer, theirs, config.student, config.teacher, config.chat_template)
+        check_mask_token(config, tokenizer, theirs, tokens.mask)
         # Neither model is given an id that only the other one knows.
         tokens = replace(tokens, count=min(tokens.count, len(theirs)))
     models = {f"--student {config.student}": read_model_config(student)}
     if teacher:
         models[f"--teacher {config.teacher}"] = read_model_config(teacher.base)
+    check_special_tokens(config, tokens, models)
     # Only opens the files, to find missing or damaged weights before anything is written.
     student_size, teacher_size = parameter_count(student), parameter_count(teacher.base) if teacher else None
     if teacher and teacher.adapter:
@@ -103,17 +108,65 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     taught = with_teacher_outputs(train, outputs, config.teacher_outputs) if outputs else None
     validation = load_dataset(config, "dev", tokenizer, max_samples=VALIDATION_SAMPLES) if config.eval_steps else None
     ex = read_ex_questions(config, tokenizer)
-    longest = longest_pair(config, [one for one in (train, taught, validation) if one])
+    if outputs and taught:
+        check_known(config, taught, tokens)
+    on_policy = ON_POLICY in METHODS[config.method].sources
+    longest = longest_pair(config, [one for one in (train, taught, validation) if one], on_policy)
     for name, model in models.items():
-        check_positions(name, model, longest)
+        check_positions(name, model, *longest)
+    if ex and (asked := [len(sample.prompt_ids) for sample in ex.samples if sample]):
+        name = f"--student {config.student}"
+        check_positions(name, models[name], max(asked), config.max_completion_length, "up to ")
     total = config.epochs * steps_per_epoch(len(train.samples), config.batch_size)
     total = min(total, config.max_steps) if config.max_steps else total
     stage = student_deepspeed["zero_optimization"]["stage"]
-    identity = run_identity(config, Pretrained(student, None, student), teacher_hash, stage)
+    layouts = [layout_of(data) for data in (train, taught) if data]
+    training_set = json_hash([(layout.prompts, layout.outputs) for layout in layouts])
+    identity = run_identity(config, Pretrained(student, None, student), teacher_hash, stage, training_set)
     return Inputs(
         student, teacher, teacher_hash, student_deepspeed, teacher_deepspeed, tokenizer, tokens,
         train, taught, validation, ex, total, identity, size_warning(student_size, teacher_size), remark,
     )  # fmt: skip
+
+
+def check_known(config: RunConfig, taught: Dataset, tokens: TokenIds) -> None:
+    """Raise InputError if a teacher's output has ids that the student's tokenizer lacks: added tokens."""
+    alien = [sample for sample in taught.samples if max(sample.completion_ids) >= tokens.count]
+    if alien:
+        raise InputError(
+            f"--teacher-outputs {config.teacher_outputs} has {len(alien)} outputs with tokens that only the teacher's "
+            f"tokenizer has, first id {max(alien[0].completion_ids)}; use a teacher with the student's tokenizer"
+        )
+
+
+def check_mask_token(
+    config: RunConfig, ours: PreTrainedTokenizerFast, theirs: PreTrainedTokenizerFast, mask: int
+) -> None:
+    """Raise InputError if the teacher reads the mask token (`--rewrite mask-only`) but its tokenizer has another."""
+    token = str(ours.convert_ids_to_tokens(mask))
+    reads = config.rewrite == "mask-only" and unused_reason("mask_token", config) is None
+    if reads and theirs.get_vocab().get(token) != mask:
+        raise InputError(
+            f"--rewrite mask-only shows the mask token {token} to --teacher {config.teacher}, whose tokenizer does not "
+            f"have it as id {mask}; name one that both have with --mask-token"
+        )
+
+
+def check_special_tokens(config: RunConfig, tokens: TokenIds, models: dict[str, PreTrainedConfig]) -> None:
+    """Raise InputError if EOS or, where it is used, the mask token is beyond the rows of a model that reads it.
+
+    Some tokenizers have tokens that were added without enlarging the model.
+
+    models: the configurations, by flag and value; the student's is the first.
+    """
+    read = [(name, "EOS", tokens.eos, "use the model's own tokenizer") for name in models]
+    if unused_reason("mask_token", config) is None:
+        readers = models if config.rewrite == "mask-only" else list(models)[:1]  # otherwise only the student reads it
+        read += [(name, "mask", tokens.mask, "name another with --mask-token") for name in readers]
+    for name, what, token, cure in read:
+        rows = models[name].get_text_config().vocab_size
+        if token >= rows:
+            raise InputError(f"{name}: the {what} token has id {token}, but the model has {rows} rows; {cure}")
 
 
 def parameter_count(folder: Path) -> int:
@@ -136,38 +189,16 @@ def longest_sequence(config: RunConfig, prompt_lengths: list[int]) -> int:
     return max(config.max_prompt_length, *prompt_lengths) + max(config.max_completion_length, config.decoding_limit)
 
 
-def longest_pair(config: RunConfig, datasets: list[Dataset]) -> tuple[int, int, str]:
+def longest_pair(config: RunConfig, datasets: list[Dataset], decodes: bool) -> tuple[int, int, str]:
     """Return the tokens of the prompt and the output that are longest together, and "up to " if it decodes the output.
 
-    Unlike `longest_sequence`, gold outputs count with their own lengths.
+    Unlike `longest_sequence`, gold outputs count with their own lengths. decodes: whether outputs are decoded, too.
     """
     pairs = [pair for data in datasets for pair in zip(data.prompt_lengths, data.completion_lengths, strict=True)]
     found = [(*max(pairs, key=sum), "")]
-    if ON_POLICY in METHODS[config.method].sources:
+    if decodes:
         found.append((max(prompt for prompt, _ in pairs), config.decoding_limit, "up to "))
     return max(found, key=lambda pair: pair[0] + pair[1])
-
-
-def check_positions(name: str, model: PreTrainedConfig, longest: tuple[int, int, str]) -> None:
-    """Raise InputError if a prompt with its output is longer than the model's position embeddings reach.
-
-    A model that stores its positions (GPT-2, CodeGen) would fail at that question, perhaps after hours; rotary
-    positions that pretraining never saw give poor outputs.
-
-    Args:
-        name: the model's flag and value, for the message.
-        longest: that of `longest_pair`.
-    """
-    positions = getattr(model.get_text_config(), "max_position_embeddings", None)
-    prompt, output, at_most = longest
-    if not positions or prompt + output <= positions:
-        return
-    room = positions - output
-    cure = f"--max-prompt-length {room}" if room > 0 else "lower --max-prompt-length and --max-completion-length"
-    raise InputError(
-        f"{name} reads at most {positions} tokens (max_position_embeddings in its config.json), but a prompt of "
-        f"{prompt} tokens has an output of {at_most}{output}; give {cure}, or another model"
-    )
 
 
 @dataclass
@@ -181,8 +212,11 @@ class TeacherInputs:
     train: Dataset
 
 
-def read_teacher_inputs(config: RunConfig) -> TeacherInputs:
-    """Check and read the inputs of a script that runs only the teacher. Raises InputError; writes nothing."""
+def read_teacher_inputs(config: RunConfig, decodes: bool) -> TeacherInputs:
+    """Check and read the inputs of a script that runs only the teacher. Raises InputError; writes nothing.
+
+    decodes: whether the teacher decodes outputs, instead of reading the gold SQL.
+    """
     check_teacher_run(config)
     values = read_deepspeed_config(config.teacher_deepspeed, TEACHER_FLAG)
     teacher = find_teacher(config.teacher, "--teacher")
@@ -191,7 +225,7 @@ def read_teacher_inputs(config: RunConfig) -> TeacherInputs:
     for folder in filter(None, (teacher.base, teacher.adapter)):
         stored_tensors(folder)
     train = load_dataset(config, "train", tokenizer)
-    check_positions(f"--teacher {config.teacher}", model, longest_pair(config, [train]))
+    check_positions(f"--teacher {config.teacher}", model, *longest_pair(config, [train], decodes))
     return TeacherInputs(values, teacher, fingerprint(teacher), tokenizer, train)
 
 

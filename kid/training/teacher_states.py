@@ -116,7 +116,7 @@ def store_teacher_states(config: RunConfig) -> None:
 
 def store_with_lock(config: RunConfig, folder: Path, is_main: bool) -> None:
     """`store_teacher_states`, while holding the lock that prevents other jobs from writing these states."""
-    inputs = read_teacher_inputs(config)
+    inputs = read_teacher_inputs(config, decodes=False)
     layout = layout_of(inputs.train)
     header = states_header(config, inputs.teacher_hash, inputs.tokenizer, layout)
     if check_folder(folder, header):

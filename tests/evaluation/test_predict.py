@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import subprocess
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -182,3 +183,13 @@ def test_a_full_disk_is_one_line_and_costs_nothing_but_the_time(tiny_models, dat
         assert done.returncode == 0 and "10 lines, 10 predictions" in done.stdout, done.stderr
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_model_whose_positions_end_before_its_longest_output_is_refused(tiny_models, data, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(tiny_models / "teacher", model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 100}))
+    done = predict(model, data, tmp_path / "seen.sql")
+    assert done.returncode == 2 and f"--model {model} reads at most 100 tokens" in done.stderr
+    assert f"has an output of up to {LIMIT}; give --max-prompt-length {100 - LIMIT}" in done.stderr

@@ -1,7 +1,11 @@
 """Batched greedy decoding against the plain loop, one unpadded prompt at a time; beams against all short outputs."""
 
+import json
+import shutil
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from kid.data.batching import Sample
@@ -146,3 +150,24 @@ def test_folders_that_are_no_model_are_named(tmp_path):
         load_model(tmp_path, "cpu")
     with pytest.raises(InputError, match=r"--teacher .*: its base /gone/base does not exist"):
         load_model(tmp_path, "cpu", "--teacher")
+
+
+def test_a_model_or_an_adapter_with_other_weights_is_refused(tiny_models, tmp_path):
+    """transformers and PEFT only warn, and the predictions would be those of another model."""
+    model, adapter = tmp_path / "model", tmp_path / "adapter"
+    base = load_model(tiny_models / "student", "cpu")
+    add_lora(base, rank=2, alpha=4, dropout=0.0, seed=0).save_pretrained(adapter)
+    settings = json.loads((adapter / "adapter_config.json").read_text())
+    settings["base_model_name_or_path"] = str(tiny_models / "student")
+    (adapter / "adapter_config.json").write_text(json.dumps(settings))
+    weights = load_file(adapter / "adapter_model.safetensors")
+    renamed = {name.replace("layers.", "blocks."): tensor for name, tensor in weights.items()}
+    save_file(renamed, adapter / "adapter_model.safetensors")
+    with pytest.raises(InputError, match=r"does not fit its base: 56 weights are missing or unexpected"):
+        load_model(adapter, "cpu")
+    shutil.copytree(tiny_models / "student", model)
+    weights = load_file(model / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if "layers.1." not in name}
+    save_file(kept, model / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match=r"its files lack 12 weights of the model, first model\.layers\.1\."):
+        load_model(model, "cpu")

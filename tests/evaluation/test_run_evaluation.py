@@ -15,6 +15,7 @@ from kid.config.trained import OTHER_FORM_FLAG
 from kid.errors import InputError
 from kid.evaluation.provenance import provenance_path
 from kid.evaluation.run_evaluation import Evaluation, find_cells, show_results
+from kid.evaluation.suites.folders import suite_hash
 from kid.report.runs import load_run
 
 EX = {"step-2": 60.0, "step-4": 50.0, "model": 50.0}  # the end of the run has the weights of step 4
@@ -153,6 +154,20 @@ def test_a_split_has_its_own_suite(tmp_path):
     (tmp_path / "suites" / "dk").mkdir(parents=True)
     evaluation = Scripted(cells, Path("eval"), tmp_path / "suites", False)
     assert [evaluation.suite(cell) for cell in cells] == [tmp_path / "suites", tmp_path / "suites" / "dk"]
+
+
+def test_ts_on_another_suite_is_scored_again(tmp_path):
+    """Or on the same one, made again. Older scores do not name their suite."""
+    run, suite = make_run(tmp_path / "run", "model"), tmp_path / "suite"
+    (suite / "zoo").mkdir(parents=True)
+    (suite / "zoo" / "zoo_01.sqlite").write_bytes(b"1")
+    (cell,) = evaluate(run, suite=suite).cells
+    record = json.loads(cell.score.read_text())
+    assert not evaluate(run, suite=suite).calls
+    cell.score.write_text(json.dumps({**record, "test_suite": suite_hash(suite)}))
+    assert not evaluate(run, suite=suite).calls
+    (suite / "suite.json").write_text("{}")
+    assert [call[0] for call in evaluate(run, suite=suite).calls] == ["score.py"]
 
 
 def test_what_is_finished_stays_where_a_script_fails(tmp_path):

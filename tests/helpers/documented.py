@@ -18,8 +18,9 @@ GENERATED = [*TEACHER, "--dtype", "fp32", "--max-new-tokens", "60"]  # the limit
 NOT_HERE = re.compile(r"make |.*slurm/")  # the demo, the tests and SLURM's scripts have runs of their own in CI
 
 
-def link_project(place: Path) -> None:
-    for name in LINKED:
+def link_project(place: Path, *more: str) -> None:
+    """more: folders of the project besides those that every page needs."""
+    for name in (*LINKED, *more):
         (place / name).symlink_to(ROOT / name)
 
 

@@ -62,6 +62,17 @@ def test_the_newest_by_number(run):
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step-100", "step-20", "step-3"]
 
 
+def test_a_checkpoint_of_another_training_set_is_skipped(run):
+    """Checkpoints of older versions do not name theirs."""
+    assert find_checkpoint(run, {**IDENTITY, "training set": "a"}).checkpoint.name == "step-100"
+    manifest = run / "checkpoints" / "step-100" / MANIFEST
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "identity": {**IDENTITY, "training set": "a"}}))
+    assert find_checkpoint(run, {**IDENTITY, "training set": "a"}).checkpoint.name == "step-100"
+    found = find_checkpoint(run, {**IDENTITY, "training set": "b"})
+    assert found.checkpoint.name == "step-20"
+    assert found.remarks == [f"{manifest.parent} is skipped: it belongs to a run with a different training set"]
+
+
 def test_none_at_all(tmp_path):
     assert newest_checkpoint(tmp_path) is None
     found = find_checkpoint(tmp_path, IDENTITY)

@@ -71,7 +71,7 @@ def test_a_key_that_came_after_a_run_has_its_default_in_it(tmp_path, monkeypatch
         kept = {key: value for key, value in values.items() if key not in FREE_ON_RESUME}
         check_run_directory(run)
         for _ in range(2):
-            assert run_identity(run, None, "", 3)["config"] == json_hash(kept)
+            assert run_identity(run, None, "", 3, "")["config"] == json_hash(kept)
             create_run_directory(run, {})
         assert late not in yaml.safe_load(file.read_text())
         with pytest.raises(InputError, match=f"{late} .* there, .* here"):

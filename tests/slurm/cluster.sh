@@ -50,6 +50,7 @@ SchedulerParameters=batch_sched_delay=1,sched_interval=2
 NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=2 Gres=gpu:2
 NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=2 Gres=gpu:2
 PartitionName=all Nodes=n1,n2 Default=YES
+PartitionName=gpu Nodes=n1,n2
 END
 printf 'Name=gpu File=%s\n' /dev/null /dev/zero > "$folder/gres.conf"
 touch "$folder/cgroup.conf"

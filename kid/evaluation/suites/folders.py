@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from kid.data.cache import json_hash
 from kid.errors import InputError
 from kid.files import check_name, file_sha256, sync
 
@@ -45,6 +46,14 @@ def describe_files(paths: Iterable[Path]) -> list[dict]:
         sync(path)
         described.append({"name": path.name, "bytes": path.stat().st_size, "sha256": file_sha256(path)})
     return described
+
+
+def suite_hash(test_suite: Path) -> str:
+    """Return a hash that tells suites apart: of suite.json, or of names and sizes if another tool made the suite."""
+    if (test_suite / "suite.json").is_file():
+        return file_sha256(test_suite / "suite.json")
+    files = [path for path in sorted(test_suite.glob("*/*.sqlite")) if path.is_file()]
+    return json_hash([[path.relative_to(test_suite).as_posix(), path.stat().st_size] for path in files])
 
 
 def recorded_names(db_id: str, record: dict | None) -> list[str]:
