@@ -16,7 +16,7 @@ from typing import Any
 
 from kid.config.run_config import RunConfig
 from kid.config.templates import brief
-from kid.errors import InputError
+from kid.errors import InputError, RunError
 from kid.files import write_atomically
 from kid.progress import log
 
@@ -121,17 +121,27 @@ OPENERS: dict[str, Callable[[RunConfig, str, str | None], tuple[str, Tracker]]] 
 def open_trackers(config: RunConfig) -> list[Tracker]:
     """Open the trackers of --report-to except TensorBoard, which DeepSpeed's monitor writes; a resume continues runs.
 
+    If one fails, the runs of those before it are ended, and `IDS` stays as it was.
+
     Raises:
         InputError: a tracker cannot be opened.
+        RunError: the ids cannot be written.
     """
     run, opened = Path(config.output), []
     ids = json.loads((run / IDS).read_text(encoding="utf-8")) if (run / IDS).exists() else {}
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    for name in filter(OPENERS.get, config.trackers):
-        try:
-            ids[name], tracker = OPENERS[name](config, environment["git_commit"] or "", ids.get(name))
-        except Exception as error:  # whatever its library raises
-            raise InputError(f"--report-to {name}: {str(error).splitlines()[0]}; fix that, or remove it") from error
-        write_atomically(run / IDS, json.dumps(ids) + "\n")
-        opened.append(tracker)
+    try:
+        for name in filter(OPENERS.get, config.trackers):
+            try:
+                ids[name], tracker = OPENERS[name](config, environment["git_commit"] or "", ids.get(name))
+            except Exception as error:  # whatever its library raises
+                reason = (str(error) or repr(error)).splitlines()[0]
+                raise InputError(f"--report-to {name}: {reason}; fix that, or remove it") from error
+            opened.append(tracker)
+        if opened:
+            write_atomically(run / IDS, json.dumps(ids) + "\n")
+    except (InputError, RunError):
+        for tracker in opened:
+            tracker.end([], finished=False)
+        raise
     return opened

@@ -20,7 +20,7 @@ from kid.config.run_config import RunConfig
 from kid.data.batching import Dataset, collate, sample_weights
 from kid.data.order import global_batch, micro_batches, steps_per_epoch
 from kid.data.teacher_states import HEAD
-from kid.errors import InputError, RunError, StoppedError
+from kid.errors import InputError, RunError
 from kid.files import sync
 from kid.models.engine import joined_ranks, student_engine, teacher_engine
 from kid.models.prefix_cache import PrefixCache, forward_outputs
@@ -65,7 +65,7 @@ from kid.training.reporting import (
 )
 from kid.training.sources import step_source
 from kid.training.step import PARTS, train_step
-from kid.training.teacher_prefixes import open_store
+from kid.training.teacher_prefixes import check_all_ranks, open_store
 
 
 @torch.no_grad()
@@ -108,7 +108,7 @@ def train(config: RunConfig) -> float:
         The peak bytes of tensors on this rank's GPU; 0 without a GPU, or if the run was already finished.
 
     Raises:
-        InputError: the user's input is wrong; nothing has been written.
+        InputError: the user's input is wrong; no step has been done, and a new run leaves no config.yaml.
         RunError: a loss is not finite, or the disk is full.
         StoppedError: stopped by a signal; a checkpoint has been written.
     """
@@ -155,6 +155,32 @@ def choose_checkpoint(run: Path, identity: dict[str, str]) -> ResumePoint:
     return answer[0]
 
 
+def open_metrics(config: RunConfig, skipped: dict[str, list[int]], monitor, done: int) -> Metrics | None:
+    """Write the run's directory and open its metrics, called on every rank; only rank 0 gets them.
+
+    Raises:
+        InputError: on every rank: a node does not see the directory, or a tracker cannot be opened. A new run then
+            leaves no config.yaml, so that the corrected command is not refused.
+    """
+    stored, is_main = Path(config.output) / "config.yaml", torch.distributed.get_rank() == 0
+    metrics, error, is_new = None, "", not stored.exists()
+    if is_main:
+        create_run_directory(config, skipped)
+    try:
+        check_shared_directory(Path(config.output))
+        if is_main:
+            try:
+                metrics = Metrics(config, monitor, done)
+            except InputError as raised:
+                error = str(raised)
+        check_all_ranks(error)
+    except InputError:
+        if is_main and is_new:
+            stored.unlink()
+        raise
+    return metrics
+
+
 def train_student(config: RunConfig, inputs: Inputs) -> None:
     """Run the remaining steps, on every rank, and export the student."""
     run, kind = Path(config.output), config.export_kind
@@ -182,30 +208,27 @@ def train_student(config: RunConfig, inputs: Inputs) -> None:
         torch.distributed.barrier()
         if is_main:
             remove_partial(run)  # the universal copy
-    if is_main:  # after the models are loaded, so that a run that cannot start leaves no directory
-        create_run_directory(config, inputs.train.skipped)
-    metrics = Metrics(config, student.monitor, done) if is_main else None
-    check_shared_directory(run)
+    # After the models are loaded, so that a run that cannot start leaves no directory.
+    metrics = open_metrics(config, inputs.train.skipped, student.monitor, done)
     recorded = [evaluations(metrics.rows) if metrics else []]
     torch.distributed.broadcast_object_list(recorded)  # as rank 0 sees the file
-    if is_main:
-        link_best(config, run, recorded[0])
     student.train()
     bar = progress_bar(config.method, "step", inputs.total_steps, done, quiet=not is_main)
     try:
+        if is_main:
+            link_best(config, run, recorded[0])
         done = run_steps(
             config, inputs, student, teacher, done=done, share=share, store=store, metrics=metrics, bar=bar,
             measured=recorded[0],
         )  # fmt: skip
-    except RunError:
-        bar.close()  # so that the error starts on a new line; other errors may be printed by another rank
-        raise
-    except StoppedError:
+        bar.close()
+        export_trained(student.module.model, inputs.tokenizer, run / kind, inputs.student)
+    except Exception as error:
+        if isinstance(error, RunError):
+            bar.close()  # so that the error starts on a new line; other errors may be printed by another rank
         if metrics:
-            metrics.close(finished=False)
+            metrics.close(finished=False)  # the process ends without exit hooks, so a tracker would not notice
         raise
-    bar.close()
-    export_trained(student.module.model, inputs.tokenizer, run / kind, inputs.student)
     stop_watcher().finished = True
     if metrics:
         metrics.close(finished=True)

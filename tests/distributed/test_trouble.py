@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import mlflow
 import pytest
 import torch
 from helpers.launcher import ROOT
@@ -61,6 +62,27 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_questions(flags, 
     data = json.loads((Path(flags[flags.index("--data") + 1]) / "train_spider.json").read_text())
     assert len(kept["questions"]) == (1 if step % 3 == 0 else 8)
     assert all(data[question["index"]]["db_id"] == question["db_id"] for question in kept["questions"])
+
+
+def test_an_error_ends_the_run_of_a_tracker(flags, launch, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    more = ["--lr", "1e30", "--warmup-ratio", "0", "--report-to", "mlflow", "--output", run]
+    assert ": the loss is " in one_line(launch(1, "train/sft.py", *flags, *more), status=1)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    tracked = json.loads((run / "trackers.json").read_text())["mlflow"]
+    info = mlflow.MlflowClient((run / "mlruns").as_uri()).get_run(tracked).info
+    assert info.status == "KILLED" and info.end_time
+
+
+def test_a_tracker_that_cannot_be_opened_leaves_no_run(flags, launch, tmp_path):
+    """mlflow is hidden from these ranks: it is found, but its import fails."""
+    run = tmp_path / "run"
+    command = ["train/sft.py", *flags, "--max-steps", "1", "--output", run]
+    said = one_line(launch(2, *command, "--report-to", "tensorboard,mlflow", fresh=True))
+    assert said.startswith("error: --report-to mlflow: mlflow is hidden") and said.endswith("; fix that, or remove it")
+    assert not (run / "config.yaml").exists()
+    done = launch(2, *command)
+    assert done.returncode == 0 and len(metrics(run)) == 1, done.stdout + done.stderr
 
 
 def test_a_rank_that_fails_ends_all_with_its_own_error_last(distil, launch, tmp_path):

@@ -76,6 +76,27 @@ def test_a_tracker_that_cannot_be_opened_is_one_line(run, monkeypatch):
         open_trackers(RunConfig(output=str(run), report_to="mlflow"))
 
 
+def test_an_error_without_a_message_is_named(run, monkeypatch):
+    def fails(*arguments):
+        raise TimeoutError
+
+    monkeypatch.setitem(trackers.OPENERS, "mlflow", fails)
+    with pytest.raises(InputError, match=r"--report-to mlflow: TimeoutError\(\); fix that, or remove it"):
+        open_trackers(RunConfig(output=str(run), report_to="mlflow"))
+
+
+def test_a_tracker_that_cannot_be_opened_ends_those_before_it(run, monkeypatch):
+    """And the next try does not continue their runs, which have another configuration."""
+    import mlflow
+
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(InputError, match="--report-to wandb: "):
+        open_trackers(RunConfig(output=str(run), report_to="mlflow,wandb"))
+    client = mlflow.MlflowClient((run / "mlruns").as_uri())
+    (found,) = client.search_runs([client.get_experiment_by_name("kid").experiment_id])
+    assert found.info.status == "KILLED" and not (run / "trackers.json").exists()
+
+
 def test_a_tracker_that_fails_is_said_once_and_left(capsys):
     def fails(*arguments):
         raise OSError("no network")
@@ -83,3 +104,5 @@ def test_a_tracker_that_fails_is_said_once_and_left(capsys):
     tracker = trackers.Tracker("mlflow", fails, fails, fails)
     assert not tracker.log({"loss": 1.0}, 1)
     assert "note: --report-to mlflow has failed and is no longer used: no network" in capsys.readouterr().err
+    tracker.end([], finished=False)  # a run's own error is what it ends with
+    assert "no network" in capsys.readouterr().err
