@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import unicodedata
 from pathlib import Path
@@ -73,7 +74,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """
     with report_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        # A random name: processes on other nodes or in other containers may have the same number.
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             partial.write_bytes(content.encode() if isinstance(content, str) else content)
             sync(partial)

@@ -10,12 +10,13 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from kid.errors import InputError
+from kid.errors import InputError, RunError
 from kid.files import file_sha256, move_into_place, write_atomically
 
 # Hashes of files of at least this size are stored, and reused while path, size and modification time are unchanged.
@@ -54,7 +55,8 @@ def hash_file(path: Path) -> str:
             return stored
     digest = file_sha256(path)
     if memo:
-        write_atomically(memo, digest)
+        with suppress(RunError):  # it only saves time
+            write_atomically(memo, digest)
     return digest
 
 

@@ -245,11 +245,13 @@ def read_descriptions(database: Path) -> tuple[dict[tuple[str, str], str], list[
         except UnicodeDecodeError:
             text = raw.decode("cp1252", errors="ignore")  # the encoding of some of BIRD's files
         try:
-            rows = list(csv.DictReader(io.StringIO(text, newline="")))
+            reader = csv.DictReader(io.StringIO(text, newline=""))
+            # Some of BIRD's headers have blanks around the names; values without a name have the key None.
+            rows = [{(key or "").strip(): value for key, value in row.items()} for row in reader]
         except csv.Error as error:
             unreadable.append(f"comments in {path} ({error})")
             continue
-        if rows and "original_column_name" not in {(key or "").strip() for key in rows[0]}:
+        if rows and "original_column_name" not in rows[0]:
             unreadable.append(f"comments in {path} (it has no column original_column_name)")
         for row in rows:
             name = (row.get("original_column_name") or "").strip()

@@ -134,10 +134,15 @@ def declared_foreign_keys(
             own = [c.name for c in table.columns if lower(c.name) == lower(column)]
             target = tables.get(lower(name))
             columns = target.columns if target else ()
-            if referenced is None:  # REFERENCES t means its primary key
-                matching = [c.name for c in columns if c.primary_key][position : position + 1]
+            if referenced is None:  # REFERENCES t means its primary key, in the order of PRIMARY KEY (...)
+                key = connection.execute(
+                    "SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (name,)
+                ).fetchall()
+                names = [name for (name,) in key] or [c.name for c in columns if c.primary_key]
+                wanted = names[position] if position < len(names) else ""
             else:
-                matching = [c.name for c in columns if lower(c.name) == lower(referenced)]
+                wanted = referenced
+            matching = [c.name for c in columns if lower(c.name) == lower(wanted)]
             if own and matching:
                 keys.append((table.name, own[0], target.name, matching[0]))
             else:

@@ -59,7 +59,11 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     for pattern in ("model.safetensors", "pytorch_model.bin", "adapter_model.safetensors", "adapter_model.bin"):
         index = folder / f"{pattern}.index.json"
         if index.is_file():
-            files = [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+            try:
+                names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise InputError(f"{index} cannot be read ({error!r}); download the model again") from None
+            files = [folder / name for name in sorted(names)]
         elif (folder / pattern).is_file():
             files = [folder / pattern]
         if files:

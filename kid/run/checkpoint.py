@@ -59,7 +59,8 @@ def steps_done(checkpoint: Path) -> int:
 
 def list_checkpoints(run: Path) -> list[Path]:
     """List the complete checkpoints of a run, oldest first; incomplete ones have a different name."""
-    return sorted((run / "checkpoints").glob("step-*[0-9]"), key=steps_done)
+    named = (run / "checkpoints").glob("step-*")
+    return sorted((path for path in named if path.name.removeprefix("step-").isdecimal()), key=steps_done)
 
 
 def newest_checkpoint(run: Path) -> Path | None:

@@ -1,14 +1,17 @@
 """The cache's entries: built once, signed, checked by their first use, and made again when they are damaged."""
 
+import hashlib
 import json
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from kid import files
 from kid.data import cache
 from kid.data.cache import MANIFEST, build_once, content_hash, is_whole
+from kid.files import write_atomically
 
 
 @pytest.fixture
@@ -124,6 +127,23 @@ def test_a_stored_hash_that_is_none_is_computed_again(tmp_path, monkeypatch, mem
     else:
         stored.write_text(memo, errors="surrogateescape")
     assert content_hash(tmp_path / "file") == right == stored.read_text()
+
+
+def test_a_hash_that_cannot_be_stored_is_given_all_the_same(tmp_path, monkeypatch):
+    (tmp_path / "cache").write_text("no folder")
+    monkeypatch.setenv("KID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "MIN_MEMOISED_BYTES", 1)
+    (tmp_path / "file").write_text("content")
+    assert content_hash(tmp_path / "file") == hashlib.sha256(b"content").hexdigest()
+
+
+def test_processes_with_the_same_number_write_the_same_file(tmp_path):
+    """As on two nodes; here, threads of one process."""
+    path = tmp_path / "file"
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(write_atomically, path, f"{number}") for number in range(200)]:
+            done.result()
+    assert path.read_text().isdecimal() and list(tmp_path.iterdir()) == [path]
 
 
 def test_the_manifest_lists_every_file(folder):

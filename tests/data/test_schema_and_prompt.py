@@ -175,6 +175,13 @@ def test_birds_descriptions_are_comments_where_there_is_no_other(files):
     assert "`stars (0-5)` ( real | comment : naïve stars | values" in text
 
 
+def test_blanks_around_the_names_of_birds_heading_do_not_matter(tmp_path):
+    folder = tmp_path / "database_description"
+    folder.mkdir()
+    (folder / "pat.csv").write_text("original_column_name ,column_name, column_description\nnn,,the last name,more\n")
+    assert read_descriptions(tmp_path / "klinik.sqlite") == ({("pat", "nn"): "the last name"}, [])
+
+
 def test_descriptions_without_birds_heading_are_named(tmp_path):
     folder = tmp_path / "database_description"
     folder.mkdir()

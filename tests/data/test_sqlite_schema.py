@@ -238,3 +238,17 @@ def test_databases_of_several_tables_without_foreign_keys_are_named(tmp_path):
     loaded = LoadedSplit([], None, None, dict.fromkeys(schemas, tmp_path), None, Damage(), partial=True)
     assert make_notes(loaded, schemas, {}) == [line]
     assert make_notes(replace(loaded, partial=False), schemas, {}) == []
+
+
+def test_a_key_that_names_no_columns_leads_to_the_primary_key_in_its_own_order(tmp_path):
+    connection = sqlite3.connect(tmp_path / "keys.sqlite")
+    connection.executescript(
+        "CREATE TABLE t (a INT, b TEXT, PRIMARY KEY (b, a));"
+        "CREATE TABLE c (x TEXT, y INT, FOREIGN KEY (x, y) REFERENCES t); CREATE TABLE d (z INT REFERENCES c);"
+        "INSERT INTO t VALUES (1, 'one'); INSERT INTO c VALUES ('one', 1);"
+    )
+    assert not connection.execute("PRAGMA foreign_key_check(c)").fetchall()
+    connection.close()
+    schema = read_database(None, "keys", tmp_path / "keys.sqlite")
+    assert schema.foreign_keys == (("c", "x", "t", "b"), ("c", "y", "t", "a"))
+    assert any("d.z to c.(its primary key)" in line for line in schema.skipped)  # which it does not have

@@ -307,3 +307,10 @@ def test_models_that_cannot_be_used_are_refused_with_family_and_reason(saved):
         path.write_text(json.dumps({**config, **changes}))
         with pytest.raises(InputError, match=reason):
             load_causal_lm(folder, "fp32", "auto")
+
+
+@pytest.mark.parametrize("text", ['{"weight_map": {"lm_head.weight', "{}", "[]", '{"weight_map": 3}'])
+def test_a_damaged_index_of_weights_is_named(tmp_path, text):
+    (tmp_path / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(InputError, match=r"safetensors\.index\.json cannot be read .*; download the model again"):
+        stored_tensors(tmp_path)

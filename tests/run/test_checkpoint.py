@@ -56,6 +56,9 @@ def run(tmp_path):
 
 def test_the_newest_by_number(run):
     assert newest_checkpoint(run).name == "step-100"
+    write_checkpoint(run, 300, "step-{}.bak1")  # a user's copy
+    assert newest_checkpoint(run).name == "step-100"
+    shutil.rmtree(run / "checkpoints" / "step-300.bak1")
     found = find_checkpoint(run, IDENTITY)
     assert (found.checkpoint, found.world_size, found.remarks) == (run / "checkpoints" / "step-100", 2, [])
     remove_partial(run)

@@ -20,7 +20,7 @@ MARKER = ".kid-suite"
 MARKER_TEXT = f"{SCRIPT} made this folder, and removes its databases NUMBER.sqlite and DB_ID_NUMBER.sqlite\n"
 RESERVED_NAMES = ("suite.json", "owner.json", "lock")
 # Files that a killed run may leave in a suite's folder, beside the folders of databases, before its first database.
-REMAINS = re.compile(r"lock|owner\.json|\.(owner|suite)\.json\.\d+|\..*\.partial", re.DOTALL)
+REMAINS = re.compile(r"lock|owner\.json|\.(owner|suite)\.json\.[\da-f]+|\..*\.partial", re.DOTALL)
 
 
 def check_db_id(db_id: str) -> None:
