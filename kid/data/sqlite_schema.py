@@ -135,10 +135,8 @@ def declared_foreign_keys(
             target = tables.get(lower(name))
             columns = target.columns if target else ()
             if referenced is None:  # REFERENCES t means its primary key, in the order of PRIMARY KEY (...)
-                key = connection.execute(
-                    "SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (name,)
-                ).fetchall()
-                names = [name for (name,) in key] or [c.name for c in columns if c.primary_key]
+                key = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (name,))
+                names = [row[0] for row in key] or [c.name for c in columns if c.primary_key]
                 wanted = names[position] if position < len(names) else ""
             else:
                 wanted = referenced

@@ -51,9 +51,8 @@ def load_model(folder: Path, device: str, flag: str = "--model", merge: bool = T
             adapter = PeftConfig.from_pretrained(str(folder))
             base = find_model(adapter.base_model_name_or_path, f"{flag} {folder}: its base")
             adapted = PeftModel.from_pretrained(load_whole(base, dtype), folder)
-            check_adapter_weights(
-                folder, adapted.load_adapter(str(folder), "default")
-            )  # again, to learn what is missing
+            # Once more, because only this says what is missing.
+            check_adapter_weights(folder, adapted.load_adapter(str(folder), "default"))
             model: Any = adapted.merge_and_unload() if merge else adapted
         else:
             model = load_whole(find_model(str(folder), flag), dtype)
