@@ -121,7 +121,7 @@ def missing_keys_note(schemas: Mapping[str, Schema]) -> str | None:
 
 
 def declared_foreign_keys(
-    connection: sqlite3.Connection, schema: Schema
+    connection: sqlite3.Connection, schema: Schema, contents: Mapping[str, TableContents]
 ) -> tuple[list[tuple[str, str, str, str]], list[str]]:
     """(foreign keys that the database declares, descriptions of those that are dangling)."""
     tables = {lower(table.name): table for table in schema.tables}
@@ -135,8 +135,9 @@ def declared_foreign_keys(
             target = tables.get(lower(name))
             columns = target.columns if target else ()
             if referenced is None:  # REFERENCES t means its primary key, in the order of PRIMARY KEY (...)
-                key = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (name,))
-                names = [row[0] for row in key] or [c.name for c in columns if c.primary_key]
+                found = contents[target.name].columns if target else []
+                key = sorted((place, column_name) for column_name, _, place, _ in found if place)
+                names = [column_name for _, column_name in key] or [c.name for c in columns if c.primary_key]
                 wanted = names[position] if position < len(names) else ""
             else:
                 wanted = referenced
@@ -189,7 +190,7 @@ def complete_schema(
             columns.append(Column(column.name, comment, kind or column.type, column.primary_key or primary, values))
         tables.append(Table(table.name, tuple(columns)))
     complete = replace(schema, tables=tuple(tables))
-    declared_foreign, dangling = declared_foreign_keys(connection, complete)
+    declared_foreign, dangling = declared_foreign_keys(connection, complete, contents)
     shown = {lower(table.name) for table in tables}
     unique: dict[tuple[str, ...], tuple[str, str, str, str]] = {}
     for key in [*schema.foreign_keys, *declared_foreign]:

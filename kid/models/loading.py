@@ -51,8 +51,8 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     """Map the name of each tensor in a model's or an adapter's checkpoint to the tensor; files are opened, not read.
 
     Raises:
-        InputError: the folder has no weights, a file named by the index is missing or truncated, or a file has changed
-            since our scripts wrote it.
+        InputError: the folder has no weights, the index is damaged, a file that it names is missing or truncated, or a
+            file has changed since our scripts wrote it.
     """
     check_hashes(folder)
     files: list[Path] = []
@@ -61,9 +61,9 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
         if index.is_file():
             try:
                 names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+                files = [folder / name for name in sorted(names)]
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(f"{index} cannot be read ({error!r}); download the model again") from None
-            files = [folder / name for name in sorted(names)]
         elif (folder / pattern).is_file():
             files = [folder / pattern]
         if files:

@@ -252,3 +252,12 @@ def test_a_key_that_names_no_columns_leads_to_the_primary_key_in_its_own_order(t
     schema = read_database(None, "keys", tmp_path / "keys.sqlite")
     assert schema.foreign_keys == (("c", "x", "t", "b"), ("c", "y", "t", "a"))
     assert any("d.z to c.(its primary key)" in line for line in schema.skipped)  # which it does not have
+
+
+def test_a_key_to_a_view_that_sqlite_cannot_read_is_dangling(tmp_path):
+    connection = sqlite3.connect(tmp_path / "view.sqlite")
+    connection.executescript("CREATE TABLE c (x INT REFERENCES v); CREATE VIEW v AS SELECT * FROM missing;")
+    connection.close()
+    schema = read_database(None, "view", tmp_path / "view.sqlite")
+    assert [table.name for table in schema.tables] == ["c"] and schema.foreign_keys == ()
+    assert "foreign key c.x to v.(its primary key)" in schema.skipped

@@ -22,6 +22,7 @@ from types import SimpleNamespace
 
 import pytest
 from helpers.launcher import ROOT, run_script
+from helpers.small_benchmark import edit
 
 from kid.config.run_config import RunConfig, dump_config
 from kid.data.encoding import EncodedPrompt
@@ -314,11 +315,12 @@ def test_a_conversation_at_a_terminal(terminal, wine):
 
 
 @pytest.mark.slow
-def test_ctrl_c_gives_up_one_question_and_at_the_prompt_ends(terminal, tiny_models, wine):
+def test_ctrl_c_gives_up_one_question_and_at_the_prompt_ends(terminal, tiny_models, wine, tmp_path):
     """An untrained model does not come to an end by itself."""
-    one = terminal(
-        "--model", tiny_models / "student", "--database", wine, "--print-prompt", "--max-completion-length", 10**6
-    )
+    model = tmp_path / "model"
+    shutil.copytree(tiny_models / "student", model)
+    edit(model / "config.json", lambda values: values.update(max_position_embeddings=2 * 10**6))
+    one = terminal("--model", model, "--database", wine, "--print-prompt", "--max-completion-length", 10**6)
     for question in ("How many wines are there?", "And now?"):
         one.expect("question> ")
         one.type(f"{question}\r")

@@ -309,7 +309,10 @@ def test_models_that_cannot_be_used_are_refused_with_family_and_reason(saved):
             load_causal_lm(folder, "fp32", "auto")
 
 
-@pytest.mark.parametrize("text", ['{"weight_map": {"lm_head.weight', "{}", "[]", '{"weight_map": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    ['{"weight_map": {"lm_head.weight', "{}", "[]", '{"weight_map": 3}', '{"weight_map": {"lm_head.weight": 3}}'],
+)
 def test_a_damaged_index_of_weights_is_named(tmp_path, text):
     (tmp_path / "model.safetensors.index.json").write_text(text)
     with pytest.raises(InputError, match=r"safetensors\.index\.json cannot be read .*; download the model again"):
