@@ -44,7 +44,7 @@ test: $(READY)
 test-all: $(READY)
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --no-loadscope-reorder
 
-# A SLURM cluster of two nodes on this machine, for as long as its tests run (4 to 8 minutes on two cores); needs root.
+# A SLURM cluster of two nodes on this machine, for as long as its tests run (6 to 12 minutes on two cores); needs root.
 slurm-test: $(READY)
 	OMP_NUM_THREADS=1 KID_SLURM_TEST=1 bash tests/slurm/cluster.sh python -m pytest tests/slurm
 
