@@ -54,7 +54,7 @@ def test_good_input_is_read_and_nothing_is_written(flags, tmp_path):
 
 
 def test_a_run_knows_its_training_set(flags, tmp_path):
-    """Otherwise a resumed run would go on with other samples at its place in the order."""
+    """If it did not, a resumed run would continue with different samples."""
     first, questions = read(flags).identity, tmp_path / "data" / "train_spider.json"
     edit(questions, lambda items: items[7].update(question=items[8]["question"]))
     second = read(flags).identity

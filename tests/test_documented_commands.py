@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 from helpers.launcher import ROOT
-from helpers.pages import commands
+from helpers.pages import PAGES, commands, made
 
 from kid.config.run_config import RunConfig
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCRIPT = re.compile(r"(train|eval|bench|slurm)/\w+\.py")
 TARGET = re.compile(r"^([\w-]+):", re.MULTILINE)
 
@@ -31,9 +30,7 @@ def problems(words: list[str]) -> list[str]:
         targets = TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8"))
         if unknown := [f"make {word}" for word in words[1:] if "=" not in word and word not in targets]:
             return unknown
-        command = ["make", "--dry-run", "--no-print-directory", *words[1:]]
-        printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        return problems(shlex.split(printed.splitlines()[-1]))
+        return problems(made(words))
     place = next((at for at, word in enumerate(words) if SCRIPT.fullmatch(word)), None)
     if place is None:
         paths = [word for word in words if re.match(r"slurm/", word)]

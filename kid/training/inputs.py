@@ -108,7 +108,7 @@ def read_inputs(config: RunConfig, given_teacher: str = "") -> Inputs:
     taught = with_teacher_outputs(train, outputs, config.teacher_outputs) if outputs else None
     validation = load_dataset(config, "dev", tokenizer, max_samples=VALIDATION_SAMPLES) if config.eval_steps else None
     ex = read_ex_questions(config, tokenizer)
-    if outputs and taught:
+    if taught:
         check_known(config, taught, tokens)
     on_policy = ON_POLICY in METHODS[config.method].sources
     longest = longest_pair(config, [one for one in (train, taught, validation) if one], on_policy)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from helpers.launcher import ROOT, run_script
+from helpers.small_benchmark import edit
 
 from kid.config.run_config import RunConfig, dump_config
 from kid.errors import InputError
@@ -188,8 +189,7 @@ def test_a_full_disk_is_one_line_and_costs_nothing_but_the_time(tiny_models, dat
 def test_a_model_whose_positions_end_before_its_longest_output_is_refused(tiny_models, data, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(tiny_models / "teacher", model)
-    config = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 100}))
+    edit(model / "config.json", lambda values: values.update(max_position_embeddings=100))
     done = predict(model, data, tmp_path / "seen.sql")
     assert done.returncode == 2 and f"--model {model} reads at most 100 tokens" in done.stderr
     assert f"has an output of up to {LIMIT}; give --max-prompt-length {100 - LIMIT}" in done.stderr

@@ -20,10 +20,10 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(line.removeprefix("$ "), comments=True) for line in lines if COMMAND.match(line)]
 
 
-def of_pages(start: str) -> list[list[str]]:
-    """The words of each command of all pages that begin with, or contain, this word; at least one, none twice."""
-    found = [words for page in PAGES for words in commands(page.read_text(encoding="utf-8")) if start in words]
-    assert found, f"no page runs {start}"
+def of_pages(word: str) -> list[list[str]]:
+    """The words of each command of all pages that contains this word; at least one, none twice."""
+    found = [words for page in PAGES for words in commands(page.read_text(encoding="utf-8")) if word in words]
+    assert found, f"no page runs {word}"
     return list(map(list, dict.fromkeys(map(tuple, found))))
 
 

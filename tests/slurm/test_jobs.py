@@ -217,7 +217,7 @@ def restarted():
 
 
 def crash(node: str) -> None:
-    """End all processes of a node at once, SLURM's too."""
+    """Kill all processes of a node at once, also those of SLURM."""
     tasks = ranks_on(node, "")
     steps = {parent for task in tasks for parent in task.parents() if parent.name().startswith("slurmstepd")}
     daemons = [process for process in psutil.process_iter() if process.cmdline() == ["slurmd", "-D", "-N", node]]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers.launcher import ROOT
+from helpers.small_benchmark import edit
 from safetensors.torch import load_file, save_file
 
 from kid.config.recipe import resolve_config
@@ -40,8 +41,7 @@ def with_token(model: Path, folder: Path, rows: int = 0, **special: str) -> str:
         weights = load_file(folder / "model.safetensors")
         weights["model.embed_tokens.weight"] = weights["model.embed_tokens.weight"][:rows].clone()
         save_file(weights, folder / "model.safetensors", {"format": "pt"})
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps({**config, "vocab_size": rows}))
+        edit(folder / "config.json", lambda values: values.update(vocab_size=rows))
     return str(folder)
 
 
@@ -93,8 +93,7 @@ def test_decoded_outputs_must_fit_into_a_models_positions(flags, tiny_models, tm
     def short(name: str) -> dict:
         model = tmp_path / name
         shutil.copytree(tiny_models / name, model)
-        config = json.loads((model / "config.json").read_text())
-        (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": longest}))
+        edit(model / "config.json", lambda values: values.update(max_position_embeddings=longest))
         return {**flags, name: str(model)}
 
     student, teacher = short("student"), short("teacher")
